@@ -1,0 +1,23 @@
+package api
+
+const (
+	// ReasonJobProcessing is the reason of every Event of Job Handler. Normal
+	// when a completed Job's results are stored; Warning when a failed Job's
+	// are, when a capture is incomplete, and for trouble on the way.
+	ReasonJobProcessing = "JobProcessing"
+
+	// ActionStore is the action of the one Event that tells a run's outcome.
+	ActionStore = "StoreResults"
+	// ActionRetry is the action of Warning Events about trouble.
+	ActionRetry = "RetryStoring"
+	// ActionValidate is the action of Warning Events about invalid annotations.
+	ActionValidate = "ValidatePolicy"
+
+	// ManagerName is the name under which the manager acts: the reporting
+	// controller of its Events and the field manager of its writes.
+	ManagerName = "job-handler"
+
+	// ManagerNamespace is the namespace that the manager is installed in
+	// unless the operator chooses another.
+	ManagerNamespace = "job-handler-system"
+)

@@ -1,0 +1,81 @@
+// Package names makes the names of results objects and shortens names to label
+// values. Every function is pure and total: the same input gives the same
+// output in every process, and every output is valid where it is used.
+package names
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/job-handler/job-handler/internal/api"
+)
+
+const (
+	maxNameLength       = 253
+	maxLabelValueLength = 63
+	hashLength          = 8
+
+	// Long Job names are cut so that the hash and the suffix fit.
+	longestWholeJobName = 244
+	cutJobNameTo        = 235
+)
+
+// Results returns the name of the results object of a Job named job:
+// "<job>-results", at most 253 characters. A name of more than 244 characters
+// is cut and gets 8 hexadecimal digits of its SHA-256, so that two long names
+// with the same start stay apart.
+func Results(job string) string {
+	if len(job) <= longestWholeJobName {
+		return job + api.ResultsSuffix
+	}
+	return cut(job, cutJobNameTo) + "-" + hash(job) + api.ResultsSuffix
+}
+
+// Candidates returns the names to try for the results of the run with this
+// UID, in order: wish, wish with the first 8 characters of the UID, wish with
+// the whole UID. Where a suffix does not fit into 253 characters the wish is
+// cut and hashed.
+func Candidates(wish string, uid types.UID) []string {
+	short := string(uid)
+	if len(short) > hashLength {
+		short = short[:hashLength]
+	}
+	return []string{wish, withSuffix(wish, "-"+short), withSuffix(wish, "-"+string(uid))}
+}
+
+// LabelValue returns name as a label value: as it is up to 63 characters,
+// else its first 54 characters, "-" and 8 hexadecimal digits of its SHA-256.
+func LabelValue(name string) string {
+	if len(name) <= maxLabelValueLength {
+		return name
+	}
+	return name[:maxLabelValueLength-hashLength-1] + "-" + hash(name)
+}
+
+// Event returns the name of an Event about object, the same for the same
+// parts: "<object>.<16 hexadecimal digits>", at most 253 characters.
+func Event(object string, parts ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+	return withSuffix(object, "."+hex.EncodeToString(sum[:])[:2*hashLength])
+}
+
+func withSuffix(name, suffix string) string {
+	if len(name)+len(suffix) <= maxNameLength {
+		return name + suffix
+	}
+	return cut(name, maxNameLength-len(suffix)-hashLength-1) + "-" + hash(name) + suffix
+}
+
+// cut shortens name to at most length bytes. A dot at the end would start an
+// empty or dashed DNS label, so it goes.
+func cut(name string, length int) string {
+	return strings.TrimRight(name[:length], ".-")
+}
+
+func hash(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:])[:hashLength]
+}
