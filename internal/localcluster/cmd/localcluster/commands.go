@@ -1,0 +1,191 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/job-handler/job-handler/internal/localcluster"
+)
+
+func newCommand() *cobra.Command {
+	var dir string
+	root := &cobra.Command{
+		Use:           "localcluster",
+		Short:         "Run a real one-node Kubernetes cluster on this machine",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+	}
+	root.PersistentFlags().StringVar(&dir, "dir", "bin/cluster", "data folder of the cluster")
+	root.AddCommand(newUp(&dir), newDown(&dir), newStatus(&dir), newBuild(), newKubectl(&dir))
+	return root
+}
+
+func newUp(dir *string) *cobra.Command {
+	options := localcluster.Options{Detach: true}
+	command := &cobra.Command{
+		Use:   "up",
+		Short: "Start the cluster and leave it running; if it runs and is healthy, say so",
+		Args:  cobra.NoArgs,
+	}
+	flags := command.Flags()
+	flags.StringVar((*string)(&options.Mode), "mode", string(localcluster.WithNode),
+		"node: this machine runs containers, needs root; kwok: simulated nodes; control-plane: no nodes")
+	flags.BoolVar(&options.Sync, "sync", false, "have etcd wait for the disk at every write")
+	flags.IntVar(&options.FakeNodes, "fake-nodes", 1, "number of simulated nodes in mode kwok")
+	command.RunE = func(command *cobra.Command, _ []string) error {
+		options.Dir, options.Progress = *dir, command.OutOrStdout()
+		options.ControllerManager, options.Scheduler = true, true
+		return up(command, options)
+	}
+	return command
+}
+
+func up(command *cobra.Command, options localcluster.Options) error {
+	ctx, out := command.Context(), command.OutOrStdout()
+	cluster, err := localcluster.Open(options.Dir)
+	if err == nil && cluster.Mode() != options.Mode {
+		return fmt.Errorf("the cluster that runs in %s has mode %s; end it first: localcluster down --dir %s",
+			cluster.Dir(), cluster.Mode(), options.Dir)
+	}
+	if err == nil {
+		err = cluster.Healthy(ctx)
+	}
+	if err == nil {
+		fmt.Fprintf(out, "The cluster in %s is running and healthy.\n", cluster.Dir())
+		printNext(out, cluster)
+		return nil
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if !errors.Is(err, localcluster.ErrNotRunning) {
+		fmt.Fprintf(out, "The cluster is not healthy: %v\nIt is started afresh.\n", err)
+	}
+	removed, err := localcluster.Down(ctx, options.Dir)
+	printRemoved(out, removed)
+	if err != nil {
+		return err
+	}
+	if cluster, err = localcluster.Start(ctx, options); err != nil {
+		return err
+	}
+	printNext(out, cluster)
+	return nil
+}
+
+func printNext(out io.Writer, cluster *localcluster.Cluster) {
+	fmt.Fprintf(out, "\nUse it:    export KUBECONFIG=%s\n           %s get nodes\n",
+		cluster.Kubeconfig(), cluster.Kubectl())
+	fmt.Fprintf(out, "Logs are in %s\n", cluster.Logs())
+}
+
+func newDown(dir *string) *cobra.Command {
+	return &cobra.Command{
+		Use:   "down",
+		Short: "End the cluster and remove everything that it made, also after a crash; keep its logs",
+		Args:  cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			removed, err := localcluster.Down(command.Context(), *dir)
+			printRemoved(command.OutOrStdout(), removed)
+			if err == nil && len(removed) == 0 {
+				fmt.Fprintf(command.OutOrStdout(), "There is no cluster in %s, and nothing is left of one.\n", *dir)
+			}
+			return err
+		},
+	}
+}
+
+func printRemoved(out io.Writer, removed []string) {
+	for _, what := range removed {
+		fmt.Fprintln(out, "removed", what)
+	}
+}
+
+func newStatus(dir *string) *cobra.Command {
+	return &cobra.Command{
+		Use:   "status",
+		Short: "Show how the cluster is; the exit code is 0 if it is healthy",
+		Args:  cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			cluster, err := localcluster.Open(*dir)
+			if err != nil {
+				return err
+			}
+			components, err := cluster.Components(command.Context())
+			if err != nil {
+				return err
+			}
+			table := tabwriter.NewWriter(command.OutOrStdout(), 0, 0, 3, ' ', 0)
+			fmt.Fprintln(table, "COMPONENT\tSTATE\tLOG\tDETAIL")
+			for _, part := range components {
+				fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", part.Name, describe(part), part.Log, part.Detail)
+			}
+			_ = table.Flush()
+			return cluster.Healthy(command.Context())
+		},
+	}
+}
+
+func describe(part localcluster.ComponentStatus) string {
+	switch {
+	case part.Healthy:
+		return "healthy"
+	case part.Running:
+		return "not answering"
+	default:
+		return "ended"
+	}
+}
+
+// sets are the sets of programs by the names of the modes that need them.
+var sets = map[string]localcluster.Set{
+	string(localcluster.ControlPlane): localcluster.ControlPlanePrograms,
+	string(localcluster.WithKWOK):     localcluster.ControlPlanePrograms | localcluster.KWOKPrograms,
+	string(localcluster.WithNode):     localcluster.ControlPlanePrograms | localcluster.NodePrograms,
+	"all":                             localcluster.AllPrograms,
+}
+
+func newBuild() *cobra.Command {
+	return &cobra.Command{
+		Use:       "build [all|control-plane|kwok|node]",
+		Short:     "Build the programs that a cluster needs, if they are not there yet",
+		Args:      cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
+		ValidArgs: []string{"all", "control-plane", "kwok", "node"},
+		RunE: func(command *cobra.Command, args []string) error {
+			set := localcluster.AllPrograms
+			if len(args) == 1 {
+				set = sets[args[0]]
+			}
+			programs, err := localcluster.Build(command.Context(), set, command.OutOrStdout())
+			if err == nil {
+				fmt.Fprintln(command.OutOrStdout(), "The programs are in", strings.Join(programs.Folders(), ", "))
+			}
+			return err
+		},
+	}
+}
+
+func newKubectl(dir *string) *cobra.Command {
+	return &cobra.Command{
+		Use:   "kubectl -- [arguments]",
+		Short: "Run the cluster's kubectl as its administrator",
+		RunE: func(command *cobra.Command, args []string) error {
+			cluster, err := localcluster.Open(*dir)
+			if err != nil {
+				return err
+			}
+			kubectl := exec.CommandContext(command.Context(), cluster.Kubectl(), args...)
+			kubectl.Env = append(os.Environ(), "KUBECONFIG="+cluster.Kubeconfig())
+			kubectl.Stdin, kubectl.Stdout, kubectl.Stderr = os.Stdin, os.Stdout, os.Stderr
+			return kubectl.Run()
+		},
+	}
+}

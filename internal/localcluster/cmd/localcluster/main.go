@@ -1,0 +1,20 @@
+// Command localcluster starts, shows and ends a local Kubernetes cluster that
+// is left running.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := newCommand().ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "localcluster:", err)
+		os.Exit(1) //nolint:gocritic // Nothing is left to be done by stop.
+	}
+}

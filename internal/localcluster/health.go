@@ -1,0 +1,76 @@
+package localcluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/job-handler/job-handler/internal/localcluster/supervisor"
+)
+
+// ComponentStatus tells how a component is.
+type ComponentStatus struct {
+	Name string
+	// Running is true if its process exists, be it paused.
+	Running bool
+	// Healthy is true if it answers as it should.
+	Healthy bool
+	// Detail says what is wrong, if anything.
+	Detail string
+	// Log is the path of its log file.
+	Log string
+}
+
+// Components returns the state of every component, in the order of their start.
+func (c *Cluster) Components(ctx context.Context) ([]ComponentStatus, error) {
+	all, err := c.client.List(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("listing components: %w", err)
+	}
+	known := map[string]supervisor.Status{}
+	for _, status := range all {
+		known[status.Name] = status
+	}
+	components := make([]ComponentStatus, 0, len(c.state.Components))
+	for _, name := range c.state.Components {
+		status := ComponentStatus{Name: name, Log: c.folder.log(name), Running: known[name].Running}
+		if status.Running {
+			status.Healthy, status.Detail = check(ctx, c.probe(name))
+		} else {
+			status.Detail = known[name].Exit
+		}
+		components = append(components, status)
+	}
+	return components, nil
+}
+
+func check(ctx context.Context, probe func(context.Context) error) (bool, string) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := probe(ctx); err != nil {
+		return false, err.Error()
+	}
+	return true, ""
+}
+
+// Healthy returns nil if every component answers as it should and every node
+// is Ready, and else an error that says which is not.
+func (c *Cluster) Healthy(ctx context.Context) error {
+	components, err := c.Components(ctx)
+	if err != nil {
+		return err
+	}
+	var failures []error
+	for _, part := range components {
+		if !part.Healthy {
+			failures = append(failures, fmt.Errorf("%s is not healthy: %s", part.Name, part.Detail))
+		}
+	}
+	if len(failures) > 0 || c.state.Nodes == 0 {
+		return errors.Join(failures...)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	return c.awaitNodes(ctx, c.state.Nodes)
+}

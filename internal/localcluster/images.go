@@ -1,0 +1,71 @@
+package localcluster
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+
+	"github.com/job-handler/job-handler/internal/localcluster/supervisor"
+)
+
+// The images that a node has from the start.
+const (
+	// ShellImage has a shell with busybox's usual commands. Like every image
+	// here it is in no registry: a pod that uses it needs the imagePullPolicy
+	// Never or IfNotPresent.
+	ShellImage = "localhost/busybox:1"
+
+	pauseImage = "localhost/pause:1"
+)
+
+// LoadImage puts an image on the node under the reference, such as
+// localhost/manager:dev, in place of one that has it.
+func (c *Cluster) LoadImage(ctx context.Context, ref string, image v1.Image) error {
+	archive := c.folder.path("node", "image-"+rand.Text()+".tar")
+	defer os.Remove(archive)
+	if err := writeArchive(archive, ref, image); err != nil {
+		return err
+	}
+	return c.LoadArchive(ctx, archive)
+}
+
+// LoadArchive puts the images of an archive, as docker save and crane write
+// it, on the node under the references in it.
+func (c *Cluster) LoadArchive(ctx context.Context, path string) error {
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	// Imports may run side by side, under names of their own.
+	id := "ctr-" + rand.Text()
+	err = c.client.Run(ctx, supervisor.Process{
+		Name: id,
+		Args: []string{
+			c.state.CTR, "--address", c.containerdSocket(), "--namespace", "k8s.io",
+			"images", "import", absolute,
+		},
+		Env: []string{"PATH=" + systemPath},
+		Log: c.folder.log(id),
+	})
+	if err != nil {
+		return fmt.Errorf("loading images from %s: %w", path, c.trouble(id, err.Error()))
+	}
+	return os.Remove(c.folder.log(id))
+}
+
+func writeArchive(path, ref string, image v1.Image) error {
+	tag, err := name.NewTag(ref)
+	if err != nil {
+		return fmt.Errorf("reading the reference of an image: %w", err)
+	}
+	if err := tarball.WriteToFile(path, tag, image); err != nil {
+		return fmt.Errorf("writing image %s: %w", ref, err)
+	}
+	return nil
+}

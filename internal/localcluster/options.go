@@ -1,0 +1,115 @@
+package localcluster
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// Mode says which parts a cluster has.
+type Mode string
+
+// The modes.
+const (
+	// ControlPlane is etcd and kube-apiserver, with kube-controller-manager
+	// and kube-scheduler as asked for. No pod ever runs.
+	ControlPlane Mode = "control-plane"
+	// WithKWOK is the whole control plane with nodes that are simulated: pods
+	// turn Running at once, those of Jobs Succeeded, and their logs are the
+	// content of a file.
+	WithKWOK Mode = "kwok"
+	// WithNode is the whole control plane and this machine as a node that
+	// runs containers. It needs root, and there is one on a machine.
+	WithNode Mode = "node"
+)
+
+// Options describe a cluster. The zero value is etcd and kube-apiserver in a
+// temporary folder.
+type Options struct {
+	// Mode defaults to ControlPlane.
+	Mode Mode
+	// Dir is the data folder; what an earlier cluster left in it is removed.
+	// Empty means a temporary folder, which Stop removes.
+	Dir string
+	// Progress gets lines about what happens; nil means none.
+	Progress io.Writer
+
+	// ControllerManager and Scheduler add these to the mode ControlPlane; the
+	// other modes always have them.
+	ControllerManager bool
+	Scheduler         bool
+
+	// Sync has etcd wait for the disk at every write, as in production. A
+	// benchmark wants that, a test that is done with its data at the end does not.
+	Sync bool
+	// ExtraArgs are arguments added to those of a component, by its name; a
+	// later argument beats an earlier one.
+	ExtraArgs map[string][]string
+	// AuditPolicy is a policy in YAML, such as AuditMetadata; the apiserver
+	// then logs requests to audit.log in the folder of logs. Empty means none.
+	AuditPolicy string
+
+	// FakeNodes is the number of nodes that KWOK plays, 1 by default.
+	FakeNodes int
+	// FakeLog is the log of every container of KWOK's nodes: a file in CRI
+	// format. Empty means a log of one line.
+	FakeLog string
+
+	// WaitForNode has a start in the mode WithNode wait while another cluster
+	// has the machine's one node; else that is an error.
+	WaitForNode bool
+	// Detach leaves the cluster running when the calling process ends. Down,
+	// or Open and Stop, end it.
+	Detach bool
+}
+
+// AuditMetadata is an audit policy that logs who asked for what, once a
+// request, without the objects.
+const AuditMetadata = `apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- level: Metadata
+`
+
+func (o Options) withDefaults() (Options, error) {
+	if o.Mode == "" {
+		o.Mode = ControlPlane
+	}
+	if o.FakeNodes == 0 {
+		o.FakeNodes = 1
+	}
+	switch o.Mode {
+	case ControlPlane:
+	case WithKWOK, WithNode:
+		o.ControllerManager, o.Scheduler = true, true
+	default:
+		return o, fmt.Errorf("unknown mode %q: it is %s, %s or %s", o.Mode, ControlPlane, WithKWOK, WithNode)
+	}
+	if o.Mode == WithNode && os.Getuid() != 0 {
+		return o, errors.New("a cluster with a node needs root: containers need namespaces, mounts and a bridge")
+	}
+	if o.Dir == "" && o.Detach {
+		return o, errors.New("a cluster that is left running needs a data folder")
+	}
+	if o.Dir == "" {
+		return o, nil
+	}
+	dir, err := filepath.Abs(o.Dir)
+	o.Dir = dir
+	return o, err
+}
+
+// programs returns the sets of programs that a mode needs.
+func (m Mode) programs() Set {
+	switch m {
+	case WithKWOK:
+		return ControlPlanePrograms | KWOKPrograms
+	case WithNode:
+		return ControlPlanePrograms | NodePrograms
+	default:
+		return ControlPlanePrograms
+	}
+}

@@ -1,0 +1,79 @@
+package localcluster
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sync/errgroup"
+)
+
+// ownImages makes the archives of the pause and the shell image, or finds them
+// in the cache folder, and returns their paths.
+func ownImages(ctx context.Context, progress reporter) ([]string, error) {
+	cache, err := cacheFolder("images")
+	if err != nil {
+		return nil, err
+	}
+	lock, err := lockFile(ctx, filepath.Join(cache, ".lock"), func() {
+		progress.line("waiting for another process that makes images")
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Close()
+	images := []struct {
+		ref    string
+		create imageMaker
+	}{{pauseImage, makePause}, {ShellImage, makeShell}}
+	paths := make([]string, len(images))
+	var group errgroup.Group
+	for i, image := range images {
+		group.Go(func() (err error) {
+			paths[i], err = ownImage(ctx, cache, image.ref, image.create)
+			return err
+		})
+	}
+	return paths, group.Wait()
+}
+
+// imageMaker makes an image with a folder for temporary files.
+type imageMaker func(ctx context.Context, work string) (v1.Image, error)
+
+// imageLayout is part of the archives' names; it changes with what is
+// put into the images.
+const imageLayout = "1"
+
+func ownImage(ctx context.Context, cache, ref string, create imageMaker) (string, error) {
+	base := strings.NewReplacer("/", "-", ":", "-").Replace(ref)
+	path := filepath.Join(cache, base+"-"+imageLayout+"-"+runtime.GOARCH+".tar")
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+	work, err := os.MkdirTemp(cache, ".making-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(work)
+	image, err := create(ctx, work)
+	if err != nil {
+		return "", fmt.Errorf("making image %s: %w", ref, err)
+	}
+	temporary := filepath.Join(work, "image.tar")
+	if err := writeArchive(temporary, ref, image); err != nil {
+		return "", err
+	}
+	return path, os.Rename(temporary, path)
+}
+
+func makePause(ctx context.Context, work string) (v1.Image, error) {
+	program := filepath.Join(work, "pause")
+	if err := buildOwn(ctx, "pause", program); err != nil {
+		return nil, err
+	}
+	return ProgramImage(program)
+}

@@ -1,0 +1,72 @@
+package localcluster
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+const modulePath = "github.com/job-handler/job-handler"
+
+// repositoryRoot finds the folder of this module's source, in which the
+// modules of the programs are: go:embed cannot reach into nested modules. It
+// is where this package was compiled, or, if that is not known (-trimpath) or
+// gone, the working directory or a folder above.
+func repositoryRoot() (string, error) {
+	if _, file, _, ok := runtime.Caller(0); ok && filepath.IsAbs(file) {
+		if root := filepath.Dir(filepath.Dir(filepath.Dir(file))); isRepository(root) {
+			return root, nil
+		}
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for !isRepository(dir) {
+		if dir == filepath.Dir(dir) {
+			return "", errors.New("finding the source of " + modulePath + ": run this inside its folder")
+		}
+		dir = filepath.Dir(dir)
+	}
+	return dir, nil
+}
+
+func isRepository(dir string) bool {
+	file, err := os.Open(filepath.Join(dir, "go.mod"))
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	lines := bufio.NewScanner(file)
+	for lines.Scan() {
+		if strings.TrimSpace(lines.Text()) == "module "+modulePath {
+			return true
+		}
+	}
+	return false
+}
+
+// moduleFolder returns the folder with the source of a Go module that one of
+// the nested modules needs.
+func moduleFolder(ctx context.Context, nested, path string) (string, error) {
+	root, err := repositoryRoot()
+	if err != nil {
+		return "", err
+	}
+	cmd := goTool(ctx, nestedModule(root, nested), "list", "-m", "-f", "{{.Dir}}", path)
+	dir, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("finding module %s: %w", path, describe(err))
+	}
+	return strings.TrimSpace(string(dir)), nil
+}
+
+// nestedModule returns the folder of a module that pins programs.
+func nestedModule(root, name string) string {
+	return filepath.Join(root, "internal", "localcluster", "programs", name)
+}
