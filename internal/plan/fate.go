@@ -1,0 +1,107 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/jobstatus"
+	"github.com/job-handler/job-handler/internal/policy"
+)
+
+// Fate is what becomes of a Job whose results are stored.
+type Fate struct {
+	// DeleteNow is true if we delete the Job ourselves, at once.
+	DeleteNow bool
+	// TTL is the spec.ttlSecondsAfterFinished by which Kubernetes deletes the
+	// Job later, nil for never. Without meaning where DeleteNow is true.
+	TTL *int32
+	// Why says in words what happens to the Job, for Events and logs.
+	Why string
+}
+
+// FateOf returns what becomes of the Job with this outcome, policy and value
+// of the capture annotation. A Job whose logs could not be read for a cause
+// that might heal is kept like a failed one.
+func FateOf(job *batchv1.Job, outcome jobstatus.Outcome, p policy.Policy, capture string) Fate {
+	setting := p.DeleteAfterSuccess
+	if outcome.Phase == jobstatus.Failed || strings.HasPrefix(capture, api.CaptureKeptPrefix) {
+		setting = p.DeleteAfterFailure
+	}
+	ownership := OwnershipOf(job)
+	if !ownership.Ours && setting.Source != policy.SourceJob {
+		return Fate{TTL: policy.OwnTTL(job), Why: "the Job is left alone: " + ownership.Why}
+	}
+	switch {
+	case setting.Never:
+		return Fate{Why: "the Job is kept"}
+	case setting.After == 0:
+		return Fate{DeleteNow: true, Why: "the Job is deleted now"}
+	default:
+		return Fate{
+			TTL: ptr.To(int32(setting.After / time.Second)),
+			Why: fmt.Sprintf("the Job is deleted %s after its end", setting.Delay),
+		}
+	}
+}
+
+// apply brings the Job's TTL to its fate and reports whether it changed
+// something. A Job that we delete ourselves keeps its raised TTL, so that
+// the TTL controller does not delete it in the foreground meanwhile.
+func (f Fate) apply(job *batchv1.Job) bool {
+	if f.DeleteNow {
+		return false
+	}
+	_, raised := job.Annotations[api.TTLAnnotation]
+	if !raised && ptr.Equal(job.Spec.TTLSecondsAfterFinished, f.TTL) {
+		return false
+	}
+	delete(job.Annotations, api.TTLAnnotation)
+	job.Spec.TTLSecondsAfterFinished = f.TTL
+	return true
+}
+
+// hold returns the finished, unstored Job with a TTL that is far enough ahead,
+// or nil where it is. GitOps-tracked Jobs are not touched: their controller
+// would set the TTL back again and again.
+func hold(o Observation, outcome jobstatus.Outcome, now time.Time) *batchv1.Job {
+	ttl, own := o.Job.Spec.TTLSecondsAfterFinished, policy.OwnTTL(o.Job)
+	if _, tracked := policy.Tracked(o.Job); tracked || ttl == nil || own == nil || o.Job.DeletionTimestamp != nil {
+		return nil
+	}
+	elapsed := max(0, now.Sub(outcome.FinishTime))
+	if time.Duration(*ttl)*time.Second-elapsed >= o.TTLFloor/2 {
+		return nil
+	}
+	raised := sumSeconds(elapsed, o.TTLFloor)
+	if raised <= *ttl {
+		return nil
+	}
+	desired := o.Job.DeepCopy()
+	setAnnotation(desired, api.TTLAnnotation, fmt.Sprint(*own))
+	desired.Spec.TTLSecondsAfterFinished = &raised
+	return desired
+}
+
+// Release returns the Job with its own TTL put back, or nil where we hold
+// nothing. It is for Jobs that are not opted in any more.
+func Release(job *batchv1.Job) *batchv1.Job {
+	if _, raised := job.Annotations[api.TTLAnnotation]; !raised {
+		return nil
+	}
+	desired := job.DeepCopy()
+	desired.Spec.TTLSecondsAfterFinished = policy.OwnTTL(job)
+	delete(desired.Annotations, api.TTLAnnotation)
+	return desired
+}
+
+// sumSeconds rounds the sum up to whole seconds and stays within a TTL's
+// int32, however long ago an end without a time seems to be.
+func sumSeconds(a, b time.Duration) int32 {
+	sum := min(a, policy.LongestDelay) + min(b, policy.LongestDelay)
+	return int32(min(policy.LongestDelay, sum+time.Second-1) / time.Second)
+}

@@ -1,0 +1,130 @@
+// Package plan decides what the manager does with a Job: nothing, change it,
+// store its results, or delete it. Every rule is here, and every function is
+// pure: what it knows comes in as an Observation, and the time as an argument.
+// It imports no client; controllers/job observes and acts.
+package plan
+
+import (
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/jobstatus"
+	"github.com/job-handler/job-handler/internal/policy"
+)
+
+// Action is what to do next with a Job.
+type Action string
+
+const (
+	// Leave changes nothing; a watch tells when there is more to do.
+	Leave Action = "Leave"
+	// Wait changes nothing and looks again after the re-check interval.
+	Wait Action = "Wait"
+	// Change brings the Job to Decision.Desired.
+	Change Action = "Change"
+	// Store collects and stores the results of a finished Job. If
+	// Decision.Desired is set, the Job is changed to it first.
+	Store Action = "Store"
+	// Delete deletes the Job now, after one more look at what is stored.
+	Delete Action = "Delete"
+)
+
+// Observation is all that Decide looks at.
+type Observation struct {
+	Job    *batchv1.Job
+	Policy policy.Policy
+	// Unstored is true if this process knows that the results are not stored,
+	// whatever the Job's status annotation claims.
+	Unstored bool
+	// TTLFloor is the shortest spec.ttlSecondsAfterFinished with which an
+	// unstored Job is left.
+	TTLFloor time.Duration
+}
+
+// Decision is what to do, and why in a few words for a log at V(1).
+type Decision struct {
+	Action Action
+	// Desired is the Job as it should be, nil where it should stay as it is.
+	Desired *batchv1.Job
+	Why     string
+}
+
+// Decide returns what to do next with the observed Job at now.
+func Decide(o Observation, now time.Time) Decision {
+	outcome := jobstatus.Of(o.Job)
+	switch {
+	case !outcome.Finished() && o.Job.DeletionTimestamp != nil:
+		return Decision{Action: Leave, Why: "deleted before it finished"}
+	case !outcome.Finished():
+		return decideUnfinished(o, outcome)
+	case o.Unstored || !Stored(o.Job):
+		return Decision{Action: Store, Desired: hold(o, outcome, now), Why: "finished and not stored"}
+	case o.Job.DeletionTimestamp != nil:
+		return Decision{Action: Leave, Why: "stored and already being deleted"}
+	default:
+		return decideStored(o, outcome)
+	}
+}
+
+// Stored reports whether the Job says that its results are stored and its
+// Event is sent. It is a claim: anybody who may edit the Job can write it, so
+// nothing is deleted on its word alone.
+func Stored(job *batchv1.Job) bool {
+	return job.Annotations[api.StatusAnnotation] != ""
+}
+
+// TemplateMutable reports whether the labels of the Job's pod template can
+// still be changed: the API server allows it for a suspended Job that never
+// started.
+func TemplateMutable(job *batchv1.Job) bool {
+	return jobstatus.Of(job).Phase == jobstatus.Suspended && job.Status.StartTime == nil
+}
+
+func decideUnfinished(o Observation, outcome jobstatus.Outcome) Decision {
+	desired := o.Job.DeepCopy()
+	delete(desired.Annotations, api.StatusAnnotation)
+	delete(desired.Annotations, api.CaptureAnnotation)
+	changed := len(desired.Annotations) != len(o.Job.Annotations)
+	if policy.Stamp(desired, o.TTLFloor, TemplateMutable(o.Job)) || changed {
+		return Decision{Action: Change, Desired: desired, Why: "a stamp is missing or a status is forged"}
+	}
+	if outcome.Phase == jobstatus.Suspended {
+		return Decision{Action: Leave, Why: "suspended"}
+	}
+	return Decision{Action: Wait, Why: "running"}
+}
+
+func decideStored(o Observation, outcome jobstatus.Outcome) Decision {
+	fate := FateOf(o.Job, outcome, o.Policy, o.Job.Annotations[api.CaptureAnnotation])
+	desired := o.Job.DeepCopy()
+	if fate.apply(desired) {
+		return Decision{Action: Change, Desired: desired, Why: fate.Why}
+	}
+	if fate.DeleteNow {
+		return Decision{Action: Delete, Why: fate.Why}
+	}
+	return Decision{Action: Leave, Why: fate.Why}
+}
+
+// Report returns the Job as it should be once its results are stored under
+// resultsName and its Event is sent: the annotations that say so, and the TTL
+// that leaves the rest to Kubernetes.
+func Report(o Observation, resultsName, capture string) *batchv1.Job {
+	outcome := jobstatus.Of(o.Job)
+	desired := o.Job.DeepCopy()
+	setAnnotation(desired, api.StatusAnnotation, outcome.Status())
+	setAnnotation(desired, api.ResultsNameAnnotation, resultsName)
+	setAnnotation(desired, api.CaptureAnnotation, capture)
+	fate := FateOf(o.Job, outcome, o.Policy, capture)
+	fate.apply(desired)
+	return desired
+}
+
+func setAnnotation(job *batchv1.Job, key, value string) {
+	if job.Annotations == nil {
+		job.Annotations = map[string]string{}
+	}
+	job.Annotations[key] = value
+}

@@ -1,0 +1,236 @@
+package policy
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	batchv1 "k8s.io/api/batch/v1"
+	"pgregory.net/rapid"
+
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/jobtest"
+)
+
+const floor = time.Hour
+
+func TestStamp(t *testing.T) {
+	stamped := func() *jobtest.JobBuilder {
+		return job().Label(api.EnabledLabel, api.True).TemplateLabel(api.EnabledLabel, api.True).
+			Annotation(api.ResultsNameAnnotation, "job-results")
+	}
+	for name, tc := range map[string]struct {
+		job, want   *jobtest.JobBuilder
+		changed     bool
+		notTemplate bool
+	}{
+		"a plain Job":             {job(), stamped(), true, false},
+		"the template apart":      {job(), job().Label(api.EnabledLabel, api.True).Annotation(api.ResultsNameAnnotation, "job-results"), true, true},
+		"stamped before":          {stamped(), stamped(), false, false},
+		"a TTL below the floor":   {job().TTL(0), stamped().TTL(3600).Annotation(api.TTLAnnotation, "0"), true, false},
+		"a TTL at the floor":      {job().TTL(3600), stamped().TTL(3600), true, false},
+		"a TTL above the floor":   {job().TTL(3601), stamped().TTL(3601), true, false},
+		"a TTL raised before":     {stamped().TTL(3600).Annotation(api.TTLAnnotation, "7"), stamped().TTL(3600).Annotation(api.TTLAnnotation, "7"), false, false},
+		"only the TTL is left":    {stamped().TTL(5), stamped().TTL(3600).Annotation(api.TTLAnnotation, "5"), true, false},
+		"the user's results-name": {job().Annotation(api.ResultsNameAnnotation, "a-results"), stamped().Annotation(api.ResultsNameAnnotation, "a-results"), true, false},
+		"an invalid results-name is the user's to mend": {
+			job().Annotation(api.ResultsNameAnnotation, "a"), stamped().Annotation(api.ResultsNameAnnotation, "a"), true, false,
+		},
+		"other keys stay": {
+			job().Label("team", "a").Annotation("note", "b").TemplateLabel("app", "c"),
+			stamped().Label("team", "a").Annotation("note", "b").TemplateLabel("app", "c"), true, false,
+		},
+		"no name yet": {
+			job().GenerateName("job-"),
+			job().GenerateName("job-").Label(api.EnabledLabel, api.True).TemplateLabel(api.EnabledLabel, api.True), true, false,
+		},
+		"an invalid label": {job().Label(api.EnabledLabel, "yes"), stamped(), true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := tc.job.Obj().DeepCopy()
+			if changed := Stamp(got, floor, !tc.notTemplate); changed != tc.changed {
+				t.Errorf("changed = %v", changed)
+			}
+			if diff := cmp.Diff(tc.want.Obj(), got); diff != "" {
+				t.Errorf("-want +got\n%s", diff)
+			}
+			if Stamp(got, floor, !tc.notTemplate) {
+				t.Errorf("a second Stamp changed: %s", cmp.Diff(tc.want.Obj(), got))
+			}
+		})
+	}
+}
+
+func TestRaisedTTL(t *testing.T) {
+	for name, tc := range map[string]struct {
+		job    *jobtest.JobBuilder
+		floor  time.Duration
+		want   *int32
+		record bool
+	}{
+		"no TTL":                       {job(), floor, nil, false},
+		"0":                            {job().TTL(0), floor, new(int32(3600)), true},
+		"just below":                   {job().TTL(3599), floor, new(int32(3600)), true},
+		"at the floor":                 {job().TTL(3600), floor, nil, false},
+		"negative is the API server's": {job().TTL(-1), floor, nil, false},
+		"no floor":                     {job().TTL(0), 0, nil, false},
+		"a negative floor":             {job().TTL(0), -floor, nil, false},
+		"a floor in parts of a second": {job().TTL(1), 1500 * time.Millisecond, new(int32(2)), true},
+		"a floor beyond int32":         {job().TTL(1), math.MaxInt64, new(int32(math.MaxInt32)), true},
+		"raised to a lower floor":      {job().TTL(60).Annotation(api.TTLAnnotation, "5"), floor, new(int32(3600)), false},
+		"an unreadable record":         {job().TTL(60).Annotation(api.TTLAnnotation, "x"), floor, new(int32(3600)), true},
+		"tracked by Argo CD":           {job().TTL(0).Annotation(argoTrackingAnnotation, "x"), floor, nil, false},
+		"tracked by Flux":              {job().TTL(0).Label(fluxKustomizeLabel, "x"), floor, nil, false},
+		"tracked by Flux' Helm":        {job().TTL(0).Label(fluxHelmLabel, "x"), floor, nil, false},
+		"tracked by Helm":              {job().TTL(0).Annotation(helmReleaseAnnotation, "x"), floor, nil, false},
+		"a hook is not tracked":        {job().TTL(0).Annotation(helmHookAnnotation, "x"), floor, new(int32(3600)), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, record := RaisedTTL(tc.job.Obj(), tc.floor)
+			if diff := cmp.Diff(tc.want, got); diff != "" || record != tc.record {
+				t.Errorf("record = %v, -want +got\n%s", record, diff)
+			}
+		})
+	}
+}
+
+func TestOwnTTL(t *testing.T) {
+	for name, tc := range map[string]struct {
+		job  *jobtest.JobBuilder
+		want *int32
+	}{
+		"none":                          {job(), nil},
+		"of the spec":                   {job().TTL(9), new(int32(9))},
+		"0 of the spec":                 {job().TTL(0), new(int32(0))},
+		"recorded":                      {job().TTL(3600).Annotation(api.TTLAnnotation, "9"), new(int32(9))},
+		"recorded 0":                    {job().TTL(3600).Annotation(api.TTLAnnotation, "0"), new(int32(0))},
+		"recorded, and the spec's gone": {job().Annotation(api.TTLAnnotation, "9"), new(int32(9))},
+		"the record is unreadable":      {job().TTL(3600).Annotation(api.TTLAnnotation, "9s"), new(int32(3600))},
+		"the record is negative":        {job().TTL(3600).Annotation(api.TTLAnnotation, "-9"), new(int32(3600))},
+		"the record is empty":           {job().TTL(3600).Annotation(api.TTLAnnotation, ""), new(int32(3600))},
+		"negative":                      {job().TTL(-1), nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, OwnTTL(tc.job.Obj())); diff != "" {
+				t.Errorf("-want +got\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestOwnTTLIsACopy(t *testing.T) {
+	given := job().TTL(9).Obj()
+	*OwnTTL(given) = 10
+	if *given.Spec.TTLSecondsAfterFinished != 9 {
+		t.Error("the Job's TTL changed")
+	}
+}
+
+func TestStripForged(t *testing.T) {
+	for name, tc := range map[string]struct {
+		job     *jobtest.JobBuilder
+		removed []string
+		want    *jobtest.JobBuilder
+	}{
+		"nothing to strip": {job().Annotation(api.LogModeAnnotation, "full"), nil, job().Annotation(api.LogModeAnnotation, "full")},
+		"status and capture": {
+			job().Annotation(api.StatusAnnotation, "completed").Annotation(api.CaptureAnnotation, "complete").Annotation("a", "b"),
+			[]string{api.CaptureAnnotation, api.StatusAnnotation},
+			job().Annotation("a", "b"),
+		},
+		"a TTL record that Stamp wrote": {
+			job().TTL(3600).Annotation(api.TTLAnnotation, "5"), nil, job().TTL(3600).Annotation(api.TTLAnnotation, "5"),
+		},
+		"a TTL record without a TTL": {job().Annotation(api.TTLAnnotation, "5").Annotation("a", "b"), []string{api.TTLAnnotation}, job().Annotation("a", "b")},
+		"a TTL record beside another TTL": {
+			job().TTL(60).Annotation(api.TTLAnnotation, "5").Annotation("a", "b"), []string{api.TTLAnnotation}, job().TTL(60).Annotation("a", "b"),
+		},
+		"a TTL record that is not below the floor": {
+			job().TTL(3600).Annotation(api.TTLAnnotation, "3600").Annotation("a", "b"), []string{api.TTLAnnotation}, job().TTL(3600).Annotation("a", "b"),
+		},
+		"a TTL record of a tracked Job": {
+			job().TTL(3600).Annotation(api.TTLAnnotation, "5").Annotation(argoTrackingAnnotation, "x"),
+			[]string{api.TTLAnnotation},
+			job().TTL(3600).Annotation(argoTrackingAnnotation, "x"),
+		},
+		"an unreadable TTL record": {job().TTL(3600).Annotation(api.TTLAnnotation, "x").Annotation("a", "b"), []string{api.TTLAnnotation}, job().TTL(3600).Annotation("a", "b")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := tc.job.Obj()
+			if diff := cmp.Diff(tc.removed, StripForged(got, floor)); diff != "" {
+				t.Errorf("removed -want +got\n%s", diff)
+			}
+			if diff := cmp.Diff(tc.want.Obj(), got); diff != "" {
+				t.Errorf("-want +got\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestStampProperties holds for any Job: a second Stamp changes nothing, the
+// user's own TTL survives, the results are as unstamped policy has it, and
+// nothing that Stamp wrote is taken for forged.
+func TestStampProperties(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		given := drawJob(t)
+		least := time.Duration(rapid.Int64Range(0, 1<<40).Draw(t, "floor"))
+		StripForged(given, least)
+		ttl := OwnTTL(given)
+		policy, _ := Resolve(given, nil, Defaults{})
+
+		Stamp(given, least, true)
+		once := given.DeepCopy()
+		if Stamp(given, least, true) {
+			t.Fatalf("Stamp is not idempotent: %s", cmp.Diff(once, given))
+		}
+		if removed := StripForged(given, least); removed != nil {
+			t.Fatalf("taken for forged: %v", removed)
+		}
+		if diff := cmp.Diff(ttl, OwnTTL(given)); diff != "" {
+			t.Fatalf("own TTL -before +after\n%s", diff)
+		}
+		stamped, _ := Resolve(given, nil, Defaults{})
+		if diff := cmp.Diff(policy, stamped); diff != "" {
+			t.Fatalf("policy -before +after\n%s", diff)
+		}
+		if wish, _ := JobOptIn(given); wish != In {
+			t.Fatal("not opted in after Stamp")
+		}
+	})
+}
+
+func drawJob(t *rapid.T) *batchv1.Job {
+	builder := jobtest.MakeJob("ns", rapid.SampledFrom([]string{"", "job", "a.b"}).Draw(t, "name"))
+	if rapid.Bool().Draw(t, "hasTTL") {
+		builder.TTL(rapid.Int32().Draw(t, "ttl"))
+	}
+	for _, key := range append(append(userKeys(), managerKeys()...), argoTrackingAnnotation) {
+		if rapid.Bool().Draw(t, "has "+key) {
+			builder.Annotation(key, rapid.OneOf(
+				rapid.SampledFrom([]string{"", "never", "1d", "full", "a-results", "5", api.True, api.False}), rapid.String(),
+			).Draw(t, key))
+		}
+	}
+	if rapid.Bool().Draw(t, "hasLabel") {
+		builder.Label(api.EnabledLabel, rapid.SampledFrom([]string{api.True, api.False, "yes"}).Draw(t, "label"))
+	}
+	return builder.Obj()
+}
+
+func FuzzStamp(f *testing.F) {
+	f.Add("job", "", "5", int32(0), int64(floor))
+	f.Add("", "a-results", "x", int32(-1), int64(-1))
+	f.Fuzz(func(t *testing.T, name, wish, recorded string, ttl int32, least int64) {
+		given := &batchv1.Job{}
+		given.Name = name
+		given.Spec.TTLSecondsAfterFinished = &ttl
+		given.Annotations = annotations{api.ResultsNameAnnotation: wish, api.TTLAnnotation: recorded}
+		StripForged(given, time.Duration(least))
+		Stamp(given, time.Duration(least), true)
+		once := given.DeepCopy()
+		if Stamp(given, time.Duration(least), true) || StripForged(given, time.Duration(least)) != nil {
+			t.Errorf("not idempotent: %s", cmp.Diff(once, given))
+		}
+	})
+}
