@@ -1,0 +1,185 @@
+package results
+
+import (
+	"errors"
+	"maps"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/jobstatus"
+	"github.com/job-handler/job-handler/internal/logtext"
+	"github.com/job-handler/job-handler/internal/names"
+)
+
+const (
+	// MinBytes is the least that MaxBytes of a Run can be: 32 KiB.
+	MinBytes = 32 << 10
+	// maxJobMessage bounds the message of the Job's condition, in bytes.
+	maxJobMessage = 2 << 10
+)
+
+// ErrUnfinished is returned by Build for a run without a Job or an outcome.
+var ErrUnfinished = errors.New("the Job has not finished")
+
+// Content is what a results object holds.
+type Content struct {
+	// Data and BinaryData are the values; in sum at most the run's MaxBytes.
+	Data       map[string]string
+	BinaryData map[string][]byte
+	// Labels and Annotations are those of the object.
+	Labels      map[string]string
+	Annotations map[string]string
+	// Capture tells whether the logs are all here.
+	Capture Summary
+}
+
+// Build returns the results of run. Every value is valid UTF-8 and free of
+// control characters other than tab and newline. The same run gives the same
+// content. It returns ErrUnfinished for a run that has not finished.
+func Build(run Run) (*Content, error) {
+	if run.Job == nil || !run.Outcome.Finished() {
+		return nil, ErrUnfinished
+	}
+	if run.LogMode != api.LogModeStatus {
+		run.LogMode = api.LogModeFull
+	}
+	pods := view(&run)
+	data := outcomeData(&run)
+	budget := run.limit() - size(data)
+
+	detail, err := chooseDetails(pods, detailBudget(budget), detailCopies(&run))
+	if err != nil {
+		return nil, err
+	}
+	reserved, err := detail.reserve(&run)
+	if err != nil {
+		return nil, err
+	}
+	blocks := detail.blocks(run.MissingPods)
+	data[api.DataContainers], data[api.DataLogs] = blocks, blocks
+	if run.LogMode == api.LogModeFull {
+		data[api.DataLogs] = writeLogs(pods, run.MissingPods, budget-len(blocks)-reserved)
+	}
+	c := &Content{Data: data, Capture: summarize(&run, pods)}
+	data[api.DataJobJSON], err = detail.jobJSON(&run, c.Capture, (*instanceLog).stored)
+	if err != nil {
+		return nil, err
+	}
+	c.Labels, c.Annotations = runLabels(&run), runAnnotations(&run, c)
+	return c, nil
+}
+
+// ConfigMap returns the content as an immutable ConfigMap without an owner, so
+// that garbage collection never takes it along with the Job. The maps are
+// shared with the content.
+func (c *Content) ConfigMap(namespace, name string) *corev1.ConfigMap {
+	immutable := true
+	return &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: namespace, Name: name, Labels: c.Labels, Annotations: c.Annotations,
+		},
+		Immutable: &immutable, Data: c.Data, BinaryData: c.BinaryData,
+	}
+}
+
+// Bytes returns the sum of the sizes of all values, in bytes.
+func (c *Content) Bytes() int {
+	n := size(c.Data)
+	for _, v := range c.BinaryData {
+		n += len(v)
+	}
+	return n
+}
+
+func size(data map[string]string) int {
+	n := 0
+	for _, v := range data {
+		n += len(v)
+	}
+	return n
+}
+
+func (run *Run) limit() int {
+	if run.MaxBytes <= 0 || run.MaxBytes > api.MaxResultsBytes {
+		return api.MaxResultsBytes
+	}
+	return max(run.MaxBytes, MinBytes)
+}
+
+// detailBudget is what details may take of budget: at most half.
+func detailBudget(budget int) int { return min(maxDetailBytes, budget/2) }
+
+// detailCopies is how many values hold the containers block.
+func detailCopies(run *Run) int {
+	if run.LogMode == api.LogModeStatus {
+		return 2
+	}
+	return 1
+}
+
+// outcomeData returns the values about the Job as a whole.
+func outcomeData(run *Run) map[string]string {
+	data := map[string]string{
+		api.DataJobName: line(run.Job.Name),
+		api.DataStatus:  run.Outcome.Status(),
+	}
+	optional := map[string]string{
+		api.DataCompletionTime: rfc3339(run.Outcome.FinishTime),
+		api.DataStartTime:      startTime(run),
+		api.DataDuration:       duration(run),
+		api.DataReason:         logtext.Line(run.Outcome.Reason, maxReason),
+		api.DataMessage:        logtext.Text(run.Outcome.Message, maxJobMessage),
+	}
+	maps.DeleteFunc(optional, func(_, value string) bool { return value == "" })
+	maps.Copy(data, optional)
+	return data
+}
+
+func startTime(run *Run) string {
+	if run.Job.Status.StartTime == nil {
+		return ""
+	}
+	return timestamp(*run.Job.Status.StartTime)
+}
+
+func duration(run *Run) string {
+	d, known := jobstatus.Duration(run.Job, run.Outcome)
+	if !known {
+		return ""
+	}
+	return d.Truncate(time.Second).String()
+}
+
+func runLabels(run *Run) map[string]string {
+	labels := map[string]string{}
+	for key, value := range run.Labels {
+		if !strings.HasPrefix(key, api.Prefix) {
+			labels[key] = value
+		}
+	}
+	labels[api.CreatedLabel] = api.True
+	labels[api.JobNameLabel] = names.LabelValue(run.Job.Name)
+	labels[api.StatusLabel] = run.Outcome.Status()
+	labels[api.JobUIDLabel] = string(run.Job.UID)
+	if run.CronJob != "" {
+		labels[api.CronJobLabel] = names.LabelValue(run.CronJob)
+	}
+	return labels
+}
+
+func runAnnotations(run *Run, c *Content) map[string]string {
+	annotations := map[string]string{
+		api.CreatedAtAnnotation: rfc3339(run.CreatedAt),
+		api.SHA256Annotation:    Digest(c.Data, c.BinaryData),
+		api.BytesAnnotation:     strconv.Itoa(c.Bytes()),
+	}
+	if run.ExpiresAt != nil {
+		annotations[api.ExpiresAtAnnotation] = rfc3339(*run.ExpiresAt)
+	}
+	return annotations
+}

@@ -1,0 +1,118 @@
+package results
+
+import (
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/job-handler/job-handler/internal/jobstatus"
+	"github.com/job-handler/job-handler/internal/logtext"
+)
+
+// Run is everything that Build needs to know of one finished Job. Build reads
+// it and changes nothing in it.
+type Run struct {
+	// Job is the Job itself; not nil.
+	Job *batchv1.Job
+	// Outcome is jobstatus.Of(Job); it must be Finished.
+	Outcome jobstatus.Outcome
+	// Pods are the run's pods that could still be seen, in any order.
+	Pods []Pod
+	// MissingPods counts the pods that the Job's status counts and that are
+	// neither in Pods nor captured: their logs are lost.
+	MissingPods int
+	// LogMode is api.LogModeStatus or api.LogModeFull; "" means full.
+	LogMode string
+	// Labels are the Job's labels to copy, already chosen. Keys of Job Handler
+	// and job-name are dropped.
+	Labels map[string]string
+	// CronJob is the name of the CronJob that made the Job, or "".
+	CronJob string
+	// CreatedAt is the time of building.
+	CreatedAt time.Time
+	// ExpiresAt is when the results may be deleted, or nil: never.
+	ExpiresAt *time.Time
+	// MaxBytes bounds the sum of all values, in bytes. 0, or more than the API
+	// server takes, means api.MaxResultsBytes; less than MinBytes means MinBytes.
+	// It is how results are stored that an API server found too large.
+	MaxBytes int
+}
+
+// Pod is one pod of a run and what was read of its logs.
+type Pod struct {
+	// Pod is not nil.
+	Pod *corev1.Pod
+	// Logs has at most one element for each container and instance, in any
+	// order. A container without one counts as not read, unless the run's
+	// LogMode is api.LogModeStatus.
+	Logs []ContainerLog
+}
+
+// ContainerLog is what was read of the log of one instance of a container.
+type ContainerLog struct {
+	// Container is the container's name.
+	Container string
+	// Previous marks the instance before the last restart.
+	Previous bool
+	// Text is the raw log; nil where nothing was read.
+	Text *logtext.Buffer
+	// Capture tells whether Text is all there was.
+	Capture Capture
+}
+
+// Capture tells whether a log was read whole, and if not, why.
+type Capture struct {
+	// Complete is true if every byte that the container wrote was read. What
+	// had to be left out for size is Build's to find out.
+	Complete bool
+	// Reason is one of the Reason constants; "" if there is nothing to say.
+	Reason string
+	// Message says it in words; it may hold what a server answered.
+	Message string
+	// Curable is true if another attempt later might find more.
+	Curable bool
+}
+
+// Reasons for which a log is not complete, or empty, as in job.json.
+const (
+	// ReasonLogUnavailable: the log endpoint refused, failed or sent an error
+	// text for a log. Curable.
+	ReasonLogUnavailable = "LogUnavailable"
+	// ReasonNodeUnreachable: the API server could not reach the kubelet. Curable.
+	ReasonNodeUnreachable = "NodeUnreachable"
+	// ReasonLogForbidden: the manager may not read pods/log. Curable.
+	ReasonLogForbidden = "LogForbidden"
+	// ReasonStalled: the stream brought no byte for the idle timeout. Curable.
+	ReasonStalled = "Stalled"
+	// ReasonEndedEarly: the stream ended cleanly before the log did. Curable.
+	ReasonEndedEarly = "EndedEarly"
+	// ReasonStillRunning: the container was running when its log was read.
+	// Curable while its pod is not in a final phase.
+	ReasonStillRunning = "StillRunning"
+	// ReasonNotReady: the container ran but was not ready, so it was not read.
+	// Curable while its pod is not in a final phase.
+	ReasonNotReady = "NotReady"
+	// ReasonNotWanted: log-mode status asks for no log. Counts as complete.
+	ReasonNotWanted = "NotWanted"
+	// ReasonNotStartedAgain: after a restart the container was waiting, so its
+	// last instance has no log; the previous one has. Counts as complete.
+	ReasonNotStartedAgain = "NotStartedAgain"
+	// ReasonNotRead: nobody tried to read the log. Curable.
+	ReasonNotRead = "NotRead"
+	// ReasonNeverStarted: the container never ran. Incurable.
+	ReasonNeverStarted = "NeverStarted"
+	// ReasonContainerGone: the kubelet removed the container and its log. Incurable.
+	ReasonContainerGone = "ContainerGone"
+	// ReasonPodGone: the pod is gone, and its logs with it. Incurable.
+	ReasonPodGone = "PodGone"
+	// ReasonNodeGone: the Node object is gone. Incurable.
+	ReasonNodeGone = "NodeGone"
+	// ReasonRotatedHead: rotation took the head of the log. Incurable.
+	ReasonRotatedHead = "RotatedHead"
+	// ReasonInstancesGone: the container restarted more than once, and only
+	// the last instance and the one before it can be read. Incurable.
+	ReasonInstancesGone = "InstancesGone"
+	// ReasonShortenedToFit: the log was read whole but did not fit. Incurable.
+	ReasonShortenedToFit = "ShortenedToFit"
+)

@@ -1,0 +1,212 @@
+package results
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/job-handler/job-handler/internal/logtext"
+)
+
+const (
+	// minSection is what every log that is shown at all gets, in bytes, if it
+	// has that much.
+	minSection = 256
+	// endNotes is more than what is said at the end of logs takes.
+	endNotes = 256
+)
+
+// section is what logs holds of one instance of a container: a heading, the
+// text, and notes about what is missing.
+type section struct {
+	log *instanceLog
+	// place is where the section stands among all of the run's.
+	place          int
+	failed         bool
+	heading, notes string
+	// want is the size of the whole readable text, limit what it may take.
+	want, limit int
+}
+
+// fixed is what the section takes beside the text, the blank line included.
+func (s *section) fixed() int { return len(s.heading) + len(s.notes) + 1 }
+
+func (s *section) least() int { return min(s.want, minSection) }
+
+// writeLogs returns the value of logs in at most budget bytes, and notes in
+// the views how much of each log it kept.
+func writeLogs(pods []*podView, missing, budget int) string {
+	sections := importantSections(pods)
+	budget -= endNotes
+	shown := fitting(sections, budget)
+	dropped := len(sections) - shown
+	sections = sections[:shown]
+	share(sections, budget)
+	slices.SortFunc(sections, func(a, b *section) int { return cmp.Compare(a.place, b.place) })
+
+	size := endNotes
+	for _, s := range sections {
+		size += s.fixed() + s.limit
+	}
+	text := make([]byte, 0, size)
+	for _, s := range sections {
+		text = s.append(text)
+	}
+	return string(appendEnd(text, dropped, missing))
+}
+
+// importantSections returns the sections of all logs, the most important
+// first. Until a section is written its log counts as left out.
+func importantSections(pods []*podView) []*section {
+	var sections []*section
+	for _, c := range byImportance(all(pods)) {
+		if c.previous != nil {
+			sections = append(sections, newSection(c, c.previous, 2*c.position))
+		}
+		sections = append(sections, newSection(c, &c.current, 2*c.position+1))
+	}
+	return sections
+}
+
+func newSection(c *containerView, log *instanceLog, place int) *section {
+	s := &section{log: log, place: place, failed: c.rank < 2, heading: heading(c, log), notes: notes(log)}
+	if log.text != nil {
+		s.want = log.text.ReadableSize()
+		log.excerpt = logtext.Excerpt{OmittedBytes: log.text.Seen(), OmittedLines: log.text.Lines()}
+	}
+	return s
+}
+
+// heading names the container: "==> pod p, container c (node n, exit code 0) <==".
+func heading(c *containerView, log *instanceLog) string {
+	var facts []string
+	if node := c.pod.Spec.NodeName; node != "" {
+		facts = append(facts, "node "+line(node))
+	}
+	state, who := c.State(), ""
+	if log == c.previous {
+		state.Running, state.Waiting, state.Terminated = nil, nil, c.PreviousEnd()
+		who = ", previous instance"
+	}
+	switch {
+	case state.Terminated != nil:
+		facts = append(facts, fmt.Sprintf("exit code %d", state.Terminated.ExitCode))
+	case state.Running != nil:
+		facts = append(facts, "running")
+	case state.Waiting != nil:
+		facts = append(facts, "waiting")
+	}
+	title := fmt.Sprintf("==> pod %s, container %s%s", line(c.pod.Name), line(c.Name), who)
+	if len(facts) > 0 {
+		title += " (" + strings.Join(facts, ", ") + ")"
+	}
+	title += " <==\n"
+	if earlier := int64(c.EarlierInstances()); earlier > 0 && (log == c.previous || c.previous == nil) {
+		title += fmt.Sprintf("[job-handler: no log of %s of this container: only the last two can be read]\n",
+			logtext.Count(earlier, "earlier instance"))
+	}
+	return title
+}
+
+// notes says what is missing of a log, below its text.
+func notes(log *instanceLog) string {
+	c := log.record(0)
+	why := colon(c.Reason, c.Message)
+	empty := log.seen() == 0
+	switch {
+	case !c.Complete && empty:
+		return fmt.Sprintf("[job-handler: no log: %s]\n", why)
+	case !c.Complete:
+		return fmt.Sprintf("[job-handler: this log is not complete: %s]\n", why)
+	case empty && why != "":
+		return fmt.Sprintf("[job-handler: the log is empty: %s]\n", why)
+	case empty:
+		return "[job-handler: the log is empty]\n"
+	default:
+		return ""
+	}
+}
+
+// fitting returns how many of the sections, from the first, can be shown with
+// their least text in budget bytes.
+func fitting(sections []*section, budget int) int {
+	for i, s := range sections {
+		budget -= s.fixed() + s.least()
+		if budget < 0 {
+			return i
+		}
+	}
+	return len(sections)
+}
+
+// share sets the limits of sections: their least first, then half of what
+// remains among failed ones, then the rest among all, each time in fair
+// shares.
+func share(sections []*section, budget int) {
+	var failed []*section
+	for _, s := range sections {
+		s.limit = s.least()
+		budget -= s.fixed() + s.limit
+		if s.failed {
+			failed = append(failed, s)
+		}
+	}
+	budget -= deal(failed, budget/2)
+	deal(sections, budget)
+}
+
+// deal raises the limits of sections by fair shares of budget and returns how
+// much of it they took.
+func deal(sections []*section, budget int) int {
+	sizes := make([]int, len(sections))
+	for i, s := range sections {
+		sizes[i] = s.want - s.limit
+	}
+	taken := 0
+	for i, n := range logtext.FairShare(sizes, budget) {
+		sections[i].limit += n
+		taken += n
+	}
+	return taken
+}
+
+func (s *section) append(dst []byte) []byte {
+	dst = appendNote(dst, s.heading)
+	if s.log.text != nil {
+		limits := logtext.Limits{Bytes: s.limit, TailFirst: s.failed}
+		dst, s.log.excerpt = s.log.text.AppendReadable(dst, limits)
+	}
+	return append(dst, s.notes...)
+}
+
+// noPodNote stands where there was nothing to tell of.
+const noPodNote = "[job-handler: the Job had no pod]\n"
+
+// missingNote says that there is no what of so many pods, "" if of none.
+func missingNote(what string, pods int) string {
+	if pods <= 0 {
+		return ""
+	}
+	return fmt.Sprintf("[job-handler: no %s of %s that the Job's status counts: gone before it could be read]\n",
+		what, logtext.Count(int64(pods), "pod"))
+}
+
+// appendEnd says at the end of logs what is not there at all.
+func appendEnd(dst []byte, dropped, missing int) []byte {
+	if dropped > 0 {
+		dst = appendNote(dst, fmt.Sprintf("[job-handler: %s more left out here]\n", logtext.Count(int64(dropped), "log")))
+	}
+	dst = appendNote(dst, missingNote("log", missing))
+	if len(dst) == 0 {
+		dst = append(dst, noPodNote...)
+	}
+	return dst
+}
+
+func appendNote(dst []byte, note string) []byte {
+	if len(dst) > 0 && note != "" {
+		dst = append(dst, '\n')
+	}
+	return append(dst, note...)
+}

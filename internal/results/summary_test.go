@@ -1,0 +1,84 @@
+package results
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/job-handler/job-handler/internal/api"
+)
+
+// captured returns a pod whose log was read with this outcome.
+func captured(name string, capture Capture) Pod {
+	pod := podAt(name, 1).with("main", exited(0), "log\n")
+	pod.Logs[0].Capture = capture
+	return pod
+}
+
+func TestSummary(t *testing.T) {
+	whole := Capture{Complete: true}
+	stalled := Capture{Reason: ReasonStalled, Message: "no byte for the idle timeout", Curable: true}
+	gone := Capture{Reason: ReasonNodeGone, Message: `pods "node-1" not found`}
+	cut := podAt("cut", 1).with("main", exited(0), "")
+	cut.Logs[0].Text = buffer("0123456789", 4)
+	restarted := podAt("restarted", 1).with("main", exited(0), "log\n")
+	restarted.Pod.Status.ContainerStatuses[0].RestartCount = 2
+	tests := map[string]struct {
+		pods    []Pod
+		missing int
+		mode    string
+		curable bool
+		want    string
+	}{
+		"no pods":  {want: "complete"},
+		"complete": {pods: []Pod{captured("a", whole), captured("b", whole)}, want: "complete"},
+		"stalled": {
+			pods: []Pod{captured("a", whole), captured("b", stalled)}, curable: true,
+			want: "incomplete: Stalled (pod b, container main: no byte for the idle timeout)",
+		},
+		"curable first, counted": {
+			pods:    []Pod{captured("a", gone), captured("b", gone), captured("c", stalled)},
+			curable: true,
+			want:    `incomplete: Stalled (pod c, container main: no byte for the idle timeout); NodeGone (2 logs, first pod a, container main: pods "node-1" not found)`,
+		},
+		"incurable": {
+			pods: []Pod{captured("a", gone)},
+			want: `incomplete: NodeGone (pod a, container main: pods "node-1" not found)`,
+		},
+		"pods missing":          {missing: 2, want: "incomplete: PodGone (2 pods)"},
+		"pod missing in status": {missing: 1, mode: api.LogModeStatus, want: "incomplete: PodGone (1 pod)"},
+		"not read":              {pods: []Pod{{Pod: captured("a", whole).Pod}}, curable: true, want: "incomplete: NotRead (pod a, container main: the log was not read)"},
+		"log-mode status":       {pods: []Pod{{Pod: captured("a", whole).Pod}, {Pod: restarted.Pod}}, mode: api.LogModeStatus, want: "complete"},
+		"shortened":             {pods: []Pod{cut}, want: "incomplete: ShortenedToFit (pod cut, container main: 6 bytes in 1 line left out)"},
+		"earlier instances":     {pods: []Pod{restarted}, want: "incomplete: InstancesGone (2 logs, first pod restarted, container main)"},
+		"nothing said":          {pods: []Pod{captured("a", Capture{})}, curable: true, want: "incomplete: NotRead (pod a, container main: the log was not read)"},
+		"long": {
+			pods: []Pod{captured(strings.Repeat("x", 300), gone)},
+			want: "incomplete: NodeGone (pod " + strings.Repeat("x", 171) + "...",
+		},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			run := completedRun(tc.pods...)
+			run.MissingPods, run.LogMode = tc.missing, tc.mode
+			got := build(t, run).Capture
+			if diff := cmp.Diff(tc.want, got.String()); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if got.Curable != tc.curable || got.Complete != (tc.want == "complete") {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+}
+
+func TestSummarizeDoesNotForesee(t *testing.T) {
+	run := completedRun(podAt("loud", 1).with("main", exited(0), numbered(100_000)))
+	if got := Summarize(run); !got.Complete {
+		t.Errorf("Summarize = %+v of a log that was read whole", got)
+	}
+	if got := build(t, run).Capture; got.Complete || got.Curable {
+		t.Errorf("Build says %+v", got)
+	}
+}

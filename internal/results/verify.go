@@ -1,0 +1,106 @@
+package results
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/names"
+)
+
+// What Verify finds wrong; to be tested with errors.Is.
+var (
+	// ErrStranger: not results of a Job of this name. The object's name is
+	// taken.
+	ErrStranger = errors.New("not results of this Job")
+	// ErrEarlierRun: the results of an earlier run of the same Job. The
+	// object's name is taken, which is normal.
+	ErrEarlierRun = errors.New("results of an earlier run of this Job")
+	// ErrDamaged: made for this very run, but not whole or not about its pods.
+	ErrDamaged = errors.New("damaged results of this run")
+)
+
+// Verify returns nil if cm holds the results of this very run of job, whole:
+// it is immutable, labelled as created by Job Handler for this UID, its
+// SHA-256 holds, and every one of pods is among those that it records (or may
+// be among those that it only counts). Otherwise the error is one of
+// ErrStranger, ErrEarlierRun and ErrDamaged, with details. It never panics,
+// whatever cm holds.
+func Verify(cm *corev1.ConfigMap, job *batchv1.Job, pods []types.UID) error {
+	if err := verifyIdentity(cm, job); err != nil {
+		return err
+	}
+	want, got := cm.Annotations[api.SHA256Annotation], Digest(cm.Data, cm.BinaryData)
+	if want != got {
+		return fmt.Errorf("%w: its SHA-256 is %s, not %q as annotated", ErrDamaged, got, want)
+	}
+	return verifyRecord(cm.Data[api.DataJobJSON], job, pods)
+}
+
+// verifyIdentity tells by the labels whose results cm holds.
+func verifyIdentity(cm *corev1.ConfigMap, job *batchv1.Job) error {
+	uid := cm.Labels[api.JobUIDLabel]
+	switch {
+	case cm.Labels[api.CreatedLabel] != api.True:
+		return fmt.Errorf("%w: no label %s=%s", ErrStranger, api.CreatedLabel, api.True)
+	case cm.Immutable == nil || !*cm.Immutable:
+		return fmt.Errorf("%w: not immutable", ErrStranger)
+	case uid == "":
+		return fmt.Errorf("%w: no label %s", ErrStranger, api.JobUIDLabel)
+	case uid == string(job.UID):
+		return nil
+	case cm.Labels[api.JobNameLabel] == names.LabelValue(job.Name):
+		return fmt.Errorf("%w: UID %q", ErrEarlierRun, uid)
+	default:
+		return fmt.Errorf("%w: of Job %q", ErrStranger, cm.Labels[api.JobNameLabel])
+	}
+}
+
+// verifyRecord compares job.json with the run.
+func verifyRecord(jobJSON string, job *batchv1.Job, pods []types.UID) error {
+	var record struct {
+		Schema  string
+		Job     struct{ UID types.UID }
+		Pods    []struct{ UID types.UID }
+		Omitted OmittedRecords
+	}
+	if err := json.Unmarshal([]byte(jobJSON), &record); err != nil {
+		return fmt.Errorf("%w: reading %s: %w", ErrDamaged, api.DataJobJSON, err)
+	}
+	if record.Schema != api.SchemaV1 {
+		return fmt.Errorf("%w: schema %q", ErrDamaged, record.Schema)
+	}
+	if record.Job.UID != job.UID {
+		return fmt.Errorf("%w: %s is about UID %q", ErrDamaged, api.DataJobJSON, record.Job.UID)
+	}
+	recorded := make(map[types.UID]bool, len(record.Pods))
+	for _, p := range record.Pods {
+		recorded[p.UID] = true
+	}
+	unknown := 0
+	for _, uid := range pods {
+		if !recorded[uid] {
+			unknown++
+		}
+	}
+	if unknown > record.Omitted.Pods {
+		return fmt.Errorf("%w: %d pods of the run are not in it, and it left out %d",
+			ErrDamaged, unknown, record.Omitted.Pods)
+	}
+	return nil
+}
+
+// CaptureOf returns what a results object that Verify found good says of its
+// logs: Content.Capture as it was when the object was built.
+func CaptureOf(cm *corev1.ConfigMap) (Summary, error) {
+	var record struct{ Capture RunCapture }
+	if err := json.Unmarshal([]byte(cm.Data[api.DataJobJSON]), &record); err != nil {
+		return Summary{}, fmt.Errorf("reading %s of %s/%s: %w", api.DataJobJSON, cm.Namespace, cm.Name, err)
+	}
+	return Summary(record.Capture), nil
+}

@@ -1,0 +1,187 @@
+package results
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/logtext"
+)
+
+// podView is a pod with everything that is known of its containers.
+type podView struct {
+	pod        *corev1.Pod
+	containers []*containerView
+}
+
+// containerView is a container with what was read of its logs, and, as
+// building goes on, what was kept of them.
+type containerView struct {
+	Container
+	pod *corev1.Pod
+	// position is where the container stands among all of the run's.
+	position int
+	// rank is 0 for a failed container, 1 for another one in a failed pod,
+	// else 2.
+	rank int
+	// current is the log of the last instance; previous that of the one before
+	// it, nil if there was none.
+	current  instanceLog
+	previous *instanceLog
+	// detailed is true if containers and job.json tell of it.
+	detailed bool
+}
+
+// instanceLog is the log of one instance, and how much of it is stored.
+type instanceLog struct {
+	text    *logtext.Buffer
+	capture Capture
+	excerpt logtext.Excerpt
+}
+
+func (l *instanceLog) seen() int64 {
+	if l.text == nil {
+		return 0
+	}
+	return l.text.Seen()
+}
+
+// view arranges the pods of run by creation, then name, and gives every
+// container its logs.
+func view(run *Run) []*podView {
+	pods := make([]*podView, 0, len(run.Pods))
+	for i := range run.Pods {
+		pods = append(pods, viewPod(run, &run.Pods[i]))
+	}
+	slices.SortStableFunc(pods, func(a, b *podView) int {
+		return cmp.Or(
+			a.pod.CreationTimestamp.Compare(b.pod.CreationTimestamp.Time),
+			cmp.Compare(a.pod.Name, b.pod.Name),
+		)
+	})
+	position := 0
+	for _, p := range pods {
+		for _, c := range p.containers {
+			c.position = position
+			position++
+		}
+	}
+	return pods
+}
+
+func viewPod(run *Run, pod *Pod) *podView {
+	containers := Containers(pod.Pod)
+	failed := pod.Pod.Status.Phase == corev1.PodFailed || slices.ContainsFunc(containers, Container.Failed)
+	v := &podView{pod: pod.Pod}
+	for _, c := range containers {
+		cv := &containerView{Container: c, pod: pod.Pod, rank: rank(c, failed)}
+		cv.current = *instance(run, pod.log(c.Name, false))
+		if previous := pod.log(c.Name, true); previous != nil || c.PreviousEnd() != nil {
+			cv.previous = instance(run, previous)
+		}
+		v.containers = append(v.containers, cv)
+	}
+	return v
+}
+
+// instance returns what log, which may be nil, says.
+func instance(run *Run, log *ContainerLog) *instanceLog {
+	if log == nil {
+		return &instanceLog{capture: unread(run)}
+	}
+	l := &instanceLog{text: log.Text, capture: log.Capture}
+	if l.capture == (Capture{}) {
+		l.capture = unread(run)
+	}
+	return l
+}
+
+// log returns what was read of an instance of the container, nil if nothing.
+func (p *Pod) log(container string, previous bool) *ContainerLog {
+	for i := range p.Logs {
+		if l := &p.Logs[i]; l.Container == container && l.Previous == previous {
+			return l
+		}
+	}
+	return nil
+}
+
+func rank(c Container, podFailed bool) int {
+	switch {
+	case c.Failed():
+		return 0
+	case podFailed:
+		return 1
+	default:
+		return 2
+	}
+}
+
+func unread(run *Run) Capture {
+	if run.LogMode == api.LogModeStatus {
+		return Capture{Complete: true, Reason: ReasonNotWanted}
+	}
+	return Capture{Reason: ReasonNotRead, Message: "the log was not read", Curable: true}
+}
+
+// all returns the containers of pods in order.
+func all(pods []*podView) []*containerView {
+	var list []*containerView
+	for _, p := range pods {
+		list = append(list, p.containers...)
+	}
+	return list
+}
+
+// byImportance returns the containers in the order in which space is given to
+// them: failed first, then newest.
+func byImportance(containers []*containerView) []*containerView {
+	list := slices.Clone(containers)
+	slices.SortStableFunc(list, func(a, b *containerView) int {
+		return cmp.Or(
+			cmp.Compare(a.rank, b.rank),
+			b.pod.CreationTimestamp.Compare(a.pod.CreationTimestamp.Time),
+			cmp.Compare(a.position, b.position),
+		)
+	})
+	return list
+}
+
+// stored returns the capture of l as it is stored: what was read whole but not
+// kept whole is no longer complete.
+func (l *instanceLog) stored() CaptureRecord {
+	r := l.record(l.excerpt.Kept())
+	if l.capture.Complete && r.BytesKept < r.BytesSeen {
+		r.Complete, r.Reason = false, ReasonShortenedToFit
+		r.Message = shortened(l.excerpt.OmittedBytes, l.excerpt.OmittedLines)
+	}
+	return r
+}
+
+// largest returns a capture of l that takes no less space in job.json than
+// what stored will return.
+func (l *instanceLog) largest() CaptureRecord {
+	r := l.record(l.seen())
+	if l.capture.Complete && l.seen() > 0 {
+		r.Complete = false
+		r.Reason += ReasonShortenedToFit
+		r.Message += shortened(l.seen(), l.text.Lines())
+	}
+	return r
+}
+
+func (l *instanceLog) record(kept int64) CaptureRecord {
+	return CaptureRecord{
+		Complete: l.capture.Complete, Reason: logtext.Line(l.capture.Reason, maxReason),
+		Message:   logtext.Line(l.capture.Message, maxCaptureMessage),
+		BytesSeen: l.seen(), BytesKept: kept,
+	}
+}
+
+func shortened(omittedBytes, omittedLines int64) string {
+	return fmt.Sprintf("%s in %s left out",
+		logtext.Count(omittedBytes, "byte"), logtext.Count(omittedLines, "line"))
+}
