@@ -1,0 +1,122 @@
+package job
+
+import (
+	"context"
+	"fmt"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/job-handler/job-handler/internal/plan"
+	"github.com/job-handler/job-handler/internal/policy"
+)
+
+const (
+	// PodsByJob is the cache index of pods by the UID of the Job that controls
+	// them.
+	PodsByJob = "jobUID"
+
+	// Pods of a Job are listed live in pages of this size.
+	podPage = 500
+)
+
+func (r *Reconciler) observe(ctx context.Context, job *batchv1.Job) (plan.Observation, error) {
+	namespace := &metav1.PartialObjectMetadata{}
+	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	err := r.Client.Get(ctx, types.NamespacedName{Name: job.Namespace}, namespace)
+	if client.IgnoreNotFound(err) != nil {
+		return plan.Observation{}, fmt.Errorf("getting namespace %s: %w", job.Namespace, err)
+	}
+	wanted, problems := policy.Resolve(job, namespace.Annotations, r.Options.Defaults)
+	if len(problems.Job) > 0 {
+		note := "Invalid annotations are ignored and the defaults used: " + problems.Job.ToAggregate().Error()
+		if err := r.Events.Warn(ctx, job, "policy", note); err != nil {
+			return plan.Observation{}, err
+		}
+	}
+	return plan.Observation{
+		Job: job, Policy: wanted, TTLFloor: r.Options.TTLFloor,
+		Unstored: r.runs.knownUnstored(job),
+	}, nil
+}
+
+// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch
+
+// pods returns the pods of a finished Job: from the cache if it has as many as
+// the Job's status counts and has seen all of them end, else live. Pods that
+// were not stamped are never in the cache.
+func (r *Reconciler) pods(ctx context.Context, job *batchv1.Job) ([]*corev1.Pod, error) {
+	var cached corev1.PodList
+	err := r.Client.List(ctx, &cached, client.InNamespace(job.Namespace), client.MatchingFields{PodsByJob: string(job.UID)})
+	if err != nil {
+		return nil, fmt.Errorf("listing cached pods of job %s/%s: %w", job.Namespace, job.Name, err)
+	}
+	pods := controlledBy(cached.Items, job.UID)
+	if len(pods) >= countedPods(job) && allEnded(pods) {
+		return pods, nil
+	}
+	return r.livePods(ctx, job)
+}
+
+func (r *Reconciler) livePods(ctx context.Context, job *batchv1.Job) ([]*corev1.Pod, error) {
+	selector, err := metav1.LabelSelectorAsSelector(job.Spec.Selector)
+	if err != nil {
+		return nil, fmt.Errorf("reading the selector of job %s/%s: %w", job.Namespace, job.Name, err)
+	}
+	var pods []*corev1.Pod
+	options := client.ListOptions{Namespace: job.Namespace, LabelSelector: selector, Limit: podPage}
+	for {
+		var page corev1.PodList
+		if err := r.Live.List(ctx, &page, &options); err != nil {
+			return nil, fmt.Errorf("listing pods of job %s/%s: %w", job.Namespace, job.Name, err)
+		}
+		for _, pod := range controlledBy(page.Items, job.UID) {
+			prunePod(pod)
+			pods = append(pods, pod)
+		}
+		if options.Continue = page.Continue; page.Continue == "" {
+			return pods, nil
+		}
+	}
+}
+
+// controlledBy returns the pods whose controller is the Job with this UID.
+// Labels alone prove nothing: anybody may set them.
+func controlledBy(items []corev1.Pod, job types.UID) []*corev1.Pod {
+	var pods []*corev1.Pod
+	for i := range items {
+		if owner := metav1.GetControllerOfNoCopy(&items[i]); owner != nil && owner.UID == job {
+			pods = append(pods, items[i].DeepCopy())
+		}
+	}
+	return pods
+}
+
+// countedPods returns how many pods ended, by the Job's status.
+func countedPods(job *batchv1.Job) int {
+	return int(job.Status.Succeeded + job.Status.Failed)
+}
+
+func allEnded(pods []*corev1.Pod) bool {
+	for _, pod := range pods {
+		if !ended(pod) {
+			return false
+		}
+	}
+	return true
+}
+
+func ended(pod *corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+}
+
+func podUIDs(pods []*corev1.Pod) []types.UID {
+	uids := make([]types.UID, 0, len(pods))
+	for _, pod := range pods {
+		uids = append(uids, pod.UID)
+	}
+	return uids
+}

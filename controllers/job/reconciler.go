@@ -1,0 +1,130 @@
+// Package job reconciles Jobs: it looks at each opted-in Job, has package plan
+// decide, and acts. It holds no rule of its own about what should happen to a
+// Job, only about how to bring it about.
+package job
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/job-handler/job-handler/internal/events"
+	"github.com/job-handler/job-handler/internal/plan"
+	"github.com/job-handler/job-handler/internal/policy"
+	"github.com/job-handler/job-handler/internal/results"
+)
+
+// LogCollector reads the logs of pods as joblogs.Reader does.
+type LogCollector interface {
+	Collect(ctx context.Context, pods []*corev1.Pod) (collected []results.Pod, release func(), err error)
+}
+
+// Options are what the operator sets.
+type Options struct {
+	Defaults           policy.Defaults
+	ExcludedNamespaces []string
+	TTLFloor           time.Duration
+	// RecheckInterval is how often a running Job is looked at again; 0: never.
+	RecheckInterval time.Duration
+	// LogDeadline is how long reading logs is tried again.
+	LogDeadline time.Duration
+	// Workers is the number of Jobs handled at the same time.
+	Workers int
+}
+
+// Reconciler handles opted-in Jobs. A Job is looked at when it changes, when a
+// re-check is due, and when it leaves the label-selected watch while something
+// of ours is on it. Each pass observes, decides and acts once; a pass that
+// stored results goes on to the deletion.
+type Reconciler struct {
+	// Client reads Jobs, pods and Namespaces from the cache and writes.
+	Client client.Client
+	// Live reads from the API server.
+	Live    client.Reader
+	Logs    LogCollector
+	Events  *events.Recorder
+	Clock   clock.PassiveClock
+	Options Options
+
+	runs runs
+}
+
+// +kubebuilder:rbac:groups=batch,resources=jobs,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
+
+// Reconcile looks at one Job.
+func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	if slices.Contains(r.Options.ExcludedNamespaces, request.Namespace) {
+		return ctrl.Result{}, nil
+	}
+	job := &batchv1.Job{}
+	err := r.Client.Get(ctx, request.NamespacedName, job)
+	if apierrors.IsNotFound(err) {
+		return r.release(ctx, request.NamespacedName)
+	}
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	if r.runs.behind(job, r.Clock.Now()) {
+		return ctrl.Result{RequeueAfter: cacheCatchUp}, nil
+	}
+	result, err := r.handle(ctx, job)
+	return r.answer(ctx, job, result, err)
+}
+
+func (r *Reconciler) handle(ctx context.Context, job *batchv1.Job) (ctrl.Result, error) {
+	observed, err := r.observe(ctx, job)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	decision := plan.Decide(observed, r.Clock.Now())
+	ctrl.LoggerFrom(ctx).V(1).Info("decided", "action", decision.Action, "why", decision.Why)
+	switch decision.Action {
+	case plan.Wait:
+		return r.recheck(), nil
+	case plan.Change:
+		if expires(decision.Desired) && !r.found(ctx, job) {
+			return ctrl.Result{RequeueAfter: storeAgain}, nil
+		}
+		_, err := r.change(ctx, job, decision.Desired)
+		return ctrl.Result{}, err
+	case plan.Store:
+		return r.store(ctx, observed, decision.Desired)
+	case plan.Delete:
+		return r.remove(ctx, job)
+	default:
+		return ctrl.Result{}, nil
+	}
+}
+
+// recheck puts the Job back in line behind fresh work.
+func (r *Reconciler) recheck() ctrl.Result {
+	if r.Options.RecheckInterval == 0 {
+		return ctrl.Result{}
+	}
+	return ctrl.Result{RequeueAfter: r.Options.RecheckInterval, Priority: new(recheckPriority)}
+}
+
+// release gives back what we hold of a Job that left the cache because its
+// label went away. Usually the Job itself is gone.
+func (r *Reconciler) release(ctx context.Context, key types.NamespacedName) (ctrl.Result, error) {
+	job := &batchv1.Job{}
+	if err := r.Live.Get(ctx, key, job); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	optIn, _ := policy.JobOptIn(job)
+	desired := plan.Release(job)
+	if optIn == policy.In || desired == nil {
+		return ctrl.Result{}, nil
+	}
+	_, err := r.change(ctx, job, desired)
+	return r.answer(ctx, job, ctrl.Result{}, err)
+}

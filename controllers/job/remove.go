@@ -1,0 +1,92 @@
+package job
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/plan"
+	"github.com/job-handler/job-handler/internal/results"
+)
+
+// How long to wait for the CronJob controller to take note of a Job's end. It
+// is told by a watch, so this is short.
+const cronJobRecheck = 2 * time.Second
+
+// A Job whose results turn out to be missing goes back in line.
+const storeAgain = time.Millisecond
+
+// +kubebuilder:rbac:groups=batch,resources=jobs,verbs=delete
+
+// remove deletes the Job, if its results are found whole once more and nobody
+// else still has to see it. The Job deleted is the one decided about: the same
+// object in the same state.
+func (r *Reconciler) remove(ctx context.Context, job *batchv1.Job) (ctrl.Result, error) {
+	noted, err := r.cronJobTookNote(ctx, job)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	if !noted {
+		return ctrl.Result{RequeueAfter: cronJobRecheck}, nil
+	}
+	if !r.found(ctx, job) {
+		return ctrl.Result{RequeueAfter: storeAgain}, nil
+	}
+	err = r.Client.Delete(ctx, job,
+		client.Preconditions{UID: &job.UID, ResourceVersion: &job.ResourceVersion},
+		client.PropagationPolicy(metav1.DeletePropagationBackground))
+	if client.IgnoreNotFound(err) != nil {
+		return ctrl.Result{}, fmt.Errorf("deleting job %s/%s: %w", job.Namespace, job.Name, err)
+	}
+	ctrl.LoggerFrom(ctx).V(1).Info("job deleted")
+	return ctrl.Result{}, nil
+}
+
+// expires reports whether a Job that counts as stored is left to Kubernetes for
+// deletion. That is deleting it, if later: its results have to be there.
+func expires(job *batchv1.Job) bool {
+	return plan.Stored(job) && job.Spec.TTLSecondsAfterFinished != nil
+}
+
+// found reports whether the results of a Job that counts as stored are there,
+// whole, and otherwise notes that they have to be stored again.
+func (r *Reconciler) found(ctx context.Context, job *batchv1.Job) bool {
+	err := r.verifyStored(ctx, job)
+	if err != nil {
+		ctrl.LoggerFrom(ctx).Info("results are not there, storing them again", "cause", err.Error())
+		r.runs.lost(job)
+	}
+	return err == nil
+}
+
+func (r *Reconciler) verifyStored(ctx context.Context, job *batchv1.Job) error {
+	key := types.NamespacedName{Namespace: job.Namespace, Name: job.Annotations[api.ResultsNameAnnotation]}
+	object := &corev1.ConfigMap{}
+	if err := r.Live.Get(ctx, key, object); err != nil {
+		return fmt.Errorf("getting results %s: %w", key, err)
+	}
+	return results.Verify(object, job, nil)
+}
+
+// +kubebuilder:rbac:groups=batch,resources=cronjobs,verbs=get
+
+func (r *Reconciler) cronJobTookNote(ctx context.Context, job *batchv1.Job) (bool, error) {
+	owner, owned := plan.CronJobOf(job)
+	if !owned {
+		return true, nil
+	}
+	cronJob := &batchv1.CronJob{}
+	key := types.NamespacedName{Namespace: job.Namespace, Name: owner.Name}
+	if err := r.Live.Get(ctx, key, cronJob); client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("getting cronjob %s: %w", key, err)
+	}
+	return plan.TookNote(cronJob, job), nil
+}

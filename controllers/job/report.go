@@ -1,0 +1,85 @@
+package job
+
+import (
+	"context"
+	"fmt"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/events"
+	"github.com/job-handler/job-handler/internal/jobpatch"
+	"github.com/job-handler/job-handler/internal/jobstatus"
+	"github.com/job-handler/job-handler/internal/plan"
+)
+
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create
+
+// report tells that results are stored: the Event first, then everything on
+// the Job in one patch, so that a status on the Job means that the Event was
+// sent. It goes on to the deletion where that is due.
+func (r *Reconciler) report(ctx context.Context, observed plan.Observation, results stored) (ctrl.Result, error) {
+	job := observed.Job
+	if err := r.sendOutcome(ctx, observed, results); err != nil {
+		return ctrl.Result{}, err
+	}
+	job, err := r.change(ctx, job, plan.Report(observed, results.name, results.value()))
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	r.runs.reported(job, r.Clock.Now())
+	ctrl.LoggerFrom(ctx).Info("results stored", "status", job.Annotations[api.StatusAnnotation],
+		"results", results.name, "capture", results.value())
+	observed.Job, observed.Unstored = job, false
+	if plan.Decide(observed, r.Clock.Now()).Action == plan.Delete {
+		return r.remove(ctx, job)
+	}
+	return ctrl.Result{}, nil
+}
+
+func (r *Reconciler) sendOutcome(ctx context.Context, observed plan.Observation, results stored) error {
+	outcome := jobstatus.Of(observed.Job)
+	fate := plan.FateOf(observed.Job, outcome, observed.Policy, results.value())
+	notice := events.Notice{Action: api.ActionStore, Class: "outcome"}
+	if outcome.Phase == jobstatus.Completed {
+		notice.Type = corev1.EventTypeNormal
+		notice.Note = fmt.Sprintf("Job completed; results stored in ConfigMap %s; %s", results.name, fate.Why)
+	} else {
+		notice.Type = corev1.EventTypeWarning
+		notice.Note = fmt.Sprintf("Job failed (%s); results stored in ConfigMap %s; %s", reason(outcome), results.name, fate.Why)
+	}
+	if err := r.Events.Send(ctx, observed.Job, notice); err != nil || results.capture.Complete {
+		return err
+	}
+	return r.Events.Send(ctx, observed.Job, events.Notice{
+		Type: corev1.EventTypeWarning, Action: api.ActionStore, Class: "capture",
+		Note: fmt.Sprintf("The logs in ConfigMap %s are incomplete: %s", results.name, results.capture.Why),
+	})
+}
+
+func reason(outcome jobstatus.Outcome) string {
+	if outcome.Message == "" {
+		return outcome.Reason
+	}
+	return outcome.Reason + ": " + outcome.Message
+}
+
+// +kubebuilder:rbac:groups=batch,resources=jobs,verbs=patch
+
+// change patches job to desired, on the condition that job is still the state
+// that the server has, and returns what the server has then.
+func (r *Reconciler) change(ctx context.Context, job, desired *batchv1.Job) (*batchv1.Job, error) {
+	patched := desired.DeepCopy()
+	err := r.Client.Patch(ctx, patched, jobpatch.From(job))
+	if apierrors.IsInvalid(err) {
+		return nil, &staleError{err: err}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("patching job %s/%s: %w", job.Namespace, job.Name, err)
+	}
+	pruneJob(patched)
+	return patched, nil
+}

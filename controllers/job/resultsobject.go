@@ -1,0 +1,107 @@
+package job
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/names"
+	"github.com/job-handler/job-handler/internal/plan"
+	"github.com/job-handler/job-handler/internal/results"
+)
+
+// stored is what a report needs to know of stored results.
+type stored struct {
+	name    string
+	capture results.Summary
+}
+
+// value returns what the capture annotation says.
+func (s stored) value() string {
+	if s.capture.Curable {
+		return api.CaptureKeptPrefix + s.capture.Why
+	}
+	return s.capture.String()
+}
+
+// sizes are tried one after the other where the API server finds results too
+// large: its own limits, or a webhook's, may be lower than the default.
+var sizes = []int{api.MaxResultsBytes, 256 << 10, results.MinBytes}
+
+// storeResults builds the results of run and stores them, smaller where they
+// are found too large.
+func (r *Reconciler) storeResults(ctx context.Context, observed plan.Observation, run results.Run, pods []types.UID) (stored, error) {
+	var err error
+	for _, size := range sizes {
+		run.MaxBytes = size
+		var content *results.Content
+		if content, err = results.Build(run); err != nil {
+			return stored{}, fmt.Errorf("building results of job %s/%s: %w", run.Job.Namespace, run.Job.Name, err)
+		}
+		var name string
+		name, err = r.createResults(ctx, observed, content, pods)
+		if err == nil {
+			return stored{name: name, capture: content.Capture}, nil
+		}
+		if !tooLarge(err) {
+			break
+		}
+	}
+	return stored{}, err
+}
+
+// createResults creates the object under the first name that is free, or finds
+// it there already.
+func (r *Reconciler) createResults(ctx context.Context, observed plan.Observation, content *results.Content, pods []types.UID) (string, error) {
+	job := observed.Job
+	var taken []string
+	for _, name := range names.Candidates(observed.Policy.ResultsName, job.UID) {
+		err := r.createOrAdopt(ctx, observed, content.ConfigMap(job.Namespace, name), pods)
+		switch {
+		case err == nil:
+			return name, nil
+		case errors.Is(err, results.ErrEarlierRun):
+		case errors.Is(err, results.ErrStranger), errors.Is(err, results.ErrDamaged):
+			note := fmt.Sprintf("ConfigMap %s is not this run's (%v); the results get another name", name, err)
+			if err := r.Events.Warn(ctx, job, "name/"+name, note); err != nil {
+				return "", err
+			}
+		default:
+			return "", err
+		}
+		taken = append(taken, name)
+	}
+	return "", &namesTakenError{names: taken}
+}
+
+// +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;create
+
+// createOrAdopt creates wanted, or verifies that what has its name holds this
+// very run. What the server stored is verified too: an admission webhook may
+// have changed it.
+func (r *Reconciler) createOrAdopt(ctx context.Context, observed plan.Observation, wanted *corev1.ConfigMap, pods []types.UID) error {
+	key := client.ObjectKeyFromObject(wanted)
+	err := r.Client.Create(ctx, wanted)
+	if apierrors.IsAlreadyExists(err) {
+		wanted = &corev1.ConfigMap{}
+		err = r.Live.Get(ctx, key, wanted)
+	}
+	if err != nil {
+		return fmt.Errorf("creating results %s: %w", key, err)
+	}
+	return results.Verify(wanted, observed.Job, pods)
+}
+
+// namesTakenError says that no name is left for the results of a run.
+type namesTakenError struct{ names []string }
+
+func (e *namesTakenError) Error() string {
+	return "every name for the results is taken: " + strings.Join(e.names, ", ")
+}

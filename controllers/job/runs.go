@@ -1,0 +1,101 @@
+package job
+
+import (
+	"sync"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/job-handler/job-handler/internal/plan"
+)
+
+const (
+	// After a report the cache may show the Job as it was before for a moment.
+	cacheCatchUp = 200 * time.Millisecond
+	// If it still does after this time somebody took the status away again.
+	cacheCatchUpDeadline = 5 * time.Second
+)
+
+// runs remembers what this process knows of runs that it is at work on. It is
+// never needed to be right about what is stored, only to look less often. The
+// zero value is ready.
+type runs struct {
+	mu   sync.Mutex
+	byID map[types.UID]*run
+}
+
+type run struct {
+	// first is when logs were first read, tries how often.
+	first time.Time
+	tries int
+	// unstored is true from the first look at a finished Job to its report,
+	// and again if its results turn out to be missing.
+	unstored bool
+	// reported is when the report was patched onto the Job.
+	reported time.Time
+}
+
+// begin notes that the logs of the Job are read once more, and returns when
+// they were first and how often now.
+func (r *runs) begin(job *batchv1.Job, now time.Time) (first time.Time, tries int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	run := r.get(job.UID)
+	if run.tries == 0 {
+		run.first = now
+	}
+	run.tries++
+	run.unstored = true
+	return run.first, run.tries
+}
+
+// reported notes that the Job says now that its results are stored.
+func (r *runs) reported(job *batchv1.Job, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	run := r.get(job.UID)
+	run.unstored, run.tries, run.reported = false, 0, now
+}
+
+// lost notes that results which the Job calls stored are not there.
+func (r *runs) lost(job *batchv1.Job) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	run := r.get(job.UID)
+	run.unstored, run.reported = true, time.Time{}
+}
+
+// behind reports whether job is an older state than the one reported.
+func (r *runs) behind(job *batchv1.Job, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	run, known := r.byID[job.UID]
+	return known && !plan.Stored(job) && !run.reported.IsZero() && now.Sub(run.reported) < cacheCatchUpDeadline
+}
+
+// knownUnstored reports whether the Job's results are not stored, whatever its
+// annotation claims.
+func (r *runs) knownUnstored(job *batchv1.Job) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	run, known := r.byID[job.UID]
+	return known && run.unstored
+}
+
+// forget drops what is known of a Job that is gone.
+func (r *runs) forget(job types.UID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.byID, job)
+}
+
+func (r *runs) get(job types.UID) *run {
+	if r.byID == nil {
+		r.byID = map[types.UID]*run{}
+	}
+	if r.byID[job] == nil {
+		r.byID[job] = &run{}
+	}
+	return r.byID[job]
+}

@@ -1,0 +1,76 @@
+package job
+
+import (
+	"context"
+	"fmt"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/plan"
+	"github.com/job-handler/job-handler/internal/retry"
+)
+
+// Re-checks of running Jobs come after fresh work.
+const recheckPriority = -10
+
+// CacheOptions returns what of Jobs and pods the cache holds: the opted-in
+// ones, pruned to what is looked at.
+func CacheOptions() map[client.Object]cache.ByObject {
+	optedIn := labels.SelectorFromSet(labels.Set{api.EnabledLabel: api.True})
+	return map[client.Object]cache.ByObject{
+		&batchv1.Job{}: {Label: optedIn, Transform: prune(pruneJob)},
+		&corev1.Pod{}:  {Label: optedIn, Transform: prune(prunePod)},
+	}
+}
+
+// SetupWithManager registers the Reconciler with mgr, whose cache must have
+// CacheOptions.
+func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) error {
+	err := mgr.GetFieldIndexer().IndexField(ctx, &corev1.Pod{}, PodsByJob, jobOf)
+	if err != nil {
+		return fmt.Errorf("indexing pods by job: %w", err)
+	}
+	err = ctrl.NewControllerManagedBy(mgr).
+		Named("job").
+		For(&batchv1.Job{}, builder.WithPredicates(predicate.Funcs{DeleteFunc: r.leftCache})).
+		WithOptions(controller.Options{
+			MaxConcurrentReconciles: r.Options.Workers,
+			RateLimiter:             retry.Limiter(),
+		}).
+		Complete(r)
+	if err != nil {
+		return fmt.Errorf("setting up the job controller: %w", err)
+	}
+	return nil
+}
+
+// leftCache forgets a Job that left the watch, and reports whether something of
+// ours may still be on it: then its label went away rather than the Job.
+func (r *Reconciler) leftCache(e event.DeleteEvent) bool {
+	job, ok := e.Object.(*batchv1.Job)
+	if !ok {
+		return true
+	}
+	r.runs.forget(job.UID)
+	return !plan.Stored(job) && plan.Release(job) != nil
+}
+
+// jobOf is the value of the index PodsByJob.
+func jobOf(pod client.Object) []string {
+	owner := metav1.GetControllerOfNoCopy(pod)
+	if owner == nil || owner.Kind != "Job" {
+		return nil
+	}
+	return []string{string(owner.UID)}
+}

@@ -1,0 +1,116 @@
+package job
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/jobstatus"
+	"github.com/job-handler/job-handler/internal/plan"
+	"github.com/job-handler/job-handler/internal/results"
+)
+
+const (
+	firstLogRetry = time.Second
+	// Even a node that is away for long is tried again this often.
+	longestLogRetry = 20 * time.Second
+)
+
+// store brings a finished Job's results into an object, tells so, and goes on
+// to the deletion where that is due. It may be called again after an error
+// anywhere: what is done already is found and adopted.
+func (r *Reconciler) store(ctx context.Context, observed plan.Observation, held *batchv1.Job) (ctrl.Result, error) {
+	if held != nil {
+		job, err := r.change(ctx, observed.Job, held)
+		if err != nil {
+			return ctrl.Result{}, err
+		}
+		observed.Job = job
+	}
+	pods, err := r.pods(ctx, observed.Job)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	run, release, err := r.collect(ctx, observed, pods)
+	defer release()
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	if again := r.readAgain(observed.Job, run); again > 0 {
+		return ctrl.Result{RequeueAfter: again}, r.warnOfLogs(ctx, observed.Job, results.Summarize(run))
+	}
+	stored, err := r.storeResults(ctx, observed, run, podUIDs(pods))
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	release()
+	return r.report(ctx, observed, stored)
+}
+
+// collect reads the logs of pods, unless the Job wants none read.
+func (r *Reconciler) collect(ctx context.Context, observed plan.Observation, pods []*corev1.Pod) (results.Run, func(), error) {
+	job := observed.Job
+	run := results.Run{
+		Job: job, Outcome: jobstatus.Of(job), LogMode: observed.Policy.LogMode,
+		MissingPods: max(0, countedPods(job)-len(pods)),
+		Labels:      chosenLabels(job, observed.Policy.PropagateLabels),
+		CreatedAt:   r.Clock.Now().UTC(),
+	}
+	if cronJob, owned := plan.CronJobOf(job); owned {
+		run.CronJob = cronJob.Name
+	}
+	if ttl := observed.Policy.ResultsTTL; !ttl.Never {
+		run.ExpiresAt = new(run.CreatedAt.Add(ttl.After))
+	}
+	if run.LogMode == api.LogModeStatus {
+		for _, pod := range pods {
+			run.Pods = append(run.Pods, results.Pod{Pod: pod})
+		}
+		return run, func() {}, nil
+	}
+	collected, release, err := r.Logs.Collect(ctx, pods)
+	if err != nil {
+		return run, release, fmt.Errorf("reading logs of job %s/%s: %w", job.Namespace, job.Name, err)
+	}
+	run.Pods = collected
+	return run, release, nil
+}
+
+// readAgain returns after how long the logs should be read once more, 0 if
+// what there is should be stored: it is all, or will not get better, or the
+// deadline has passed.
+func (r *Reconciler) readAgain(job *batchv1.Job, run results.Run) time.Duration {
+	now := r.Clock.Now()
+	first, tries := r.runs.begin(job, now)
+	summary := results.Summarize(run)
+	left := first.Add(r.Options.LogDeadline).Sub(now)
+	if summary.Complete || !summary.Curable || left <= 0 || job.DeletionTimestamp != nil {
+		return 0
+	}
+	wait := longestLogRetry
+	if tries < 6 {
+		wait = min(wait, firstLogRetry<<(tries-1))
+	}
+	return min(wait, left)
+}
+
+func (r *Reconciler) warnOfLogs(ctx context.Context, job *batchv1.Job, summary results.Summary) error {
+	note := fmt.Sprintf("Logs cannot be read yet (%s); trying again for up to %s before storing the results without them",
+		summary.Why, r.Options.LogDeadline)
+	return r.Events.Warn(ctx, job, "logs", note)
+}
+
+func chosenLabels(job *batchv1.Job, keys []string) map[string]string {
+	labels := make(map[string]string, len(keys))
+	for _, key := range keys {
+		if value, set := job.Labels[key]; set {
+			labels[key] = value
+		}
+	}
+	return labels
+}

@@ -1,0 +1,173 @@
+// Package namespace reconciles Namespaces: it keeps the label by which
+// admission selects them in step with the annotation, and looks in opted-in
+// ones for Jobs that admission missed.
+package namespace
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/events"
+	"github.com/job-handler/job-handler/internal/policy"
+	"github.com/job-handler/job-handler/internal/retry"
+)
+
+// Options are what the operator sets.
+type Options struct {
+	Defaults           policy.Defaults
+	ExcludedNamespaces []string
+	TTLFloor           time.Duration
+	// ScanInterval is how often an opted-in Namespace is searched for Jobs that
+	// admission missed; 0: only when the Namespace changes.
+	ScanInterval time.Duration
+}
+
+// Reconciler handles Namespaces. Every Namespace is looked at when it changes
+// and at start, an opted-in one every scan interval too. It is apart from the
+// Job controller since it watches another kind and lists unstamped Jobs, which
+// no cache holds.
+type Reconciler struct {
+	// Client reads Namespaces (metadata only) from the cache and writes.
+	Client client.Client
+	// Live lists and reads Jobs from the API server.
+	Live    client.Reader
+	Events  *events.Recorder
+	Clock   clock.PassiveClock
+	Options Options
+
+	old finishedJobs
+}
+
+// SetupWithManager registers the Reconciler with mgr.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	err := ctrl.NewControllerManagedBy(mgr).
+		Named("namespace").
+		For(&corev1.Namespace{}, builder.OnlyMetadata).
+		WithOptions(controller.Options{RateLimiter: retry.Limiter()}).
+		Complete(r)
+	if err != nil {
+		return fmt.Errorf("setting up the namespace controller: %w", err)
+	}
+	return nil
+}
+
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch;patch
+
+// Reconcile looks at one Namespace and, if it is opted in, at its Jobs.
+func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	if slices.Contains(r.Options.ExcludedNamespaces, request.Name) {
+		return ctrl.Result{}, nil
+	}
+	namespace := newNamespace()
+	err := r.Client.Get(ctx, request.NamespacedName, namespace)
+	if apierrors.IsNotFound(err) || err == nil && namespace.DeletionTimestamp != nil {
+		r.old.forgetNamespace(request.Name)
+		return ctrl.Result{}, nil
+	}
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	desired := namespace.DeepCopy()
+	if mirror(desired, r.Clock.Now()) {
+		return ctrl.Result{}, r.change(ctx, namespace, desired)
+	}
+	if namespace.Labels[api.EnabledLabel] != api.True {
+		r.old.forgetNamespace(request.Name)
+		return ctrl.Result{}, nil
+	}
+	if err := r.warnOfInvalid(ctx, namespace); err != nil {
+		return ctrl.Result{}, err
+	}
+	if err := r.scan(ctx, namespace); err != nil {
+		return ctrl.Result{}, fmt.Errorf("scanning namespace %s: %w", request.Name, err)
+	}
+	return ctrl.Result{RequeueAfter: r.Options.ScanInterval}, nil
+}
+
+// change patches a Namespace, on the condition that it is still what was
+// looked at. A conflict, or its absence, means that a newer state is on its way
+// here.
+func (r *Reconciler) change(ctx context.Context, from, to *metav1.PartialObjectMetadata) error {
+	patch := client.MergeFromWithOptions(from, client.MergeFromWithOptimisticLock{})
+	err := r.Client.Patch(ctx, to, patch)
+	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("patching namespace %s: %w", from.Name, err)
+	}
+	ctrl.LoggerFrom(ctx).Info("namespace changed", "enabled", to.Labels[api.EnabledLabel] == api.True)
+	return nil
+}
+
+func (r *Reconciler) warnOfInvalid(ctx context.Context, namespace *metav1.PartialObjectMetadata) error {
+	_, problems := policy.Resolve(&batchv1.Job{}, namespace.Annotations, r.Options.Defaults)
+	if len(problems.Namespace) == 0 {
+		return nil
+	}
+	return r.Events.Warn(ctx, namespace, "policy",
+		"Invalid annotations are ignored and the defaults used: "+problems.Namespace.ToAggregate().Error())
+}
+
+func newNamespace() *metav1.PartialObjectMetadata {
+	namespace := &metav1.PartialObjectMetadata{}
+	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	return namespace
+}
+
+// mirror brings the label of namespace in step with its annotation and its
+// enabled-since in step with the label, and reports whether it changed
+// anything. A label that it did not set is left as it is.
+func mirror(namespace *metav1.PartialObjectMetadata, now time.Time) (changed bool) {
+	label, labelled := namespace.Labels[api.EnabledLabel]
+	mirrored := namespace.Annotations[api.EnabledMirroredAnnotation] == api.True
+	wanted := namespace.Annotations[api.EnabledAnnotation] == api.True
+	switch {
+	case wanted && !labelled:
+		set(&namespace.Labels, api.EnabledLabel, api.True)
+		set(&namespace.Annotations, api.EnabledMirroredAnnotation, api.True)
+		changed = true
+	case mirrored && (!wanted || label != api.True):
+		if label == api.True {
+			delete(namespace.Labels, api.EnabledLabel)
+		}
+		delete(namespace.Annotations, api.EnabledMirroredAnnotation)
+		changed = true
+	}
+	return mirrorSince(namespace, now) || changed
+}
+
+func mirrorSince(namespace *metav1.PartialObjectMetadata, now time.Time) (changed bool) {
+	enabled := namespace.Labels[api.EnabledLabel] == api.True
+	_, err := time.Parse(time.RFC3339, namespace.Annotations[api.EnabledSinceAnnotation])
+	_, since := namespace.Annotations[api.EnabledSinceAnnotation]
+	switch {
+	case enabled && err != nil:
+		set(&namespace.Annotations, api.EnabledSinceAnnotation, now.UTC().Format(time.RFC3339))
+	case !enabled && since:
+		delete(namespace.Annotations, api.EnabledSinceAnnotation)
+	default:
+		return false
+	}
+	return true
+}
+
+func set(m *map[string]string, key, value string) {
+	if *m == nil {
+		*m = map[string]string{}
+	}
+	(*m)[key] = value
+}

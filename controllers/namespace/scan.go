@@ -1,0 +1,150 @@
+package namespace
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/jobpatch"
+	"github.com/job-handler/job-handler/internal/jobstatus"
+	"github.com/job-handler/job-handler/internal/plan"
+	"github.com/job-handler/job-handler/internal/policy"
+)
+
+// Jobs are listed in pages of this size.
+const jobPage = 500
+
+// notOptedIn selects the Jobs that are not in the cache of opted-in ones.
+var notOptedIn = func() labels.Selector {
+	requirement, err := labels.NewRequirement(api.EnabledLabel, selection.NotEquals, []string{api.True})
+	if err != nil {
+		return labels.Nothing()
+	}
+	return labels.NewSelector().Add(*requirement)
+}()
+
+// +kubebuilder:rbac:groups=batch,resources=jobs,verbs=get;list
+
+// scan stamps the Jobs of an opted-in namespace that admission missed: those
+// that are not finished, and those created since the namespace opted in. It
+// gives back what we hold of Jobs that opted out. It lists metadata only, and
+// reads each Job that was finished before once.
+func (r *Reconciler) scan(ctx context.Context, namespace *metav1.PartialObjectMetadata) error {
+	since, err := time.Parse(time.RFC3339, namespace.Annotations[api.EnabledSinceAnnotation])
+	if err != nil {
+		return fmt.Errorf("reading annotation %s: %w", api.EnabledSinceAnnotation, err)
+	}
+	seen := sets.New[types.UID]()
+	options := client.ListOptions{Namespace: namespace.Name, LabelSelector: notOptedIn, Limit: jobPage}
+	for {
+		page := &metav1.PartialObjectMetadataList{}
+		page.SetGroupVersionKind(batchv1.SchemeGroupVersion.WithKind("JobList"))
+		if err := r.Live.List(ctx, page, &options); err != nil {
+			return fmt.Errorf("listing jobs: %w", err)
+		}
+		for i := range page.Items {
+			seen.Insert(page.Items[i].UID)
+			if err := r.visit(ctx, &page.Items[i], since); err != nil {
+				return err
+			}
+		}
+		if options.Continue = page.Continue; page.Continue == "" {
+			r.old.keepOnly(namespace.Name, seen)
+			return nil
+		}
+	}
+}
+
+func (r *Reconciler) visit(ctx context.Context, found *metav1.PartialObjectMetadata, since time.Time) error {
+	if found.DeletionTimestamp != nil || r.old.has(found) {
+		return nil
+	}
+	optIn, _ := policy.JobOptIn(found)
+	_, held := found.Annotations[api.TTLAnnotation]
+	if optIn == policy.Out && !held {
+		return nil
+	}
+	job := &batchv1.Job{}
+	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(found), job); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	if job.UID != found.UID {
+		return nil
+	}
+	if optIn == policy.Out {
+		return r.patch(ctx, job, plan.Release(job), "released a job that opted out")
+	}
+	if jobstatus.Of(job).Finished() && job.CreationTimestamp.Time.Before(since) {
+		r.old.add(found)
+		return nil
+	}
+	desired := job.DeepCopy()
+	policy.Stamp(desired, r.Options.TTLFloor, plan.TemplateMutable(job))
+	return r.patch(ctx, job, desired, "stamped a job that admission missed")
+}
+
+// patch changes one Job. What goes wrong with it must not stop the others, so
+// it is logged, and the next scan tries again.
+func (r *Reconciler) patch(ctx context.Context, job, desired *batchv1.Job, done string) error {
+	if desired == nil {
+		return nil
+	}
+	logger := ctrl.LoggerFrom(ctx).WithValues("job", job.Name)
+	if err := r.Client.Patch(ctx, desired, jobpatch.From(job)); err != nil {
+		logger.Info("job not changed, the next scan tries again", "cause", err.Error())
+		return ctx.Err()
+	}
+	logger.Info(done)
+	return nil
+}
+
+// finishedJobs remembers Jobs that had finished before their namespace opted
+// in, so that each is read once. The zero value is ready.
+type finishedJobs struct {
+	mu          sync.Mutex
+	byNamespace map[string]sets.Set[types.UID]
+}
+
+func (f *finishedJobs) has(job *metav1.PartialObjectMetadata) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.byNamespace[job.Namespace].Has(job.UID)
+}
+
+func (f *finishedJobs) add(job *metav1.PartialObjectMetadata) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.byNamespace == nil {
+		f.byNamespace = map[string]sets.Set[types.UID]{}
+	}
+	if f.byNamespace[job.Namespace] == nil {
+		f.byNamespace[job.Namespace] = sets.New[types.UID]()
+	}
+	f.byNamespace[job.Namespace].Insert(job.UID)
+}
+
+// keepOnly forgets the Jobs of a namespace that are not among those seen.
+func (f *finishedJobs) keepOnly(namespace string, seen sets.Set[types.UID]) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if known := f.byNamespace[namespace]; known != nil {
+		f.byNamespace[namespace] = known.Intersection(seen)
+	}
+}
+
+func (f *finishedJobs) forgetNamespace(namespace string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.byNamespace, namespace)
+}

@@ -1,0 +1,65 @@
+package options
+
+import "github.com/spf13/pflag"
+
+const (
+	logFormatJSON = "json"
+	logFormatText = "text"
+)
+
+func (m *Manager) addFlags(fs *pflag.FlagSet) {
+	fs.StringVar(&m.Namespace, "namespace", m.Namespace,
+		"Namespace of the manager: its lease is there, and Jobs in it are not handled. $POD_NAMESPACE sets the default.")
+	fs.StringSliceVar(&m.ExcludedNamespaces, "exclude-namespaces", nil,
+		"Namespaces whose Jobs are not handled, besides kube-system and the manager's own.")
+	fs.StringVar(&m.Kubeconfig, "kubeconfig", m.Kubeconfig,
+		"File with the connection to the cluster. Empty: $KUBECONFIG, then the pod's own account, then ~/.kube/config.")
+	fs.BoolVar(&m.LeaderElect, "leader-elect", m.LeaderElect,
+		"Let only one of several managers handle Jobs. All of them answer admission requests.")
+	fs.StringVar(&m.MetricsAddress, "metrics-bind-address", m.MetricsAddress,
+		"host:port of the metrics; 0 turns them off.")
+	fs.StringVar(&m.HealthAddress, "health-probe-bind-address", m.HealthAddress,
+		"host:port of /healthz and /readyz; 0 turns them off.")
+	fs.IntVarP(&m.LogLevel, "v", "v", m.LogLevel,
+		"Log level: 0 a line for each Job handled, 1 also why a look at a Job changed nothing.")
+	fs.StringVar(&m.LogFormat, "log-format", m.LogFormat, "Form of the log lines: json or text.")
+}
+
+func (w *Webhook) addFlags(fs *pflag.FlagSet) {
+	fs.BoolVar(&w.Enabled, "webhook", w.Enabled,
+		"Answer admission requests. Without it the manager stamps Jobs when it first sees them.")
+	fs.StringVar(&w.Host, "webhook-host", w.Host, "Address to listen on; empty for all.")
+	fs.IntVar(&w.Port, "webhook-port", w.Port, "Port to listen on.")
+	fs.StringVar(&w.CertDir, "webhook-cert-dir", w.CertDir,
+		"Folder with tls.crt and tls.key; a new certificate is taken up without a restart.")
+}
+
+func (j *Jobs) addFlags(fs *pflag.FlagSet) {
+	fs.StringVar(&j.LogMode, "log-mode", j.LogMode,
+		"What is read of the logs where neither Job nor Namespace says: full or status.")
+	fs.StringVar(&j.ResultsTTL, "results-ttl", j.ResultsTTL,
+		"How long results are kept where neither Job nor Namespace says: a duration (s m h d w) or never.")
+	fs.StringVar(&j.DeleteAfterSuccess, "delete-after-success", j.DeleteAfterSuccess,
+		"When a completed Job is deleted where nothing else says: a duration (s m h d w) after its end, or never.")
+	fs.StringVar(&j.DeleteAfterFailure, "delete-after-failure", j.DeleteAfterFailure,
+		"When a failed Job is deleted where nothing else says: a duration (s m h d w) after its end, or never.")
+	fs.StringSliceVar(&j.PropagatableLabels, "propagatable-labels", j.PropagatableLabels,
+		"Label keys that the annotation job-handler/propagate-labels may name; a trailing * stands for any rest.")
+	fs.DurationVar(&j.TTLFloor, "ttl-floor", j.TTLFloor,
+		"Shortest ttlSecondsAfterFinished with which a Job is left until its results are stored.")
+	fs.DurationVar(&j.RecheckInterval, "recheck-interval", j.RecheckInterval,
+		"How often a running Job is looked at again, besides the watch; 0 turns it off.")
+	fs.DurationVar(&j.ScanInterval, "scan-interval", j.ScanInterval,
+		"How often opted-in namespaces are searched for Jobs that admission missed; 0 searches only when a namespace changes.")
+	fs.DurationVar(&j.LogDeadline, "log-deadline", j.LogDeadline,
+		"How long reading logs is tried again before results are stored without them.")
+}
+
+func (l *Limits) addFlags(fs *pflag.FlagSet) {
+	fs.IntVar(&l.Workers, "workers", l.Workers, "Jobs looked at at the same time.")
+	fs.IntVar(&l.LogStreams, "log-streams", l.LogStreams, "Log reads open at the same time.")
+	fs.Var(&l.LogMemory, "log-memory", "Log text in memory at the same time, in bytes (Ki, Mi, Gi).")
+	fs.IntVar(&l.Writes, "writes", l.Writes, "Writing requests in flight at the same time.")
+	fs.DurationVar(&l.LogIdleTimeout, "log-idle-timeout", l.LogIdleTimeout,
+		"How long a log read may go without a byte before it is given up for this try.")
+}

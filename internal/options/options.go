@@ -1,0 +1,129 @@
+// Package options declares the flags of the manager: their names, groups,
+// units, defaults and limits. It validates them all at once and builds nothing
+// from them; cmd/manager does that.
+package options
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+	cliflag "k8s.io/component-base/cli/flag"
+
+	"github.com/job-handler/job-handler/internal/api"
+)
+
+// Options is what the flags set. New returns the defaults.
+type Options struct {
+	Manager Manager
+	Webhook Webhook
+	Jobs    Jobs
+	Limits  Limits
+}
+
+// Manager is where the process runs and what it serves besides the webhook.
+type Manager struct {
+	// Namespace is the manager's own: its lease is there, and Jobs in it are
+	// not handled.
+	Namespace string
+	// ExcludedNamespaces are left alone, besides kube-system and Namespace.
+	ExcludedNamespaces []string
+	Kubeconfig         string
+	LeaderElect        bool
+	// MetricsAddress and HealthAddress are host:port; "0" turns them off.
+	MetricsAddress, HealthAddress string
+	LogLevel                      int
+	LogFormat                     string
+}
+
+// Webhook is where admission requests arrive.
+type Webhook struct {
+	Enabled bool
+	Host    string
+	Port    int
+	CertDir string
+}
+
+// Jobs is how Jobs are handled where neither they nor their Namespace say.
+type Jobs struct {
+	LogMode            string
+	ResultsTTL         string
+	DeleteAfterSuccess string
+	DeleteAfterFailure string
+	// PropagatableLabels are the label keys that propagate-labels may name; a
+	// trailing * stands for any rest.
+	PropagatableLabels []string
+	TTLFloor           time.Duration
+	RecheckInterval    time.Duration
+	ScanInterval       time.Duration
+	LogDeadline        time.Duration
+}
+
+// Limits bounds what the manager takes for itself and from the API server.
+type Limits struct {
+	// Workers is the number of Jobs looked at at the same time.
+	Workers int
+	// LogStreams is the number of log reads open at the same time.
+	LogStreams int
+	// LogMemory bounds the log text in memory, in all Jobs together.
+	LogMemory resource.QuantityValue
+	// Writes is the number of writing requests in flight at the same time.
+	Writes         int
+	LogIdleTimeout time.Duration
+}
+
+// New returns the defaults. The namespace is read from POD_NAMESPACE.
+func New() *Options {
+	namespace := os.Getenv("POD_NAMESPACE")
+	if namespace == "" {
+		namespace = api.ManagerNamespace
+	}
+	return &Options{
+		Manager: Manager{
+			Namespace: namespace, MetricsAddress: "127.0.0.1:8080", HealthAddress: ":8081",
+			LogFormat: logFormatJSON,
+		},
+		Webhook: Webhook{Enabled: true, Port: 9443, CertDir: "/var/run/job-handler/certs"},
+		Jobs: Jobs{
+			LogMode: api.LogModeFull, ResultsTTL: api.Never,
+			DeleteAfterSuccess: "0s", DeleteAfterFailure: api.Never,
+			TTLFloor: time.Hour, RecheckInterval: 30 * time.Second,
+			ScanInterval: 5 * time.Minute, LogDeadline: 15 * time.Minute,
+		},
+		Limits: Limits{
+			Workers: 64, LogStreams: 128, Writes: 32,
+			LogMemory:      resource.QuantityValue{Quantity: resource.MustParse("128Mi")},
+			LogIdleTimeout: 15 * time.Second,
+		},
+	}
+}
+
+// Flags returns the flags in the groups in which --help shows them.
+func (o *Options) Flags() cliflag.NamedFlagSets {
+	var sets cliflag.NamedFlagSets
+	o.Manager.addFlags(sets.FlagSet("Manager"))
+	o.Webhook.addFlags(sets.FlagSet("Webhook"))
+	o.Jobs.addFlags(sets.FlagSet("Jobs"))
+	o.Limits.addFlags(sets.FlagSet("Limits"))
+	return sets
+}
+
+// Excluded returns every namespace whose Jobs are not handled.
+func (o *Options) Excluded() []string {
+	return append([]string{"kube-system", o.Manager.Namespace}, o.Manager.ExcludedNamespaces...)
+}
+
+// LogMemoryBytes returns LogMemory in bytes.
+func (l Limits) LogMemoryBytes() int64 {
+	return l.LogMemory.Value()
+}
+
+func invalid(flag string, value any, allowed string) error {
+	return fmt.Errorf("--%s: invalid value %q: must be %s", flag, fmt.Sprint(value), allowed)
+}
+
+// TextLogs reports whether log lines are for people rather than programs.
+func (o *Options) TextLogs() bool {
+	return o.Manager.LogFormat == logFormatText
+}

@@ -1,0 +1,153 @@
+package options
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/job-handler/job-handler/internal/policy"
+)
+
+const (
+	maxConcurrency = 10_000
+	minLogMemory   = 8 << 20
+)
+
+// Validate returns every flag that is out of its limits in one error, a line
+// for each, naming flag, value and what is allowed.
+func (o *Options) Validate() error {
+	_, err := o.Defaults()
+	return errors.Join(o.Manager.validate(), o.Webhook.validate(), err, o.Jobs.validate(), o.Limits.validate())
+}
+
+// Defaults returns what the flags set for Jobs as the policy's defaults.
+func (o *Options) Defaults() (policy.Defaults, error) {
+	defaults := policy.Defaults{LogMode: o.Jobs.LogMode, PropagatableLabels: o.Jobs.PropagatableLabels}
+	var errs []error
+	if !slices.Contains(policy.LogModes, o.Jobs.LogMode) {
+		errs = append(errs, invalid("log-mode", o.Jobs.LogMode, "full or status"))
+	}
+	for _, delay := range []struct {
+		flag, value string
+		into        **policy.Delay
+	}{
+		{"results-ttl", o.Jobs.ResultsTTL, &defaults.ResultsTTL},
+		{"delete-after-success", o.Jobs.DeleteAfterSuccess, &defaults.DeleteAfterSuccess},
+		{"delete-after-failure", o.Jobs.DeleteAfterFailure, &defaults.DeleteAfterFailure},
+	} {
+		parsed, err := policy.ParseDelay(delay.value)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("--%s: invalid value %q: %w", delay.flag, delay.value, err))
+		}
+		*delay.into = &parsed
+	}
+	for _, pattern := range o.Jobs.PropagatableLabels {
+		if err := policy.ValidatePropagatable(pattern); err != nil {
+			errs = append(errs, fmt.Errorf("--propagatable-labels: invalid value %q: %w", pattern, err))
+		}
+	}
+	return defaults, errors.Join(errs...)
+}
+
+func (m *Manager) validate() error {
+	var errs []error
+	if !isNamespace(m.Namespace) {
+		errs = append(errs, invalid("namespace", m.Namespace, "the name of a namespace"))
+	}
+	for _, namespace := range m.ExcludedNamespaces {
+		if !isNamespace(namespace) {
+			errs = append(errs, invalid("exclude-namespaces", namespace, "the names of namespaces"))
+		}
+	}
+	for _, address := range []struct{ flag, value string }{
+		{"metrics-bind-address", m.MetricsAddress}, {"health-probe-bind-address", m.HealthAddress},
+	} {
+		if !isAddress(address.value) {
+			errs = append(errs, invalid(address.flag, address.value, "host:port, or 0 to turn it off"))
+		}
+	}
+	if m.LogFormat != logFormatJSON && m.LogFormat != logFormatText {
+		errs = append(errs, invalid("log-format", m.LogFormat, "json or text"))
+	}
+	if m.LogLevel < 0 || m.LogLevel > 10 {
+		errs = append(errs, invalid("v", m.LogLevel, "between 0 and 10"))
+	}
+	return errors.Join(errs...)
+}
+
+func isNamespace(name string) bool {
+	return len(validation.IsDNS1123Label(name)) == 0
+}
+
+// isAddress also takes the 0 that turns a server off.
+func isAddress(address string) bool {
+	if address == "0" {
+		return true
+	}
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	_, err = strconv.ParseUint(port, 10, 16)
+	return err == nil
+}
+
+func (w *Webhook) validate() error {
+	if !w.Enabled {
+		return nil
+	}
+	var errs []error
+	if w.Port < 1 || w.Port > 65535 {
+		errs = append(errs, invalid("webhook-port", w.Port, "between 1 and 65535"))
+	}
+	if w.CertDir == "" {
+		errs = append(errs, invalid("webhook-cert-dir", w.CertDir, "a folder with tls.crt and tls.key; --webhook=false turns the webhook off"))
+	}
+	return errors.Join(errs...)
+}
+
+func (j *Jobs) validate() error {
+	var errs []error
+	for _, duration := range []struct {
+		flag  string
+		value time.Duration
+		least time.Duration
+	}{
+		{"ttl-floor", j.TTLFloor, time.Minute},
+		{"recheck-interval", j.RecheckInterval, 0},
+		{"scan-interval", j.ScanInterval, 0},
+		{"log-deadline", j.LogDeadline, 0},
+	} {
+		if duration.value < duration.least {
+			errs = append(errs, invalid(duration.flag, duration.value, "at least "+duration.least.String()))
+		}
+	}
+	if j.TTLFloor > policy.LongestDelay {
+		errs = append(errs, invalid("ttl-floor", j.TTLFloor, "at most "+policy.LongestDelay.String()))
+	}
+	return errors.Join(errs...)
+}
+
+func (l *Limits) validate() error {
+	var errs []error
+	for _, count := range []struct {
+		flag  string
+		value int
+	}{{"workers", l.Workers}, {"log-streams", l.LogStreams}, {"writes", l.Writes}} {
+		if count.value < 1 || count.value > maxConcurrency {
+			errs = append(errs, invalid(count.flag, count.value, "between 1 and 10000"))
+		}
+	}
+	if l.LogMemoryBytes() < minLogMemory {
+		errs = append(errs, invalid("log-memory", l.LogMemory.String(), "at least 8Mi"))
+	}
+	if l.LogIdleTimeout < time.Second {
+		errs = append(errs, invalid("log-idle-timeout", l.LogIdleTimeout, "at least 1s"))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,22 @@
+// Package retry says how often controllers try again.
+package retry
+
+import (
+	"time"
+
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+)
+
+const (
+	first = 100 * time.Millisecond
+	// The library's own backoff grows to 1,000 s: long after an API server is
+	// back, Jobs would still wait.
+	longest = 20 * time.Second
+)
+
+// Limiter returns a rate limiter for a controller's queue: exponential from
+// 100 ms to 20 s for each request.
+func Limiter() workqueue.TypedRateLimiter[reconcile.Request] {
+	return workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](first, longest)
+}
