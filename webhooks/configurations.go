@@ -1,0 +1,121 @@
+package webhooks
+
+import (
+	"fmt"
+	"slices"
+
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/job-handler/job-handler/internal/api"
+)
+
+// ConfigurationName is the name of both webhook configurations.
+const ConfigurationName = "job-handler"
+
+const (
+	webhookDomain  = ".job-handler.github.io"
+	timeoutSeconds = 3
+)
+
+// Configurations returns the webhook configurations. clientConfig says how the
+// API server reaches the handler on one of the paths, and must not return the
+// same pointers twice. Namespaces in excludedNamespaces, the manager's own
+// should be among them, and kube-system are never looked at.
+//
+// Two entries send Jobs: one for all Jobs of labelled Namespaces, one, in all
+// others, for Jobs that carry the label or the annotation themselves. No Job
+// matches both, none that says job-handler/enabled=false by label matches
+// either, and other people's Jobs are not sent at all.
+func Configurations(
+	clientConfig func(path string) admissionv1.WebhookClientConfig, excludedNamespaces ...string,
+) (*admissionv1.MutatingWebhookConfiguration, *admissionv1.ValidatingWebhookConfiguration) {
+	excluded := excludedValues(excludedNamespaces)
+	mutating := &admissionv1.MutatingWebhookConfiguration{
+		TypeMeta:   typeMeta("MutatingWebhookConfiguration"),
+		ObjectMeta: metav1.ObjectMeta{Name: ConfigurationName},
+	}
+	inNamespace := jobWebhook("namespace.jobs", clientConfig(PathJobInNamespace))
+	inNamespace.NamespaceSelector = namespaceSelector(metav1.LabelSelectorOpIn, excluded)
+	alone := jobWebhook("opted-in.jobs", clientConfig(PathJob))
+	alone.NamespaceSelector = namespaceSelector(metav1.LabelSelectorOpNotIn, excluded)
+	alone.MatchConditions = []admissionv1.MatchCondition{{Name: "says-so-itself", Expression: saysSoItself()}}
+	mutating.Webhooks = []admissionv1.MutatingWebhook{inNamespace, alone}
+
+	validating := &admissionv1.ValidatingWebhookConfiguration{
+		TypeMeta:   typeMeta("ValidatingWebhookConfiguration"),
+		ObjectMeta: metav1.ObjectMeta{Name: ConfigurationName},
+		Webhooks: []admissionv1.ValidatingWebhook{{
+			Name:                    "cronjobs" + webhookDomain,
+			ClientConfig:            clientConfig(PathCronJob),
+			Rules:                   rules("cronjobs", admissionv1.Create, admissionv1.Update),
+			NamespaceSelector:       namespaceSelector(metav1.LabelSelectorOpIn, excluded),
+			ObjectSelector:          &metav1.LabelSelector{},
+			MatchPolicy:             new(admissionv1.Equivalent),
+			FailurePolicy:           new(admissionv1.Ignore),
+			SideEffects:             new(admissionv1.SideEffectClassNone),
+			TimeoutSeconds:          new(int32(timeoutSeconds)),
+			AdmissionReviewVersions: []string{"v1"},
+		}},
+	}
+	return mutating, validating
+}
+
+func typeMeta(kind string) metav1.TypeMeta {
+	return metav1.TypeMeta{APIVersion: admissionv1.SchemeGroupVersion.String(), Kind: kind}
+}
+
+func jobWebhook(name string, clientConfig admissionv1.WebhookClientConfig) admissionv1.MutatingWebhook {
+	return admissionv1.MutatingWebhook{
+		Name:                    name + webhookDomain,
+		ClientConfig:            clientConfig,
+		Rules:                   rules("jobs", admissionv1.Create),
+		ObjectSelector:          notOptedOut(),
+		MatchPolicy:             new(admissionv1.Equivalent),
+		FailurePolicy:           new(admissionv1.Ignore),
+		SideEffects:             new(admissionv1.SideEffectClassNone),
+		TimeoutSeconds:          new(int32(timeoutSeconds)),
+		ReinvocationPolicy:      new(admissionv1.IfNeededReinvocationPolicy),
+		AdmissionReviewVersions: []string{"v1"},
+	}
+}
+
+func rules(resource string, operations ...admissionv1.OperationType) []admissionv1.RuleWithOperations {
+	return []admissionv1.RuleWithOperations{{
+		Operations: operations,
+		Rule: admissionv1.Rule{
+			APIGroups:   []string{batchv1.GroupName},
+			APIVersions: []string{batchv1.SchemeGroupVersion.Version},
+			Resources:   []string{resource},
+			Scope:       new(admissionv1.NamespacedScope),
+		},
+	}}
+}
+
+func namespaceSelector(enabled metav1.LabelSelectorOperator, excluded []string) *metav1.LabelSelector {
+	return &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
+		{Key: api.EnabledLabel, Operator: enabled, Values: []string{api.True}},
+		{Key: corev1.LabelMetadataName, Operator: metav1.LabelSelectorOpNotIn, Values: slices.Clone(excluded)},
+	}}
+}
+
+func notOptedOut() *metav1.LabelSelector {
+	return &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
+		{Key: api.EnabledLabel, Operator: metav1.LabelSelectorOpNotIn, Values: []string{api.False}},
+	}}
+}
+
+// saysSoItself is true of an object that carries the label or the annotation.
+// Every field is guarded: an error would count as a failed call.
+func saysSoItself() string {
+	return fmt.Sprintf("object.metadata.?labels[?'%s'].hasValue() || object.metadata.?annotations[?'%s'].hasValue()",
+		api.EnabledLabel, api.EnabledAnnotation)
+}
+
+func excludedValues(namespaces []string) []string {
+	values := append([]string{metav1.NamespaceSystem}, namespaces...)
+	slices.Sort(values)
+	return slices.DeleteFunc(slices.Compact(values), func(name string) bool { return name == "" })
+}

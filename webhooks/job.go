@@ -1,0 +1,99 @@
+package webhooks
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/policy"
+)
+
+// namespaceTimeout is how much of the webhook's own timeout reading the
+// Namespace may take. It comes from a cache, except right after a start.
+const namespaceTimeout = time.Second
+
+// jobHandler defaults and validates a Job that is being created, in one call.
+//
+// A Job that is not opted in is admitted unchanged; one that opts out by
+// annotation gets the label for it. A Job that is opted in is stamped, and what
+// only the manager writes is removed. Its invalid values refuse it, unless a
+// controller made it: that would stop production, so they become warnings, as
+// those of its Namespace always do. Sending the stamped Job again changes
+// nothing.
+type jobHandler struct {
+	Options
+	namespaceOptedIn bool
+}
+
+// Handle implements admission.Handler.
+func (h *jobHandler) Handle(ctx context.Context, request admission.Request) admission.Response {
+	if request.Operation != admissionv1.Create || request.SubResource != "" {
+		return admission.Allowed("")
+	}
+	job := &batchv1.Job{}
+	if err := json.Unmarshal(request.Object.Raw, job); err != nil {
+		return unread(ctx, request, fmt.Errorf("decoding the Job: %w", err))
+	}
+	before := job.DeepCopy()
+	errs, warnings := h.review(job, h.namespace(ctx, request.Namespace))
+	if len(errs) > 0 && metav1.GetControllerOfNoCopy(job) == nil {
+		name := cmp.Or(job.Name, job.GenerateName)
+		return refused(batchv1.SchemeGroupVersion.WithKind("Job").GroupKind(), name, errs, warnings)
+	}
+	response, err := patched(before, job, append(warningsOf("", errs), warnings...))
+	if err != nil {
+		return unread(ctx, request, err)
+	}
+	return response
+}
+
+// review changes job to what it should be and returns what is wrong with it.
+func (h *jobHandler) review(job *batchv1.Job, namespace metav1.Object) (field.ErrorList, []string) {
+	jobWish, errs := policy.JobOptIn(job)
+	namespaceWish, namespaceErrs := policy.NamespaceOptIn(namespace)
+	if h.namespaceOptedIn {
+		namespaceWish = policy.In
+	}
+	if !policy.Handled(jobWish, namespaceWish) {
+		if jobWish == policy.Out {
+			metav1.SetMetaDataLabel(&job.ObjectMeta, api.EnabledLabel, api.False)
+		}
+		return errs, nil
+	}
+
+	var warnings []string
+	for _, key := range policy.StripForged(job, h.TTLFloor) {
+		warnings = append(warnings, fmt.Sprintf("annotation %s removed: Job Handler alone sets it", key))
+	}
+	wanted, problems := policy.Resolve(job, namespace.GetAnnotations(), h.Defaults)
+	warnings = append(warnings, policy.KeyWarnings(job)...)
+	warnings = append(warnings, warningsOf("Namespace ", append(namespaceErrs, problems.Namespace...))...)
+	warnings = append(warnings, ttlWarning(wanted, job, namespace)...)
+	policy.Stamp(job, h.TTLFloor, true)
+	return append(errs, problems.Job...), warnings
+}
+
+// namespace returns the Namespace's metadata, empty where it cannot be read.
+func (h *jobHandler) namespace(ctx context.Context, name string) metav1.Object {
+	namespace := &metav1.PartialObjectMetadata{}
+	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	ctx, cancel := context.WithTimeout(ctx, namespaceTimeout)
+	defer cancel()
+	if err := h.Namespaces.Get(ctx, types.NamespacedName{Name: name}, namespace); err != nil {
+		log.FromContext(ctx).V(1).Info("admitting without the defaults of the Namespace", "reason", err.Error())
+		return &metav1.PartialObjectMetadata{}
+	}
+	return namespace
+}

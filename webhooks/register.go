@@ -1,0 +1,43 @@
+package webhooks
+
+import (
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/webhook"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"github.com/job-handler/job-handler/internal/policy"
+)
+
+// Paths of the handlers, one for each entry of Configurations.
+const (
+	// PathJobInNamespace takes Jobs of Namespaces whose label opts in. That the
+	// API server sent the Job here is the proof; no cache needs to know.
+	PathJobInNamespace = "/mutate-job-in-namespace"
+	// PathJob takes Jobs of other Namespaces that opt in, or out, themselves.
+	PathJob = "/mutate-job"
+	// PathCronJob takes CronJobs of Namespaces whose label opts in.
+	PathCronJob = "/validate-cronjob"
+)
+
+// Options are what the handlers need.
+type Options struct {
+	// Namespaces reads the metadata of Namespaces, as PartialObjectMetadata. It
+	// may be slow or fail: the Namespace's defaults are then not validated.
+	Namespaces client.Reader
+	// TTLFloor is the least ttlSecondsAfterFinished of a stamped Job.
+	TTLFloor time.Duration
+	// Defaults are the operator's, against which annotations are validated.
+	Defaults policy.Defaults
+}
+
+// Register makes server answer on the three paths. It panics if one of them is
+// taken.
+func Register(server webhook.Server, options Options) {
+	server.Register(PathJobInNamespace, &admission.Webhook{
+		Handler: outOfTheWay(&jobHandler{Options: options, namespaceOptedIn: true}),
+	})
+	server.Register(PathJob, &admission.Webhook{Handler: outOfTheWay(&jobHandler{Options: options})})
+	server.Register(PathCronJob, &admission.Webhook{Handler: outOfTheWay(&cronJobHandler{defaults: options.Defaults})})
+}

@@ -1,0 +1,86 @@
+package webhooks
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"runtime/debug"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+)
+
+// maxWarnings bounds an answer. The API server passes on 4 KiB in all.
+const maxWarnings = 16
+
+// outOfTheWay admits what handler panics on.
+func outOfTheWay(handler admission.Handler) admission.Handler {
+	return admission.HandlerFunc(func(ctx context.Context, request admission.Request) (response admission.Response) {
+		defer func() {
+			if r := recover(); r != nil {
+				log.FromContext(ctx).Error(fmt.Errorf("panic: %v", r), "admitting unseen", "stack", string(debug.Stack()))
+				response = unseen(request)
+			}
+		}()
+		return handler.Handle(ctx, request)
+	})
+}
+
+// unread admits an object that could not be decoded or encoded.
+func unread(ctx context.Context, request admission.Request, err error) admission.Response {
+	log.FromContext(ctx).Error(err, "admitting unseen")
+	return unseen(request)
+}
+
+func unseen(request admission.Request) admission.Response {
+	return admission.Allowed("").WithWarnings(
+		fmt.Sprintf("Job Handler could not read this %s: admitted as it is", request.Kind.Kind))
+}
+
+// refused answers 422 with all errors in one message.
+func refused(kind schema.GroupKind, name string, errs field.ErrorList, warnings []string) admission.Response {
+	status := apierrors.NewInvalid(kind, name, errs).Status()
+	return admission.Response{AdmissionResponse: admissionv1.AdmissionResponse{
+		Result: &status, Warnings: bounded(warnings),
+	}}
+}
+
+// patched admits with the difference between two states of one typed object.
+// Comparing these, and not the request's bytes with one of them, leaves fields
+// alone that a newer API server knows and these types do not.
+func patched(before, after any, warnings []string) (admission.Response, error) {
+	old, err := json.Marshal(before)
+	if err != nil {
+		return admission.Response{}, fmt.Errorf("encoding the object received: %w", err)
+	}
+	changed, err := json.Marshal(after)
+	if err != nil {
+		return admission.Response{}, fmt.Errorf("encoding the stamped object: %w", err)
+	}
+	return admission.PatchResponseFromRaw(old, changed).WithWarnings(bounded(warnings)...), nil
+}
+
+// warningsOf says of each problem that its value is not used.
+func warningsOf(object string, errs field.ErrorList) []string {
+	warnings := make([]string, 0, len(errs))
+	for _, err := range errs {
+		value := ""
+		if err.BadValue != nil && err.Type != field.ErrorTypeForbidden {
+			value = fmt.Sprintf("%q ", err.BadValue)
+		}
+		warnings = append(warnings, fmt.Sprintf("%s%s: %signored: %s", object, where(err.Field), value, err.Detail))
+	}
+	return warnings
+}
+
+func bounded(warnings []string) []string {
+	if len(warnings) <= maxWarnings {
+		return warnings
+	}
+	rest := len(warnings) - maxWarnings + 1
+	return append(warnings[:maxWarnings-1:maxWarnings-1], fmt.Sprintf("and %d more warnings of Job Handler", rest))
+}

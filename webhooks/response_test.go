@@ -1,0 +1,96 @@
+package webhooks
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+)
+
+func decoded(t *testing.T, object []byte) map[string]any {
+	t.Helper()
+	var result map[string]any
+	if err := json.Unmarshal(object, &result); err != nil {
+		t.Fatal(err)
+	}
+	return result
+}
+
+// TestOutOfTheWay holds that whatever goes wrong in a handler, the object is
+// admitted as it is, with a warning.
+func TestOutOfTheWay(t *testing.T) {
+	jobs, cronJobs := handlerFor(inLabelled, namespace()), outOfTheWay(&cronJobHandler{})
+	panics := outOfTheWay(admission.HandlerFunc(func(context.Context, admission.Request) admission.Response { panic("x") }))
+	for name, tc := range map[string]struct {
+		handler  admission.Handler
+		operated string
+		raw, old string
+	}{
+		"a panic":                   {panics, "CREATE", `{}`, ``},
+		"a Job that is no JSON":     {jobs, "CREATE", `{`, ``},
+		"a Job that is empty":       {jobs, "CREATE", ``, ``},
+		"a Job of other types":      {jobs, "CREATE", `{"spec":{"template":[]}}`, ``},
+		"a CronJob that is no JSON": {cronJobs, "CREATE", `{`, ``},
+		"an old CronJob missing":    {cronJobs, "UPDATE", `{}`, ``},
+	} {
+		t.Run(name, func(t *testing.T) {
+			request := admission.Request{}
+			request.Operation = operation(tc.operated)
+			request.Kind.Kind = "Job"
+			request.Object, request.OldObject = runtime.RawExtension{Raw: []byte(tc.raw)}, runtime.RawExtension{Raw: []byte(tc.old)}
+			response := tc.handler.Handle(t.Context(), request)
+			if !response.Allowed || response.Patches != nil {
+				t.Errorf("%+v", response)
+			}
+			want := []string{"Job Handler could not read this Job: admitted as it is"}
+			if diff := cmp.Diff(want, response.Warnings); diff != "" {
+				t.Errorf("warnings -want +got\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestPatchedReportsWhatCannotBeEncoded(t *testing.T) {
+	unencodable := make(chan int)
+	for _, pair := range [][2]any{{unencodable, 1}, {1, unencodable}} {
+		if _, err := patched(pair[0], pair[1], nil); err == nil {
+			t.Errorf("patched(%v) gave no error", pair)
+		}
+	}
+}
+
+func TestBoundedWarnings(t *testing.T) {
+	many := make([]string, 40)
+	for i := range many {
+		many[i] = fmt.Sprint(i)
+	}
+	if diff := cmp.Diff(many[:16], bounded(many[:16])); diff != "" {
+		t.Errorf("at the limit: %s", diff)
+	}
+	want := append(append([]string{}, many[:15]...), "and 25 more warnings of Job Handler")
+	if diff := cmp.Diff(want, bounded(many)); diff != "" {
+		t.Errorf("above it -want +got\n%s", diff)
+	}
+	if many[15] != "15" {
+		t.Error("the argument changed")
+	}
+}
+
+func FuzzJobHandler(f *testing.F) {
+	f.Add([]byte(`{"metadata":{"annotations":{"a":"b"}},"spec":{}}`))
+	f.Add([]byte(`null`))
+	f.Fuzz(func(t *testing.T, object []byte) {
+		request := admission.Request{}
+		request.Operation = operation("CREATE")
+		request.Object.Raw = object
+		handler := &jobHandler{Options: Options{Namespaces: namespaces{}, TTLFloor: ttlFloor}, namespaceOptedIn: true}
+		response := handler.Handle(t.Context(), request)
+		if err := response.Complete(request); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
