@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/fatih/color"
+
+	"github.com/job-handler/job-handler/internal/hostmanager"
+	"github.com/job-handler/job-handler/internal/localcluster"
+)
+
+//go:embed jobs/*.yaml
+var jobs embed.FS
+
+const demoFolder = "bin/demo"
+
+var heading = color.New(color.Bold, color.FgCyan)
+
+// demo makes a cluster, runs the manager on it and tells two stories. It fails
+// if one of them does not end as promised.
+func demo(ctx context.Context, binary string) (err error) {
+	began := time.Now()
+	say("A real Kubernetes cluster comes up on this machine")
+	cluster, err := localcluster.Start(ctx, localcluster.Options{
+		Mode: localcluster.WithNode, Dir: demoFolder, Progress: os.Stdout,
+	})
+	if err != nil {
+		return fmt.Errorf("starting the cluster: %w", err)
+	}
+	defer func() {
+		cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+		defer cancel()
+		say("The cluster is stopped and removed")
+		err = errors.Join(err, cluster.Stop(cleanup), os.RemoveAll(demoFolder))
+		if err == nil {
+			fmt.Printf("The demo took %s; nothing of it is left running.\n", time.Since(began).Round(time.Second))
+		}
+	}()
+
+	say("Job Handler starts: webhook and controllers in one process")
+	log, err := os.Create(filepath.Join("bin", "demo-manager.log"))
+	if err != nil {
+		return fmt.Errorf("making the manager's log: %w", err)
+	}
+	defer log.Close()
+	manager, err := hostmanager.Start(ctx, hostmanager.Options{
+		Cluster: cluster, Binary: binary, Dir: filepath.Join("bin", "run"), Output: log,
+	})
+	if err != nil {
+		return fmt.Errorf("starting the manager (its log is %s): %w", log.Name(), err)
+	}
+	fmt.Println("It is ready; its log is", log.Name())
+	defer func() { err = errors.Join(err, manager.Stop(context.WithoutCancel(ctx))) }()
+	return tell(ctx, &shell{kubectl: cluster.Kubectl(), kubeconfig: cluster.Kubeconfig(), out: os.Stdout})
+}
+
+// tell tells the stories by kubectl, as people would see them.
+func tell(ctx context.Context, sh *shell) error {
+	say("A namespace opts in: one label, and every Job in it is handled")
+	sh.run(ctx, "create", "namespace", "demo")
+	sh.run(ctx, "label", "namespace", "demo", "job-handler/enabled=true")
+	sh.run(ctx, "config", "set-context", "--current", "--namespace=demo")
+
+	say("An ordinary Job is created, and stamped at admission")
+	sh.show("nightly-report.yaml")
+	sh.apply(ctx, "nightly-report.yaml")
+	stamps := sh.run(ctx, "get", "job", "nightly-report", "-o",
+		`jsonpath=label {.metadata.labels.job-handler/enabled}, results name {.metadata.annotations.job-handler/results-name}{"\n"}`)
+	sh.expect("stamps on the Job", stamps, "label true, results name nightly-report-results")
+
+	say("It runs in a real container; when it has finished, its results are there and the Job is gone")
+	sh.run(ctx, "wait", "--for=delete", "job/nightly-report", "--timeout=120s")
+	results := sh.run(ctx, "get", "configmap", "nightly-report-results", "-o", "yaml")
+	sh.expect("the results", results, "part 3 of 3: 1234566 rows", "report written", "status: completed")
+	gone := sh.run(ctx, "get", "jobs", "--ignore-not-found", "nightly-report", "-o", "name")
+	sh.expectNone("the Job", gone)
+
+	say("A Job that fails is kept for debugging, and has its results too")
+	sh.show("broken-import.yaml")
+	sh.apply(ctx, "broken-import.yaml")
+	sh.run(ctx, "wait", "--for=create", "configmap/broken-import-results", "--timeout=120s")
+	logs := sh.run(ctx, "get", "configmap", "broken-import-results", "-o", "jsonpath={.data.logs}")
+	sh.expect("the logs of the failed Job", logs, "line 4711: 7 columns expected, 6 found")
+	sh.run(ctx, "wait", `--for=jsonpath={.metadata.annotations.job-handler/status}=failed`, "job/broken-import", "--timeout=30s")
+	kept := sh.run(ctx, "get", "jobs")
+	sh.expect("the Jobs that are left", kept, "broken-import")
+
+	say("Events say what was done")
+	events := sh.run(ctx, "get", "events", "--field-selector", "reason=JobProcessing")
+	sh.expect("the Events", events, "nightly-report-results", "broken-import-results", "Warning")
+
+	say("All results of the namespace")
+	sh.run(ctx, "get", "configmaps", "-l", "job-handler/created=true", "-L", "job-handler/status,job-name")
+	return sh.err
+}
+
+func say(text string) {
+	fmt.Println()
+	_, _ = heading.Println("── " + text)
+}
+

@@ -1,0 +1,222 @@
+package hostmanager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"syscall"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/localcluster"
+)
+
+const (
+	readyTimeout = 60 * time.Second
+	readyPoll    = 100 * time.Millisecond
+	loopback     = "127.0.0.1"
+)
+
+// Cluster is what is needed of a cluster, as localcluster.Cluster has it.
+type Cluster interface {
+	RESTConfig() *rest.Config
+	ConfigFor(user string, groups ...string) (*rest.Config, error)
+}
+
+// Options describe how the manager runs.
+type Options struct {
+	Cluster Cluster
+	// Binary is the manager's program.
+	Binary string
+	// Dir gets its certificate and kubeconfig; it is made if need be.
+	Dir string
+	// Args are further flags.
+	Args []string
+	// Output gets what the manager logs.
+	Output io.Writer
+}
+
+// Manager is a running manager.
+type Manager struct {
+	options Options
+	command *exec.Cmd
+	// done is closed when the process has ended; err is set before.
+	done chan struct{}
+	err  error
+}
+
+// Start installs what the manager needs in the cluster, starts it and waits
+// until it is ready. The process does not outlive the calling one.
+func Start(ctx context.Context, options Options) (*Manager, error) {
+	ports, err := freePorts(3)
+	if err != nil {
+		return nil, err
+	}
+	certificates := filepath.Join(options.Dir, "certificates")
+	ca, err := localcluster.ServingCert(certificates, loopback)
+	if err != nil {
+		return nil, fmt.Errorf("making the webhook's certificate: %w", err)
+	}
+	baseURL := "https://" + net.JoinHostPort(loopback, ports[0])
+	if err := install(ctx, options.Cluster.RESTConfig(), baseURL, ca); err != nil {
+		return nil, err
+	}
+	kubeconfig := filepath.Join(options.Dir, "kubeconfig")
+	if err := writeKubeconfig(options.Cluster, kubeconfig); err != nil {
+		return nil, err
+	}
+	args := append([]string{
+		"--kubeconfig", kubeconfig, "--log-format", "text",
+		"--webhook-host", loopback, "--webhook-port", ports[0], "--webhook-cert-dir", certificates,
+		"--health-probe-bind-address", net.JoinHostPort(loopback, ports[1]),
+		"--metrics-bind-address", net.JoinHostPort(loopback, ports[2]),
+	}, options.Args...)
+	manager := &Manager{options: options, done: make(chan struct{})}
+	if err := manager.start(args); err != nil {
+		return nil, err
+	}
+	if err := manager.waitReady(ctx, "http://"+net.JoinHostPort(loopback, ports[1])+"/readyz"); err != nil {
+		return nil, errors.Join(err, manager.Kill(context.WithoutCancel(ctx)))
+	}
+	return manager, nil
+}
+
+// start starts the process from a thread that stays until it has ended: the
+// kernel ends it with the thread, and so with the calling process.
+func (m *Manager) start(args []string) error {
+	m.command = exec.Command(m.options.Binary, args...)
+	m.command.Stdout, m.command.Stderr = m.options.Output, m.options.Output
+	m.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := m.command.Start()
+		started <- err
+		if err == nil {
+			m.err = m.command.Wait()
+			close(m.done)
+		}
+	}()
+	if err := <-started; err != nil {
+		return fmt.Errorf("starting %s: %w", m.options.Binary, err)
+	}
+	return nil
+}
+
+func (m *Manager) waitReady(ctx context.Context, url string) error {
+	err := wait.PollUntilContextTimeout(ctx, readyPoll, readyTimeout, true, func(ctx context.Context) (bool, error) {
+		select {
+		case <-m.done:
+			return false, fmt.Errorf("the manager ended: %w", m.err)
+		default:
+		}
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return false, err
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			return false, nil //nolint:nilerr // not listening yet
+		}
+		defer response.Body.Close()
+		return response.StatusCode == http.StatusOK, nil
+	})
+	if err != nil {
+		return fmt.Errorf("waiting for the manager to be ready: %w", err)
+	}
+	return nil
+}
+
+// Done is closed when the process has ended.
+func (m *Manager) Done() <-chan struct{} { return m.done }
+
+// Err returns how the process ended: nil for success, and before its end.
+func (m *Manager) Err() error {
+	select {
+	case <-m.done:
+		return m.err
+	default:
+		return nil
+	}
+}
+
+// Stop asks the manager to end and waits until it has.
+func (m *Manager) Stop(ctx context.Context) error {
+	return m.end(ctx, syscall.SIGTERM)
+}
+
+// Kill ends the manager at once, as a crash would.
+func (m *Manager) Kill(ctx context.Context) error {
+	return m.end(ctx, syscall.SIGKILL)
+}
+
+// Uninstall removes the webhook configurations from the cluster.
+func (m *Manager) Uninstall(ctx context.Context) error {
+	return uninstallWebhooks(ctx, m.options.Cluster.RESTConfig())
+}
+
+func (m *Manager) end(ctx context.Context, signal os.Signal) error {
+	if err := m.command.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("sending %s to the manager: %w", signal, err)
+	}
+	select {
+	case <-m.done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for the manager to end: %w", ctx.Err())
+	}
+}
+
+// writeKubeconfig writes the connection of the manager's ServiceAccount.
+func writeKubeconfig(cluster Cluster, path string) error {
+	group := "system:serviceaccounts"
+	config, err := cluster.ConfigFor("system:serviceaccount:"+api.ManagerNamespace+":"+api.ManagerName,
+		group, group+":"+api.ManagerNamespace)
+	if err != nil {
+		return fmt.Errorf("making the manager's credentials: %w", err)
+	}
+	const name = "job-handler"
+	file := clientcmdapi.NewConfig()
+	file.Clusters[name] = &clientcmdapi.Cluster{Server: config.Host, CertificateAuthorityData: config.CAData}
+	file.AuthInfos[name] = &clientcmdapi.AuthInfo{
+		ClientCertificateData: config.CertData, ClientKeyData: config.KeyData, Token: config.BearerToken,
+	}
+	file.Contexts[name] = &clientcmdapi.Context{Cluster: name, AuthInfo: name}
+	file.CurrentContext = name
+	if err := clientcmd.WriteToFile(*file, path); err != nil {
+		return fmt.Errorf("writing the manager's kubeconfig: %w", err)
+	}
+	return nil
+}
+
+// freePorts returns count ports of the loopback address that are free now.
+func freePorts(count int) ([]string, error) {
+	ports := make([]string, 0, count)
+	for range count {
+		listener, err := net.Listen("tcp", net.JoinHostPort(loopback, "0"))
+		if err != nil {
+			return nil, fmt.Errorf("looking for a free port: %w", err)
+		}
+		defer listener.Close()
+		address, ok := listener.Addr().(*net.TCPAddr)
+		if !ok {
+			return nil, fmt.Errorf("looking for a free port: unexpected address %s", listener.Addr())
+		}
+		ports = append(ports, strconv.Itoa(address.Port))
+	}
+	return ports, nil
+}
