@@ -1,0 +1,150 @@
+# `make` prints what there is. Recipes are one command each; where one needs
+# more, it is a script in internal/tools.
+
+SHELL = /usr/bin/env bash -o pipefail
+.SHELLFLAGS = -ec
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# One C-free build for everything, so that programs are static and the build
+# cache is shared. The race detector alone needs C (see internal/tools/test).
+export CGO_ENABLED = 0
+# Asking git for the commit fails in a clone that belongs to another user; only
+# `build` does, and only if it can.
+export GOFLAGS := $(strip $(filter-out -buildvcs=%,$(shell go env GOFLAGS)) -buildvcs=false)
+
+VERSION ?= $(or $(shell git describe --tags --match 'v*' --dirty 2>/dev/null),v0.0.0-dev)## what bin/job-handler calls itself
+CLUSTER_DIR ?= bin/cluster## folder of the local cluster, kubeconfig included
+ARGS ?=## flags of the manager for run, such as --v=1
+TESTFLAGS ?=## more flags for go test, such as -v, -run=Name or -ginkgo.focus=words
+FUZZTIME ?= 10s## how long each fuzz target runs
+export TESTFLAGS FUZZTIME
+
+# Tools are built from the modules that pin them, once for each version, into
+# the user's cache folder, where the next clone finds them.
+TOOLS_DIR := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/job-handler/tools
+GO_VERSION := $(shell go env GOVERSION)
+# $(call pinned,folder,module) is the version of a module in a tools module.
+pinned = $(shell awk '$$1 == "$(2)" { print $$2; exit }' internal/tools/$(1)/go.mod)
+# $(call tool,name,version) is the path of a built tool.
+tool = $(TOOLS_DIR)/$(1)-$(2)-$(GO_VERSION)/$(1)
+
+GOLANGCI_LINT := $(call tool,golangci-lint,$(call pinned,lint,github.com/golangci/golangci-lint/v2))
+CONTROLLER_GEN := $(call tool,controller-gen,$(call pinned,generate,sigs.k8s.io/controller-tools))
+
+LOCALCLUSTER = go run ./internal/localcluster/cmd/localcluster
+
+##@ General
+
+.PHONY: help
+help: ## Print this
+	@awk 'BEGIN { FS = ":.*## "; print "Usage: make <target> [VARIABLE=value]" } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z][a-z0-9-]*:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@printf '\nVariables\n'
+	@awk 'BEGIN { FS = " *\\?= *| *## *" } \
+		/^[A-Z_]+ \?=.*## / { printf "  %-18s %s%s\n", $$1, $$3, $$2 ~ /^$$|\$$/ ? "" : " (" $$2 ")" }' \
+		$(firstword $(MAKEFILE_LIST))
+
+.PHONY: clean
+clean: ## Remove what was built here; the caches of Go and of built tools stay
+	@if [ -e '$(CLUSTER_DIR)/state.json' ]; then \
+		echo 'a local cluster may be running in $(CLUSTER_DIR): make cluster-down first' >&2; exit 1; fi
+	rm -rf bin
+
+##@ Try it
+
+.PHONY: demo
+demo: build bin/devrun ## See it work: a real cluster, one Job that succeeds, one that fails, and what stays
+	@bin/devrun demo
+
+.PHONY: cluster
+cluster: ## Start a real one-node cluster and leave it running (root)
+	@$(LOCALCLUSTER) up --dir $(CLUSTER_DIR)
+
+.PHONY: cluster-down
+cluster-down: ## Stop the cluster and remove everything that it made
+	@$(LOCALCLUSTER) down --dir $(CLUSTER_DIR)
+
+.PHONY: run
+run: build bin/devrun ## Run the manager here against the cluster of `make cluster`, until interrupted
+	@exec bin/devrun run --cluster $(CLUSTER_DIR) -- $(ARGS)
+
+##@ Build
+
+.PHONY: build
+build: ## Build the manager into bin/job-handler
+	@echo 'building bin/job-handler $(VERSION) (some minutes with an empty build cache)'
+	@go build -trimpath -buildvcs=$(if $(shell git rev-parse HEAD 2>/dev/null),true,false) \
+		-ldflags '-s -w -X github.com/job-handler/job-handler/internal/version.Version=$(VERSION)' \
+		-o bin/job-handler ./cmd/manager
+
+##@ Test
+
+.PHONY: test
+test: ## Unit, integration and end-to-end tests, one after the other
+	@internal/tools/test unit integration e2e
+
+.PHONY: test-all
+test-all: ## All of `test`, the race detector, every fuzz target and benchmark for a short time
+	@internal/tools/test unit integration e2e race fuzz benchmarks
+
+.PHONY: test-unit
+test-unit: ## Rules and parts, each by itself
+	@internal/tools/test unit
+
+.PHONY: test-integration
+test-integration: ## Webhooks and controllers on a real kube-apiserver
+	@internal/tools/test integration
+
+.PHONY: test-e2e
+test-e2e: ## Stories on a real node (root; without it, what needs no node)
+	@internal/tools/test e2e
+
+.PHONY: test-race
+test-race: ## Unit tests with the race detector (needs a C compiler)
+	@internal/tools/test race
+
+.PHONY: fuzz
+fuzz: ## Every fuzz target for FUZZTIME
+	@internal/tools/test fuzz
+
+##@ Check
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) ## Linters and the rules of the project
+	@$(GOLANGCI_LINT) config verify
+	@rc=0; internal/tools/lint/rules || rc=1; $(GOLANGCI_LINT) run ./... || rc=1; exit $$rc
+
+.PHONY: verify
+verify: ## Fail if formatting, modules or generated files are not what they should be; changes nothing
+	@internal/tools/verify
+
+.PHONY: fmt
+fmt: $(GOLANGCI_LINT) ## Format the code
+	@$(GOLANGCI_LINT) fmt ./...
+
+##@ Generate
+
+.PHONY: generate
+generate: ## Regenerate what `go generate` makes
+	@go generate ./...
+
+.PHONY: manifests
+manifests: $(CONTROLLER_GEN) ## Regenerate config/rbac/role.yaml from the RBAC markers
+	@mkdir -p config/rbac
+	@$(CONTROLLER_GEN) rbac:roleName=job-handler-manager paths=./... output:rbac:dir=config/rbac
+
+# From here on: what the targets above need.
+
+.PHONY: bin/devrun
+bin/devrun:
+	@go build -o $@ ./internal/devrun
+
+$(GOLANGCI_LINT):
+	@echo 'building golangci-lint (once; about 5 minutes with empty caches)'
+	@internal/tools/build lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint $@
+
+$(CONTROLLER_GEN):
+	@echo 'building controller-gen (once; about 1 minute with empty caches)'
+	@internal/tools/build generate sigs.k8s.io/controller-tools/cmd/controller-gen $@

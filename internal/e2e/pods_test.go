@@ -1,0 +1,141 @@
+package e2e
+
+import (
+	"cmp"
+	"slices"
+
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/results"
+)
+
+// once is a script that fails the first time it runs with a folder, and
+// succeeds after that.
+const once = `mkdir /count/first 2>/dev/null && { echo "first try: no connection"; exit 1; }; echo "second try: done"`
+
+// severalPods: the logs of all pods are in one place, in the order in which
+// the pods were created.
+func severalPods(s *story) {
+	s.optedIn()
+	job := s.start(s.job("workers", `echo "this is $HOSTNAME"`).Completions(4, 3).
+		Annotation(api.DeleteAfterSuccessAnnotation, api.Never))
+
+	job = s.reported(job)
+	pods := s.pods(s, job)
+	s.Expect(pods).To(HaveLen(4))
+	slices.SortFunc(pods, func(a, b corev1.Pod) int {
+		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))
+	})
+	var logs []containerLog
+	for _, pod := range pods {
+		logs = append(logs, containerLog{Pod: pod.Name, Container: "main", Text: "this is " + pod.Name + "\n"})
+	}
+	r := s.stored(job)
+	s.complete(r)
+	s.Expect(r.logs()).To(Equal(logs))
+	s.Expect(r.record.PodCounts).To(Equal(results.PodCounts{Succeeded: 4, Seen: 4}))
+	s.kept(job)
+}
+
+// indexed: the results tell which pod was which index.
+func indexed(s *story) {
+	s.optedIn()
+	job := s.start(s.job("shards", `echo "shard $JOB_COMPLETION_INDEX"`).Completions(3, 3).Indexed())
+
+	s.gone(job)
+	r := s.stored(job)
+	s.complete(r)
+	texts := map[string]string{}
+	for _, log := range r.logs() {
+		texts[log.Pod] = log.Text
+	}
+	of := map[int]string{}
+	for _, pod := range r.record.Pods {
+		s.Expect(pod.Index).NotTo(BeNil())
+		of[*pod.Index] = texts[pod.Name]
+	}
+	s.Expect(of).To(Equal(map[int]string{0: "shard 0\n", 1: "shard 1\n", 2: "shard 2\n"}))
+}
+
+// retriedPod: when a second pod succeeds after the first one failed, the
+// results hold both attempts.
+func retriedPod(s *story) {
+	s.optedIn()
+	job := s.start(s.job("flaky", once).HostFolder(s.folder("count"), "/count").BackoffLimit(3))
+
+	s.gone(job)
+	r := s.stored(job)
+	s.complete(r)
+	s.Expect(r.Data).To(HaveKeyWithValue(api.DataStatus, api.StatusCompleted))
+	s.Expect(r.texts()).To(HaveExactElements("first try: no connection\n", "second try: done\n"))
+	s.Expect(r.logs()[0].Pod).NotTo(Equal(r.logs()[1].Pod))
+	s.Expect(r.record.PodCounts).To(Equal(results.PodCounts{Succeeded: 1, Failed: 1, Seen: 2}))
+}
+
+// restartedContainer: where the container is restarted in its pod, the log of
+// the instance before is there too.
+func restartedContainer(s *story) {
+	s.optedIn()
+	job := s.start(s.job("stubborn", once).HostFolder(s.folder("count"), "/count").
+		RestartPolicy(corev1.RestartPolicyOnFailure).BackoffLimit(3))
+
+	s.gone(job)
+	r := s.stored(job)
+	s.complete(r)
+	s.Expect(r.record.Pods).To(HaveLen(1))
+	pod := r.record.Pods[0]
+	s.Expect(r.logs()).To(Equal([]containerLog{
+		{Pod: pod.Name, Container: "main", Previous: true, Text: "first try: no connection\n"},
+		{Pod: pod.Name, Container: "main", Text: "second try: done\n"},
+	}))
+	s.Expect(pod.Containers).To(HaveLen(1))
+	s.Expect(pod.Containers[0].RestartCount).To(BeEquivalentTo(1))
+	s.Expect(pod.Containers[0].LastState).NotTo(BeNil())
+	s.Expect(pod.Containers[0].LastState.ExitCode).To(HaveValue(BeEquivalentTo(1)))
+}
+
+// manyContainers: init container, sidecar and two main containers of one pod
+// are all there, up to the sidecar's last words.
+func manyContainers(s *story) {
+	s.optedIn()
+	job := s.start(s.job("crew", "echo computed").
+		InitContainer("prepare", "echo prepared").
+		Sidecar("proxy", `trap 'echo "proxy closed"; exit 0' TERM; echo "proxy open"; while true; do sleep 1; done`).
+		Container("upload", "sleep 2; echo uploaded"))
+
+	s.gone(job)
+	r := s.stored(job)
+	s.complete(r)
+	s.Expect(r.record.Pods).To(HaveLen(1))
+	pod := r.record.Pods[0]
+	s.Expect(r.logs()).To(Equal([]containerLog{
+		{Pod: pod.Name, Container: "prepare", Text: "prepared\n"},
+		{Pod: pod.Name, Container: "proxy", Text: "proxy open\nproxy closed\n"},
+		{Pod: pod.Name, Container: "main", Text: "computed\n"},
+		{Pod: pod.Name, Container: "upload", Text: "uploaded\n"},
+	}))
+	var kinds []results.Kind
+	for _, container := range pod.Containers {
+		kinds = append(kinds, container.Kind)
+	}
+	s.Expect(kinds).To(HaveExactElements(results.KindInit, results.KindSidecar, results.KindMain, results.KindMain))
+}
+
+// manualSelector: pods that carry no label of the Job controller are found by
+// the Job's own selector, and nobody else's pod is taken for one of them.
+func manualSelector(s *story) {
+	s.optedIn()
+	stranger := s.start(s.job("stranger", "echo stranger").TemplateLabel("app", "by-hand").
+		Annotation(api.DeleteAfterSuccessAnnotation, api.Never))
+	job := s.start(s.job("by-hand", "echo found").ManualSelector("app", "by-hand").
+		Annotation(api.DeleteAfterSuccessAnnotation, api.Never))
+
+	job = s.reported(job)
+	r := s.stored(job)
+	s.complete(r)
+	s.Expect(r.texts()).To(HaveExactElements("found\n"))
+	stranger = s.reported(stranger)
+	s.Expect(s.stored(stranger).texts()).To(HaveExactElements("stranger\n"))
+}
