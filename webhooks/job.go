@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	admissionv1 "k8s.io/api/admission/v1"
@@ -39,7 +40,8 @@ type jobHandler struct {
 
 // Handle implements admission.Handler.
 func (h *jobHandler) Handle(ctx context.Context, request admission.Request) admission.Response {
-	if request.Operation != admissionv1.Create || request.SubResource != "" {
+	if request.Operation != admissionv1.Create || request.SubResource != "" ||
+		slices.Contains(h.ExcludedNamespaces, request.Namespace) {
 		return admission.Allowed("")
 	}
 	job := &batchv1.Job{}

@@ -26,6 +26,9 @@ type Options struct {
 	// Namespaces reads the metadata of Namespaces, as PartialObjectMetadata. It
 	// may be slow or fail: the Namespace's defaults are then not validated.
 	Namespaces client.Reader
+	// ExcludedNamespaces are those whose Jobs are admitted unchanged, besides
+	// what the configurations exclude.
+	ExcludedNamespaces []string
 	// TTLFloor is the least ttlSecondsAfterFinished of a stamped Job.
 	TTLFloor time.Duration
 	// Defaults are the operator's, against which annotations are validated.

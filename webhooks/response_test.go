@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/runtime"
+	"pgregory.net/rapid"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 )
 
@@ -80,17 +82,23 @@ func TestBoundedWarnings(t *testing.T) {
 	}
 }
 
-func FuzzJobHandler(f *testing.F) {
-	f.Add([]byte(`{"metadata":{"annotations":{"a":"b"}},"spec":{}}`))
-	f.Add([]byte(`null`))
-	f.Fuzz(func(t *testing.T, object []byte) {
+// TestJobArbitraryBytes holds that no input leads to a refusal for another
+// cause than an invalid value.
+func TestJobArbitraryBytes(t *testing.T) {
+	handler := &jobHandler{Options: Options{Namespaces: namespaces{}, TTLFloor: ttlFloor}, namespaceOptedIn: true}
+	rapid.Check(t, func(rt *rapid.T) {
+		metadata := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{
+			`{}`, `null`, `[]`, `{"annotations":null}`, `{"annotations":{"job-handler/log-mode":"x"}}`, `{"labels":{"job-handler/enabled":1}}`,
+		})).Draw(rt, "metadata")
 		request := admission.Request{}
 		request.Operation = operation("CREATE")
-		request.Object.Raw = object
-		handler := &jobHandler{Options: Options{Namespaces: namespaces{}, TTLFloor: ttlFloor}, namespaceOptedIn: true}
+		request.Object.Raw = []byte(`{"metadata":` + metadata + `}`)
 		response := handler.Handle(t.Context(), request)
 		if err := response.Complete(request); err != nil {
-			t.Fatal(err)
+			rt.Fatal(err)
+		}
+		if !response.Allowed && response.Result.Code != http.StatusUnprocessableEntity {
+			rt.Fatalf("%+v", response.Result)
 		}
 	})
 }

@@ -63,9 +63,10 @@ func run(ctx context.Context, opts *options.Options) error {
 }
 
 func setLogger(opts *options.Options) {
-	encode := zap.JSONEncoder()
+	times := func(config *zapcore.EncoderConfig) { config.EncodeTime = zapcore.RFC3339NanoTimeEncoder }
+	encode := zap.JSONEncoder(times)
 	if opts.TextLogs() {
-		encode = zap.ConsoleEncoder()
+		encode = zap.ConsoleEncoder(times)
 	}
 	logger := zap.New(encode, zap.Level(zapcore.Level(-opts.Manager.LogLevel)), zap.StacktraceLevel(zapcore.PanicLevel))
 	ctrl.SetLogger(logger)
@@ -75,12 +76,13 @@ func setLogger(opts *options.Options) {
 // restConfig turns the client's own rate limit off: API Priority and Fairness
 // on the server and the limits of Options do that job.
 func restConfig(kubeconfig string) (*rest.Config, error) {
-	config, err := ctrl.GetConfig()
+	load := ctrl.GetConfig
 	if kubeconfig != "" {
-		config, err = clientcmd.BuildConfigFromFlags("", kubeconfig)
+		load = func() (*rest.Config, error) { return clientcmd.BuildConfigFromFlags("", kubeconfig) }
 	}
+	config, err := load()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("loading the connection: %w", err)
 	}
 	config.QPS = -1
 	config.UserAgent = api.ManagerName + "/" + version.Version
@@ -157,13 +159,18 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, opts *options.Options
 }
 
 func addWebhooks(mgr ctrl.Manager, opts *options.Options, defaults policy.Defaults) error {
-	if !opts.Webhook.Enabled {
-		return mgr.AddReadyzCheck("ping", healthz.Ping)
+	ready := healthz.Ping
+	if opts.Webhook.Enabled {
+		ready = mgr.GetWebhookServer().StartedChecker()
+		webhooks.Register(mgr.GetWebhookServer(), webhooks.Options{
+			Namespaces: mgr.GetClient(), ExcludedNamespaces: opts.Excluded(),
+			Defaults: defaults, TTLFloor: opts.Jobs.TTLFloor,
+		})
 	}
-	webhooks.Register(mgr.GetWebhookServer(), webhooks.Options{
-		Namespaces: mgr.GetClient(), Defaults: defaults, TTLFloor: opts.Jobs.TTLFloor,
-	})
-	return mgr.AddReadyzCheck("webhook", mgr.GetWebhookServer().StartedChecker())
+	if err := mgr.AddReadyzCheck("ready", ready); err != nil {
+		return fmt.Errorf("adding the readiness check: %w", err)
+	}
+	return nil
 }
 
 // instance names this process in Events.

@@ -172,7 +172,7 @@ var _ = Describe("A crash, or an answer that gets lost, at any write", func() {
 
 		expectGone(ctx, object)
 		Expect(expectStored(ctx, object).Data[api.DataLogs]).To(ContainSubstring("hello from"))
-		Expect(eventsOf(ctx, object, "")).To(ConsistOf(HaveField("Type", corev1.EventTypeNormal)))
+		Expect(outcomesOf(ctx, object)).To(ConsistOf(HaveField("Type", corev1.EventTypeNormal)))
 	},
 		Entry("pods are collected", func(ctx context.Context, _ *handler) {
 			Expect(kube.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace(namespace), client.GracePeriodSeconds(0))).To(Succeed())
@@ -184,4 +184,36 @@ var _ = Describe("A crash, or an answer that gets lost, at any write", func() {
 			h.logs.read = func(_ *corev1.Pod, container string) results.ContainerLog { return gone(container) }
 		}),
 	)
+
+	It("keeps a Job whose results were stored without its logs, also if they can be read by then", func(ctx SpecContext) {
+		object := completed(ctx, aJob())
+		h := newHandler()
+		h.logs.read = func(_ *corev1.Pod, container string) results.ContainerLog { return unreachable(container) }
+		h.reconcile(ctx, object)
+		h.step(logDeadline)
+		h.before = failing(createEvent, errCrash)
+		_, err := h.pass(ctx, object)
+		Expect(err).To(MatchError(errCrash))
+		h.logs.read = nil
+
+		h.restarted().settle(ctx, object)
+
+		Expect(recordOf(expectStored(ctx, object)).Capture.Complete).To(BeFalse())
+		Expect(read(ctx, object).Annotations).To(HaveKeyWithValue(
+			api.CaptureAnnotation, HavePrefix(api.CaptureKeptPrefix+results.ReasonNodeUnreachable)))
+	})
+
+	It("deletes a Job whose logs were lost for good, as if nothing had happened", func(ctx SpecContext) {
+		object := completed(ctx, aJob())
+		h := newHandler()
+		h.logs.read = func(_ *corev1.Pod, container string) results.ContainerLog { return gone(container) }
+		h.after = failing(createResults, errCrash)
+		_, err := h.pass(ctx, object)
+		Expect(err).To(MatchError(errCrash))
+
+		h.restarted().settle(ctx, object)
+
+		expectGone(ctx, object)
+		Expect(outcomesOf(ctx, object)).To(HaveLen(2))
+	})
 })

@@ -240,27 +240,49 @@ func recordOf(cm *corev1.ConfigMap) results.Record {
 	return record
 }
 
-// eventsOf returns the Events of this type, all if "", about an object, in the
-// order of their time.
-func eventsOf(ctx context.Context, about client.Object, kind string) []eventsv1.Event {
+// told is what people see of an Event.
+type told struct{ Type, Action, Note string }
+
+// eventsOf returns what was told about an object in Events of this type, all
+// if "", the first first.
+func eventsOf(ctx context.Context, about client.Object, kind string) []told {
+	GinkgoHelper()
+	var all []told
+	for _, e := range rawEventsOf(ctx, about) {
+		if kind == "" || e.Type == kind {
+			all = append(all, told{e.Type, e.Action, e.Note})
+		}
+	}
+	return all
+}
+
+// outcomesOf returns the Events that tell that results are stored.
+func outcomesOf(ctx context.Context, about client.Object) []told {
+	GinkgoHelper()
+	return slices.DeleteFunc(eventsOf(ctx, about, ""), func(t told) bool { return t.Action != api.ActionStore })
+}
+
+// warningsOf returns the notes of all Warnings.
+func warningsOf(ctx context.Context, about client.Object) []string {
+	GinkgoHelper()
+	var notes []string
+	for _, t := range eventsOf(ctx, about, corev1.EventTypeWarning) {
+		notes = append(notes, t.Note)
+	}
+	return notes
+}
+
+func rawEventsOf(ctx context.Context, about client.Object) []eventsv1.Event {
 	GinkgoHelper()
 	var list eventsv1.EventList
 	Expect(kube.List(ctx, &list, client.InNamespace(about.GetNamespace()))).To(Succeed())
 	found := slices.DeleteFunc(list.Items, func(e eventsv1.Event) bool {
-		return e.Regarding.UID != about.GetUID() || e.Reason != api.ReasonJobProcessing || kind != "" && e.Type != kind
+		return e.Regarding.UID != about.GetUID() || e.Reason != api.ReasonJobProcessing
 	})
 	slices.SortFunc(found, func(a, b eventsv1.Event) int {
 		return cmp.Or(a.EventTime.Compare(b.EventTime.Time), cmp.Compare(a.Note, b.Note))
 	})
 	return found
-}
-
-// outcomesOf returns the Events that tell of a Job's outcome.
-func outcomesOf(ctx context.Context, about client.Object) []eventsv1.Event {
-	GinkgoHelper()
-	return slices.DeleteFunc(eventsOf(ctx, about, ""), func(e eventsv1.Event) bool {
-		return e.Action != api.ActionStore
-	})
 }
 
 // annotateNamespace sets one annotation of the spec's Namespace.
@@ -270,5 +292,15 @@ func annotateNamespace(ctx context.Context, key, value string) {
 	Expect(kube.Get(ctx, client.ObjectKey{Name: namespace}, object)).To(Succeed())
 	from := object.DeepCopy()
 	metav1.SetMetaDataAnnotation(&object.ObjectMeta, key, value)
+	Expect(kube.Patch(ctx, object, client.MergeFrom(from))).To(Succeed())
+}
+
+// disableNamespace takes the opt-in of the spec's Namespace away.
+func disableNamespace(ctx context.Context) {
+	GinkgoHelper()
+	object := &corev1.Namespace{}
+	Expect(kube.Get(ctx, client.ObjectKey{Name: namespace}, object)).To(Succeed())
+	from := object.DeepCopy()
+	delete(object.Labels, api.EnabledLabel)
 	Expect(kube.Patch(ctx, object, client.MergeFrom(from))).To(Succeed())
 }

@@ -124,6 +124,22 @@ var _ = Describe("A status that somebody forged", func() {
 		Expect(read(ctx, object).Spec.TTLSecondsAfterFinished).To(HaveValue(BeEquivalentTo(10)))
 	})
 
+	DescribeTable("that points nowhere does not delete the Job unstored", func(ctx SpecContext, name string) {
+		object := completed(ctx, aJob())
+		forge(ctx, object, api.StatusCompleted)
+		annotate(ctx, object, api.ResultsNameAnnotation, name)
+		expectStoredBeforeDeletion(object)
+
+		h.settle(ctx, object)
+
+		expectStored(ctx, object)
+		expectGone(ctx, object)
+	},
+		Entry("no such object", "other-results"),
+		Entry("no name", ""),
+		Entry("no valid name", "../../secrets"),
+	)
+
 	It("on a Job that is kept is believed, since nothing gets lost by it", func(ctx SpecContext) {
 		object := failed(ctx, aJob())
 		forge(ctx, object, api.StatusFailed)

@@ -3,13 +3,16 @@ package job
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/plan"
 	"github.com/job-handler/job-handler/internal/policy"
 )
@@ -31,8 +34,8 @@ func (r *Reconciler) observe(ctx context.Context, job *batchv1.Job) (plan.Observ
 		return plan.Observation{}, fmt.Errorf("getting namespace %s: %w", job.Namespace, err)
 	}
 	wanted, problems := policy.Resolve(job, namespace.Annotations, r.Options.Defaults)
-	if len(problems.Job) > 0 {
-		note := "Invalid annotations are ignored and the defaults used: " + problems.Job.ToAggregate().Error()
+	if invalid := complaints(job, problems.Job); len(invalid) > 0 {
+		note := "Invalid annotations are ignored and the defaults used: " + invalid.ToAggregate().Error()
 		if err := r.Events.Warn(ctx, job, "policy", note); err != nil {
 			return plan.Observation{}, err
 		}
@@ -41,6 +44,16 @@ func (r *Reconciler) observe(ctx context.Context, job *batchv1.Job) (plan.Observ
 		Job: job, Policy: wanted, TTLFloor: r.Options.TTLFloor,
 		Unstored: r.runs.knownUnstored(job),
 	}, nil
+}
+
+// complaints returns what its user should mend. Once stored, results-name holds
+// the final name, which is not always one that may be wished for.
+func complaints(job *batchv1.Job, problems field.ErrorList) field.ErrorList {
+	if !plan.Stored(job) {
+		return problems
+	}
+	final := field.NewPath("metadata", "annotations").Key(api.ResultsNameAnnotation).String()
+	return slices.DeleteFunc(problems, func(problem *field.Error) bool { return problem.Field == final })
 }
 
 // +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch

@@ -5,6 +5,7 @@ package job
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -71,7 +72,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return r.release(ctx, request.NamespacedName)
 	}
 	if err != nil {
-		return ctrl.Result{}, err
+		return ctrl.Result{}, fmt.Errorf("getting job %s: %w", request.NamespacedName, err)
 	}
 	if r.runs.behind(job, r.Clock.Now()) {
 		return ctrl.Result{RequeueAfter: cacheCatchUp}, nil
@@ -91,11 +92,7 @@ func (r *Reconciler) handle(ctx context.Context, job *batchv1.Job) (ctrl.Result,
 	case plan.Wait:
 		return r.recheck(), nil
 	case plan.Change:
-		if expires(decision.Desired) && !r.found(ctx, job) {
-			return ctrl.Result{RequeueAfter: storeAgain}, nil
-		}
-		_, err := r.change(ctx, job, decision.Desired)
-		return ctrl.Result{}, err
+		return r.bring(ctx, job, decision.Desired)
 	case plan.Store:
 		return r.store(ctx, observed, decision.Desired)
 	case plan.Delete:

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -37,8 +38,8 @@ func (r *Reconciler) remove(ctx context.Context, job *batchv1.Job) (ctrl.Result,
 	if !noted {
 		return ctrl.Result{RequeueAfter: cronJobRecheck}, nil
 	}
-	if !r.found(ctx, job) {
-		return ctrl.Result{RequeueAfter: storeAgain}, nil
+	if found, err := r.found(ctx, job); err != nil || !found {
+		return ctrl.Result{RequeueAfter: storeAgain}, err
 	}
 	err = r.Client.Delete(ctx, job,
 		client.Preconditions{UID: &job.UID, ResourceVersion: &job.ResourceVersion},
@@ -50,30 +51,35 @@ func (r *Reconciler) remove(ctx context.Context, job *batchv1.Job) (ctrl.Result,
 	return ctrl.Result{}, nil
 }
 
-// expires reports whether a Job that counts as stored is left to Kubernetes for
-// deletion. That is deleting it, if later: its results have to be there.
-func expires(job *batchv1.Job) bool {
-	return plan.Stored(job) && job.Spec.TTLSecondsAfterFinished != nil
+// bring changes the Job to desired. Where that leaves a stored Job to Kubernetes
+// for deletion, it is deleting it, if later: its results have to be there.
+func (r *Reconciler) bring(ctx context.Context, job, desired *batchv1.Job) (ctrl.Result, error) {
+	if plan.Stored(desired) && desired.Spec.TTLSecondsAfterFinished != nil {
+		if found, err := r.found(ctx, job); err != nil || !found {
+			return ctrl.Result{RequeueAfter: storeAgain}, err
+		}
+	}
+	_, err := r.change(ctx, job, desired)
+	return ctrl.Result{}, err
 }
 
 // found reports whether the results of a Job that counts as stored are there,
-// whole, and otherwise notes that they have to be stored again.
-func (r *Reconciler) found(ctx context.Context, job *batchv1.Job) bool {
-	err := r.verifyStored(ctx, job)
-	if err != nil {
-		ctrl.LoggerFrom(ctx).Info("results are not there, storing them again", "cause", err.Error())
-		r.runs.lost(job)
-	}
-	return err == nil
-}
-
-func (r *Reconciler) verifyStored(ctx context.Context, job *batchv1.Job) error {
+// whole, and if not notes that they have to be stored again.
+func (r *Reconciler) found(ctx context.Context, job *batchv1.Job) (bool, error) {
 	key := types.NamespacedName{Namespace: job.Namespace, Name: job.Annotations[api.ResultsNameAnnotation]}
 	object := &corev1.ConfigMap{}
-	if err := r.Live.Get(ctx, key, object); err != nil {
-		return fmt.Errorf("getting results %s: %w", key, err)
+	// Anybody may edit the annotation; nothing is there under what is no name.
+	if len(validation.IsDNS1123Subdomain(key.Name)) == 0 {
+		if err := r.Live.Get(ctx, key, object); client.IgnoreNotFound(err) != nil {
+			return false, fmt.Errorf("getting results %s: %w", key, err)
+		}
 	}
-	return results.Verify(object, job, nil)
+	if err := results.Verify(object, job, nil); err != nil {
+		ctrl.LoggerFrom(ctx).Info("results are not there, storing them again", "results", key.Name, "cause", err.Error())
+		r.runs.lost(job)
+		return false, nil
+	}
+	return true, nil
 }
 
 // +kubebuilder:rbac:groups=batch,resources=cronjobs,verbs=get

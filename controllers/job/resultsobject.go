@@ -45,13 +45,10 @@ func (r *Reconciler) storeResults(ctx context.Context, observed plan.Observation
 		if content, err = results.Build(run); err != nil {
 			return stored{}, fmt.Errorf("building results of job %s/%s: %w", run.Job.Namespace, run.Job.Name, err)
 		}
-		var name string
-		name, err = r.createResults(ctx, observed, content, pods)
-		if err == nil {
-			return stored{name: name, capture: content.Capture}, nil
-		}
+		var done stored
+		done, err = r.createResults(ctx, observed, content, pods)
 		if !tooLarge(err) {
-			break
+			return done, err
 		}
 	}
 	return stored{}, err
@@ -59,44 +56,68 @@ func (r *Reconciler) storeResults(ctx context.Context, observed plan.Observation
 
 // createResults creates the object under the first name that is free, or finds
 // it there already.
-func (r *Reconciler) createResults(ctx context.Context, observed plan.Observation, content *results.Content, pods []types.UID) (string, error) {
+func (r *Reconciler) createResults(ctx context.Context, observed plan.Observation, content *results.Content, pods []types.UID) (stored, error) {
 	job := observed.Job
 	var taken []string
 	for _, name := range names.Candidates(observed.Policy.ResultsName, job.UID) {
-		err := r.createOrAdopt(ctx, observed, content.ConfigMap(job.Namespace, name), pods)
+		object, err := r.createOrAdopt(ctx, observed, content.ConfigMap(job.Namespace, name), pods)
 		switch {
 		case err == nil:
-			return name, nil
+			return stored{name: name, capture: captureOf(object)}, nil
 		case errors.Is(err, results.ErrEarlierRun):
 		case errors.Is(err, results.ErrStranger), errors.Is(err, results.ErrDamaged):
 			note := fmt.Sprintf("ConfigMap %s is not this run's (%v); the results get another name", name, err)
 			if err := r.Events.Warn(ctx, job, "name/"+name, note); err != nil {
-				return "", err
+				return stored{}, err
 			}
 		default:
-			return "", err
+			return stored{}, err
 		}
 		taken = append(taken, name)
 	}
-	return "", &namesTakenError{names: taken}
+	return stored{}, &namesTakenError{names: taken}
+}
+
+// captureOf tells whether the logs that are stored are complete: an object that
+// was stored in an earlier pass may hold more, or less, than could be built
+// now. If it does not say, the Job stays.
+func captureOf(object *corev1.ConfigMap) results.Summary {
+	capture, err := results.CaptureOf(object)
+	if err != nil {
+		return results.Summary{Why: err.Error(), Curable: true}
+	}
+	return capture
 }
 
 // +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;create
 
 // createOrAdopt creates wanted, or verifies that what has its name holds this
-// very run. What the server stored is verified too: an admission webhook may
-// have changed it.
-func (r *Reconciler) createOrAdopt(ctx context.Context, observed plan.Observation, wanted *corev1.ConfigMap, pods []types.UID) error {
+// very run, and returns what is stored. What the server made of wanted is
+// verified too: an admission webhook may have changed it.
+func (r *Reconciler) createOrAdopt(ctx context.Context, observed plan.Observation, wanted *corev1.ConfigMap, pods []types.UID) (*corev1.ConfigMap, error) {
 	key := client.ObjectKeyFromObject(wanted)
 	err := r.Client.Create(ctx, wanted)
 	if apierrors.IsAlreadyExists(err) {
-		wanted = &corev1.ConfigMap{}
-		err = r.Live.Get(ctx, key, wanted)
+		wanted, err = r.existing(ctx, key)
 	}
 	if err != nil {
-		return fmt.Errorf("creating results %s: %w", key, err)
+		return nil, fmt.Errorf("creating results %s: %w", key, err)
 	}
-	return results.Verify(wanted, observed.Job, pods)
+	return wanted, results.Verify(wanted, observed.Job, pods)
+}
+
+// existing returns the object that has the name. One that went away meanwhile
+// is a conflict: the name is free.
+func (r *Reconciler) existing(ctx context.Context, key types.NamespacedName) (*corev1.ConfigMap, error) {
+	object := &corev1.ConfigMap{}
+	err := r.Live.Get(ctx, key, object)
+	if apierrors.IsNotFound(err) {
+		return nil, apierrors.NewConflict(corev1.Resource("configmaps"), key.Name, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("getting what has its name: %w", err)
+	}
+	return object, nil
 }
 
 // namesTakenError says that no name is left for the results of a run.

@@ -102,7 +102,7 @@ var _ = Describe("A Job that completes", func() {
 
 		h.settle(ctx, object)
 
-		all := eventsOf(ctx, object, "")
+		all := rawEventsOf(ctx, object)
 		Expect(all).To(HaveLen(1))
 		event := all[0]
 		Expect(event.Type).To(Equal(corev1.EventTypeNormal))
@@ -230,8 +230,7 @@ var _ = Describe("A Job that completes", func() {
 		h.settle(ctx, object)
 
 		Expect(expectStored(ctx, object).Labels).NotTo(HaveKey("team"))
-		Expect(eventsOf(ctx, object, corev1.EventTypeWarning)).To(ConsistOf(
-			HaveField("Note", ContainSubstring(api.PropagateLabelsAnnotation))))
+		Expect(warningsOf(ctx, object)).To(ConsistOf(ContainSubstring(api.PropagateLabelsAnnotation)))
 	})
 
 	It("has no log read in log-mode status, and its container states where the logs would be", func(ctx SpecContext) {
@@ -267,9 +266,9 @@ var _ = Describe("A Job that completes", func() {
 
 		Expect(onlyResults(ctx).Name).To(Equal("job-results"))
 		expectGone(ctx, object)
-		Expect(eventsOf(ctx, object, corev1.EventTypeWarning)).To(ConsistOf(HaveField("Note", And(
+		Expect(warningsOf(ctx, object)).To(ConsistOf(And(
 			ContainSubstring(api.LogModeAnnotation), ContainSubstring(api.ResultsTTLAnnotation),
-			ContainSubstring(api.DeleteAfterSuccessAnnotation), ContainSubstring(api.ResultsNameAnnotation)))))
+			ContainSubstring(api.DeleteAfterSuccessAnnotation), ContainSubstring(api.ResultsNameAnnotation))))
 	})
 
 	DescribeTable("that is not opted in is left alone", func(ctx SpecContext, exclude bool, label func(*batchv1.Job)) {

@@ -73,15 +73,6 @@ var _ = Describe("A name for results that is taken", func() {
 		Expect(h.reconcile(ctx, object).RequeueAfter).To(BeZero())
 		Expect(h.written()).To(BeEmpty())
 	}
-	warnings := func(ctx context.Context, object *batchv1.Job) []string {
-		GinkgoHelper()
-		var notes []string
-		for _, event := range eventsOf(ctx, object, corev1.EventTypeWarning) {
-			notes = append(notes, event.Note)
-		}
-		return notes
-	}
-
 	It("by a stranger is left to it; the results get the next name, and a Warning says so", func(ctx SpecContext) {
 		stranger := put(ctx, "job-results", map[string]string{"config": "mine"})
 		object := finish(ctx, kept("first"))
@@ -89,7 +80,7 @@ var _ = Describe("A name for results that is taken", func() {
 		h.settle(ctx, object)
 
 		expectStoredAs(ctx, object, short(object), stranger)
-		Expect(warnings(ctx, object)).To(ConsistOf(ContainSubstring("ConfigMap job-results ")))
+		Expect(warningsOf(ctx, object)).To(ConsistOf(ContainSubstring("ConfigMap job-results ")))
 		Expect(outcomesOf(ctx, object)).To(HaveLen(1))
 	})
 
@@ -103,7 +94,7 @@ var _ = Describe("A name for results that is taken", func() {
 		h.settle(ctx, object)
 
 		expectStoredAs(ctx, object, short(object), before)
-		Expect(warnings(ctx, object)).To(BeEmpty())
+		Expect(warningsOf(ctx, object)).To(BeEmpty())
 		Expect(resultsIn(ctx)).To(HaveLen(2))
 	})
 
@@ -116,7 +107,7 @@ var _ = Describe("A name for results that is taken", func() {
 		h.settle(ctx, object)
 
 		expectStoredAs(ctx, object, short(object), before)
-		Expect(warnings(ctx, object)).To(HaveLen(1))
+		Expect(warningsOf(ctx, object)).To(HaveLen(1))
 	})
 
 	DescribeTable("by something that only looks like this run's results is left to it", func(ctx SpecContext, alter func(*corev1.ConfigMap)) {
@@ -126,7 +117,7 @@ var _ = Describe("A name for results that is taken", func() {
 		h.settle(ctx, object)
 
 		expectStoredAs(ctx, object, short(object), other)
-		Expect(warnings(ctx, object)).To(ConsistOf(ContainSubstring("ConfigMap job-results ")))
+		Expect(warningsOf(ctx, object)).To(ConsistOf(ContainSubstring("ConfigMap job-results ")))
 	},
 		Entry("damaged", func(cm *corev1.ConfigMap) { cm.Data[api.DataLogs] = "nothing happened here" }),
 		Entry("with a value missing", func(cm *corev1.ConfigMap) { delete(cm.Data, api.DataContainers) }),
@@ -152,7 +143,7 @@ var _ = Describe("A name for results that is taken", func() {
 
 		expectStoredAs(ctx, object, "job-results", own)
 		Expect(resultsIn(ctx)).To(HaveLen(1))
-		Expect(warnings(ctx, object)).To(BeEmpty())
+		Expect(warningsOf(ctx, object)).To(BeEmpty())
 	})
 
 	It("twice leaves the whole UID", func(ctx SpecContext) {
@@ -163,7 +154,7 @@ var _ = Describe("A name for results that is taken", func() {
 		h.settle(ctx, object)
 
 		expectStoredAs(ctx, object, long(object), first, second)
-		Expect(warnings(ctx, object)).To(HaveLen(2))
+		Expect(warningsOf(ctx, object)).To(HaveLen(2))
 	})
 
 	It("three times keeps the Job, with a Warning, until a name is free", func(ctx SpecContext) {
@@ -177,13 +168,13 @@ var _ = Describe("A name for results that is taken", func() {
 		Expect(resultsIn(ctx)).To(BeEmpty())
 		Expect(read(ctx, object).Annotations).NotTo(HaveKey(api.StatusAnnotation))
 		Expect(outcomesOf(ctx, object)).To(BeEmpty())
-		Expect(warnings(ctx, object)).To(ContainElement(And(
+		Expect(warningsOf(ctx, object)).To(ContainElement(And(
 			ContainSubstring("every name"), ContainSubstring(short(object)), ContainSubstring(long(object)))))
 
-		told := len(warnings(ctx, object))
+		told := len(warningsOf(ctx, object))
 		h.step(time.Minute)
 		Expect(h.reconcile(ctx, object).RequeueAfter).To(Equal(time.Minute))
-		Expect(warnings(ctx, object)).To(HaveLen(told))
+		Expect(warningsOf(ctx, object)).To(HaveLen(told))
 
 		Expect(kube.Delete(ctx, configMap(ctx, short(object)))).To(Succeed())
 		h.step(time.Minute)
@@ -206,7 +197,7 @@ var _ = Describe("A name for results that is taken", func() {
 		h.settle(ctx, object)
 
 		expectStoredAs(ctx, object, "job-results")
-		Expect(warnings(ctx, object)).To(BeEmpty())
+		Expect(warningsOf(ctx, object)).To(BeEmpty())
 	})
 
 	It("and cannot be looked at is not given up", func(ctx SpecContext) {

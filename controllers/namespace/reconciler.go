@@ -78,7 +78,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return ctrl.Result{}, nil
 	}
 	if err != nil {
-		return ctrl.Result{}, err
+		return ctrl.Result{}, fmt.Errorf("getting namespace %s: %w", request.Name, err)
 	}
 	desired := namespace.DeepCopy()
 	if mirror(desired, r.Clock.Now()) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/fatih/color"
 
+	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/hostmanager"
 	"github.com/job-handler/job-handler/internal/localcluster"
 )
@@ -64,14 +65,14 @@ func demo(ctx context.Context, binary string) (err error) {
 func tell(ctx context.Context, sh *shell) error {
 	say("A namespace opts in: one label, and every Job in it is handled")
 	sh.run(ctx, "create", "namespace", "demo")
-	sh.run(ctx, "label", "namespace", "demo", "job-handler/enabled=true")
+	sh.run(ctx, "label", "namespace", "demo", api.EnabledLabel+"="+api.True)
 	sh.run(ctx, "config", "set-context", "--current", "--namespace=demo")
 
 	say("An ordinary Job is created, and stamped at admission")
 	sh.show("nightly-report.yaml")
 	sh.apply(ctx, "nightly-report.yaml")
 	stamps := sh.run(ctx, "get", "job", "nightly-report", "-o",
-		`jsonpath=label {.metadata.labels.job-handler/enabled}, results name {.metadata.annotations.job-handler/results-name}{"\n"}`)
+		"jsonpath=label {.metadata.labels."+api.EnabledLabel+"}, results name {.metadata.annotations."+api.ResultsNameAnnotation+"}")
 	sh.expect("stamps on the Job", stamps, "label true, results name nightly-report-results")
 
 	say("It runs in a real container; when it has finished, its results are there and the Job is gone")
@@ -87,16 +88,16 @@ func tell(ctx context.Context, sh *shell) error {
 	sh.run(ctx, "wait", "--for=create", "configmap/broken-import-results", "--timeout=120s")
 	logs := sh.run(ctx, "get", "configmap", "broken-import-results", "-o", "jsonpath={.data.logs}")
 	sh.expect("the logs of the failed Job", logs, "line 4711: 7 columns expected, 6 found")
-	sh.run(ctx, "wait", `--for=jsonpath={.metadata.annotations.job-handler/status}=failed`, "job/broken-import", "--timeout=30s")
+	sh.run(ctx, "wait", "--for=jsonpath={.metadata.annotations."+api.StatusAnnotation+"}="+api.StatusFailed, "job/broken-import", "--timeout=30s")
 	kept := sh.run(ctx, "get", "jobs")
 	sh.expect("the Jobs that are left", kept, "broken-import")
 
 	say("Events say what was done")
-	events := sh.run(ctx, "get", "events", "--field-selector", "reason=JobProcessing")
+	events := sh.run(ctx, "get", "events", "--field-selector", "reason="+api.ReasonJobProcessing)
 	sh.expect("the Events", events, "nightly-report-results", "broken-import-results", "Warning")
 
 	say("All results of the namespace")
-	sh.run(ctx, "get", "configmaps", "-l", "job-handler/created=true", "-L", "job-handler/status,job-name")
+	sh.run(ctx, "get", "configmaps", "-l", api.CreatedLabel+"="+api.True, "-L", api.StatusLabel+","+api.JobNameLabel)
 	return sh.err
 }
 
@@ -104,4 +105,3 @@ func say(text string) {
 	fmt.Println()
 	_, _ = heading.Println("── " + text)
 }
-

@@ -58,6 +58,9 @@ func (s *story) resultsText(ctx context.Context, namespace string) (string, erro
 	err := s.w.client.List(ctx, &list, client.InNamespace(namespace))
 	var text strings.Builder
 	for _, object := range list.Items {
+		if object.Name == "kube-root-ca.crt" {
+			continue
+		}
 		fmt.Fprintf(&text, "%s labels %v annotations %v\n", object.Name, object.Labels, object.Annotations)
 		for _, key := range slices.Sorted(maps.Keys(object.Data)) {
 			fmt.Fprintf(&text, "%s: %s\n", key, logtext.Text(object.Data[key], maxValue))

@@ -7,12 +7,16 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/go-logr/logr"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 // TestMain lets all stories run at the same time: they wait far more than they
 // compute, whatever the number of processors.
 func TestMain(m *testing.M) {
 	flag.Parse()
+	ctrllog.SetLogger(logr.Discard())
 	if err := flag.Set("test.parallel", "100"); err != nil {
 		panic(err)
 	}

@@ -26,6 +26,9 @@ type logLine struct {
 	Name      string    `json:"name"`
 	Action    string    `json:"action"`
 	Results   string    `json:"results"`
+	// NamespaceKey is the key of a Namespace that is reconciled. Without it its
+	// value would go to the field whose name differs in case only.
+	NamespaceKey any `json:"Namespace"`
 
 	// text is the line as it was written.
 	text string
@@ -51,9 +54,11 @@ func (l managerLog) lines(keep func(logLine) bool) []logLine {
 	return kept
 }
 
-// about returns the lines about one namespace.
+// about returns the lines about one namespace and what is in it.
 func (l managerLog) about(namespace string) []logLine {
-	return l.lines(func(line logLine) bool { return line.Namespace == namespace })
+	return l.lines(func(line logLine) bool {
+		return line.Namespace == namespace || line.Namespace == "" && line.Name == namespace
+	})
 }
 
 // last returns the text of the last n lines.

@@ -43,7 +43,7 @@ func success(s *story) {
 		HaveKeyWithValue(api.DataStatus, api.StatusCompleted),
 		HaveKeyWithValue(api.DataReason, batchv1.JobReasonCompletionsReached),
 		HaveKeyWithValue(api.DataMessage, "Reached expected number of succeeded pods"),
-		HaveKeyWithValue(api.DataContainers, And(ContainSubstring("Exit code:        0"), ContainSubstring("busybox"))),
+		HaveKeyWithValue(api.DataContainers, And(ContainSubstring("Exit code:    0"), ContainSubstring("busybox"))),
 		HaveKeyWithValue(api.DataLogs, lines(
 			"==> pod "+r.record.Pods[0].Name+", container main (node local, exit code 0) <==",
 			"part 1 of 2", "part 2 of 2", "", "report written")),
@@ -78,7 +78,7 @@ func failure(s *story) {
 		HaveKeyWithValue(api.DataStatus, api.StatusFailed),
 		HaveKeyWithValue(api.DataReason, batchv1.JobReasonBackoffLimitExceeded),
 		HaveKeyWithValue(api.DataCompletionTime, Not(BeEmpty())),
-		HaveKeyWithValue(api.DataContainers, ContainSubstring("Exit code:        3")),
+		HaveKeyWithValue(api.DataContainers, ContainSubstring("Exit code:    3")),
 	))
 	s.Expect(r.texts()).To(HaveExactElements("line 4711: 7 columns expected, 6 found\n"))
 
@@ -144,7 +144,7 @@ func statusOnly(s *story) {
 	s.complete(r)
 	s.Expect(r.record.LogMode).To(Equal(api.LogModeStatus))
 	s.Expect(r.Data[api.DataLogs]).To(And(
-		Equal(r.Data[api.DataContainers]), ContainSubstring("Exit code:        0")))
+		Equal(r.Data[api.DataContainers]), ContainSubstring("Exit code:    0")))
 	for key, value := range r.Data {
 		s.Expect(value).NotTo(ContainSubstring("hunter2"), key)
 	}

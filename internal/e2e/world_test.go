@@ -47,8 +47,10 @@ func newWorld(t *testing.T) *world {
 	w := &world{dir: t.TempDir()}
 	t.Cleanup(func() { w.keepLogs(t) })
 	began := time.Now()
+	built := make(chan error, 1)
+	go func() { built <- w.build(t.Context()) }()
 	w.startCluster(t)
-	if err := w.build(t.Context()); err != nil {
+	if err := <-built; err != nil {
 		t.Fatal(err)
 	}
 	w.log = managerLog{path: filepath.Join(w.dir, "manager.log")}

@@ -75,10 +75,16 @@ func (r *Recorder) Send(ctx context.Context, about client.Object, notice Notice)
 func (r *Recorder) Warn(ctx context.Context, about client.Object, class, note string) error {
 	key := string(about.GetUID()) + "/" + class
 	now := r.clock.Now()
-	if last, found := r.warned.Get(key); found && now.Sub(last.(time.Time)) < warnEvery {
+	remembered, _ := r.warned.Get(key)
+	if last, warned := remembered.(time.Time); warned && now.Sub(last) < warnEvery {
 		return nil
 	}
-	notice := Notice{Type: corev1.EventTypeWarning, Action: api.ActionRetry, Class: class, Note: note}
+	// The Event of the last time may still be there, so this one is another.
+	hour := now.Truncate(warnEvery).Unix()
+	notice := Notice{
+		Type: corev1.EventTypeWarning, Action: api.ActionRetry,
+		Class: fmt.Sprintf("%s/%d", class, hour), Note: note,
+	}
 	if err := r.Send(ctx, about, notice); err != nil {
 		return err
 	}

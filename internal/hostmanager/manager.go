@@ -61,7 +61,7 @@ type Manager struct {
 // Start installs what the manager needs in the cluster, starts it and waits
 // until it is ready. The process does not outlive the calling one.
 func Start(ctx context.Context, options Options) (*Manager, error) {
-	ports, err := freePorts(3)
+	ports, err := freePorts(ctx, 3)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +97,7 @@ func Start(ctx context.Context, options Options) (*Manager, error) {
 // start starts the process from a thread that stays until it has ended: the
 // kernel ends it with the thread, and so with the calling process.
 func (m *Manager) start(args []string) error {
-	m.command = exec.Command(m.options.Binary, args...)
+	m.command = exec.Command(m.options.Binary, args...) //nolint:noctx // Stop and Kill end it
 	m.command.Stdout, m.command.Stderr = m.options.Output, m.options.Output
 	m.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	started := make(chan error)
@@ -130,7 +130,7 @@ func (m *Manager) waitReady(ctx context.Context, url string) error {
 		}
 		response, err := http.DefaultClient.Do(request)
 		if err != nil {
-			return false, nil //nolint:nilerr // not listening yet
+			return false, nil // not listening yet
 		}
 		defer response.Body.Close()
 		return response.StatusCode == http.StatusOK, nil
@@ -204,14 +204,20 @@ func writeKubeconfig(cluster Cluster, path string) error {
 }
 
 // freePorts returns count ports of the loopback address that are free now.
-func freePorts(count int) ([]string, error) {
+func freePorts(ctx context.Context, count int) ([]string, error) {
 	ports := make([]string, 0, count)
+	listeners := make([]net.Listener, 0, count)
+	defer func() {
+		for _, listener := range listeners {
+			listener.Close()
+		}
+	}()
 	for range count {
-		listener, err := net.Listen("tcp", net.JoinHostPort(loopback, "0"))
+		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(loopback, "0"))
 		if err != nil {
 			return nil, fmt.Errorf("looking for a free port: %w", err)
 		}
-		defer listener.Close()
+		listeners = append(listeners, listener)
 		address, ok := listener.Addr().(*net.TCPAddr)
 		if !ok {
 			return nil, fmt.Errorf("looking for a free port: unexpected address %s", listener.Addr())

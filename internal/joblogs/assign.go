@@ -25,6 +25,8 @@ type task struct {
 	containerID string
 	// ended is true if the instance has terminated, so that its log has an end.
 	ended bool
+	// superseded is true if a later instance has terminated too.
+	superseded bool
 	// log is where the outcome goes.
 	log *results.ContainerLog
 }
@@ -39,9 +41,9 @@ func assign(pods []*corev1.Pod) ([]results.Pod, []*task) {
 		// Tasks point into logs, so it must not grow beyond this.
 		logs := make([]results.ContainerLog, 0, 2*len(containers))
 		for _, c := range containers {
-			if end := c.PreviousEnd(); end != nil {
+			if c.PreviousEnd() != nil {
 				logs = append(logs, results.ContainerLog{Container: c.Name, Previous: true})
-				tasks = append(tasks, assignPrevious(pod, end, &logs[len(logs)-1])...)
+				tasks = append(tasks, assignPrevious(pod, c, &logs[len(logs)-1])...)
 			}
 			logs = append(logs, results.ContainerLog{Container: c.Name})
 			tasks = append(tasks, assignCurrent(pod, c, &logs[len(logs)-1])...)
@@ -53,14 +55,15 @@ func assign(pods []*corev1.Pod) ([]results.Pod, []*task) {
 
 // assignPrevious returns the task to read the instance before the last
 // restart, or none, with the reason in log.
-func assignPrevious(pod *corev1.Pod, end *corev1.ContainerStateTerminated, log *results.ContainerLog) []*task {
+func assignPrevious(pod *corev1.Pod, c results.Container, log *results.ContainerLog) []*task {
+	end := c.PreviousEnd()
 	if lost(end) {
 		log.Capture = incurable(results.ReasonContainerGone, "the kubelet lost the container")
 		return nil
 	}
 	return []*task{{
 		pod: pod, container: log.Container, previous: true,
-		containerID: end.ContainerID, ended: true, log: log,
+		containerID: end.ContainerID, ended: true, superseded: c.State().Terminated != nil, log: log,
 	}}
 }
 

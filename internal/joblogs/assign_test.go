@@ -77,6 +77,10 @@ func TestAssign(t *testing.T) {
 			},
 			want: []outcome{{Capture: never("the pod was never scheduled: 0/1 nodes are available")}},
 		},
+		"never scheduled, nobody says why": {
+			change: func(p *corev1.Pod) { p.Spec.NodeName = "" },
+			want:   []outcome{{Capture: never("the pod was never scheduled")}},
+		},
 		"could not start": {
 			status: corev1.ContainerStatus{State: neverRan("ContainerCannotRun")},
 			want:   []outcome{{Capture: never("ContainerCannotRun: cannot run")}},

@@ -69,6 +69,27 @@ func classifyNotFound(message string, pod *corev1.Pod) results.Capture {
 	}
 }
 
+// podEvicted is the reason of a pod that the kubelet evicted.
+const podEvicted = "Evicted"
+
+// classifyText returns what the kubelet's error text says about a log. It uses
+// the same words while its container runtime is away and for a container that
+// it removed. It removes all of an evicted pod, and keeps of a container's
+// ended instances the last alone; while the runtime is away, the log of that
+// one cannot be read either, and both are read again.
+func classifyText(message string, t *task) results.Capture {
+	switch {
+	case !strings.HasPrefix(message, containerUnknown):
+		return curable(results.ReasonLogUnavailable, message)
+	case t.superseded:
+		return incurable(results.ReasonContainerGone, "the kubelet keeps the last ended instance only")
+	case t.pod.Status.Reason == podEvicted:
+		return incurable(results.ReasonContainerGone, "the kubelet removed the containers of the evicted pod")
+	default:
+		return curable(results.ReasonLogUnavailable, message)
+	}
+}
+
 func containsAny(text string, parts []string) bool {
 	for _, part := range parts {
 		if strings.Contains(text, part) {

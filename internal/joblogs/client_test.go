@@ -48,7 +48,7 @@ func status(err *apierrors.StatusError) http.HandlerFunc {
 // TestThroughClient has real HTTP answers go through the real client.
 func TestThroughClient(t *testing.T) {
 	pods := schema.GroupResource{Resource: "pods"}
-	kubelet404 := apierrors.NewGenericServerResponse(404, "", pods, "p1", `pod "p1" does not exist`, 0, false)
+	kubelet404 := apierrors.NewGenericServerResponse(404, "get", pods, "p1", `pod "p1" does not exist`, 0, false)
 	tests := map[string]struct {
 		answer http.HandlerFunc
 		want   results.Capture
@@ -79,7 +79,7 @@ func TestThroughClient(t *testing.T) {
 		},
 		"unknown to the kubelet": {
 			answer: status(kubelet404),
-			want:   unavailable("the server could not find the requested resource (pods p1)"),
+			want:   unavailable("the server could not find the requested resource (get pods p1)"),
 		},
 		"previous container removed": {
 			answer: status(apierrors.NewBadRequest(`previous terminated container "c" in pod "p1" not found`)),

@@ -10,11 +10,15 @@ import (
 	"github.com/job-handler/job-handler/internal/logtext"
 )
 
+// containerUnknown starts the error about a container that the runtime does not
+// know, or cannot be asked about.
+const containerUnknown = "unable to retrieve container logs for "
+
 // errorTexts start the errors that the kubelet sends with status 200, at the
 // end of what it has sent of the log. It writes no newline after them.
 // https://github.com/kubernetes/kubernetes/issues/142258
 var errorTexts = []string{
-	"unable to retrieve container logs for ",
+	containerUnknown,
 	"failed to try resolving symlinks in path ",
 	"failed to open log file ",
 	"failed to read log file ",

@@ -43,7 +43,7 @@ func (k *kubelet) OpenLog(ctx context.Context, _, pod string, opts *corev1.PodLo
 	log := name(pod, opts.Container, opts.Previous)
 	k.requests = append(k.requests, log+options(opts))
 	right := selected(k.logs[log], opts)
-	body := io.ReadCloser(io.NopCloser(strings.NewReader(right)))
+	body := io.NopCloser(strings.NewReader(right))
 	if fault := k.faults[log]; fault != nil {
 		var err error
 		if body, err = fault(ctx, opts, right); err != nil {

@@ -32,7 +32,7 @@ func (r *Reader) read(ctx context.Context, t *task, capacity int) (*logtext.Buff
 		return kept(text), classify(err, t.pod)
 	}
 	if message := r.errorText(ctx, t, text); message != "" {
-		return kept(withoutEnd(text, len(message))), curable(results.ReasonLogUnavailable, message)
+		return kept(withoutEnd(text, len(message))), classifyText(message, t)
 	}
 	if !t.ended {
 		return text, unlessFinal(t.pod, results.ReasonStillRunning, "the container was running")

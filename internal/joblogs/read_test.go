@@ -139,6 +139,9 @@ func TestLargeLog(t *testing.T) {
 		seen  int
 		want  results.Capture
 	}{
+		"ends in an error text": {
+			fault: appends(symlinkError), seen: len(log) + len(symlinkError), want: unavailable(symlinkError),
+		},
 		"whole":      {seen: len(log), want: whole},
 		"ends early": {fault: sends(log[:len(log)/2]), seen: len(log) / 2, want: endedEarly},
 	} {

@@ -17,7 +17,8 @@ var errStalled = errors.New("no byte for the idle timeout")
 
 const copyBuffer = 32 << 10
 
-var copyBuffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
+// copyBuffers holds *[copyBuffer]byte.
+var copyBuffers sync.Pool
 
 // stream copies the log that opts select of t's instance to dst. It ends with
 // the log, an error, or errStalled.
@@ -45,7 +46,10 @@ func (r *Reader) copyLog(ctx context.Context, t *task, opts *corev1.PodLogOption
 	// A stream that does not heed ctx ends when it is closed.
 	defer context.AfterFunc(ctx, closeBody)()
 
-	buffer := copyBuffers.Get().(*[copyBuffer]byte)
+	buffer, pooled := copyBuffers.Get().(*[copyBuffer]byte)
+	if !pooled {
+		buffer = new([copyBuffer]byte)
+	}
 	defer copyBuffers.Put(buffer)
 	if _, err := io.CopyBuffer(dst, onlyReader{body}, buffer[:]); err != nil {
 		return fmt.Errorf("reading log: %w", err)

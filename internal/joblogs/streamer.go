@@ -23,6 +23,8 @@ func FromClient(client corev1client.PodsGetter) LogStreamer { return clientStrea
 
 type clientStreamer struct{ client corev1client.PodsGetter }
 
+// +kubebuilder:rbac:groups="",resources=pods/log,verbs=get
+
 // OpenLog implements LogStreamer. It streams: reading at once hides the reason
 // of an error where the client speaks protobuf.
 func (s clientStreamer) OpenLog(

@@ -37,5 +37,9 @@ func (p guarded) Data(to client.Object) ([]byte, error) {
 		return nil, fmt.Errorf("patch of job %s/%s lacks its resourceVersion", p.from.Namespace, p.from.Name)
 	}
 	metadata["uid"] = p.from.UID
-	return json.Marshal(patch)
+	data, err := json.Marshal(patch)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the patch of job %s/%s: %w", p.from.Namespace, p.from.Name, err)
+	}
+	return data, nil
 }

@@ -128,11 +128,19 @@ func (c *Cluster) Terminate(ctx context.Context, component string) error {
 	return c.end(ctx, component, syscall.SIGTERM)
 }
 
+// restartGrace is what a component that is restarted gets to end: an apiserver
+// that has clients would take a minute.
+const restartGrace = 5 * time.Second
+
 // Restart starts a component with the arguments that it had, after ending it
-// with SIGTERM if it runs, and returns when it is ready.
+// if it runs, with SIGTERM or if need be SIGKILL, and returns when it is ready.
 func (c *Cluster) Restart(ctx context.Context, component string) error {
-	if err := c.Terminate(ctx, component); err != nil {
-		return err
+	graceful, cancel := context.WithTimeout(ctx, restartGrace)
+	defer cancel()
+	if err := c.Terminate(graceful, component); err != nil {
+		if err := c.Kill(ctx, component); err != nil {
+			return err
+		}
 	}
 	if err := c.client.Again(ctx, component); err != nil {
 		return fmt.Errorf("restarting %s: %w", component, err)

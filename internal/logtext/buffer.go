@@ -113,7 +113,8 @@ func (b *Buffer) Shrink(capacity int) {
 	}
 	kept := make([]byte, 0, capacity)
 	kept = append(kept, head[:headSize]...)
-	b.kept = append(kept, tail[tailStart:]...)
+	kept = append(kept, tail[tailStart:]...)
+	b.kept = kept
 	b.oldest = 0
 }
 

@@ -3,8 +3,8 @@ package logtext
 import (
 	"bytes"
 	"fmt"
-	"math"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -179,19 +179,10 @@ func Count(n int64, noun string) string {
 }
 
 func group(n int64) string {
-	digits := strconv.FormatUint(magnitude(n), 10)
-	for at := len(digits) - 3; at > 0; at -= 3 {
+	digits := strconv.FormatInt(n, 10)
+	first := strings.IndexAny(digits, "123456789") + 1
+	for at := len(digits) - 3; at >= first; at -= 3 {
 		digits = digits[:at] + "," + digits[at:]
 	}
-	if n < 0 {
-		return "-" + digits
-	}
 	return digits
-}
-
-func magnitude(n int64) uint64 {
-	if n == math.MinInt64 {
-		return 1 << 63
-	}
-	return uint64(max(n, -n))
 }

@@ -181,11 +181,16 @@ func (u unit) append(dst, raw []byte) []byte {
 		return append(dst, '\\', 'r')
 	case hexByte:
 		return append(dst, '\\', 'x', digits[raw[0]>>4], digits[raw[0]&15])
-	case verbatim:
+	case short, long:
+		r, _ := utf8.DecodeRune(raw)
+		return appendEscaped(dst, r, u.form)
+	default:
 		return append(dst, raw[:u.size]...)
 	}
-	r, _ := utf8.DecodeRune(raw)
-	if u.form == long {
+}
+
+func appendEscaped(dst []byte, r rune, f form) []byte {
+	if f == long {
 		return fmt.Appendf(dst, `\U%08x`, r)
 	}
 	return fmt.Appendf(dst, `\u%04x`, r)

@@ -20,8 +20,8 @@ func (m *Manager) addFlags(fs *pflag.FlagSet) {
 		"host:port of the metrics; 0 turns them off.")
 	fs.StringVar(&m.HealthAddress, "health-probe-bind-address", m.HealthAddress,
 		"host:port of /healthz and /readyz; 0 turns them off.")
-	fs.IntVarP(&m.LogLevel, "v", "v", m.LogLevel,
-		"Log level: 0 a line for each Job handled, 1 also why a look at a Job changed nothing.")
+	fs.Int8VarP(&m.LogLevel, "v", "v", m.LogLevel,
+		"Log `level`: 0 a line for each Job handled, 1 also why a look at a Job changed nothing.")
 	fs.StringVar(&m.LogFormat, "log-format", m.LogFormat, "Form of the log lines: json or text.")
 }
 

@@ -33,7 +33,7 @@ type Manager struct {
 	LeaderElect        bool
 	// MetricsAddress and HealthAddress are host:port; "0" turns them off.
 	MetricsAddress, HealthAddress string
-	LogLevel                      int
+	LogLevel                      int8
 	LogFormat                     string
 }
 

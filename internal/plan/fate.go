@@ -43,7 +43,7 @@ func FateOf(job *batchv1.Job, outcome jobstatus.Outcome, p policy.Policy, captur
 		return Fate{DeleteNow: true, Why: "the Job is deleted now"}
 	default:
 		return Fate{
-			TTL: ptr.To(int32(setting.After / time.Second)),
+			TTL: new(sumSeconds(setting.After, 0)),
 			Why: fmt.Sprintf("the Job is deleted %s after its end", setting.Delay),
 		}
 	}
@@ -103,5 +103,5 @@ func Release(job *batchv1.Job) *batchv1.Job {
 // int32, however long ago an end without a time seems to be.
 func sumSeconds(a, b time.Duration) int32 {
 	sum := min(a, policy.LongestDelay) + min(b, policy.LongestDelay)
-	return int32(min(policy.LongestDelay, sum+time.Second-1) / time.Second)
+	return int32(min(policy.LongestDelay, sum+time.Second-1) / time.Second) //nolint:gosec // LongestDelay is an int32 of seconds
 }

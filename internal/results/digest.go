@@ -18,11 +18,11 @@ import (
 func Digest(data map[string]string, binaryData map[string][]byte) string {
 	d := digest{hash: sha256.New()}
 	for _, key := range slices.Sorted(maps.Keys(data)) {
-		d.entry("d", key, int64(len(data[key])))
+		d.entry("d", key, len(data[key]))
 		d.text(data[key])
 	}
 	for _, key := range slices.Sorted(maps.Keys(binaryData)) {
-		d.entry("b", key, int64(len(binaryData[key])))
+		d.entry("b", key, len(binaryData[key]))
 		d.bytes(binaryData[key])
 	}
 	return hex.EncodeToString(d.hash.Sum(nil))
@@ -34,14 +34,16 @@ type digest struct {
 	part [4 << 10]byte
 }
 
-func (d *digest) entry(kind, key string, size int64) {
+func (d *digest) entry(kind, key string, size int) {
 	d.text(kind)
-	d.length(int64(len(key)))
+	d.length(len(key))
 	d.text(key)
 	d.length(size)
 }
 
-func (d *digest) length(n int64) { d.bytes(binary.BigEndian.AppendUint64(nil, uint64(n))) }
+func (d *digest) length(n int) {
+	d.bytes(binary.BigEndian.AppendUint64(nil, uint64(n))) //nolint:gosec // a length is never negative
+}
 
 func (d *digest) text(s string) {
 	for len(s) > 0 {

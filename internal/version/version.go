@@ -13,12 +13,12 @@ var Version = "v0.0.0-dev"
 // String returns the version, the commit if the build knows it, the Go release
 // and the platform, on one line.
 func String() string {
-	return fmt.Sprintf("%s%s %s %s/%s", Version, commit(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	info, _ := debug.ReadBuildInfo()
+	return fmt.Sprintf("%s%s %s %s/%s", Version, commit(info), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
-func commit() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
+func commit(info *debug.BuildInfo) string {
+	if info == nil {
 		return ""
 	}
 	for _, setting := range info.Settings {

@@ -1,0 +1,315 @@
+package job_test
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/job-handler/job-handler/controllers/job"
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/events"
+	"github.com/job-handler/job-handler/internal/jobtest"
+	"github.com/job-handler/job-handler/internal/results"
+)
+
+// startManager runs the controller as the installed manager does, with the
+// manager's rights and its cache, in the given namespaces until the spec ends
+// or stop is called.
+func startManager(ctx SpecContext, logs job.LogCollector, namespaces ...string) (stop func()) {
+	GinkgoHelper()
+	watched := map[string]cache.Config{}
+	for _, name := range namespaces {
+		watched[name] = cache.Config{}
+	}
+	mgr, err := ctrl.NewManager(rest.CopyConfig(managerConfig), ctrl.Options{
+		Scheme: scheme.Scheme,
+		Cache: cache.Options{
+			ByObject: job.CacheOptions(), DefaultNamespaces: watched,
+			DefaultTransform: cache.TransformStripManagedFields(),
+		},
+		Client: client.Options{
+			FieldOwner: api.ManagerName,
+			Cache:      &client.CacheOptions{DisableFor: []client.Object{&corev1.ConfigMap{}, &batchv1.CronJob{}}},
+		},
+		Metrics: server.Options{BindAddress: "0"}, HealthProbeBindAddress: "0",
+		// One manager after the other runs in this process.
+		Controller: config.Controller{SkipNameValidation: new(true)},
+	})
+	Expect(err).NotTo(HaveOccurred())
+	reconciler := &job.Reconciler{
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Logs: logs, Clock: clock.RealClock{},
+		Events: events.New(mgr.GetClient(), clock.RealClock{}, "manager-0"),
+		Options: job.Options{
+			TTLFloor: ttlFloor, RecheckInterval: recheckInterval, LogDeadline: logDeadline, Workers: 8,
+		},
+	}
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	Expect(reconciler.SetupWithManager(running, mgr)).To(Succeed())
+	ended := make(chan error, 1)
+	go func() { ended <- mgr.Start(running) }()
+	stop = func() {
+		cancel()
+		Eventually(ended).Should(Or(Receive(BeNil()), BeClosed()))
+	}
+	DeferCleanup(cancel)
+	return stop
+}
+
+var _ = Describe("The controller in a manager", func() {
+	var fake *logs
+
+	BeforeEach(func() { fake = &logs{} })
+
+	gone := func(object *batchv1.Job) func(context.Context) bool {
+		return func(ctx context.Context) bool {
+			err := kube.Get(ctx, client.ObjectKeyFromObject(object), &batchv1.Job{})
+			return apierrors.IsNotFound(err)
+		}
+	}
+	status := func(object *batchv1.Job) func(Gomega, context.Context) string {
+		return func(g Gomega, ctx context.Context) string {
+			now := &batchv1.Job{}
+			g.Expect(kube.Get(ctx, client.ObjectKeyFromObject(object), now)).To(Succeed())
+			return now.Annotations[api.StatusAnnotation]
+		}
+	}
+	ttl := func(object *batchv1.Job) func(Gomega, context.Context) *int32 {
+		return func(g Gomega, ctx context.Context) *int32 {
+			now := &batchv1.Job{}
+			g.Expect(kube.Get(ctx, client.ObjectKeyFromObject(object), now)).To(Succeed())
+			return now.Spec.TTLSecondsAfterFinished
+		}
+	}
+	version := func(object *batchv1.Job) func(Gomega, context.Context) string {
+		return func(g Gomega, ctx context.Context) string {
+			now := &batchv1.Job{}
+			g.Expect(kube.Get(ctx, client.ObjectKeyFromObject(object), now)).To(Succeed())
+			return now.ResourceVersion
+		}
+	}
+
+	It("stores a Job that it sees finish, tells so and deletes it", func(ctx SpecContext) {
+		startManager(ctx, fake, namespace)
+		object := running(ctx, aJob())
+		addPod(ctx, object, ended(0))
+		complete(ctx, object, 1)
+
+		Eventually(ctx, gone(object)).Should(BeTrue())
+
+		Expect(expectStored(ctx, object).Data[api.DataLogs]).To(ContainSubstring("hello from"))
+		Expect(eventsOf(ctx, object, "")).To(ConsistOf(HaveField("Type", corev1.EventTypeNormal)))
+	}, SpecTimeout(time.Minute))
+
+	It("stores a Job that finished while it was down, also one that a crash left half done", func(ctx SpecContext) {
+		object, half := completed(ctx, aJob()), completed(ctx, aJobCalled("half"))
+		crashing := newHandler()
+		crashing.before = failing(patchJob, errCrash)
+		_, err := crashing.pass(ctx, half)
+		Expect(err).To(MatchError(errCrash))
+
+		startManager(ctx, fake, namespace)
+
+		Eventually(ctx, gone(object)).Should(BeTrue())
+		Eventually(ctx, gone(half)).Should(BeTrue())
+		for _, j := range []*batchv1.Job{object, half} {
+			expectStored(ctx, j)
+			Expect(eventsOf(ctx, j, "")).To(HaveLen(1))
+		}
+	}, SpecTimeout(time.Minute))
+
+	It("keeps a failed Job and then leaves it alone, also after a restart", func(ctx SpecContext) {
+		stop := startManager(ctx, fake, namespace)
+		object := failed(ctx, aJob())
+		Eventually(ctx, status(object)).Should(Equal(api.StatusFailed))
+		expectStored(ctx, object)
+		left := read(ctx, object)
+
+		Consistently(ctx, version(object)).Should(Equal(left.ResourceVersion))
+		stop()
+		startManager(ctx, fake, namespace)
+		Consistently(ctx, version(object)).Should(Equal(left.ResourceVersion))
+		Expect(resultsIn(ctx)).To(HaveLen(1))
+	}, SpecTimeout(time.Minute))
+
+	It("does not write to Jobs that run or are suspended, nor to those of others", func(ctx SpecContext) {
+		startManager(ctx, fake, namespace)
+		others := []*batchv1.Job{
+			running(ctx, aJobCalled("running")),
+			create(ctx, stamped(aJobCalled("suspended").Suspended())),
+			create(ctx, aJobCalled("not-opted-in").Obj()),
+			create(ctx, aJobCalled("opted-out").Label(api.EnabledLabel, api.False).Obj()),
+		}
+		finished := completed(ctx, aJob())
+		Eventually(ctx, gone(finished)).Should(BeTrue())
+
+		Consistently(ctx, func(g Gomega, ctx context.Context) {
+			for _, other := range others {
+				g.Expect(version(other)(g, ctx)).To(Equal(other.ResourceVersion), other.Name)
+			}
+		}).Should(Succeed())
+	}, SpecTimeout(time.Minute))
+
+	It("releases a Job whose label goes away", func(ctx SpecContext) {
+		startManager(ctx, fake, namespace)
+		object := running(ctx, aJob().TTL(10).Label("app", "batch"))
+
+		change(ctx, object, func(j *batchv1.Job) { delete(j.Labels, api.EnabledLabel) })
+
+		Eventually(ctx, ttl(object)).Should(HaveValue(BeEquivalentTo(10)))
+		Expect(read(ctx, object).Annotations).NotTo(HaveKey(api.TTLAnnotation))
+	}, SpecTimeout(time.Minute))
+
+	It("takes note of what changes on a Job later", func(ctx SpecContext) {
+		startManager(ctx, fake, namespace)
+		object := running(ctx, aJob())
+		annotate(ctx, object, api.StatusAnnotation, api.StatusCompleted)
+		Eventually(ctx, status(object)).Should(BeEmpty())
+
+		object = read(ctx, object)
+		fail(ctx, object, 0)
+		Eventually(ctx, status(object)).Should(Equal(api.StatusFailed))
+
+		annotate(ctx, object, api.DeleteAfterFailureAnnotation, "1h")
+		Eventually(ctx, ttl(object)).Should(HaveValue(BeEquivalentTo(3600)))
+		annotate(ctx, object, api.DeleteAfterFailureAnnotation, "0s")
+		Eventually(ctx, gone(object)).Should(BeTrue())
+		expectStored(ctx, object)
+	}, SpecTimeout(time.Minute))
+
+	It("handles run after run under one name", func(ctx SpecContext) {
+		startManager(ctx, fake, namespace)
+		const runs = 5
+		for range runs {
+			object := completed(ctx, aJob())
+			Eventually(ctx, gone(object)).Should(BeTrue())
+			expectStored(ctx, object)
+			Expect(eventsOf(ctx, object, "")).To(HaveLen(1))
+		}
+		Expect(resultsIn(ctx)).To(HaveLen(runs))
+	}, SpecTimeout(time.Minute))
+
+	It("is not confused by a Job that is replaced as soon as it has finished", func(ctx SpecContext) {
+		startManager(ctx, fake, namespace)
+		for range 10 {
+			object := completed(ctx, aJob())
+			err := kube.Delete(ctx, object, client.PropagationPolicy(metav1.DeletePropagationBackground))
+			Expect(client.IgnoreNotFound(err)).To(Succeed())
+		}
+		last := running(ctx, aJob())
+
+		Consistently(ctx, func(g Gomega, ctx context.Context) {
+			g.Expect(version(last)(g, ctx)).To(Equal(last.ResourceVersion))
+		}).Should(Succeed())
+		Expect(eventsOf(ctx, last, "")).To(BeEmpty())
+		byRun := map[string]int{}
+		for _, cm := range resultsIn(ctx) {
+			byRun[cm.Labels[api.JobUIDLabel]]++
+		}
+		Expect(byRun).NotTo(HaveKey(string(last.UID)))
+		for _, count := range byRun {
+			Expect(count).To(Equal(1))
+		}
+	}, SpecTimeout(time.Minute))
+
+	It("handles many Jobs at a time, each exactly once", func(ctx SpecContext) {
+		startManager(ctx, fake, namespace)
+		var jobs []*batchv1.Job
+		for i := range 40 {
+			finish := completed
+			if i%4 == 0 {
+				finish = failed
+			}
+			jobs = append(jobs, finish(ctx, aJobCalled(fmt.Sprintf("job-%d", i))))
+		}
+		for i, object := range jobs {
+			if i%4 == 0 {
+				Eventually(ctx, status(object)).Should(Equal(api.StatusFailed))
+			} else {
+				Eventually(ctx, gone(object)).Should(BeTrue())
+			}
+			expectStored(ctx, object)
+			Expect(eventsOf(ctx, object, "")).To(HaveLen(1))
+		}
+		Expect(resultsIn(ctx)).To(HaveLen(len(jobs)))
+		Expect(fake.inUse()).To(BeZero())
+	}, SpecTimeout(time.Minute))
+
+	It("comes back by itself to a Job whose logs could not be read", func(ctx SpecContext) {
+		var tries atomic.Int32
+		fake.read = func(_ *corev1.Pod, container string) results.ContainerLog {
+			if tries.Add(1) == 1 {
+				return unreachable(container)
+			}
+			return whole(container, "back again\n")
+		}
+		startManager(ctx, fake, namespace)
+		object := completed(ctx, aJob())
+
+		Eventually(ctx, gone(object)).Should(BeTrue())
+		Expect(expectStored(ctx, object).Data[api.DataLogs]).To(ContainSubstring("back again"))
+	}, SpecTimeout(time.Minute))
+
+	It("comes back by itself to the Job of a CronJob that takes note late", func(ctx SpecContext) {
+		startManager(ctx, fake, namespace)
+		cronJob := &batchv1.CronJob{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "nightly"},
+			Spec: batchv1.CronJobSpec{
+				Schedule: "0 3 * * *", JobTemplate: batchv1.JobTemplateSpec{Spec: aJob().Obj().Spec},
+			},
+		}
+		Expect(kube.Create(ctx, cronJob)).To(Succeed())
+		object := completed(ctx, aJob().OwnedBy("batch/v1", "CronJob", cronJob.Name, cronJob.UID))
+		Eventually(ctx, status(object)).Should(Equal(api.StatusCompleted))
+
+		cronJob.Status.LastSuccessfulTime = object.Status.CompletionTime
+		Expect(kube.Status().Update(ctx, cronJob)).To(Succeed())
+		Eventually(ctx, gone(object)).Should(BeTrue())
+	}, SpecTimeout(time.Minute))
+
+	It("goes on in one namespace while another refuses its results", func(ctx SpecContext) {
+		forbidConfigMaps(ctx)
+		refused := completed(ctx, aJobCalled("refused"))
+		first := namespace
+		namespace = newNamespace(ctx, jobtest.MakeNamespace("").Label(api.EnabledLabel, api.True))
+		startManager(ctx, fake, first, namespace)
+		Eventually(func(g Gomega) { g.Expect(eventsOf(ctx, refused, "")).To(HaveLen(1)) }).Should(Succeed())
+
+		object := completed(ctx, aJob())
+		Eventually(ctx, gone(object)).Should(BeTrue())
+		Expect(read(ctx, refused).DeletionTimestamp).To(BeNil())
+	}, SpecTimeout(time.Minute))
+
+	It("stops at once while logs are being read, and leaves no half of a thing", func(ctx SpecContext) {
+		reading := make(chan struct{})
+		fake.during = func(ctx context.Context) error {
+			close(reading)
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		stop := startManager(ctx, fake, namespace)
+		object := completed(ctx, aJob())
+		Eventually(ctx, reading).Should(BeClosed())
+
+		stop()
+
+		Expect(resultsIn(ctx)).To(BeEmpty())
+		Expect(read(ctx, object).ResourceVersion).To(Equal(object.ResourceVersion))
+		Expect(fake.inUse()).To(BeZero())
+	}, SpecTimeout(time.Minute))
+})

@@ -1,0 +1,104 @@
+package job_test
+
+import (
+	"context"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	batchv1 "k8s.io/api/batch/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/job-handler/job-handler/internal/api"
+)
+
+var _ = Describe("A Job that is not opted in any more", func() {
+	var h *handler
+
+	BeforeEach(func() { h = newHandler() })
+
+	// held returns a Job whose own TTL had been raised.
+	held := func(ctx context.Context) *batchv1.Job {
+		GinkgoHelper()
+		object := running(ctx, aJob().TTL(10).Label("app", "batch"))
+		Expect(read(ctx, object).Spec.TTLSecondsAfterFinished).To(HaveValue(BeEquivalentTo(3600)))
+		return object
+	}
+
+	DescribeTable("has its own TTL back", func(ctx SpecContext, optOut func(*batchv1.Job)) {
+		object := held(ctx)
+		change(ctx, object, optOut)
+
+		Expect(h.reconcile(ctx, object).RequeueAfter).To(BeZero())
+
+		left := read(ctx, object)
+		Expect(left.Spec.TTLSecondsAfterFinished).To(HaveValue(BeEquivalentTo(10)))
+		Expect(left.Annotations).NotTo(HaveKey(api.TTLAnnotation))
+		h.forgetWrites()
+		Expect(h.reconcile(ctx, object).RequeueAfter).To(BeZero())
+		Expect(h.written()).To(BeEmpty())
+	},
+		Entry("label removed", func(j *batchv1.Job) { delete(j.Labels, api.EnabledLabel) }),
+		Entry("label false", func(j *batchv1.Job) { j.Labels[api.EnabledLabel] = api.False }),
+		Entry("label false, whatever the annotation says", func(j *batchv1.Job) {
+			j.Labels[api.EnabledLabel] = api.False
+			metav1.SetMetaDataAnnotation(&j.ObjectMeta, api.EnabledAnnotation, api.True)
+		}),
+	)
+
+	It("has it back as well after it finished, and is not stored", func(ctx SpecContext) {
+		object := held(ctx)
+		complete(ctx, object, 0)
+		change(ctx, object, func(j *batchv1.Job) { j.Labels[api.EnabledLabel] = api.False })
+
+		h.settle(ctx, object)
+
+		Expect(read(ctx, object).Spec.TTLSecondsAfterFinished).To(HaveValue(BeEquivalentTo(10)))
+		Expect(resultsIn(ctx)).To(BeEmpty())
+		Expect(eventsOf(ctx, object, "")).To(BeEmpty())
+	})
+
+	It("is not touched while its annotation still opts in", func(ctx SpecContext) {
+		object := held(ctx)
+		object = change(ctx, object, func(j *batchv1.Job) {
+			delete(j.Labels, api.EnabledLabel)
+			metav1.SetMetaDataAnnotation(&j.ObjectMeta, api.EnabledAnnotation, api.True)
+		})
+
+		Expect(h.reconcile(ctx, object).RequeueAfter).To(BeZero())
+
+		Expect(read(ctx, object).ResourceVersion).To(Equal(object.ResourceVersion))
+	})
+
+	It("is not touched if nothing of ours is on it", func(ctx SpecContext) {
+		object := running(ctx, aJob().TTL(7200).Label("app", "batch"))
+		object = change(ctx, object, func(j *batchv1.Job) { j.Labels[api.EnabledLabel] = api.False })
+
+		Expect(h.reconcile(ctx, object).RequeueAfter).To(BeZero())
+
+		Expect(h.written()).To(BeEmpty())
+		Expect(read(ctx, object).Spec.TTLSecondsAfterFinished).To(HaveValue(BeEquivalentTo(7200)))
+	})
+
+	It("is finished all the same if only its Namespace opted out", func(ctx SpecContext) {
+		object := completed(ctx, aJob())
+		disableNamespace(ctx)
+
+		h.settle(ctx, object)
+
+		expectStored(ctx, object)
+		expectGone(ctx, object)
+	})
+
+	It("is handled again when it opts in again", func(ctx SpecContext) {
+		object := held(ctx)
+		change(ctx, object, func(j *batchv1.Job) { j.Labels[api.EnabledLabel] = api.False })
+		h.settle(ctx, object)
+		change(ctx, object, func(j *batchv1.Job) { j.Labels[api.EnabledLabel] = api.True })
+
+		h.reconcile(ctx, object)
+
+		now := read(ctx, object)
+		Expect(now.Spec.TTLSecondsAfterFinished).To(HaveValue(BeEquivalentTo(3600)))
+		Expect(now.Annotations).To(HaveKeyWithValue(api.TTLAnnotation, "10"))
+	})
+})

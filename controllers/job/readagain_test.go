@@ -1,0 +1,141 @@
+package job
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	clocktesting "k8s.io/utils/clock/testing"
+
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/jobstatus"
+	"github.com/job-handler/job-handler/internal/results"
+)
+
+// runWith is a run of one pod whose log was captured so.
+func runWith(capture results.Capture) results.Run {
+	job := oneJob().Completed(noon).Obj()
+	end := &corev1.ContainerStateTerminated{StartedAt: metav1.NewTime(noon), FinishedAt: metav1.NewTime(noon)}
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: "report-x", UID: "pod-uid"},
+		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "main"}}},
+		Status: corev1.PodStatus{Phase: corev1.PodSucceeded, ContainerStatuses: []corev1.ContainerStatus{
+			{Name: "main", State: corev1.ContainerState{Terminated: end}},
+		}},
+	}
+	return results.Run{
+		Job: job, Outcome: jobstatus.Of(job), LogMode: api.LogModeFull,
+		Pods: []results.Pod{{Pod: pod, Logs: []results.ContainerLog{{Container: "main", Capture: capture}}}},
+	}
+}
+
+var (
+	whole       = results.Capture{Complete: true}
+	unreachable = results.Capture{Reason: results.ReasonNodeUnreachable, Curable: true}
+	rotated     = results.Capture{Reason: results.ReasonRotatedHead}
+)
+
+const logDeadline = 15 * time.Minute
+
+func reader() (*Reconciler, *clocktesting.FakePassiveClock) {
+	clock := clocktesting.NewFakePassiveClock(noon)
+	return &Reconciler{Clock: clock, Options: Options{LogDeadline: logDeadline}}, clock
+}
+
+func TestReadAgain(t *testing.T) {
+	for name, test := range map[string]struct {
+		capture  results.Capture
+		missing  int
+		deleting bool
+		deadline time.Duration
+		want     time.Duration
+	}{
+		"complete":                       {capture: whole, deadline: logDeadline},
+		"might heal":                     {capture: unreachable, deadline: logDeadline, want: time.Second},
+		"will not heal":                  {capture: rotated, deadline: logDeadline},
+		"a pod is missing for good":      {capture: whole, missing: 1, deadline: logDeadline},
+		"one might heal, one is missing": {capture: unreachable, missing: 1, deadline: logDeadline, want: time.Second},
+		"might heal, but is deleted":     {capture: unreachable, deleting: true, deadline: logDeadline},
+		"no second try wanted":           {capture: unreachable, deadline: 0},
+		"less than a second left":        {capture: unreachable, deadline: 300 * time.Millisecond, want: 300 * time.Millisecond},
+		"a nanosecond left":              {capture: unreachable, deadline: 1, want: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, _ := reader()
+			r.Options.LogDeadline = test.deadline
+			run := runWith(test.capture)
+			run.MissingPods = test.missing
+			if test.deleting {
+				run.Job.DeletionTimestamp = &metav1.Time{Time: noon}
+			}
+			if got := r.readAgain(run.Job, run); got != test.want {
+				t.Errorf("got %s, want %s", got, test.want)
+			}
+			if !r.runs.knownUnstored(run.Job) {
+				t.Error("its logs were read, and it counts as stored")
+			}
+		})
+	}
+}
+
+// Tries come ever less often, but never less often than every 20 s, and the
+// last is at the deadline.
+func TestReadAgainBacksOff(t *testing.T) {
+	r, clock := reader()
+	run := runWith(unreachable)
+	var waits []time.Duration
+	for {
+		wait := r.readAgain(run.Job, run)
+		if wait == 0 {
+			break
+		}
+		waits = append(waits, wait)
+		clock.SetTime(clock.Now().Add(wait))
+	}
+	const s = time.Second
+	if diff := cmp.Diff([]time.Duration{1 * s, 2 * s, 4 * s, 8 * s, 16 * s, 20 * s, 20 * s}, waits[:7]); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	// 31 s in five tries, then 20 s each, then what is left.
+	if got := len(waits); got != 5+43+1 || waits[got-2] != 20*s || waits[got-1] != 9*s {
+		t.Errorf("%d tries, the last after %s", got, waits[got-1])
+	}
+	if took := clock.Now().Sub(noon); took != logDeadline {
+		t.Errorf("given up after %s", took)
+	}
+}
+
+func TestReadAgainHeals(t *testing.T) {
+	r, clock := reader()
+	bad, good := runWith(unreachable), runWith(whole)
+	r.readAgain(bad.Job, bad)
+	clock.SetTime(noon.Add(logDeadline - time.Second))
+	if got := r.readAgain(bad.Job, bad); got != time.Second {
+		t.Errorf("a second before the deadline it waits %s", got)
+	}
+	if got := r.readAgain(good.Job, good); got != 0 {
+		t.Errorf("all was read, and it waits %s", got)
+	}
+}
+
+// The deadline is each run's own, and starts anew if stored results got lost.
+func TestReadAgainByRun(t *testing.T) {
+	r, clock := reader()
+	first, other := runWith(unreachable), runWith(unreachable)
+	other.Job.UID = "other-uid"
+	r.readAgain(first.Job, first)
+	clock.SetTime(noon.Add(logDeadline))
+	if got := r.readAgain(other.Job, other); got != time.Second {
+		t.Errorf("another run waits %s", got)
+	}
+	if got := r.readAgain(first.Job, first); got != 0 {
+		t.Errorf("after its deadline it waits %s", got)
+	}
+	r.runs.reported(first.Job, clock.Now())
+	r.runs.lost(first.Job)
+	if got := r.readAgain(first.Job, first); got != time.Second {
+		t.Errorf("once its results were lost it waits %s", got)
+	}
+}

@@ -1,0 +1,196 @@
+package job
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/client-go/kubernetes/scheme"
+	clocktesting "k8s.io/utils/clock/testing"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/job-handler/job-handler/internal/events"
+	"github.com/job-handler/job-handler/internal/results"
+)
+
+// Errors as the API server sends them.
+var (
+	configMaps = corev1.Resource("configmaps")
+	kind       = schema.GroupKind{Kind: "ConfigMap"}
+
+	errQuota       = apierrors.NewForbidden(configMaps, "x", errors.New("exceeded quota: objects, requested: count/configmaps=1"))
+	errRights      = apierrors.NewForbidden(configMaps, "x", errors.New(`User "m" cannot create resource "configmaps"`))
+	errTerminating = func() error {
+		err := apierrors.NewForbidden(configMaps, "x", errors.New("unable to create new content in namespace team because it is being terminated"))
+		err.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: corev1.NamespaceTerminatingCause}}
+		return err
+	}()
+	errTooLong = apierrors.NewInvalid(kind, "x", field.ErrorList{field.TooLong(field.NewPath(""), "", 1<<20)})
+	errInvalid = apierrors.NewInvalid(kind, "x", field.ErrorList{field.Required(field.NewPath("data"), "")})
+	errEtcd    = status(http.StatusInternalServerError, "etcdserver: request is too large")
+)
+
+func status(code int32, message string) error {
+	return &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: code, Message: message}}
+}
+
+func TestClassify(t *testing.T) {
+	for name, test := range map[string]struct {
+		err   error
+		want  trouble
+		cause string
+	}{
+		"the Job is gone":           {apierrors.NewNotFound(batchv1.Resource("jobs"), "x"), gone, "other"},
+		"the namespace is gone":     {apierrors.NewNotFound(corev1.Resource("namespaces"), "x"), gone, "other"},
+		"the namespace terminates":  {errTerminating, gone, "rights"},
+		"another state":             {apierrors.NewConflict(batchv1.Resource("jobs"), "x", errors.New("modified")), conflict, "other"},
+		"a quota":                   {errQuota, refused, "quota"},
+		"no rights":                 {errRights, refused, "rights"},
+		"not valid":                 {errInvalid, refused, "other"},
+		"too long":                  {errTooLong, refused, "size"},
+		"a body too large":          {apierrors.NewRequestEntityTooLargeError("limit is 3145728"), refused, "size"},
+		"too large for etcd":        {errEtcd, refused, "size"},
+		"every name taken":          {&namesTakenError{names: []string{"a-results"}}, refused, "other"},
+		"not finished after all":    {results.ErrUnfinished, refused, "other"},
+		"a change not valid now":    {&staleError{err: errInvalid}, passing, "other"},
+		"too many requests":         {apierrors.NewTooManyRequests("slow down", 1), passing, "other"},
+		"unavailable":               {apierrors.NewServiceUnavailable("away"), passing, "other"},
+		"an internal error":         {apierrors.NewInternalError(errors.New("webhook failed")), passing, "other"},
+		"a server's timeout":        {apierrors.NewServerTimeout(configMaps, "create", 1), passing, "other"},
+		"a request's timeout":       {apierrors.NewTimeoutError("too slow", 1), passing, "other"},
+		"taken meanwhile":           {apierrors.NewAlreadyExists(configMaps, "x"), passing, "other"},
+		"not authenticated":         {apierrors.NewUnauthorized("token"), passing, "other"},
+		"no connection":             {errors.New("dial tcp: connection refused"), passing, "other"},
+		"the process is ending":     {context.Canceled, passing, "other"},
+		"a quota, by another's 500": {status(http.StatusInternalServerError, "exceeded quota"), passing, "quota"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, err := range []error{test.err, fmt.Errorf("creating results team/x: %w", test.err)} {
+				if got := classify(err); got != test.want {
+					t.Errorf("%v: got %s, want %s", err, got, test.want)
+				}
+				if got := causeOf(err); got != test.cause {
+					t.Errorf("%v: got cause %s, want %s", err, got, test.cause)
+				}
+			}
+		})
+	}
+}
+
+func TestTooLarge(t *testing.T) {
+	for name, test := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"nothing":                    {nil, false},
+		"413":                        {apierrors.NewRequestEntityTooLargeError(""), true},
+		"422, too long":              {errTooLong, true},
+		"422, something else":        {errInvalid, false},
+		"500 of etcd":                {errEtcd, true},
+		"500, something else":        {apierrors.NewInternalError(errors.New("Too long")), false},
+		"403 with the words":         {status(http.StatusForbidden, "Too long, request is too large"), false},
+		"400 with the words":         {status(http.StatusBadRequest, "request is too large"), false},
+		"the words without a status": {errors.New("etcdserver: request is too large"), false},
+		"wrapped":                    {fmt.Errorf("creating: %w", errEtcd), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := tooLarge(test.err); got != test.want {
+				t.Errorf("got %t, want %t", got, test.want)
+			}
+		})
+	}
+}
+
+func TestErrorTexts(t *testing.T) {
+	for want, err := range map[string]error{
+		"changing the job: boom":                                          &staleError{err: errors.New("boom")},
+		"every name for the results is taken: a-results, a-results-12345": &namesTakenError{names: []string{"a-results", "a-results-12345"}},
+	} {
+		if diff := cmp.Diff(want, err.Error()); diff != "" {
+			t.Errorf("-want +got\n%s", diff)
+		}
+	}
+}
+
+func TestAnswer(t *testing.T) {
+	later := ctrl.Result{RequeueAfter: 7 * time.Second}
+	away := apierrors.NewServiceUnavailable("away")
+	type answer struct {
+		Result ctrl.Result
+		Err    string
+		Notes  []string
+	}
+	for name, test := range map[string]struct {
+		err error
+		// warnings is what writing a Warning is answered with.
+		warnings error
+		want     answer
+	}{
+		"success":             {want: answer{Result: later}},
+		"gone":                {err: apierrors.NewNotFound(batchv1.Resource("jobs"), "report"), want: answer{}},
+		"conflict":            {err: apierrors.NewConflict(batchv1.Resource("jobs"), "report", errors.New("modified")), want: answer{Result: ctrl.Result{RequeueAfter: 100 * time.Millisecond}}},
+		"passing":             {err: away, want: answer{Err: away.Error()}},
+		"refused":             {err: errRights, want: answer{Result: ctrl.Result{RequeueAfter: time.Minute}, Notes: []string{"Results are not stored yet, trying again: " + errRights.Error()}}},
+		"refused, no Warning": {err: errRights, warnings: errRights, want: answer{Result: ctrl.Result{RequeueAfter: time.Minute}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := fake.NewClientBuilder().WithScheme(scheme.Scheme).WithInterceptorFuncs(interceptor.Funcs{
+				Create: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.CreateOption) error {
+					if test.warnings != nil {
+						return test.warnings
+					}
+					return c.Create(ctx, object, options...)
+				},
+			}).Build()
+			r := &Reconciler{Events: events.New(c, clocktesting.NewFakePassiveClock(noon), "test")}
+			var got answer
+			var err error
+			got.Result, err = r.answer(t.Context(), oneJob().Obj(), later, test.err)
+			if err != nil {
+				got.Err = err.Error()
+			}
+			var sent eventsv1.EventList
+			if err := c.List(t.Context(), &sent); err != nil {
+				t.Fatal(err)
+			}
+			for _, event := range sent.Items {
+				got.Notes = append(got.Notes, event.Note)
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("-want +got\n%s", diff)
+			}
+		})
+	}
+}
+
+// Each cause gets its Warning, and each but one an hour.
+func TestAnswerWarnsByCause(t *testing.T) {
+	c := fake.NewClientBuilder().WithScheme(scheme.Scheme).Build()
+	r := &Reconciler{Events: events.New(c, clocktesting.NewFakePassiveClock(noon), "test")}
+	for _, err := range []error{errQuota, errRights, errTooLong, errInvalid, errQuota, errRights, errEtcd} {
+		if _, err := r.answer(t.Context(), oneJob().Obj(), ctrl.Result{}, err); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var sent eventsv1.EventList
+	if err := c.List(t.Context(), &sent); err != nil {
+		t.Fatal(err)
+	}
+	if len(sent.Items) != 4 {
+		t.Errorf("%d Warnings for quota, rights, size and another cause", len(sent.Items))
+	}
+}

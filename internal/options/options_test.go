@@ -1,0 +1,204 @@
+package options
+
+import (
+	"bytes"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/pflag"
+	cliflag "k8s.io/component-base/cli/flag"
+
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/policy"
+)
+
+// parse returns the options that args set, as cmd/manager parses them.
+func parse(t *testing.T, args ...string) *Options {
+	t.Helper()
+	opts := New()
+	if err := flagSet(opts).Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	return opts
+}
+
+func flagSet(opts *Options) *pflag.FlagSet {
+	all := pflag.NewFlagSet("job-handler", pflag.ContinueOnError)
+	for _, set := range opts.Flags().FlagSets {
+		all.AddFlagSet(set)
+	}
+	return all
+}
+
+func TestDefaultsAreValid(t *testing.T) {
+	opts := parse(t)
+	if err := opts.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	got, err := opts.Defaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := policy.Defaults{
+		LogMode: api.LogModeFull, ResultsTTL: &policy.Delay{Never: true},
+		DeleteAfterSuccess: &policy.Delay{}, DeleteAfterFailure: &policy.Delay{Never: true},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+// The defaults, spelt out: they are documented, and changing one changes what
+// running clusters do.
+func TestDefaultValues(t *testing.T) {
+	t.Setenv("POD_NAMESPACE", "")
+	want := map[string]string{
+		"namespace": "job-handler-system", "exclude-namespaces": "[]", "kubeconfig": "", "leader-elect": "false",
+		"metrics-bind-address": "127.0.0.1:8080", "health-probe-bind-address": ":8081", "v": "0", "log-format": "json",
+		"webhook": "true", "webhook-host": "", "webhook-port": "9443", "webhook-cert-dir": "/var/run/job-handler/certs",
+		"log-mode": "full", "results-ttl": "never", "delete-after-success": "0s", "delete-after-failure": "never",
+		"propagatable-labels": "[]", "ttl-floor": "1h0m0s", "recheck-interval": "30s", "scan-interval": "5m0s", "log-deadline": "15m0s",
+		"workers": "64", "log-streams": "128", "log-memory": "128Mi", "writes": "32", "log-idle-timeout": "15s",
+	}
+	got := map[string]string{}
+	flagSet(New()).VisitAll(func(f *pflag.Flag) { got[f.Name] = f.DefValue })
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+func TestFlagsSetOptions(t *testing.T) {
+	args := []string{
+		"--namespace=ns", "--exclude-namespaces=a,b", "--exclude-namespaces=c", "--kubeconfig=/k", "--leader-elect",
+		"--metrics-bind-address=:1", "--health-probe-bind-address=0", "-v=1", "--log-format=text",
+		"--webhook=false", "--webhook-host=::1", "--webhook-port=2", "--webhook-cert-dir=/c",
+		"--log-mode=status", "--results-ttl=4w", "--delete-after-success=1d12h", "--delete-after-failure=2w",
+		"--propagatable-labels=app,team.example.com/*", "--ttl-floor=2h", "--recheck-interval=0", "--scan-interval=1m", "--log-deadline=3m",
+		"--workers=5", "--log-streams=6", "--log-memory=1Gi", "--writes=7", "--log-idle-timeout=8s",
+	}
+	opts := parse(t, args...)
+	if err := opts.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	manager := Manager{
+		Namespace: "ns", ExcludedNamespaces: []string{"a", "b", "c"}, Kubeconfig: "/k", LeaderElect: true,
+		MetricsAddress: ":1", HealthAddress: "0", LogLevel: 1, LogFormat: "text",
+	}
+	jobs := Jobs{
+		LogMode: "status", ResultsTTL: "4w", DeleteAfterSuccess: "1d12h", DeleteAfterFailure: "2w",
+		PropagatableLabels: []string{"app", "team.example.com/*"}, TTLFloor: 2 * time.Hour,
+		ScanInterval: time.Minute, LogDeadline: 3 * time.Minute,
+	}
+	webhook := Webhook{Host: "::1", Port: 2, CertDir: "/c"}
+	if diff := cmp.Diff([]any{manager, webhook, jobs}, []any{opts.Manager, opts.Webhook, opts.Jobs}); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	limits := []any{5, 6, int64(1 << 30), 7, 8 * time.Second}
+	got := []any{
+		opts.Limits.Workers, opts.Limits.LogStreams, opts.Limits.LogMemoryBytes(), opts.Limits.Writes, opts.Limits.LogIdleTimeout,
+	}
+	if diff := cmp.Diff(limits, got); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	if !opts.TextLogs() {
+		t.Error("log lines are not for people")
+	}
+	const day = 24 * time.Hour
+	defaults, err := opts.Defaults()
+	want := policy.Defaults{
+		LogMode: "status", ResultsTTL: &policy.Delay{After: 28 * day}, DeleteAfterSuccess: &policy.Delay{After: 36 * time.Hour},
+		DeleteAfterFailure: &policy.Delay{After: 14 * day}, PropagatableLabels: []string{"app", "team.example.com/*"},
+	}
+	if diff := cmp.Diff(want, defaults); diff != "" || err != nil {
+		t.Errorf("%v, -want +got\n%s", err, diff)
+	}
+}
+
+func TestNamespaceFromEnvironment(t *testing.T) {
+	for name, test := range map[string]struct {
+		environment string
+		args        []string
+		want        string
+	}{
+		"nothing":              {"", nil, "job-handler-system"},
+		"the environment":      {"from-env", nil, "from-env"},
+		"a flag":               {"", []string{"--namespace=from-flag"}, "from-flag"},
+		"a flag, which counts": {"from-env", []string{"--namespace=from-flag"}, "from-flag"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("POD_NAMESPACE", test.environment)
+			if got := parse(t, test.args...).Manager.Namespace; got != test.want {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+func TestExcluded(t *testing.T) {
+	opts := parse(t, "--namespace=mine", "--exclude-namespaces=a,b")
+	want := []string{"kube-system", "mine", "a", "b"}
+	for range 2 {
+		if diff := cmp.Diff(want, opts.Excluded()); diff != "" {
+			t.Errorf("-want +got\n%s", diff)
+		}
+	}
+}
+
+func TestTextLogs(t *testing.T) {
+	for format, want := range map[string]bool{"json": false, "text": true} {
+		if got := parse(t, "--log-format="+format).TextLogs(); got != want {
+			t.Errorf("%s: got %t", format, got)
+		}
+	}
+}
+
+// What people see: groups in order, each flag with its unit, and its default
+// where that says something.
+func TestHelp(t *testing.T) {
+	t.Setenv("POD_NAMESPACE", "")
+	sets := New().Flags()
+	if diff := cmp.Diff([]string{"Manager", "Webhook", "Jobs", "Limits"}, sets.Order); diff != "" {
+		t.Errorf("groups: -want +got\n%s", diff)
+	}
+	var help bytes.Buffer
+	cliflag.PrintSections(&help, sets, 0)
+	for name, want := range map[string]string{
+		"a group":      `(?m)^Manager flags:$`,
+		"a namespace":  `(?m)^ +--namespace string +Namespace of the manager: .*\(default "job-handler-system"\)$`,
+		"a short flag": `(?m)^ +-v, --v level +Log level: `,
+		"an address":   `(?m)^ +--metrics-bind-address string +host:port of the metrics; 0 turns them off\. \(default "127\.0\.0\.1:8080"\)$`,
+		"a duration":   `(?m)^ +--ttl-floor duration .*\(default 1h0m0s\)$`,
+		"a delay":      `(?m)^ +--delete-after-success string .*\(s m h d w\).*or never\. \(default "0s"\)$`,
+		"a size":       `(?m)^ +--log-memory quantity .*in bytes \(Ki, Mi, Gi\)\. \(default 128Mi\)$`,
+		"a switch":     `(?m)^ +--webhook\S* +Answer admission requests\. .*\(default true\)$`,
+		"a count":      `(?m)^ +--writes int +Writing requests in flight at the same time\. \(default 32\)$`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			if !regexp.MustCompile(want).MatchString(help.String()) {
+				t.Errorf("nothing matches %s in\n%s", want, help.String())
+			}
+		})
+	}
+}
+
+func TestEveryFlagReadsWell(t *testing.T) {
+	flagSet(New()).VisitAll(func(f *pflag.Flag) {
+		t.Run(f.Name, func(t *testing.T) {
+			first := f.Usage[:1]
+			if strings.ToUpper(first) != first && !strings.HasPrefix(f.Usage, "host:port") {
+				t.Errorf("%q does not start with a capital", f.Usage)
+			}
+			if !strings.HasSuffix(f.Usage, ".") || strings.Contains(f.Usage, "`") {
+				t.Errorf("%q is not a sentence", f.Usage)
+			}
+			switches := []string{"leader-elect", "webhook"}
+			if f.Value.Type() == "bool" && !slices.Contains(switches, f.Name) {
+				t.Errorf("a new switch: is it clear what it turns on?")
+			}
+		})
+	})
+}
