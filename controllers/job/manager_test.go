@@ -3,6 +3,7 @@ package job_test
 import (
 	"context"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -63,11 +64,11 @@ func startManager(ctx SpecContext, logs job.LogCollector, namespaces ...string) 
 	Expect(reconciler.SetupWithManager(running, mgr)).To(Succeed())
 	ended := make(chan error, 1)
 	go func() { ended <- mgr.Start(running) }()
-	stop = func() {
+	stop = sync.OnceFunc(func() {
 		cancel()
-		Eventually(ended).Should(Or(Receive(BeNil()), BeClosed()))
-	}
-	DeferCleanup(cancel)
+		Eventually(ended).Should(Receive(BeNil()))
+	})
+	DeferCleanup(stop)
 	return stop
 }
 
@@ -167,7 +168,8 @@ var _ = Describe("The controller in a manager", func() {
 
 	It("releases a Job whose label goes away", func(ctx SpecContext) {
 		startManager(ctx, fake, namespace)
-		object := running(ctx, aJob().TTL(10).Label("app", "batch"))
+		object := create(ctx, aJob().TTL(10).Label("app", "batch").Label(api.EnabledLabel, api.True).Obj())
+		Eventually(ctx, ttl(object)).Should(HaveValue(BeEquivalentTo(3600)))
 
 		change(ctx, object, func(j *batchv1.Job) { delete(j.Labels, api.EnabledLabel) })
 

@@ -117,7 +117,7 @@ func TestTooLarge(t *testing.T) {
 
 func TestErrorTexts(t *testing.T) {
 	for want, err := range map[string]error{
-		"changing the job: boom":                                          &staleError{err: errors.New("boom")},
+		"changing the job: boom": &staleError{err: errors.New("boom")},
 		"every name for the results is taken: a-results, a-results-12345": &namesTakenError{names: []string{"a-results", "a-results-12345"}},
 	} {
 		if diff := cmp.Diff(want, err.Error()); diff != "" {

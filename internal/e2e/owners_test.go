@@ -13,38 +13,59 @@ import (
 )
 
 // cronJob: the Job of a CronJob is deleted once the CronJob has taken note of
-// its success, so that lastSuccessfulTime goes on and nobody is alarmed.
+// its success, so that lastSuccessfulTime goes on and nobody is alarmed. One
+// that failed stays in the CronJob's history.
 func cronJob(s *story) {
 	s.optedIn()
 	nightly := jobtest.MakeCronJob(s.namespace, "nightly").Script("echo backed up").
 		Concurrency(batchv1.ForbidConcurrent).Obj()
 	s.create(nightly)
+	broken := jobtest.MakeCronJob(s.namespace, "broken").Script("echo disk full; exit 1").BackoffLimit(0).
+		Concurrency(batchv1.ForbidConcurrent).Obj()
+	s.create(broken)
+	// One run of each is enough, and more would outlive the story.
+	succeeded, failed := s.firstRun(nightly), s.firstRun(broken)
 
-	var found corev1.ConfigMapList
-	s.eventually(func(g Gomega) {
-		g.Expect(s.w.client.List(s.ctx(), &found, client.InNamespace(s.namespace),
-			client.MatchingLabels{api.CronJobLabel: "nightly"})).To(Succeed())
-		g.Expect(found.Items).NotTo(BeEmpty())
-	})
-	// One run is enough, and another one would outlive the story.
-	s.refresh(nightly)
-	s.change(nightly, func() { nightly.Spec.Suspend = new(true) })
-	labels := found.Items[0].Labels
-	job := &batchv1.Job{}
-	job.Namespace, job.Name, job.UID = s.namespace, labels[api.JobNameLabel], types.UID(labels[api.JobUIDLabel])
-	s.gone(job)
-
-	r := s.stored(job)
+	s.gone(succeeded)
+	r := s.stored(succeeded)
 	s.complete(r)
-	s.Expect(r.record.Job.CronJob).To(Equal("nightly"))
+	s.Expect(r.record.Job.CronJob).To(Equal(nightly.Name))
 	s.Expect(r.texts()).To(HaveExactElements("backed up\n"))
-	s.Expect(s.told(job, corev1.EventTypeNormal)).To(HaveExactElements(ContainSubstring("deleted now")))
-
+	s.Expect(s.told(succeeded, corev1.EventTypeNormal)).To(HaveExactElements(ContainSubstring("deleted now")))
 	s.refresh(nightly)
 	s.Expect(nightly.Status.LastSuccessfulTime).NotTo(BeNil())
 	s.Expect(nightly.Status.LastSuccessfulTime.Time).To(BeTemporally(">=", s.at(r, api.DataCompletionTime)))
-	s.Expect(nightly.Status.Active).NotTo(ContainElement(HaveField("UID", job.UID)))
+	s.Expect(nightly.Status.Active).NotTo(ContainElement(HaveField("UID", succeeded.UID)))
 	s.Expect(s.alarms(nightly)).To(BeEmpty())
+
+	failed = s.reported(failed)
+	s.Expect(failed.Annotations).To(HaveKeyWithValue(api.StatusAnnotation, api.StatusFailed))
+	r = s.stored(failed)
+	s.complete(r)
+	s.Expect(r.texts()).To(HaveExactElements("disk full\n"))
+	s.kept(failed)
+	s.refresh(broken)
+	s.Expect(broken.Status.LastSuccessfulTime).To(BeNil())
+	s.Expect(broken.Status.Active).NotTo(ContainElement(HaveField("UID", failed.UID)))
+	s.Expect(s.alarms(broken)).To(BeEmpty())
+}
+
+// firstRun waits until the results of a CronJob's first Job are there, suspends
+// the CronJob and returns the Job, by name and UID.
+func (s *story) firstRun(cronJob *batchv1.CronJob) *batchv1.Job {
+	s.t.Helper()
+	var found corev1.ConfigMapList
+	s.eventually(func(g Gomega) {
+		g.Expect(s.w.client.List(s.ctx(), &found, client.InNamespace(s.namespace),
+			client.MatchingLabels{api.CronJobLabel: cronJob.Name})).To(Succeed())
+		g.Expect(found.Items).NotTo(BeEmpty())
+	})
+	s.refresh(cronJob)
+	s.change(cronJob, func() { cronJob.Spec.Suspend = new(true) })
+	labels := found.Items[0].Labels
+	job := &batchv1.Job{}
+	job.Namespace, job.Name, job.UID = s.namespace, labels[api.JobNameLabel], types.UID(labels[api.JobUIDLabel])
+	return job
 }
 
 // alarms returns the Warnings about an object, whoever sent them.

@@ -129,6 +129,23 @@ func manyContainers(s *story) {
 	s.Expect(kinds).To(HaveExactElements(results.KindInit, results.KindSidecar, results.KindMain, results.KindMain))
 }
 
+// failedInit: where an init container fails, its log is there, and of the main
+// container it is said that it never started.
+func failedInit(s *story) {
+	s.optedIn()
+	job := s.start(s.job("blocked", "echo never").InitContainer("prepare", "echo no database; exit 2"))
+
+	job = s.reported(job)
+	r := s.stored(job)
+	s.Expect(r.record.Pods).To(HaveLen(1))
+	pod := r.record.Pods[0]
+	s.Expect(r.logs()).To(Equal([]containerLog{
+		{Pod: pod.Name, Container: "prepare", Text: "no database\n"},
+		{Pod: pod.Name, Container: "main", Text: "[job-handler: no log: NeverStarted: PodInitializing]\n"},
+	}))
+	s.incomplete(job, r, results.ReasonNeverStarted)
+}
+
 // manualSelector: pods that carry no label of the Job controller are found by
 // the Job's own selector, and nobody else's pod is taken for one of them.
 func manualSelector(s *story) {

@@ -50,7 +50,6 @@ func (s *story) stored(job *batchv1.Job) run {
 	}
 	s.Expect(r.Annotations).To(HaveKeyWithValue(api.BytesAnnotation, strconv.Itoa(size)))
 	s.Expect(size).To(BeNumerically("<=", api.MaxResultsBytes))
-	s.t.Logf("DEBUG %s: %v\n%.1500s", r.Name, r.record.Capture, r.Data[api.DataLogs])
 	return r
 }
 

@@ -225,4 +225,3 @@ func (s *story) kubectl(ctx context.Context, args ...string) (string, error) {
 	output, err := exec.CommandContext(ctx, s.w.cluster.Kubectl(), append(flags, args...)...).CombinedOutput()
 	return strings.TrimSpace(string(output)), err
 }
-

@@ -106,3 +106,9 @@ func (b *CronJobBuilder) Script(script string) *CronJobBuilder {
 	b.cronJob.Spec.JobTemplate.Spec.Template.Spec.Containers[0].Command = shell(script)
 	return b
 }
+
+// BackoffLimit sets how many failures of a Job are tried again.
+func (b *CronJobBuilder) BackoffLimit(retries int32) *CronJobBuilder {
+	b.cronJob.Spec.JobTemplate.Spec.BackoffLimit = &retries
+	return b
+}
