@@ -56,8 +56,11 @@ func demo(ctx context.Context, binary string) (err error) {
 	if err != nil {
 		return fmt.Errorf("starting the manager (its log is %s): %w", log.Name(), err)
 	}
-	fmt.Println("It is ready; its log is", log.Name())
 	defer func() { err = errors.Join(err, manager.Stop(context.WithoutCancel(ctx))) }()
+	if err := manager.AwaitAdmission(ctx); err != nil {
+		return fmt.Errorf("waiting for admission (the manager's log is %s): %w", log.Name(), err)
+	}
+	fmt.Println("It is ready; its log is", log.Name())
 	return tell(ctx, &shell{kubectl: cluster.Kubectl(), kubeconfig: cluster.Kubeconfig(), out: os.Stdout})
 }
 

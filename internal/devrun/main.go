@@ -69,6 +69,9 @@ func runManager(ctx context.Context, binary, clusterDir string, args []string) e
 	if err != nil {
 		return err
 	}
+	if err := manager.AwaitAdmission(ctx); err != nil {
+		return errors.Join(err, manager.Kill(context.WithoutCancel(ctx)))
+	}
 	fmt.Printf("\nThe manager is ready. In another shell:\n\n"+
 		"  export KUBECONFIG=%s\n"+
 		"  kubectl label namespace default job-handler/enabled=true\n\n"+

@@ -66,25 +66,30 @@ func (d *downtime) run(t *testing.T, w *world) {
 	if d.joined == 0 {
 		return
 	}
+	// It starts the manager again also when all stories have failed by then.
+	background := context.WithoutCancel(t.Context())
 	go func() {
 		defer close(d.over)
 		d.waiting.Wait()
-		ctx, cancel := context.WithTimeout(t.Context(), managerTimeout)
-		defer cancel()
-		err := w.killManager(ctx)
+		err := within(background, w.killManager)
+		killed := time.Now()
 		close(d.begun)
 		if err != nil {
 			t.Errorf("killing the manager: %v", err)
 			return
 		}
-		killed := time.Now()
 		d.watching.Wait()
-		ctx, cancel = context.WithTimeout(t.Context(), managerTimeout)
-		defer cancel()
-		if err := w.startManager(ctx); err != nil {
+		if err := within(background, w.startManager); err != nil {
 			t.Errorf("starting the manager again: %v", err)
 		}
 		w.say("the manager was away for %s", time.Since(killed).Round(time.Second))
 	}()
 	t.Cleanup(func() { <-d.over })
+}
+
+// within bounds the time of what is done to the manager.
+func within(ctx context.Context, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, managerTimeout)
+	defer cancel()
+	return do(ctx)
 }

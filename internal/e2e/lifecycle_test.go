@@ -6,8 +6,11 @@ import (
 	. "github.com/onsi/gomega"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/jobtest"
 	"github.com/job-handler/job-handler/internal/plan"
 )
 
@@ -101,6 +104,23 @@ func recheck(s *story) {
 	}
 	s.Expect(gaps).To(ContainElement(BeNumerically("~", 30*time.Second, 4*time.Second)), texts(looks))
 	s.Expect(gaps).To(HaveEach(BeNumerically("<=", 34*time.Second)), texts(looks))
+}
+
+// namespaceDeleted: a namespace goes when it is deleted, results, kept Jobs and
+// running ones included.
+func namespaceDeleted(s *story) {
+	s.optedIn()
+	kept := s.start(s.job("kept", "exit 1"))
+	busy := s.start(s.job("busy", `trap "exit 0" TERM; while true; do sleep 1; done`))
+	s.stored(s.reported(kept))
+	s.running(busy, 1)
+
+	namespace := jobtest.MakeNamespace(s.namespace).Obj()
+	s.Expect(s.w.client.Delete(s.ctx(), namespace)).To(Succeed())
+	s.eventually(func(g Gomega) {
+		err := s.w.client.Get(s.ctx(), client.ObjectKeyFromObject(namespace), namespace)
+		g.Expect(apierrors.IsNotFound(err)).To(BeTrue(), "the namespace is there still: %v", err)
+	})
 }
 
 // nameTaken: a ConfigMap that somebody made under the name of the results is

@@ -54,6 +54,7 @@ var stories = []struct {
 	{"namespace-annotation", namespaceAnnotation},
 	{"invalid-annotation", invalidAnnotation},
 	{"isolation", isolation},
+	{"namespace-deleted", namespaceDeleted},
 
 	{"status-only", statusOnly},
 	{"binary-output", binaryOutput},

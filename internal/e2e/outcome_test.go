@@ -58,6 +58,12 @@ func success(s *story) {
 		"Job completed; results stored in ConfigMap report-results; the Job is deleted now"))
 	s.Expect(s.told(job, corev1.EventTypeWarning)).To(BeEmpty())
 	s.podsGone(job)
+
+	logged := s.w.log.lines(func(line logLine) bool {
+		return line.Namespace == s.namespace && line.Level == "info"
+	})
+	s.Expect(logged).To(HaveExactElements(And(
+		HaveField("Message", messageStored), HaveField("Name", "report"), HaveField("Results", "report-results"))))
 }
 
 // failure: a Job that failed is kept for whoever looks into it, has its

@@ -55,9 +55,7 @@ func newWorld(t *testing.T) *world {
 	}
 	w.log = managerLog{path: filepath.Join(w.dir, "manager.log")}
 	t.Cleanup(func() { w.endManager(t) })
-	ctx, cancel := context.WithTimeout(t.Context(), managerTimeout)
-	defer cancel()
-	if err := w.startManager(ctx); err != nil {
+	if err := within(t.Context(), w.startManager); err != nil {
 		t.Fatalf("starting the manager: %v\n%s", err, w.log.last(20))
 	}
 	w.say("cluster and manager are ready after %s", time.Since(began).Round(time.Second))
@@ -112,14 +110,15 @@ func (w *world) startManager(ctx context.Context) error {
 		return err
 	}
 	defer output.Close()
-	w.manager, err = hostmanager.Start(ctx, hostmanager.Options{
+	manager, err := hostmanager.Start(ctx, hostmanager.Options{
 		Cluster: w.cluster, Binary: w.binary, Dir: filepath.Join(w.dir, "manager"),
 		Args: []string{"--v=1", "--log-format=json"}, Output: output,
 	})
 	if err != nil {
 		return err
 	}
-	return w.manager.AwaitAdmission(ctx)
+	w.manager = manager
+	return manager.AwaitAdmission(ctx)
 }
 
 // killManager ends the manager as a crash would.
