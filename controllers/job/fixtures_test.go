@@ -187,7 +187,7 @@ func annotate(ctx context.Context, object *batchv1.Job, key, value string) *batc
 	return change(ctx, object, func(j *batchv1.Job) { metav1.SetMetaDataAnnotation(&j.ObjectMeta, key, value) })
 }
 
-// beGone succeeds for an object that is not there any more.
+// expectGone expects that the object is not there any more.
 func expectGone(ctx context.Context, object client.Object) {
 	GinkgoHelper()
 	err := kube.Get(ctx, client.ObjectKeyFromObject(object), object.DeepCopyObject().(client.Object))

@@ -14,6 +14,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/scheme"
 	clocktesting "k8s.io/utils/clock/testing"
@@ -65,8 +66,9 @@ type handler struct {
 	before func(context.Context, write) error
 	// after runs after a write; its error is returned as if the answer was lost.
 	after func(context.Context, write) error
-	// beforeLive runs before an object is read from the API server.
-	beforeLive func(context.Context, types.NamespacedName, client.Object) error
+	// beforeRead runs before an object that is no Job is read, and before pods
+	// are listed past the cache; its error is returned instead.
+	beforeRead func(context.Context, types.NamespacedName, runtime.Object) error
 	// late holds Jobs as a late cache still shows them.
 	late map[types.NamespacedName]*batchv1.Job
 
@@ -215,18 +217,26 @@ func (h *handler) write(ctx context.Context, verb string, w write, apply func() 
 }
 
 func (h *handler) getLive(ctx context.Context, c client.WithWatch, key types.NamespacedName, object client.Object, opts ...client.GetOption) error {
-	if h.beforeLive != nil {
-		if err := h.beforeLive(ctx, key, object); err != nil {
-			return err
-		}
+	if err := h.reading(ctx, key, object); err != nil {
+		return err
 	}
 	return c.Get(ctx, key, object, opts...)
+}
+
+func (h *handler) reading(ctx context.Context, key types.NamespacedName, object runtime.Object) error {
+	if h.beforeRead == nil {
+		return nil
+	}
+	return h.beforeRead(ctx, key, object)
 }
 
 func (h *handler) listLive(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
 	h.mu.Lock()
 	h.liveLists++
 	h.mu.Unlock()
+	if err := h.reading(ctx, types.NamespacedName{}, list); err != nil {
+		return err
+	}
 	return c.List(ctx, list, opts...)
 }
 
@@ -234,7 +244,7 @@ func (h *handler) listLive(ctx context.Context, c client.WithWatch, list client.
 func (h *handler) getCached(ctx context.Context, c client.WithWatch, key types.NamespacedName, object client.Object, opts ...client.GetOption) error {
 	cached, isJob := object.(*batchv1.Job)
 	if !isJob {
-		return c.Get(ctx, key, object, opts...)
+		return h.getLive(ctx, c, key, object, opts...)
 	}
 	if late := h.late[key]; late != nil {
 		late.DeepCopyInto(cached)

@@ -11,8 +11,8 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobtest"
@@ -200,7 +200,7 @@ var _ = Describe("A finished Job of a CronJob", func() {
 		object := completed(ctx, child())
 		note(ctx, object.Status.CompletionTime)
 		away := true
-		h.beforeLive = func(_ context.Context, _ types.NamespacedName, wanted client.Object) error {
+		h.beforeRead = func(_ context.Context, _ types.NamespacedName, wanted runtime.Object) error {
 			if _, isCronJob := wanted.(*batchv1.CronJob); isCronJob && away {
 				return errCrash
 			}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +17,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	clocktesting "k8s.io/utils/clock/testing"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -319,33 +322,45 @@ var _ = Describe("Trouble that passes", func() {
 		}
 	}
 
-	DescribeTable("is retried where reading meets it", func(ctx SpecContext, stopAt string) {
+	DescribeTable("is retried where reading meets it", func(ctx SpecContext, wanted runtime.Object) {
 		h := newHandler()
 		object := running(ctx, aJob())
 		addPod(ctx, object, ended(0), unlabelled)
 		complete(ctx, object, 1)
-		away := true
-		h.logs.during = func(context.Context) error {
-			if away {
+		h.beforeRead = func(_ context.Context, _ types.NamespacedName, read runtime.Object) error {
+			if reflect.TypeOf(read) == reflect.TypeOf(wanted) {
 				return context.DeadlineExceeded
 			}
 			return nil
 		}
-		_, err := h.pass(ctx, object)
-		Expect(err).To(MatchError(context.DeadlineExceeded))
+		for range 3 {
+			_, err := h.pass(ctx, object)
+			Expect(err).To(MatchError(context.DeadlineExceeded))
+			Expect(read(ctx, object).DeletionTimestamp).To(BeNil())
+		}
 
-		away = false
+		h.beforeRead = nil
 		h.settle(ctx, object)
 		expectGone(ctx, object)
+		expectStored(ctx, object)
+		Expect(eventsOf(ctx, object, "")).To(HaveLen(1))
 	},
-		Entry("logs", "logs"),
+		Entry("the Namespace", &metav1.PartialObjectMetadata{}),
+		Entry("pods", &corev1.PodList{}),
+		Entry("the results", &corev1.ConfigMap{}),
 	)
 
-	It("is a change that is not valid any more: the Job is looked at again", func(ctx SpecContext) {
+	It("is a change that came too late to be valid: the Job is looked at again", func(ctx SpecContext) {
 		h := newHandler()
 		object := completed(ctx, aJob())
 		invalid := apierrors.NewInvalid(batchv1.SchemeGroupVersion.WithKind("Job").GroupKind(), "job", nil)
-		h.before = failing(patchJob, invalid)
+		h.before = func(ctx context.Context, w write) error {
+			if w.what == patchJob {
+				annotate(ctx, object, "somebody", "was here")
+				return invalid
+			}
+			return nil
+		}
 		_, err := h.pass(ctx, object)
 		Expect(err).To(HaveOccurred())
 		Expect(warningsOf(ctx, object)).To(BeEmpty())

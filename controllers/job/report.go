@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/events"
@@ -75,11 +76,23 @@ func (r *Reconciler) change(ctx context.Context, job, desired *batchv1.Job) (*ba
 	patched := desired.DeepCopy()
 	err := r.Client.Patch(ctx, patched, jobpatch.From(job))
 	if apierrors.IsInvalid(err) {
-		return nil, &staleError{err: err}
+		return nil, r.explainInvalid(ctx, job, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("patching job %s/%s: %w", job.Namespace, job.Name, err)
 	}
 	pruneJob(patched)
 	return patched, nil
+}
+
+// explainInvalid tells a change that came too late, since the Job is another
+// one by now, from one that is not taken at all, by a policy of the cluster for
+// example.
+func (r *Reconciler) explainInvalid(ctx context.Context, job *batchv1.Job, refusal error) error {
+	now := &batchv1.Job{}
+	err := r.Live.Get(ctx, client.ObjectKeyFromObject(job), now)
+	if err == nil && now.UID == job.UID && now.ResourceVersion == job.ResourceVersion {
+		return fmt.Errorf("patching job %s/%s: %w", job.Namespace, job.Name, refusal)
+	}
+	return &staleError{err: refusal}
 }

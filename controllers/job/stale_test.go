@@ -9,6 +9,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -118,9 +119,9 @@ var _ = Describe("A decision about a Job that is another one by now", func() {
 
 	It("does not delete a Job that changed after it was decided about", func(ctx SpecContext) {
 		object := completed(ctx, aJob())
-		h.beforeLive = func(ctx context.Context, _ types.NamespacedName, wanted client.Object) error {
+		h.beforeRead = func(ctx context.Context, _ types.NamespacedName, wanted runtime.Object) error {
 			if _, isResults := wanted.(*corev1.ConfigMap); isResults {
-				h.beforeLive = nil
+				h.beforeRead = nil
 				annotate(ctx, object, api.DeleteAfterSuccessAnnotation, api.Never)
 			}
 			return nil
@@ -250,9 +251,9 @@ var _ = Describe("Results that are gone before the Job is deleted", func() {
 
 	It("are stored again in the middle of the pass that would delete the Job", func(ctx SpecContext) {
 		object := completed(ctx, aJob())
-		h.beforeLive = func(ctx context.Context, _ types.NamespacedName, wanted client.Object) error {
+		h.beforeRead = func(ctx context.Context, _ types.NamespacedName, wanted runtime.Object) error {
 			if _, isResults := wanted.(*corev1.ConfigMap); isResults {
-				h.beforeLive = nil
+				h.beforeRead = nil
 				return kube.Delete(ctx, onlyResults(ctx))
 			}
 			return nil
@@ -267,17 +268,18 @@ var _ = Describe("Results that are gone before the Job is deleted", func() {
 	It("cannot be seen while the API server does not answer, and the Job stays", func(ctx SpecContext) {
 		object := storedOnly(ctx)
 		away := true
-		h.beforeLive = func(context.Context, types.NamespacedName, client.Object) error {
-			if away {
+		h.beforeRead = func(_ context.Context, _ types.NamespacedName, wanted runtime.Object) error {
+			if _, isResults := wanted.(*corev1.ConfigMap); isResults && away {
 				return errCrash
 			}
 			return nil
 		}
 		for range 3 {
-			result, _ := h.pass(ctx, object)
-			h.step(result.RequeueAfter)
+			_, err := h.pass(ctx, object)
+			Expect(err).To(MatchError(errCrash))
 			Expect(read(ctx, object).DeletionTimestamp).To(BeNil())
 		}
+		Expect(h.logs.readings()).To(Equal(1), "what cannot be seen need not be missing")
 
 		away = false
 		h.settle(ctx, object)

@@ -11,8 +11,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/results"
@@ -186,9 +186,9 @@ var _ = Describe("A name for results that is taken", func() {
 	It("and becomes free before it was looked at is tried again", func(ctx SpecContext) {
 		stranger := put(ctx, "job-results", nil)
 		object := finish(ctx, kept("first"))
-		h.beforeLive = func(ctx context.Context, key types.NamespacedName, wanted client.Object) error {
+		h.beforeRead = func(ctx context.Context, key types.NamespacedName, wanted runtime.Object) error {
 			if _, isConfigMap := wanted.(*corev1.ConfigMap); isConfigMap && key.Name == stranger.Name {
-				h.beforeLive = nil
+				h.beforeRead = nil
 				return kube.Delete(ctx, stranger)
 			}
 			return nil
@@ -203,7 +203,7 @@ var _ = Describe("A name for results that is taken", func() {
 	It("and cannot be looked at is not given up", func(ctx SpecContext) {
 		put(ctx, "job-results", nil)
 		object := finish(ctx, kept("first"))
-		h.beforeLive = func(_ context.Context, key types.NamespacedName, wanted client.Object) error {
+		h.beforeRead = func(_ context.Context, key types.NamespacedName, wanted runtime.Object) error {
 			if _, isConfigMap := wanted.(*corev1.ConfigMap); isConfigMap && key.Name == "job-results" {
 				return apierrors.NewTimeoutError("too busy", 1)
 			}
@@ -213,7 +213,7 @@ var _ = Describe("A name for results that is taken", func() {
 		Expect(err).To(Satisfy(apierrors.IsTimeout))
 		Expect(resultsIn(ctx)).To(BeEmpty())
 
-		h.beforeLive = nil
+		h.beforeRead = nil
 		h.settle(ctx, object)
 		expectStoredAs(ctx, object, short(object))
 	})

@@ -53,7 +53,7 @@ func (r *Reconciler) answer(ctx context.Context, job *batchv1.Job, result ctrl.R
 	case refused:
 		ctrl.LoggerFrom(ctx).Error(err, "job not handled, trying again", "after", refusedRetry)
 		// The Warning may be refused for the same cause; the log has it.
-		_ = r.Events.Warn(ctx, job, "refused/"+causeOf(err), "Results are not stored yet, trying again: "+err.Error())
+		_ = r.Events.Warn(ctx, job, "refused/"+causeOf(err), "Not done with this Job yet, trying again: "+err.Error())
 		return ctrl.Result{RequeueAfter: refusedRetry}, nil
 	default:
 		return ctrl.Result{}, err

@@ -33,7 +33,7 @@ var (
 	kind       = schema.GroupKind{Kind: "ConfigMap"}
 
 	errQuota       = apierrors.NewForbidden(configMaps, "x", errors.New("exceeded quota: objects, requested: count/configmaps=1"))
-	errRights      = apierrors.NewForbidden(configMaps, "x", errors.New(`User "m" cannot create resource "configmaps"`))
+	errRights      = apierrors.NewForbidden(configMaps, "x", errors.New(`the manager cannot create resource "configmaps"`))
 	errTerminating = func() error {
 		err := apierrors.NewForbidden(configMaps, "x", errors.New("unable to create new content in namespace team because it is being terminated"))
 		err.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: corev1.NamespaceTerminatingCause}}
@@ -144,7 +144,7 @@ func TestAnswer(t *testing.T) {
 		"gone":                {err: apierrors.NewNotFound(batchv1.Resource("jobs"), "report"), want: answer{}},
 		"conflict":            {err: apierrors.NewConflict(batchv1.Resource("jobs"), "report", errors.New("modified")), want: answer{Result: ctrl.Result{RequeueAfter: 100 * time.Millisecond}}},
 		"passing":             {err: away, want: answer{Err: away.Error()}},
-		"refused":             {err: errRights, want: answer{Result: ctrl.Result{RequeueAfter: time.Minute}, Notes: []string{"Results are not stored yet, trying again: " + errRights.Error()}}},
+		"refused":             {err: errRights, want: answer{Result: ctrl.Result{RequeueAfter: time.Minute}, Notes: []string{"Not done with this Job yet, trying again: " + errRights.Error()}}},
 		"refused, no Warning": {err: errRights, warnings: errRights, want: answer{Result: ctrl.Result{RequeueAfter: time.Minute}}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -86,13 +86,13 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	}
 	if namespace.Labels[api.EnabledLabel] != api.True {
 		r.old.forgetNamespace(request.Name)
-		return ctrl.Result{}, nil
-	}
-	if err := r.warnOfInvalid(ctx, namespace); err != nil {
-		return ctrl.Result{}, err
+		return ctrl.Result{}, r.warnOfInvalid(ctx, namespace)
 	}
 	if err := r.scan(ctx, namespace); err != nil {
 		return ctrl.Result{}, fmt.Errorf("scanning namespace %s: %w", request.Name, err)
+	}
+	if err := r.warnOfInvalid(ctx, namespace); err != nil {
+		return ctrl.Result{}, err
 	}
 	return ctrl.Result{RequeueAfter: r.Options.ScanInterval}, nil
 }
@@ -113,13 +113,19 @@ func (r *Reconciler) change(ctx context.Context, from, to *metav1.PartialObjectM
 	return nil
 }
 
+// warnOfInvalid tells of what is invalid on a Namespace: its opting in, which
+// would else be missed in silence, and its defaults if it is opted in.
 func (r *Reconciler) warnOfInvalid(ctx context.Context, namespace *metav1.PartialObjectMetadata) error {
-	_, problems := policy.Resolve(&batchv1.Job{}, namespace.Annotations, r.Options.Defaults)
-	if len(problems.Namespace) == 0 {
+	_, invalid := policy.NamespaceOptIn(namespace)
+	if namespace.Labels[api.EnabledLabel] == api.True {
+		_, problems := policy.Resolve(&batchv1.Job{}, namespace.Annotations, r.Options.Defaults)
+		invalid = append(invalid, problems.Namespace...)
+	}
+	if len(invalid) == 0 {
 		return nil
 	}
 	return r.Events.Warn(ctx, namespace, "policy",
-		"Invalid annotations are ignored and the defaults used: "+problems.Namespace.ToAggregate().Error())
+		"Invalid values are ignored and the defaults used: "+invalid.ToAggregate().Error())
 }
 
 func newNamespace() *metav1.PartialObjectMetadata {

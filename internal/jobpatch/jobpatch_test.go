@@ -2,8 +2,8 @@ package jobpatch
 
 import (
 	"encoding/json"
+	"errors"
 	"math"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -91,8 +91,12 @@ func TestPatchWithoutResourceVersion(t *testing.T) {
 	from := observed()
 	from.ResourceVersion = ""
 	_, err := From(from).Data(from.DeepCopy())
-	if err == nil || !strings.HasPrefix(err.Error(), "computing the patch of job team/report: ") {
-		t.Errorf("got %v, want no patch without a guard", err)
+	cause := errors.Unwrap(err)
+	if cause == nil {
+		t.Fatalf("got %v, want no patch without a guard, and why", err)
+	}
+	if want := "computing the patch of job team/report: " + cause.Error(); err.Error() != want {
+		t.Errorf("got %q, want %q", err, want)
 	}
 }
 

@@ -48,7 +48,7 @@ func findBusybox(ctx context.Context, work string) (string, error) {
 	}
 	const pkg = "busybox-static"
 	if _, err := findProgram("apt-get"); err != nil {
-		return "", fmt.Errorf("finding a busybox without libraries: install with: %s", installCommand([]string{pkg}))
+		return "", fmt.Errorf("finding a busybox without libraries: install with %s", installCommand([]string{pkg}))
 	}
 	if apt(ctx, work, "download", pkg) != nil {
 		// The package lists may be missing or old; refreshing them needs root.

@@ -114,6 +114,9 @@ func Open(dir string) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := f.belongsToRoot(); err != nil {
+		return nil, err
+	}
 	s, err := f.readState()
 	if errors.Is(err, os.ErrNotExist) || err == nil && !s.Supervisor.alive() {
 		return nil, fmt.Errorf("opening the cluster in %s: %w", f, ErrNotRunning)

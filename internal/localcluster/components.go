@@ -51,8 +51,8 @@ const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 // await waits until a component that was started is ready. Its error tells of
 // the component's log.
-func (c *Cluster) await(ctx context.Context, name string) error {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+func (c *Cluster) await(callers context.Context, name string) error {
+	ctx, cancel := context.WithTimeout(callers, startTimeout)
 	defer cancel()
 	probe := c.probe(name)
 	for {
@@ -65,6 +65,8 @@ func (c *Cluster) await(ctx context.Context, name string) error {
 		}
 		select {
 		case <-time.After(50 * time.Millisecond):
+		case <-callers.Done():
+			return fmt.Errorf("waiting for %s: %w", name, context.Cause(callers))
 		case <-ctx.Done():
 			return c.trouble(name, fmt.Sprintf("is not ready: %v (%v)", err, ctx.Err()))
 		}

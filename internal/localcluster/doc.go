@@ -19,5 +19,8 @@
 // Clusters without a real node need no root, and several run side by side. A
 // cluster ends with the process that started it, unless that detached it.
 //
+// The command in cmd/localcluster starts a cluster that is left running, and
+// ends it. A webhook on this machine gets its certificate from ServingCert.
+//
 // The package knows nothing of Job Handler, and must not import its parts.
 package localcluster

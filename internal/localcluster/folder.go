@@ -63,6 +63,19 @@ func (f folder) create() error {
 	return nil
 }
 
+// rootRunFolder is where root's clusters have their folders for sockets.
+const rootRunFolder = "/run"
+
+// belongsToRoot returns an error if the cluster in the folder is root's, and we
+// are not.
+func (f folder) belongsToRoot() error {
+	path := filepath.Join(rootRunFolder, filepath.Base(f.runFolder()))
+	if os.Getuid() == 0 || !isFolder(path) {
+		return nil
+	}
+	return fmt.Errorf("the cluster in %s was started by root: run this as root", f)
+}
+
 // maxRunFolder leaves room for the names of sockets in the 107 bytes that the
 // path of a unix socket may have.
 const maxRunFolder = 60
@@ -72,8 +85,8 @@ const maxRunFolder = 60
 func (f folder) runFolder() string {
 	sum := sha256.Sum256([]byte(f))
 	name := "job-handler-" + hex.EncodeToString(sum[:5])
-	if os.Getuid() == 0 && isFolder("/run") {
-		return filepath.Join("/run", name)
+	if os.Getuid() == 0 && isFolder(rootRunFolder) {
+		return filepath.Join(rootRunFolder, name)
 	}
 	for _, parent := range []string{os.Getenv("XDG_RUNTIME_DIR"), os.TempDir()} {
 		path := filepath.Join(parent, name)

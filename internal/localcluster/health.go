@@ -24,7 +24,9 @@ type ComponentStatus struct {
 
 // Components returns the state of every component, in the order of their start.
 func (c *Cluster) Components(ctx context.Context) ([]ComponentStatus, error) {
-	all, err := c.client.List(ctx)
+	request, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	all, err := c.client.List(request)
 	if err != nil {
 		return nil, fmt.Errorf("listing components: %w", err)
 	}
@@ -46,7 +48,7 @@ func (c *Cluster) Components(ctx context.Context) ([]ComponentStatus, error) {
 }
 
 func check(ctx context.Context, probe func(context.Context) error) (bool, string) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	if err := probe(ctx); err != nil {
 		return false, err.Error()

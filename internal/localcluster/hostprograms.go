@@ -32,7 +32,7 @@ func ensureHostPrograms(ctx context.Context, progress reporter) error {
 		missing = missingPackages()
 	}
 	if len(missing) > 0 {
-		return fmt.Errorf("a node needs %s: install with: %s", strings.Join(missing, " and "), installCommand(missing))
+		return fmt.Errorf("a node needs %s: install with %s", strings.Join(missing, " and "), installCommand(missing))
 	}
 	return nil
 }
@@ -80,7 +80,7 @@ func apt(ctx context.Context, dir string, args ...string) error {
 	return nil
 }
 
-// installCommand returns the command that installs packages here.
+// installCommand returns what installs packages here, a command if it is known.
 func installCommand(packages []string) string {
 	list := strings.Join(packages, " ")
 	for _, manager := range []struct{ program, command string }{
@@ -91,7 +91,7 @@ func installCommand(packages []string) string {
 		{"apk", "sudo apk add "},
 	} {
 		if _, err := findProgram(manager.program); err == nil {
-			return manager.command + list
+			return "`" + manager.command + list + "`"
 		}
 	}
 	return "the system's package manager"

@@ -1,7 +1,6 @@
 package localcluster
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -136,7 +135,7 @@ func testCrash(t *testing.T, c *Cluster, before machine) {
 	if _, err := Open(dir); !errors.Is(err, ErrNotRunning) {
 		t.Errorf("error = %v, want %v", err, ErrNotRunning)
 	}
-	removed, err := Down(context.Background(), dir)
+	removed, err := Down(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // Mode says which parts a cluster has.
@@ -74,6 +75,8 @@ rules:
 - level: Metadata
 `
 
+// withDefaults returns the options with what was left out, or what is wrong
+// with them.
 func (o Options) withDefaults() (Options, error) {
 	if o.Mode == "" {
 		o.Mode = ControlPlane
@@ -81,25 +84,34 @@ func (o Options) withDefaults() (Options, error) {
 	if o.FakeNodes == 0 {
 		o.FakeNodes = 1
 	}
-	switch o.Mode {
-	case ControlPlane:
-	case WithKWOK, WithNode:
+	if o.Mode != ControlPlane {
 		o.ControllerManager, o.Scheduler = true, true
-	default:
-		return o, fmt.Errorf("unknown mode %q: it is %s, %s or %s", o.Mode, ControlPlane, WithKWOK, WithNode)
 	}
-	if o.Mode == WithNode && os.Getuid() != 0 {
-		return o, errors.New("a cluster with a node needs root: containers need namespaces, mounts and a bridge")
-	}
-	if o.Dir == "" && o.Detach {
-		return o, errors.New("a cluster that is left running needs a data folder")
-	}
-	if o.Dir == "" {
-		return o, nil
+	if err := o.validate(); err != nil || o.Dir == "" {
+		return o, err
 	}
 	dir, err := filepath.Abs(o.Dir)
 	o.Dir = dir
 	return o, err
+}
+
+func (o Options) validate() error {
+	modes := []Mode{ControlPlane, WithKWOK, WithNode}
+	if !slices.Contains(modes, o.Mode) {
+		return fmt.Errorf("unknown mode %q: the modes are %v", o.Mode, modes)
+	}
+	if o.Mode == WithNode && os.Getuid() != 0 {
+		return errors.New("a cluster with a node needs root: containers need namespaces, mounts and a bridge")
+	}
+	if o.Dir == "" && o.Detach {
+		return errors.New("a cluster that is left running needs a data folder")
+	}
+	for name := range o.ExtraArgs {
+		if !slices.Contains(componentNames, name) {
+			return fmt.Errorf("extra arguments for %q: the components are %v", name, componentNames)
+		}
+	}
+	return nil
 }
 
 // programs returns the sets of programs that a mode needs.

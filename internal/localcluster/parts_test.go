@@ -160,6 +160,7 @@ func TestOptions(t *testing.T) {
 	}{
 		"none":                   {options: Options{}},
 		"unknown mode":           {options: Options{Mode: "half"}, trouble: "unknown mode"},
+		"args of nobody":         {options: Options{ExtraArgs: map[string][]string{"cubelet": nil}}, trouble: "cubelet"},
 		"detached without a dir": {options: Options{Detach: true}, trouble: "data folder"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -174,5 +175,16 @@ func TestOptions(t *testing.T) {
 func TestSince(t *testing.T) {
 	if got := since(time.Now().Add(-90 * time.Second)); got != "1m30s" {
 		t.Errorf("since = %s", got)
+	}
+}
+
+func TestFailedChecks(t *testing.T) {
+	for answer, want := range map[string]string{
+		"[+]ping ok\n[-]etcd failed: why\n[-]log failed: x\n": "etcd failed: why, log failed: x",
+		"not yet\n": "not yet",
+	} {
+		if got := failedChecks(answer); got != want {
+			t.Errorf("failedChecks(%q) = %q, want %q", answer, got, want)
+		}
 	}
 }

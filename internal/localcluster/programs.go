@@ -39,6 +39,8 @@ const (
 	Proxy             = "kube-proxy"
 )
 
+var componentNames = []string{Etcd, APIServer, ControllerManager, Scheduler, KWOK, Containerd, Kubelet, Proxy}
+
 // module is a nested Go module whose go.mod pins programs.
 type module struct {
 	name string

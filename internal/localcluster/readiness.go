@@ -8,8 +8,12 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 )
+
+// probeTimeout is how long an answer may take that is normally immediate.
+const probeTimeout = 5 * time.Second
 
 // probe returns a check that a component answers as it should.
 func (c *Cluster) probe(name string) func(context.Context) error {
@@ -39,7 +43,7 @@ func (c *Cluster) probe(name string) func(context.Context) error {
 func (c *Cluster) answers(scheme, host string, port int, path string) func(context.Context) error {
 	url := scheme + "://" + hostPort(host, c.port(port)) + path
 	return func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 		defer cancel()
 		return get(ctx, url, c.ca)
 	}
@@ -64,10 +68,25 @@ func get(ctx context.Context, url string, ca *authority) error {
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		text, _ := io.ReadAll(io.LimitReader(response.Body, 1024))
-		return fmt.Errorf("%s answers %s: %s", url, response.Status, text)
+		text, _ := io.ReadAll(io.LimitReader(response.Body, 8192))
+		return fmt.Errorf("%s answers %s: %s", url, response.Status, failedChecks(string(text)))
 	}
 	return nil
+}
+
+// failedChecks shortens the answer of a health endpoint to the checks that
+// failed, if it lists any.
+func failedChecks(answer string) string {
+	var failed []string
+	for line := range strings.Lines(answer) {
+		if check, isFailed := strings.CutPrefix(line, "[-]"); isFailed {
+			failed = append(failed, strings.TrimSpace(check))
+		}
+	}
+	if len(failed) == 0 {
+		return strings.TrimSpace(answer)
+	}
+	return strings.Join(failed, ", ")
 }
 
 // containerdAnswers checks that containerd accepts connections.

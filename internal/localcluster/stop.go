@@ -38,6 +38,9 @@ func Down(ctx context.Context, dir string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := f.belongsToRoot(); err != nil {
+		return nil, err
+	}
 	s, err := f.readState()
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
@@ -80,7 +83,10 @@ func (c *Cluster) remove(ctx context.Context) ([]string, error) {
 // patient ends, and returns when it and its programs are gone.
 func (c *Cluster) endSupervisor(ctx, patient context.Context) error {
 	if c.client != nil {
-		if err := c.client.Shutdown(patient); err == nil {
+		// A supervisor that hangs takes the request and never answers it.
+		request, cancel := context.WithTimeout(patient, probeTimeout)
+		defer cancel()
+		if err := c.client.Shutdown(request); err == nil {
 			_ = c.state.Supervisor.waitForEnd(patient)
 		}
 		c.client.Close()
@@ -92,6 +98,9 @@ func (c *Cluster) endSupervisor(ctx, patient context.Context) error {
 
 // removeFromMachine removes what the folder's node left, if it had one.
 func (c *Cluster) removeFromMachine(ctx context.Context) ([]string, error) {
+	if os.Getuid() != 0 {
+		return nil, nil
+	}
 	record, err := leftovers.Read()
 	if err != nil {
 		return nil, err

@@ -191,11 +191,13 @@ func TestDelayPrecedence(t *testing.T) {
 	}{
 		"Job, TTL, Namespace and flag": {
 			func(b *jobtest.JobBuilder) *jobtest.JobBuilder { return annotate(own(b)) }, annotations, defaults,
-			Fate{TTL: ttlOf(job)}, Fate{TTL: ttlOf(2 * job)},
+			Fate{TTL: ttlOf(job)},
+			Fate{TTL: ttlOf(2 * job)},
 		},
 		"Job, raised TTL, Namespace and flag": {
 			func(b *jobtest.JobBuilder) *jobtest.JobBuilder { return annotate(raised(b)) }, annotations, defaults,
-			Fate{TTL: ttlOf(job)}, Fate{TTL: ttlOf(2 * job)},
+			Fate{TTL: ttlOf(job)},
+			Fate{TTL: ttlOf(2 * job)},
 		},
 		"TTL, Namespace and flag":        {own, annotations, defaults, Fate{TTL: new(int32(5))}, Fate{TTL: new(int32(5))}},
 		"raised TTL, Namespace and flag": {raised, annotations, defaults, Fate{TTL: new(int32(6))}, Fate{TTL: new(int32(6))}},

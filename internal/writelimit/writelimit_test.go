@@ -187,8 +187,8 @@ func TestWaitingEndsWithContext(t *testing.T) {
 		synctest.Wait()
 		cancel()
 		err := <-failed
-		if !errors.Is(err, context.Canceled) || !strings.HasPrefix(err.Error(), "waiting for other writes: ") {
-			t.Errorf("got %v", err)
+		if want := "waiting for other writes: context canceled"; !errors.Is(err, context.Canceled) || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
 		}
 		// As http.RoundTripper asks for, so that nobody who fills it hangs.
 		if got := content.closed.Load(); got != 1 {
