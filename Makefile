@@ -48,7 +48,7 @@ help: ## Print this
 
 .PHONY: clean
 clean: ## Remove what was built here; the caches of Go and of built tools stay
-	@if [ -e '$(CLUSTER_DIR)/state.json' ]; then \
+	@if [ -e '$(CLUSTER_DIR)/kubeconfig' ]; then \
 		echo 'a local cluster may be running in $(CLUSTER_DIR): make cluster-down first' >&2; exit 1; fi
 	rm -rf bin
 

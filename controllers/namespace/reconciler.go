@@ -25,6 +25,9 @@ import (
 	"github.com/job-handler/job-handler/internal/retry"
 )
 
+// Until the next scan of a namespace in which a Job could not be changed.
+const missedRetry = 20 * time.Second
+
 // Options are what the operator sets.
 type Options struct {
 	Defaults           policy.Defaults
@@ -88,13 +91,22 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		r.old.forgetNamespace(request.Name)
 		return ctrl.Result{}, r.warnOfInvalid(ctx, namespace)
 	}
-	if err := r.scan(ctx, namespace); err != nil {
+	missed, err := r.scan(ctx, namespace)
+	if err != nil {
 		return ctrl.Result{}, fmt.Errorf("scanning namespace %s: %w", request.Name, err)
 	}
 	if err := r.warnOfInvalid(ctx, namespace); err != nil {
 		return ctrl.Result{}, err
 	}
-	return ctrl.Result{RequeueAfter: r.Options.ScanInterval}, nil
+	return ctrl.Result{RequeueAfter: r.nextScan(missed)}, nil
+}
+
+// nextScan returns when to scan again, sooner if the last scan missed Jobs.
+func (r *Reconciler) nextScan(missed int) time.Duration {
+	if missed == 0 || r.Options.ScanInterval > 0 && r.Options.ScanInterval < missedRetry {
+		return r.Options.ScanInterval
+	}
+	return missedRetry
 }
 
 // change patches a Namespace, on the condition that it is still what was

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/selection"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
+	clientretry "k8s.io/client-go/util/retry"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -39,11 +40,13 @@ var notOptedIn = func() labels.Selector {
 // scan stamps the Jobs of an opted-in namespace that admission missed: those
 // that are not finished, and those created since the namespace opted in. It
 // gives back what we hold of Jobs that opted out. It lists metadata only, and
-// reads each Job that was finished before once.
-func (r *Reconciler) scan(ctx context.Context, namespace *metav1.PartialObjectMetadata) error {
+// reads each Job that was finished before once. What goes wrong with one Job
+// does not stop the others; missed counts those for which another scan should
+// come soon.
+func (r *Reconciler) scan(ctx context.Context, namespace *metav1.PartialObjectMetadata) (missed int, err error) {
 	since, err := time.Parse(time.RFC3339, namespace.Annotations[api.EnabledSinceAnnotation])
 	if err != nil {
-		return fmt.Errorf("reading annotation %s: %w", api.EnabledSinceAnnotation, err)
+		return 0, fmt.Errorf("reading annotation %s: %w", api.EnabledSinceAnnotation, err)
 	}
 	seen := sets.New[types.UID]()
 	options := client.ListOptions{Namespace: namespace.Name, LabelSelector: notOptedIn, Limit: jobPage}
@@ -51,21 +54,25 @@ func (r *Reconciler) scan(ctx context.Context, namespace *metav1.PartialObjectMe
 		page := &metav1.PartialObjectMetadataList{}
 		page.SetGroupVersionKind(batchv1.SchemeGroupVersion.WithKind("JobList"))
 		if err := r.Live.List(ctx, page, &options); err != nil {
-			return fmt.Errorf("listing jobs: %w", err)
+			return missed, fmt.Errorf("listing jobs: %w", err)
 		}
 		for i := range page.Items {
-			seen.Insert(page.Items[i].UID)
-			if err := r.visit(ctx, &page.Items[i], since); err != nil {
-				return err
+			found := &page.Items[i]
+			seen.Insert(found.UID)
+			if err := r.visit(ctx, found, since); err != nil {
+				missed++
+				ctrl.LoggerFrom(ctx).Info("job not changed, trying again soon", "job", found.Name, "cause", err.Error())
 			}
 		}
 		if options.Continue = page.Continue; page.Continue == "" {
 			r.old.keepOnly(namespace.Name, seen)
-			return nil
+			return missed, ctx.Err()
 		}
 	}
 }
 
+// visit looks at one Job that was found, again if it changed meanwhile: a Job
+// that is running is written to by its controller all the time.
 func (r *Reconciler) visit(ctx context.Context, found *metav1.PartialObjectMetadata, since time.Time) error {
 	if found.DeletionTimestamp != nil || r.old.has(found) {
 		return nil
@@ -75,18 +82,26 @@ func (r *Reconciler) visit(ctx context.Context, found *metav1.PartialObjectMetad
 	if optIn == policy.Out && !held {
 		return nil
 	}
-	job := &batchv1.Job{}
-	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(found), job); err != nil {
-		return client.IgnoreNotFound(err)
-	}
-	if job.UID != found.UID {
-		return nil
-	}
-	if optIn == policy.Out {
+	return clientretry.RetryOnConflict(clientretry.DefaultBackoff, func() error {
+		job := &batchv1.Job{}
+		if err := r.Live.Get(ctx, client.ObjectKeyFromObject(found), job); err != nil {
+			return client.IgnoreNotFound(err)
+		}
+		if job.UID != found.UID {
+			return nil
+		}
+		return r.bring(ctx, job, since)
+	})
+}
+
+// bring changes the Job to what it should be: stamped, or released if it opted
+// out.
+func (r *Reconciler) bring(ctx context.Context, job *batchv1.Job, since time.Time) error {
+	if optIn, _ := policy.JobOptIn(job); optIn == policy.Out {
 		return r.patch(ctx, job, plan.Release(job), "released a job that opted out")
 	}
 	if jobstatus.Of(job).Finished() && job.CreationTimestamp.Time.Before(since) {
-		r.old.add(found)
+		r.old.add(job)
 		return nil
 	}
 	desired := job.DeepCopy()
@@ -94,18 +109,15 @@ func (r *Reconciler) visit(ctx context.Context, found *metav1.PartialObjectMetad
 	return r.patch(ctx, job, desired, "stamped a job that admission missed")
 }
 
-// patch changes one Job. What goes wrong with it must not stop the others, so
-// it is logged, and the next scan tries again.
+// patch returns a conflict as it is, for RetryOnConflict to see.
 func (r *Reconciler) patch(ctx context.Context, job, desired *batchv1.Job, done string) error {
 	if desired == nil {
 		return nil
 	}
-	logger := ctrl.LoggerFrom(ctx).WithValues("job", job.Name)
 	if err := r.Client.Patch(ctx, desired, jobpatch.From(job)); err != nil {
-		logger.Info("job not changed, the next scan tries again", "cause", err.Error())
-		return ctx.Err()
+		return client.IgnoreNotFound(err)
 	}
-	logger.Info(done)
+	ctrl.LoggerFrom(ctx).Info(done, "job", job.Name)
 	return nil
 }
 
@@ -116,22 +128,22 @@ type finishedJobs struct {
 	byNamespace map[string]sets.Set[types.UID]
 }
 
-func (f *finishedJobs) has(job *metav1.PartialObjectMetadata) bool {
+func (f *finishedJobs) has(job metav1.Object) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.byNamespace[job.Namespace].Has(job.UID)
+	return f.byNamespace[job.GetNamespace()].Has(job.GetUID())
 }
 
-func (f *finishedJobs) add(job *metav1.PartialObjectMetadata) {
+func (f *finishedJobs) add(job metav1.Object) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.byNamespace == nil {
 		f.byNamespace = map[string]sets.Set[types.UID]{}
 	}
-	if f.byNamespace[job.Namespace] == nil {
-		f.byNamespace[job.Namespace] = sets.New[types.UID]()
+	if f.byNamespace[job.GetNamespace()] == nil {
+		f.byNamespace[job.GetNamespace()] = sets.New[types.UID]()
 	}
-	f.byNamespace[job.Namespace].Insert(job.UID)
+	f.byNamespace[job.GetNamespace()].Insert(job.GetUID())
 }
 
 // keepOnly forgets the Jobs of a namespace that are not among those seen.

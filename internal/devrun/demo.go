@@ -29,7 +29,7 @@ func demo(ctx context.Context, binary string) (err error) {
 	began := time.Now()
 	say("A real Kubernetes cluster comes up on this machine")
 	cluster, err := localcluster.Start(ctx, localcluster.Options{
-		Mode: localcluster.WithNode, Dir: demoFolder, Progress: os.Stdout,
+		Mode: localcluster.WithNode, Dir: demoFolder, WaitForNode: true, Progress: os.Stdout,
 	})
 	if err != nil {
 		return fmt.Errorf("starting the cluster: %w", err)

@@ -72,7 +72,7 @@ func (w *world) startCluster(t *testing.T) {
 	defer cancel()
 	var err error
 	w.cluster, err = localcluster.Start(ctx, localcluster.Options{
-		Mode: localcluster.WithNode, Dir: filepath.Join(w.dir, "cluster"), Progress: os.Stderr,
+		Mode: localcluster.WithNode, Dir: filepath.Join(w.dir, "cluster"), WaitForNode: true, Progress: os.Stderr,
 	})
 	if err != nil {
 		t.Fatalf("starting the cluster: %v", err)
