@@ -82,7 +82,7 @@ func (r *Reconciler) visit(ctx context.Context, found *metav1.PartialObjectMetad
 	if optIn == policy.Out && !held {
 		return nil
 	}
-	return clientretry.RetryOnConflict(clientretry.DefaultBackoff, func() error {
+	err := clientretry.RetryOnConflict(clientretry.DefaultBackoff, func() error {
 		job := &batchv1.Job{}
 		if err := r.Live.Get(ctx, client.ObjectKeyFromObject(found), job); err != nil {
 			return client.IgnoreNotFound(err)
@@ -92,6 +92,10 @@ func (r *Reconciler) visit(ctx context.Context, found *metav1.PartialObjectMetad
 		}
 		return r.bring(ctx, job, since)
 	})
+	if err != nil {
+		return fmt.Errorf("bringing job %s in step: %w", found.Name, err)
+	}
+	return nil
 }
 
 // bring changes the Job to what it should be: stamped, or released if it opted

@@ -1,0 +1,196 @@
+package job
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/jobstatus"
+	"github.com/job-handler/job-handler/internal/plan"
+	"github.com/job-handler/job-handler/internal/policy"
+	"github.com/job-handler/job-handler/internal/results"
+)
+
+var managed = []metav1.ManagedFieldsEntry{{Manager: "kubectl"}}
+
+// fullJob has everything that a Job can have and somebody looks at, and some
+// that nobody does.
+func fullJob() *batchv1.Job {
+	job := oneJob().
+		Label(api.EnabledLabel, api.True).TemplateLabel(api.EnabledLabel, api.True).TemplateLabel("app", "x").
+		Annotation(api.ResultsNameAnnotation, "report-results").Annotation(corev1.LastAppliedConfigAnnotation, "{}").
+		Annotation(api.TTLAnnotation, "10").TTL(3600).OwnedBy("batch/v1", "CronJob", "nightly", "cronjob-uid").
+		Started(noon).Completed(noon.Add(time.Minute)).Obj()
+	job.ResourceVersion, job.Generation, job.ManagedFields = "42", 3, managed
+	job.Spec.Template.Annotations = map[string]string{"a": "b"}
+	job.Spec.Template.ManagedFields = managed
+	job.Spec.Template.Spec.Volumes = []corev1.Volume{{Name: "data"}}
+	job.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"controller-uid": "job-uid"}}
+	job.Spec.ManualSelector, job.Spec.Parallelism = new(true), new(int32(3))
+	job.Status.Succeeded, job.Status.Failed = 3, 1
+	return job
+}
+
+func TestPruneJob(t *testing.T) {
+	job, want := fullJob(), fullJob()
+	want.ManagedFields = nil
+	delete(want.Annotations, corev1.LastAppliedConfigAnnotation)
+	want.Spec.Template = corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{
+		Labels: map[string]string{api.EnabledLabel: api.True, "app": "x"}, Annotations: map[string]string{"a": "b"},
+	}}
+	pruneJob(job)
+	if diff := cmp.Diff(want, job); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+// What is pruned must not matter to any decision.
+func TestPruneJobChangesNoDecision(t *testing.T) {
+	for name, change := range map[string]func(*batchv1.Job){
+		"stored":       func(job *batchv1.Job) { job.Annotations[api.StatusAnnotation] = api.StatusCompleted },
+		"finished":     func(*batchv1.Job) {},
+		"held too low": func(job *batchv1.Job) { job.Spec.TTLSecondsAfterFinished = new(int32(1)) },
+		"running":      func(job *batchv1.Job) { job.Status = batchv1.JobStatus{} },
+		"unstamped": func(job *batchv1.Job) {
+			job.Status, job.Labels, job.Spec.Suspend = batchv1.JobStatus{}, nil, new(true)
+			job.Spec.Template.Labels = nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			whole := fullJob()
+			change(whole)
+			pruned := whole.DeepCopy()
+			pruneJob(pruned)
+			want, got := decideOn(whole), decideOn(pruned)
+			if want.Desired != nil {
+				pruneJob(want.Desired)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("-whole +pruned\n%s", diff)
+			}
+		})
+	}
+}
+
+func decideOn(job *batchv1.Job) plan.Decision {
+	p, _ := policy.Resolve(job, nil, policy.Defaults{})
+	return plan.Decide(plan.Observation{Job: job, Policy: p, TTLFloor: time.Hour}, noon.Add(time.Hour))
+}
+
+func fullPod() *corev1.Pod {
+	ended := corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
+		ExitCode: 1, Reason: "Error", Message: "boom", StartedAt: metav1.NewTime(noon), FinishedAt: metav1.NewTime(noon.Add(time.Second)),
+	}}
+	statusOf := func(name string) []corev1.ContainerStatus {
+		return []corev1.ContainerStatus{{
+			Name: name, Image: "image", ImageID: "sha256:1", RestartCount: 2, State: ended, LastTerminationState: ended,
+		}}
+	}
+	container := func(name string) corev1.Container {
+		return corev1.Container{
+			Name: name, Image: "image:" + name, Command: []string{"true"}, Env: []corev1.EnvVar{{Name: "PASSWORD", Value: "x"}},
+			LivenessProbe: &corev1.Probe{}, VolumeMounts: []corev1.VolumeMount{{Name: "data"}},
+		}
+	}
+	sidecar := container("sidecar")
+	sidecar.RestartPolicy = new(corev1.ContainerRestartPolicyAlways)
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "team", Name: "report-x", UID: "pod-uid", ResourceVersion: "7", ManagedFields: managed,
+			CreationTimestamp: metav1.NewTime(noon), Labels: map[string]string{api.EnabledLabel: api.True},
+			Annotations: map[string]string{corev1.LastAppliedConfigAnnotation: "{}", batchv1.JobCompletionIndexAnnotation: "2"},
+			OwnerReferences: []metav1.OwnerReference{
+				{APIVersion: "batch/v1", Kind: "Job", Name: "report", UID: "job-uid", Controller: new(true)},
+			},
+		},
+		Spec: corev1.PodSpec{
+			NodeName: "node-1", RestartPolicy: corev1.RestartPolicyOnFailure, Volumes: []corev1.Volume{{Name: "data"}},
+			ServiceAccountName: "default", Tolerations: []corev1.Toleration{{Key: "x"}},
+			InitContainers: []corev1.Container{container("init"), sidecar},
+			Containers:     []corev1.Container{container("main")},
+			EphemeralContainers: []corev1.EphemeralContainer{{EphemeralContainerCommon: corev1.EphemeralContainerCommon{
+				Name: "debug", Image: "image:debug", Command: []string{"sh"},
+			}}},
+		},
+		Status: corev1.PodStatus{
+			Phase: corev1.PodFailed, Reason: "Evicted", Message: "low on memory",
+			InitContainerStatuses: append(statusOf("init"), statusOf("sidecar")...), ContainerStatuses: statusOf("main"),
+			EphemeralContainerStatuses: statusOf("debug"),
+		},
+	}
+}
+
+func TestPrunePod(t *testing.T) {
+	pod, want := fullPod(), fullPod()
+	want.ManagedFields = nil
+	delete(want.Annotations, corev1.LastAppliedConfigAnnotation)
+	want.Spec = corev1.PodSpec{
+		NodeName: "node-1", RestartPolicy: corev1.RestartPolicyOnFailure,
+		InitContainers: []corev1.Container{
+			{Name: "init", Image: "image:init"},
+			{Name: "sidecar", Image: "image:sidecar", RestartPolicy: new(corev1.ContainerRestartPolicyAlways)},
+		},
+		Containers: []corev1.Container{{Name: "main", Image: "image:main"}},
+		EphemeralContainers: []corev1.EphemeralContainer{{EphemeralContainerCommon: corev1.EphemeralContainerCommon{
+			Name: "debug", Image: "image:debug",
+		}}},
+	}
+	prunePod(pod)
+	if diff := cmp.Diff(want, pod); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+// What is pruned must not be missed in the results.
+func TestPrunePodChangesNoResults(t *testing.T) {
+	build := func(pod *corev1.Pod) *results.Content {
+		run := runWith(whole)
+		run.Pods = []results.Pod{{Pod: pod, Logs: []results.ContainerLog{{Container: "main", Capture: rotated}}}}
+		run.Outcome, run.CreatedAt = jobstatus.Of(run.Job), noon
+		content, err := results.Build(run)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return content
+	}
+	pruned := fullPod()
+	prunePod(pruned)
+	if diff := cmp.Diff(build(fullPod()), build(pruned)); diff != "" {
+		t.Errorf("-whole +pruned\n%s", diff)
+	}
+}
+
+func TestPruneTransform(t *testing.T) {
+	for name, test := range map[string]struct {
+		object any
+		want   int
+	}{
+		"its own kind":   {fullPod(), 0},
+		"another object": {fullJob(), 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := prune(prunePod)(test.object)
+			if err != nil {
+				t.Fatal(err)
+			}
+			object, ok := got.(client.Object)
+			if !ok || got != test.object {
+				t.Fatalf("got another object: %T", got)
+			}
+			if fields := object.GetManagedFields(); len(fields) != test.want {
+				t.Errorf("%d managed fields, want %d", len(fields), test.want)
+			}
+		})
+	}
+	t.Run("no object at all", func(t *testing.T) {
+		if got, err := prune(prunePod)("tombstone"); got != "tombstone" || err != nil {
+			t.Errorf("got %v, %v", got, err)
+		}
+	})
+}
