@@ -50,7 +50,7 @@ func (h *jobHandler) Handle(ctx context.Context, request admission.Request) admi
 	}
 	before := job.DeepCopy()
 	errs, warnings := h.review(job, h.namespace(ctx, request.Namespace))
-	if len(errs) > 0 && metav1.GetControllerOfNoCopy(job) == nil {
+	if len(errs) > 0 && len(job.OwnerReferences) == 0 {
 		name := cmp.Or(job.Name, job.GenerateName)
 		return refused(batchv1.SchemeGroupVersion.WithKind("Job").GroupKind(), name, errs, warnings)
 	}

@@ -98,6 +98,10 @@ func TestJobWarnings(t *testing.T) {
 				api.DeleteAfterSuccessAnnotation + `: "soon" ignored: ` + delayRule,
 			},
 		},
+		"invalid values of a Job with an owner that is no controller": {
+			inLabelled, namespace(), withoutController(plainJob().Annotation(api.LogModeAnnotation, "x")),
+			[]string{api.LogModeAnnotation + `: "x" ignored: supported values: "status", "full"`},
+		},
 		"a child's invalid label": {
 			elsewhere, namespace(), child(plainJob().Label(api.EnabledLabel, "yes")),
 			[]string{"label " + api.EnabledLabel + `: "yes" ignored: supported values: "true", "false"`},
@@ -183,7 +187,6 @@ func TestJobRefused(t *testing.T) {
 		"no name yet":                 {inLabelled, plainJob().GenerateName("job-").Annotation(api.LogModeAnnotation, "x"), `Job.batch "job-" is invalid: ` + badMode},
 		"a Job that opts in itself":   {elsewhere, plainJob().Label(api.EnabledLabel, api.True).Annotation(api.LogModeAnnotation, "x"), `Job.batch "job" is invalid: ` + badMode},
 		"a label nobody understands":  {elsewhere, plainJob().Label(api.EnabledLabel, "yes"), `Job.batch "job" is invalid: ` + badLabel},
-		"an owner, but no controller": {inLabelled, withoutController(plainJob().Annotation(api.LogModeAnnotation, "x")), `Job.batch "job" is invalid: ` + badMode},
 	} {
 		t.Run(name, func(t *testing.T) {
 			response := handlerFor(tc.labelled, namespace()).Handle(t.Context(), creation(t, tc.job.Obj()))

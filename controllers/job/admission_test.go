@@ -106,7 +106,7 @@ var _ = Describe("Somebody else's admission policy", func() {
 			object := completed(ctx, aJob())
 
 			for range 3 {
-				Expect(h.reconcile(ctx, object).RequeueAfter).To(Equal(time.Minute))
+				Expect(h.reconcile(ctx, object).RequeueAfter).To(beSlow)
 				h.step(time.Minute)
 			}
 			Expect(read(ctx, object).DeletionTimestamp).To(BeNil())
@@ -138,7 +138,7 @@ var _ = Describe("Somebody else's admission policy", func() {
 		deny(ctx, here("batch", "v1", "jobs", admissionv1.Update), changeProbe(ctx))
 		object := create(ctx, aJob().Label(api.EnabledLabel, api.True).Obj())
 
-		Expect(h.reconcile(ctx, object).RequeueAfter).To(Equal(time.Minute))
+		Expect(h.reconcile(ctx, object).RequeueAfter).To(beSlow)
 
 		Expect(warningsOf(ctx, object)).To(ConsistOf(ContainSubstring("not on a Friday")))
 	})
@@ -158,7 +158,7 @@ var _ = Describe("Somebody else's admission policy", func() {
 		alter(ctx, `Object{data: {"logs": "nothing to see here"}}`)
 		object := completed(ctx, aJob())
 
-		Expect(h.reconcile(ctx, object).RequeueAfter).To(Equal(time.Minute))
+		Expect(h.reconcile(ctx, object).RequeueAfter).To(beSlow)
 
 		Expect(read(ctx, object).DeletionTimestamp).To(BeNil())
 		Expect(read(ctx, object).Annotations).NotTo(HaveKey(api.StatusAnnotation))

@@ -52,6 +52,9 @@ type write struct {
 	deletion client.DeleteOptions
 }
 
+// beSlow is the wait before what people have to mend is tried again.
+var beSlow = And(BeNumerically(">=", time.Minute), BeNumerically("<=", 4*time.Minute))
+
 // handler is one process of the manager, called directly. It reads what the
 // manager's cache would hold if that were never late, and its writes are
 // recorded. Its hooks run in the middle of a pass, to change the world there

@@ -27,23 +27,34 @@ const (
 )
 
 func (r *Reconciler) observe(ctx context.Context, job *batchv1.Job) (plan.Observation, error) {
-	namespace := &metav1.PartialObjectMetadata{}
-	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
-	err := r.Client.Get(ctx, types.NamespacedName{Name: job.Namespace}, namespace)
-	if client.IgnoreNotFound(err) != nil {
-		return plan.Observation{}, fmt.Errorf("getting namespace %s: %w", job.Namespace, err)
+	namespace, err := r.namespaceOf(ctx, job)
+	if err != nil {
+		return plan.Observation{}, err
 	}
 	wanted, problems := policy.Resolve(job, namespace.Annotations, r.Options.Defaults)
 	if invalid := complaints(job, problems.Job); len(invalid) > 0 {
-		note := "Invalid annotations are ignored and the defaults used: " + invalid.ToAggregate().Error()
-		if err := r.Events.Warn(ctx, job, "policy", note); err != nil {
-			return plan.Observation{}, err
-		}
+		r.warn(ctx, job, "policy", "Invalid annotations are ignored and the defaults used: "+invalid.ToAggregate().Error())
 	}
 	return plan.Observation{
 		Job: job, Policy: wanted, TTLFloor: r.Options.TTLFloor,
 		Unstored: r.runs.knownUnstored(job),
 	}, nil
+}
+
+// namespaceOf returns the metadata of the Job's Namespace, empty if it is gone.
+func (r *Reconciler) namespaceOf(ctx context.Context, job *batchv1.Job) (*metav1.PartialObjectMetadata, error) {
+	namespace := newNamespace()
+	err := r.Client.Get(ctx, types.NamespacedName{Name: job.Namespace}, namespace)
+	if client.IgnoreNotFound(err) != nil {
+		return nil, fmt.Errorf("getting namespace %s: %w", job.Namespace, err)
+	}
+	return namespace, nil
+}
+
+func newNamespace() *metav1.PartialObjectMetadata {
+	namespace := &metav1.PartialObjectMetadata{}
+	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	return namespace
 }
 
 // complaints returns what its user should mend. Once stored, results-name holds
@@ -102,7 +113,7 @@ func controlledBy(items []corev1.Pod, job types.UID) []*corev1.Pod {
 	var pods []*corev1.Pod
 	for i := range items {
 		if owner := metav1.GetControllerOfNoCopy(&items[i]); owner != nil && owner.UID == job {
-			pods = append(pods, items[i].DeepCopy())
+			pods = append(pods, &items[i])
 		}
 	}
 	return pods

@@ -37,7 +37,6 @@ var _ = Describe("A Job that is not opted in any more", func() {
 		Expect(h.reconcile(ctx, object).RequeueAfter).To(BeZero())
 		Expect(h.written()).To(BeEmpty())
 	},
-		Entry("label removed", func(j *batchv1.Job) { delete(j.Labels, api.EnabledLabel) }),
 		Entry("label false", func(j *batchv1.Job) { j.Labels[api.EnabledLabel] = api.False }),
 		Entry("label false, whatever the annotation says", func(j *batchv1.Job) {
 			j.Labels[api.EnabledLabel] = api.False
@@ -57,7 +56,7 @@ var _ = Describe("A Job that is not opted in any more", func() {
 		Expect(eventsOf(ctx, object, "")).To(BeEmpty())
 	})
 
-	It("is not touched while its annotation still opts in", func(ctx SpecContext) {
+	It("gets its label again while its annotation still opts in", func(ctx SpecContext) {
 		object := held(ctx)
 		object = change(ctx, object, func(j *batchv1.Job) {
 			delete(j.Labels, api.EnabledLabel)
@@ -66,7 +65,31 @@ var _ = Describe("A Job that is not opted in any more", func() {
 
 		Expect(h.reconcile(ctx, object).RequeueAfter).To(BeZero())
 
-		Expect(read(ctx, object).ResourceVersion).To(Equal(object.ResourceVersion))
+		now := read(ctx, object)
+		Expect(now.Labels).To(HaveKeyWithValue(api.EnabledLabel, api.True))
+		Expect(now.Spec.TTLSecondsAfterFinished).To(HaveValue(BeEquivalentTo(3600)))
+	})
+
+	It("has its own TTL back where its label goes and its Namespace is not opted in", func(ctx SpecContext) {
+		object := held(ctx)
+		disableNamespace(ctx)
+		change(ctx, object, func(j *batchv1.Job) { delete(j.Labels, api.EnabledLabel) })
+
+		Expect(h.reconcile(ctx, object).RequeueAfter).To(BeZero())
+
+		Expect(read(ctx, object).Spec.TTLSecondsAfterFinished).To(HaveValue(BeEquivalentTo(10)))
+	})
+
+	It("gets its label again while its Namespace opts in", func(ctx SpecContext) {
+		object := held(ctx)
+		object = change(ctx, object, func(j *batchv1.Job) { delete(j.Labels, api.EnabledLabel) })
+
+		Expect(h.reconcile(ctx, object).RequeueAfter).To(BeZero())
+
+		now := read(ctx, object)
+		Expect(now.Labels).To(HaveKeyWithValue(api.EnabledLabel, api.True))
+		Expect(now.Spec.TTLSecondsAfterFinished).To(HaveValue(BeEquivalentTo(3600)))
+		Expect(now.Annotations).To(HaveKeyWithValue(api.TTLAnnotation, "10"))
 	})
 
 	It("is not touched if nothing of ours is on it", func(ctx SpecContext) {

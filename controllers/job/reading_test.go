@@ -47,7 +47,7 @@ var _ = Describe("Logs", func() {
 			Expect(resultsIn(ctx)).To(BeEmpty())
 			Expect(read(ctx, object).ResourceVersion).To(Equal(object.ResourceVersion))
 			Expect(eventsOf(ctx, object, "")).To(ConsistOf(And(
-				HaveField("Type", corev1.EventTypeWarning), HaveField("Action", api.ActionRetry),
+				HaveField("Type", corev1.EventTypeWarning), HaveField("Action", api.ActionHandle),
 				HaveField("Note", ContainSubstring(results.ReasonNodeUnreachable)))))
 		})
 
@@ -118,6 +118,18 @@ var _ = Describe("Logs", func() {
 			h.settle(ctx, object)
 
 			Expect(read(ctx, object).Spec.TTLSecondsAfterFinished).To(HaveValue(BeEquivalentTo(3600)))
+		})
+
+		It("keep a Job whatever its own TTL, which would take it and its logs away", func(ctx SpecContext) {
+			object := completed(ctx, aJob().TTL(0))
+
+			h.settle(ctx, object)
+
+			expectStored(ctx, object)
+			left := read(ctx, object)
+			Expect(left.DeletionTimestamp).To(BeNil())
+			Expect(left.Spec.TTLSecondsAfterFinished).To(BeNil())
+			Expect(left.Annotations).NotTo(HaveKey(api.TTLAnnotation))
 		})
 
 		It("do not hold a Job up that is already being deleted", func(ctx SpecContext) {

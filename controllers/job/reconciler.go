@@ -12,6 +12,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -92,7 +93,7 @@ func (r *Reconciler) handle(ctx context.Context, job *batchv1.Job) (ctrl.Result,
 	case plan.Wait:
 		return r.recheck(), nil
 	case plan.Change:
-		return r.bring(ctx, job, decision.Desired)
+		return r.changeSafely(ctx, job, decision.Desired)
 	case plan.Store:
 		return r.store(ctx, observed, decision.Desired)
 	case plan.Delete:
@@ -110,18 +111,37 @@ func (r *Reconciler) recheck() ctrl.Result {
 	return ctrl.Result{RequeueAfter: r.Options.RecheckInterval, Priority: new(recheckPriority)}
 }
 
-// release gives back what we hold of a Job that left the cache because its
-// label went away. Usually the Job itself is gone.
+// release looks at a Job that left the cache because its label went away. If it
+// is opted in all the same, by its annotation or its Namespace, it gets the
+// label again; else it gets back what we hold of it. Usually the Job is gone.
 func (r *Reconciler) release(ctx context.Context, key types.NamespacedName) (ctrl.Result, error) {
 	job := &batchv1.Job{}
 	if err := r.Live.Get(ctx, key, job); err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+		return r.answer(ctx, job, ctrl.Result{}, client.IgnoreNotFound(err))
 	}
-	optIn, _ := policy.JobOptIn(job)
-	desired := plan.Release(job)
-	if optIn == policy.In || desired == nil {
+	namespace, err := r.namespaceOf(ctx, job)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	desired := r.withoutLabel(job, namespace)
+	if desired == nil {
 		return ctrl.Result{}, nil
 	}
-	_, err := r.change(ctx, job, desired)
+	_, err = r.change(ctx, job, desired)
 	return r.answer(ctx, job, ctrl.Result{}, err)
+}
+
+// withoutLabel returns the Job that lost its label as it should be, nil if that
+// is as it is.
+func (r *Reconciler) withoutLabel(job *batchv1.Job, namespace metav1.Object) *batchv1.Job {
+	jobWish, _ := policy.JobOptIn(job)
+	namespaceWish, _ := policy.NamespaceOptIn(namespace)
+	if !policy.Handled(jobWish, namespaceWish) {
+		return plan.Release(job)
+	}
+	desired := job.DeepCopy()
+	if !policy.Stamp(desired, r.Options.TTLFloor, plan.TemplateMutable(job)) {
+		return nil
+	}
+	return desired
 }

@@ -14,6 +14,7 @@ import (
 	. "github.com/onsi/gomega"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -61,13 +62,13 @@ var _ = Describe("A refusal that people have to mend", func() {
 	// expectRefused expects that a pass keeps the Job for a slow retry.
 	expectRefused := func(ctx SpecContext, object *batchv1.Job) {
 		GinkgoHelper()
-		Expect(h.reconcile(ctx, object).RequeueAfter).To(Equal(time.Minute))
+		Expect(h.reconcile(ctx, object).RequeueAfter).To(beSlow)
 		now := read(ctx, object)
 		Expect(now.DeletionTimestamp).To(BeNil())
 		Expect(now.Annotations).NotTo(HaveKey(api.StatusAnnotation))
 	}
 
-	It("by a quota keeps the Job, tells so once an hour, and is tried again every minute", func(ctx SpecContext) {
+	It("by a quota keeps the Job, tells so once an hour, and is tried again every few minutes", func(ctx SpecContext) {
 		lift := forbidConfigMaps(ctx)
 		object := completed(ctx, aJob())
 
@@ -76,7 +77,7 @@ var _ = Describe("A refusal that people have to mend", func() {
 			h.step(time.Minute)
 		}
 		Expect(eventsOf(ctx, object, "")).To(ConsistOf(And(
-			HaveField("Type", corev1.EventTypeWarning), HaveField("Action", api.ActionRetry),
+			HaveField("Type", corev1.EventTypeWarning), HaveField("Action", api.ActionHandle),
 			HaveField("Note", ContainSubstring("exceeded quota: none")))))
 		for range 60 {
 			expectRefused(ctx, object)
@@ -139,7 +140,7 @@ var _ = Describe("A refusal that people have to mend", func() {
 			object := completed(ctx, aJob())
 
 			for range 3 {
-				Expect(h.reconcile(ctx, object).RequeueAfter).To(Equal(time.Minute))
+				Expect(h.reconcile(ctx, object).RequeueAfter).To(beSlow)
 				Expect(read(ctx, object).DeletionTimestamp).To(BeNil())
 				h.step(time.Minute)
 			}
@@ -181,10 +182,57 @@ var _ = Describe("A refusal that people have to mend", func() {
 		Expect(kube.Create(ctx, cronJob)).To(Succeed())
 		object := completed(ctx, aJob().OwnedBy("batch/v1", "CronJob", cronJob.Name, cronJob.UID))
 
-		Expect(h.reconcile(ctx, object).RequeueAfter).To(Equal(time.Minute))
+		Expect(h.reconcile(ctx, object).RequeueAfter).To(beSlow)
 
 		expectStored(ctx, object)
 		Expect(read(ctx, object).DeletionTimestamp).To(BeNil())
+	})
+})
+
+var _ = Describe("A refusal that storing does not depend on", func() {
+	var h *handler
+
+	BeforeEach(func() { h = newHandler() })
+
+	// refuse has the API server refuse some writes.
+	refuse := func(which func(write) bool) {
+		h.before = func(_ context.Context, w write) error {
+			if which(w) {
+				return apierrors.NewForbidden(batchv1.Resource("jobs"), w.object.GetName(), errors.New("not here"))
+			}
+			return nil
+		}
+	}
+
+	It("of a Warning lets the results be stored", func(ctx SpecContext) {
+		refuse(func(w write) bool {
+			event, is := w.object.(*eventsv1.Event)
+			return is && event.Type == corev1.EventTypeWarning
+		})
+		object := completed(ctx, aJob().Annotation(api.LogModeAnnotation, "loud"))
+		stranger := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: object.Name + "-results"}}
+		Expect(kube.Create(ctx, stranger)).To(Succeed())
+
+		h.settle(ctx, object)
+
+		Expect(resultsIn(ctx)).To(HaveLen(1), "besides the stranger's")
+		Expect(resultsIn(ctx)[0].Name).To(HavePrefix(stranger.Name + "-"))
+		expectGone(ctx, object)
+	})
+
+	It("of a longer TTL lets the results be stored before the Job goes", func(ctx SpecContext) {
+		refuse(func(w write) bool {
+			patched, is := w.object.(*batchv1.Job)
+			return is && w.what == patchJob && patched.Annotations[api.StatusAnnotation] == ""
+		})
+		object := completed(ctx, aJob().TTL(600))
+		h.step(50 * time.Minute)
+
+		h.reconcile(ctx, object)
+
+		expectStored(ctx, object)
+		Expect(read(ctx, object).Annotations).To(HaveKeyWithValue(api.StatusAnnotation, api.StatusCompleted))
+		Expect(eventsOf(ctx, object, "")).To(ContainElement(HaveField("Note", ContainSubstring("may be deleted before"))))
 	})
 })
 
@@ -279,7 +327,7 @@ var _ = Describe("Results that the API server finds too large", func() {
 			h.before = above(0, answers[code])
 
 			for range 3 {
-				Expect(h.reconcile(ctx, object).RequeueAfter).To(Equal(time.Minute))
+				Expect(h.reconcile(ctx, object).RequeueAfter).To(beSlow)
 				h.step(time.Minute)
 			}
 

@@ -38,8 +38,12 @@ func (r *Reconciler) remove(ctx context.Context, job *batchv1.Job) (ctrl.Result,
 	if !noted {
 		return ctrl.Result{RequeueAfter: cronJobRecheck}, nil
 	}
-	if found, err := r.found(ctx, job); err != nil || !found {
-		return ctrl.Result{RequeueAfter: storeAgain}, err
+	found, err := r.found(ctx, job)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	if !found {
+		return ctrl.Result{RequeueAfter: storeAgain}, nil
 	}
 	err = r.Client.Delete(ctx, job,
 		client.Preconditions{UID: &job.UID, ResourceVersion: &job.ResourceVersion},
@@ -51,12 +55,16 @@ func (r *Reconciler) remove(ctx context.Context, job *batchv1.Job) (ctrl.Result,
 	return ctrl.Result{}, nil
 }
 
-// bring changes the Job to desired. Where that leaves a stored Job to Kubernetes
+// changeSafely changes the Job to desired. Where that leaves a stored Job to Kubernetes
 // for deletion, it is deleting it, if later: its results have to be there.
-func (r *Reconciler) bring(ctx context.Context, job, desired *batchv1.Job) (ctrl.Result, error) {
+func (r *Reconciler) changeSafely(ctx context.Context, job, desired *batchv1.Job) (ctrl.Result, error) {
 	if plan.Stored(desired) && desired.Spec.TTLSecondsAfterFinished != nil {
-		if found, err := r.found(ctx, job); err != nil || !found {
-			return ctrl.Result{RequeueAfter: storeAgain}, err
+		found, err := r.found(ctx, job)
+		if err != nil {
+			return ctrl.Result{}, err
+		}
+		if !found {
+			return ctrl.Result{RequeueAfter: storeAgain}, nil
 		}
 	}
 	_, err := r.change(ctx, job, desired)

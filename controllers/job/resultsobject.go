@@ -15,6 +15,7 @@ import (
 	"github.com/job-handler/job-handler/internal/names"
 	"github.com/job-handler/job-handler/internal/plan"
 	"github.com/job-handler/job-handler/internal/results"
+	"github.com/job-handler/job-handler/internal/trouble"
 )
 
 // stored is what a report needs to know of stored results.
@@ -47,7 +48,7 @@ func (r *Reconciler) storeResults(ctx context.Context, observed plan.Observation
 		}
 		var done stored
 		done, err = r.createResults(ctx, observed, content, pods)
-		if !tooLarge(err) {
+		if !trouble.TooLarge(err) {
 			return done, err
 		}
 	}
@@ -66,10 +67,8 @@ func (r *Reconciler) createResults(ctx context.Context, observed plan.Observatio
 			return stored{name: name, capture: captureOf(object)}, nil
 		case errors.Is(err, results.ErrEarlierRun):
 		case errors.Is(err, results.ErrStranger), errors.Is(err, results.ErrDamaged):
-			note := fmt.Sprintf("ConfigMap %s is not this run's (%v); the results get another name", name, err)
-			if err := r.Events.Warn(ctx, job, "name/"+name, note); err != nil {
-				return stored{}, err
-			}
+			note := fmt.Sprintf("ConfigMap %s cannot hold the results (%v); they get another name", name, err)
+			r.warn(ctx, job, "name/"+name, note)
 		default:
 			return stored{}, err
 		}

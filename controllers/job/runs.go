@@ -29,11 +29,29 @@ type run struct {
 	// first is when logs were first read, tries how often.
 	first time.Time
 	tries int
+	// refusals counts how often the server refused what its results need.
+	refusals int
 	// unstored is true from the first look at a finished Job to its report,
 	// and again if its results turn out to be missing.
 	unstored bool
 	// reported is when the report was patched onto the Job.
 	reported time.Time
+}
+
+// atWork notes that the Job has finished and that its results are being stored.
+func (r *runs) atWork(job *batchv1.Job) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.get(job.UID).unstored = true
+}
+
+// refused counts a refusal and returns how many there were.
+func (r *runs) refused(job *batchv1.Job) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	run := r.get(job.UID)
+	run.refusals++
+	return run.refusals
 }
 
 // begin notes that the logs of the Job are read once more, and returns when
@@ -55,7 +73,7 @@ func (r *runs) reported(job *batchv1.Job, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	run := r.get(job.UID)
-	run.unstored, run.tries, run.reported = false, 0, now
+	run.unstored, run.tries, run.refusals, run.reported = false, 0, 0, now
 }
 
 // lost notes that results which the Job calls stored are not there.

@@ -21,7 +21,8 @@ import (
 	"github.com/job-handler/job-handler/internal/retry"
 )
 
-// Re-checks of running Jobs come after fresh work.
+// Re-checks of running Jobs, and retries that may take long, come after fresh
+// work (0), and before what was there at the start (-100).
 const recheckPriority = -10
 
 // CacheOptions returns what of Jobs and pods the cache holds: the opted-in
@@ -55,15 +56,16 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 	return nil
 }
 
-// leftCache forgets a Job that left the watch, and reports whether something of
-// ours may still be on it: then its label went away rather than the Job.
+// leftCache forgets a Job that left the watch, and reports whether to look if it
+// is still there: then its label went away rather than the Job, and either it is
+// opted in all the same or something of ours may be on it.
 func (r *Reconciler) leftCache(e event.DeleteEvent) bool {
 	job, ok := e.Object.(*batchv1.Job)
 	if !ok {
 		return true
 	}
 	r.runs.forget(job.UID)
-	return !plan.Stored(job) && plan.Release(job) != nil
+	return !plan.Stored(job)
 }
 
 // jobOf is the value of the index PodsByJob.

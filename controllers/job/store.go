@@ -13,6 +13,7 @@ import (
 	"github.com/job-handler/job-handler/internal/jobstatus"
 	"github.com/job-handler/job-handler/internal/plan"
 	"github.com/job-handler/job-handler/internal/results"
+	"github.com/job-handler/job-handler/internal/trouble"
 )
 
 const (
@@ -25,13 +26,12 @@ const (
 // to the deletion where that is due. It may be called again after an error
 // anywhere: what is done already is found and adopted.
 func (r *Reconciler) store(ctx context.Context, observed plan.Observation, held *batchv1.Job) (ctrl.Result, error) {
-	if held != nil {
-		job, err := r.change(ctx, observed.Job, held)
-		if err != nil {
-			return ctrl.Result{}, err
-		}
-		observed.Job = job
+	r.runs.atWork(observed.Job)
+	job, err := r.hold(ctx, observed.Job, held)
+	if err != nil {
+		return ctrl.Result{}, err
 	}
+	observed.Job = job
 	pods, err := r.pods(ctx, observed.Job)
 	if err != nil {
 		return ctrl.Result{}, err
@@ -42,14 +42,34 @@ func (r *Reconciler) store(ctx context.Context, observed plan.Observation, held 
 		return ctrl.Result{}, err
 	}
 	if again := r.readAgain(observed.Job, run); again > 0 {
-		return ctrl.Result{RequeueAfter: again}, r.warnOfLogs(ctx, observed.Job, results.Summarize(run))
+		r.warn(ctx, job, "logs", fmt.Sprintf(
+			"Logs cannot be read yet (%s); trying again for up to %s before storing the results without them",
+			results.Summarize(run).Why, r.Options.LogDeadline))
+		return ctrl.Result{RequeueAfter: again, Priority: new(recheckPriority)}, nil
 	}
-	stored, err := r.storeResults(ctx, observed, run, podUIDs(pods))
+	done, err := r.storeResults(ctx, observed, run, podUIDs(pods))
 	if err != nil {
 		return ctrl.Result{}, err
 	}
 	release()
-	return r.report(ctx, observed, stored)
+	return r.report(ctx, observed, done)
+}
+
+// hold keeps the TTL from deleting the Job before its results are stored. Where
+// a policy of the cluster refuses that, storing them soon is all the better.
+func (r *Reconciler) hold(ctx context.Context, job, held *batchv1.Job) (*batchv1.Job, error) {
+	if held == nil {
+		return job, nil
+	}
+	changed, err := r.change(ctx, job, held)
+	if err == nil {
+		return changed, nil
+	}
+	if classify(err) != trouble.Refused {
+		return nil, err
+	}
+	r.warn(ctx, job, "hold", "The Job may be deleted before its results are stored: "+err.Error())
+	return job, nil
 }
 
 // collect reads the logs of pods, unless the Job wants none read.
@@ -97,12 +117,6 @@ func (r *Reconciler) readAgain(job *batchv1.Job, run results.Run) time.Duration 
 		wait = min(wait, firstLogRetry<<(tries-1))
 	}
 	return min(wait, left)
-}
-
-func (r *Reconciler) warnOfLogs(ctx context.Context, job *batchv1.Job, summary results.Summary) error {
-	note := fmt.Sprintf("Logs cannot be read yet (%s); trying again for up to %s before storing the results without them",
-		summary.Why, r.Options.LogDeadline)
-	return r.Events.Warn(ctx, job, "logs", note)
 }
 
 func chosenLabels(job *batchv1.Job, keys []string) map[string]string {

@@ -277,6 +277,7 @@ var _ = Describe("A Job that completes", func() {
 				o.ExcludedNamespaces = []string{"kube-system", namespace}
 			}
 		})
+		disableNamespace(ctx)
 		// The API server gives a Job without any label those of its template.
 		object := completed(ctx, aJob().Label("app", "batch"))
 		object = change(ctx, object, label)

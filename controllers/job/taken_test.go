@@ -163,7 +163,7 @@ var _ = Describe("A name for results that is taken", func() {
 			put(ctx, name, nil)
 		}
 
-		Expect(h.reconcile(ctx, object).RequeueAfter).To(Equal(time.Minute))
+		Expect(h.reconcile(ctx, object).RequeueAfter).To(beSlow)
 
 		Expect(resultsIn(ctx)).To(BeEmpty())
 		Expect(read(ctx, object).Annotations).NotTo(HaveKey(api.StatusAnnotation))
@@ -173,7 +173,7 @@ var _ = Describe("A name for results that is taken", func() {
 
 		told := len(warningsOf(ctx, object))
 		h.step(time.Minute)
-		Expect(h.reconcile(ctx, object).RequeueAfter).To(Equal(time.Minute))
+		Expect(h.reconcile(ctx, object).RequeueAfter).To(beSlow)
 		Expect(warningsOf(ctx, object)).To(HaveLen(told))
 
 		Expect(kube.Delete(ctx, configMap(ctx, short(object)))).To(Succeed())

@@ -3,38 +3,23 @@ package job
 import (
 	"context"
 	"errors"
-	"net/http"
-	"strings"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/results"
-)
-
-// trouble is a class of errors that are answered alike.
-type trouble string
-
-const (
-	// gone: the Job, or its namespace, is not there any more. Stop.
-	gone trouble = "gone"
-	// conflict: what was decided about is an old state. Observe again.
-	conflict trouble = "conflict"
-	// refused: a quota, missing rights or a taken name, for people to mend.
-	// Retry slowly; others are not affected.
-	refused trouble = "refused"
-	// passing: the API server is busy or away. Retry with backoff.
-	passing trouble = "passing"
+	"github.com/job-handler/job-handler/internal/trouble"
 )
 
 const (
 	// Until a conflict's cause has reached the cache.
 	conflictRetry = 100 * time.Millisecond
-	// People need minutes, and the API server has others to serve.
-	refusedRetry = time.Minute
+	// People need minutes, and the API server has others to serve: each time
+	// the wait doubles, up to the longest.
+	firstRefusedRetry   = time.Minute
+	longestRefusedRetry = 4 * time.Minute
 )
 
 // answer turns an error into when to look again. It returns the errors only
@@ -43,20 +28,54 @@ func (r *Reconciler) answer(ctx context.Context, job *batchv1.Job, result ctrl.R
 	if err == nil {
 		return result, nil
 	}
+	logger := ctrl.LoggerFrom(ctx)
 	switch classify(err) {
-	case gone:
-		ctrl.LoggerFrom(ctx).V(1).Info("nothing left to do", "cause", err.Error())
+	case trouble.Gone:
+		if r.stillThere(ctx, job) {
+			return ctrl.Result{}, err
+		}
+		r.runs.forget(job.UID)
+		logger.V(1).Info("nothing left to do", "cause", err.Error())
 		return ctrl.Result{}, nil
-	case conflict:
-		ctrl.LoggerFrom(ctx).V(1).Info("job changed meanwhile", "cause", err.Error())
+	case trouble.Conflict:
+		logger.V(1).Info("job changed meanwhile", "cause", err.Error())
 		return ctrl.Result{RequeueAfter: conflictRetry}, nil
-	case refused:
-		ctrl.LoggerFrom(ctx).Error(err, "job not handled, trying again", "after", refusedRetry)
-		// The Warning may be refused for the same cause; the log has it.
-		_ = r.Events.Warn(ctx, job, "refused/"+causeOf(err), "Not done with this Job yet, trying again: "+err.Error())
-		return ctrl.Result{RequeueAfter: refusedRetry}, nil
+	case trouble.Refused:
+		wait := r.refusedRetry(job)
+		logger.Error(err, "job not handled, trying again", "after", wait)
+		r.warn(ctx, job, "refused/"+trouble.Cause(err), "Not done with this Job yet, trying again: "+err.Error())
+		return ctrl.Result{RequeueAfter: wait, Priority: new(recheckPriority)}, nil
 	default:
 		return ctrl.Result{}, err
+	}
+}
+
+// stillThere reports whether the Job and its namespace are there although
+// something was not found: a webhook or a proxy may say so too.
+func (r *Reconciler) stillThere(ctx context.Context, job *batchv1.Job) bool {
+	namespace := newNamespace()
+	if err := r.Live.Get(ctx, client.ObjectKey{Name: job.Namespace}, namespace); err != nil || namespace.DeletionTimestamp != nil {
+		return false
+	}
+	now := &batchv1.Job{}
+	return r.Live.Get(ctx, client.ObjectKeyFromObject(job), now) == nil && now.UID == job.UID
+}
+
+// refusedRetry returns how long to wait after one more refusal. It stays well
+// below the TTL that holds the Job meanwhile.
+func (r *Reconciler) refusedRetry(job *batchv1.Job) time.Duration {
+	wait := longestRefusedRetry
+	if times := r.runs.refused(job); times < 3 {
+		wait = firstRefusedRetry << (times - 1)
+	}
+	return max(firstRefusedRetry, min(wait, r.Options.TTLFloor/4))
+}
+
+// warn sends a Warning Event if it can. What there is to do for the Job does
+// not wait for it: Events may be refused for the very cause that it tells of.
+func (r *Reconciler) warn(ctx context.Context, job *batchv1.Job, class, note string) {
+	if err := r.Events.Warn(ctx, job, class, note); err != nil {
+		ctrl.LoggerFrom(ctx).V(1).Info("warning not sent", "class", class, "cause", err.Error())
 	}
 }
 
@@ -65,53 +84,16 @@ type staleError struct{ err error }
 
 func (e *staleError) Error() string { return "changing the job: " + e.err.Error() }
 
-func classify(err error) trouble {
+// classify adds the errors of this package to those of the API server.
+func classify(err error) trouble.Class {
 	var taken *namesTakenError
 	var stale *staleError
 	switch {
 	case errors.As(err, &stale):
-		return passing
-	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause), apierrors.IsNotFound(err):
-		return gone
-	case apierrors.IsConflict(err):
-		return conflict
-	case apierrors.IsForbidden(err), apierrors.IsInvalid(err), tooLarge(err),
-		errors.As(err, &taken), errors.Is(err, results.ErrUnfinished):
-		return refused
+		return trouble.Passing
+	case errors.As(err, &taken), errors.Is(err, results.ErrUnfinished):
+		return trouble.Refused
 	default:
-		return passing
-	}
-}
-
-// causeOf tells causes apart of which each deserves its own Warning.
-func causeOf(err error) string {
-	switch {
-	case strings.Contains(err.Error(), "exceeded quota"):
-		return "quota"
-	case apierrors.IsForbidden(err):
-		return "rights"
-	case tooLarge(err):
-		return "size"
-	default:
-		return "other"
-	}
-}
-
-// tooLarge reports whether the server refused an object for its size: by its
-// own limits (413, 422) or etcd's, which arrives as a 500 without a reason.
-func tooLarge(err error) bool {
-	var status apierrors.APIStatus
-	if !errors.As(err, &status) {
-		return false
-	}
-	switch status.Status().Code {
-	case http.StatusRequestEntityTooLarge:
-		return true
-	case http.StatusUnprocessableEntity:
-		return strings.Contains(status.Status().Message, "Too long")
-	case http.StatusInternalServerError:
-		return strings.Contains(status.Status().Message, "request is too large")
-	default:
-		return false
+		return trouble.Of(err)
 	}
 }

@@ -24,7 +24,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/job-handler/job-handler/internal/events"
+	"github.com/job-handler/job-handler/internal/jobtest"
 	"github.com/job-handler/job-handler/internal/results"
+	"github.com/job-handler/job-handler/internal/trouble"
 )
 
 // Errors as the API server sends them.
@@ -51,65 +53,43 @@ func status(code int32, message string) error {
 func TestClassify(t *testing.T) {
 	for name, test := range map[string]struct {
 		err   error
-		want  trouble
+		want  trouble.Class
 		cause string
 	}{
-		"the Job is gone":           {apierrors.NewNotFound(batchv1.Resource("jobs"), "x"), gone, "other"},
-		"the namespace is gone":     {apierrors.NewNotFound(corev1.Resource("namespaces"), "x"), gone, "other"},
-		"the namespace terminates":  {errTerminating, gone, "rights"},
-		"another state":             {apierrors.NewConflict(batchv1.Resource("jobs"), "x", errors.New("modified")), conflict, "other"},
-		"a quota":                   {errQuota, refused, "quota"},
-		"no rights":                 {errRights, refused, "rights"},
-		"not valid":                 {errInvalid, refused, "other"},
-		"too long":                  {errTooLong, refused, "size"},
-		"a body too large":          {apierrors.NewRequestEntityTooLargeError("limit is 3145728"), refused, "size"},
-		"too large for etcd":        {errEtcd, refused, "size"},
-		"every name taken":          {&namesTakenError{names: []string{"a-results"}}, refused, "other"},
-		"not finished after all":    {results.ErrUnfinished, refused, "other"},
-		"a change not valid now":    {&staleError{err: errInvalid}, passing, "other"},
-		"too many requests":         {apierrors.NewTooManyRequests("slow down", 1), passing, "other"},
-		"unavailable":               {apierrors.NewServiceUnavailable("away"), passing, "other"},
-		"an internal error":         {apierrors.NewInternalError(errors.New("webhook failed")), passing, "other"},
-		"a server's timeout":        {apierrors.NewServerTimeout(configMaps, "create", 1), passing, "other"},
-		"a request's timeout":       {apierrors.NewTimeoutError("too slow", 1), passing, "other"},
-		"taken meanwhile":           {apierrors.NewAlreadyExists(configMaps, "x"), passing, "other"},
-		"not authenticated":         {apierrors.NewUnauthorized("token"), passing, "other"},
-		"no connection":             {errors.New("dial tcp: connection refused"), passing, "other"},
-		"the process is ending":     {context.Canceled, passing, "other"},
-		"a quota, by another's 500": {status(http.StatusInternalServerError, "exceeded quota"), passing, "quota"},
+		"the Job is gone":           {apierrors.NewNotFound(batchv1.Resource("jobs"), "x"), trouble.Gone, "other"},
+		"the namespace is gone":     {apierrors.NewNotFound(corev1.Resource("namespaces"), "x"), trouble.Gone, "other"},
+		"the namespace terminates":  {errTerminating, trouble.Gone, "rights"},
+		"another state":             {apierrors.NewConflict(batchv1.Resource("jobs"), "x", errors.New("modified")), trouble.Conflict, "other"},
+		"a quota":                   {errQuota, trouble.Refused, "quota"},
+		"no rights":                 {errRights, trouble.Refused, "rights"},
+		"not valid":                 {errInvalid, trouble.Refused, "other"},
+		"too long":                  {errTooLong, trouble.Refused, "size"},
+		"a body too large":          {apierrors.NewRequestEntityTooLargeError("limit is 3145728"), trouble.Refused, "size"},
+		"too large for etcd":        {errEtcd, trouble.Refused, "size"},
+		"every name taken":          {&namesTakenError{names: []string{"a-results"}}, trouble.Refused, "other"},
+		"not finished after all":    {results.ErrUnfinished, trouble.Refused, "other"},
+		"a change not valid now":    {&staleError{err: errInvalid}, trouble.Passing, "other"},
+		"too many requests":         {apierrors.NewTooManyRequests("slow down", 1), trouble.Passing, "other"},
+		"unavailable":               {apierrors.NewServiceUnavailable("away"), trouble.Passing, "other"},
+		"an internal error":         {apierrors.NewInternalError(errors.New("webhook failed")), trouble.Passing, "other"},
+		"a server's timeout":        {apierrors.NewServerTimeout(configMaps, "create", 1), trouble.Passing, "other"},
+		"a request's timeout":       {apierrors.NewTimeoutError("too slow", 1), trouble.Passing, "other"},
+		"taken meanwhile":           {apierrors.NewAlreadyExists(configMaps, "x"), trouble.Passing, "other"},
+		"not authenticated":         {apierrors.NewUnauthorized("token"), trouble.Passing, "other"},
+		"no connection":             {errors.New("dial tcp: connection refused"), trouble.Passing, "other"},
+		"the process is ending":     {context.Canceled, trouble.Passing, "other"},
+		"a webhook's denial":        {status(http.StatusBadRequest, "admission webhook denied the request"), trouble.Refused, "other"},
+		"a webhook's own code":      {status(http.StatusTeapot, "no"), trouble.Refused, "other"},
+		"a quota, by another's 500": {status(http.StatusInternalServerError, "exceeded quota"), trouble.Passing, "quota"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, err := range []error{test.err, fmt.Errorf("creating results team/x: %w", test.err)} {
 				if got := classify(err); got != test.want {
 					t.Errorf("%v: got %s, want %s", err, got, test.want)
 				}
-				if got := causeOf(err); got != test.cause {
+				if got := trouble.Cause(err); got != test.cause {
 					t.Errorf("%v: got cause %s, want %s", err, got, test.cause)
 				}
-			}
-		})
-	}
-}
-
-func TestTooLarge(t *testing.T) {
-	for name, test := range map[string]struct {
-		err  error
-		want bool
-	}{
-		"nothing":                    {nil, false},
-		"413":                        {apierrors.NewRequestEntityTooLargeError(""), true},
-		"422, too long":              {errTooLong, true},
-		"422, something else":        {errInvalid, false},
-		"500 of etcd":                {errEtcd, true},
-		"500, something else":        {apierrors.NewInternalError(errors.New("Too long")), false},
-		"403 with the words":         {status(http.StatusForbidden, "Too long, request is too large"), false},
-		"400 with the words":         {status(http.StatusBadRequest, "request is too large"), false},
-		"the words without a status": {errors.New("etcdserver: request is too large"), false},
-		"wrapped":                    {fmt.Errorf("creating: %w", errEtcd), true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if got := tooLarge(test.err); got != test.want {
-				t.Errorf("got %t, want %t", got, test.want)
 			}
 		})
 	}
@@ -128,7 +108,10 @@ func TestErrorTexts(t *testing.T) {
 
 func TestAnswer(t *testing.T) {
 	later := ctrl.Result{RequeueAfter: 7 * time.Second}
+	slowly := ctrl.Result{RequeueAfter: time.Minute, Priority: new(recheckPriority)}
 	away := apierrors.NewServiceUnavailable("away")
+	notFound := apierrors.NewNotFound(corev1.Resource("configmaps"), "report-results")
+	team := jobtest.MakeNamespace("team").Obj()
 	type answer struct {
 		Result ctrl.Result
 		Err    string
@@ -138,17 +121,22 @@ func TestAnswer(t *testing.T) {
 		err error
 		// warnings is what writing a Warning is answered with.
 		warnings error
-		want     answer
+		// there is what the cluster holds besides.
+		there []client.Object
+		want  answer
 	}{
-		"success":             {want: answer{Result: later}},
-		"gone":                {err: apierrors.NewNotFound(batchv1.Resource("jobs"), "report"), want: answer{}},
-		"conflict":            {err: apierrors.NewConflict(batchv1.Resource("jobs"), "report", errors.New("modified")), want: answer{Result: ctrl.Result{RequeueAfter: 100 * time.Millisecond}}},
-		"passing":             {err: away, want: answer{Err: away.Error()}},
-		"refused":             {err: errRights, want: answer{Result: ctrl.Result{RequeueAfter: time.Minute}, Notes: []string{"Not done with this Job yet, trying again: " + errRights.Error()}}},
-		"refused, no Warning": {err: errRights, warnings: errRights, want: answer{Result: ctrl.Result{RequeueAfter: time.Minute}}},
+		"success":                      {want: answer{Result: later}},
+		"gone":                         {err: apierrors.NewNotFound(batchv1.Resource("jobs"), "report"), want: answer{}},
+		"a 404, but the Job is there":  {err: notFound, there: []client.Object{team, oneJob().Obj()}, want: answer{Err: notFound.Error()}},
+		"a 404, another Job is there":  {err: notFound, there: []client.Object{team, oneJob().UID("next-uid").Obj()}},
+		"a 404, the namespace is gone": {err: notFound, there: []client.Object{oneJob().Obj()}},
+		"conflict":                     {err: apierrors.NewConflict(batchv1.Resource("jobs"), "report", errors.New("modified")), want: answer{Result: ctrl.Result{RequeueAfter: 100 * time.Millisecond}}},
+		"passing":                      {err: away, want: answer{Err: away.Error()}},
+		"refused":                      {err: errRights, want: answer{Result: slowly, Notes: []string{"Not done with this Job yet, trying again: " + errRights.Error()}}},
+		"refused, no Warning":          {err: errRights, warnings: errRights, want: answer{Result: slowly}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := fake.NewClientBuilder().WithScheme(scheme.Scheme).WithInterceptorFuncs(interceptor.Funcs{
+			c := fake.NewClientBuilder().WithScheme(scheme.Scheme).WithObjects(test.there...).WithInterceptorFuncs(interceptor.Funcs{
 				Create: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.CreateOption) error {
 					if test.warnings != nil {
 						return test.warnings
@@ -156,7 +144,7 @@ func TestAnswer(t *testing.T) {
 					return c.Create(ctx, object, options...)
 				},
 			}).Build()
-			r := &Reconciler{Events: events.New(c, clocktesting.NewFakePassiveClock(noon), "test")}
+			r := &Reconciler{Live: c, Events: events.New(c, clocktesting.NewFakePassiveClock(noon), "test")}
 			var got answer
 			var err error
 			got.Result, err = r.answer(t.Context(), oneJob().Obj(), later, test.err)
@@ -174,6 +162,29 @@ func TestAnswer(t *testing.T) {
 				t.Errorf("-want +got\n%s", diff)
 			}
 		})
+	}
+}
+
+// The more often, the later; but never so late that the TTL, held off by the
+// floor, could run out.
+func TestRefusedRetry(t *testing.T) {
+	for floor, want := range map[time.Duration][]time.Duration{
+		time.Hour:        {time.Minute, 2 * time.Minute, 4 * time.Minute, 4 * time.Minute, 4 * time.Minute},
+		10 * time.Minute: {time.Minute, 2 * time.Minute, 150 * time.Second, 150 * time.Second},
+		5 * time.Minute:  {time.Minute, 75 * time.Second, 75 * time.Second},
+	} {
+		r := &Reconciler{Options: Options{TTLFloor: floor}}
+		var got []time.Duration
+		for range want {
+			got = append(got, r.refusedRetry(oneJob().Obj()))
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("floor %s: -want +got\n%s", floor, diff)
+		}
+		r.runs.reported(oneJob().Obj(), noon)
+		if again := r.refusedRetry(oneJob().Obj()); again != time.Minute {
+			t.Errorf("floor %s: after a success it is %s", floor, again)
+		}
 	}
 }
 

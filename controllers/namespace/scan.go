@@ -90,7 +90,7 @@ func (r *Reconciler) visit(ctx context.Context, found *metav1.PartialObjectMetad
 		if job.UID != found.UID {
 			return nil
 		}
-		return r.bring(ctx, job, since)
+		return r.stampOrRelease(ctx, job, since)
 	})
 	if err != nil {
 		return fmt.Errorf("bringing job %s in step: %w", found.Name, err)
@@ -98,9 +98,9 @@ func (r *Reconciler) visit(ctx context.Context, found *metav1.PartialObjectMetad
 	return nil
 }
 
-// bring changes the Job to what it should be: stamped, or released if it opted
+// stampOrRelease changes the Job to what it should be: stamped, or released if it opted
 // out.
-func (r *Reconciler) bring(ctx context.Context, job *batchv1.Job, since time.Time) error {
+func (r *Reconciler) stampOrRelease(ctx context.Context, job *batchv1.Job, since time.Time) error {
 	if optIn, _ := policy.JobOptIn(job); optIn == policy.Out {
 		return r.patch(ctx, job, plan.Release(job), "released a job that opted out")
 	}

@@ -8,10 +8,9 @@ const (
 
 	// ActionStore is the action of the one Event that tells a run's outcome.
 	ActionStore = "StoreResults"
-	// ActionRetry is the action of Warning Events about trouble.
-	ActionRetry = "RetryStoring"
-	// ActionValidate is the action of Warning Events about invalid annotations.
-	ActionValidate = "ValidatePolicy"
+	// ActionHandle is the action of Warning Events on the way: about trouble
+	// and about invalid annotations.
+	ActionHandle = "HandleJob"
 
 	// ManagerName is the name under which the manager acts: the reporting
 	// controller of its Events and the field manager of its writes.

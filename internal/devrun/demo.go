@@ -56,7 +56,7 @@ func demo(ctx context.Context, binary string) (err error) {
 	if err != nil {
 		return fmt.Errorf("starting the manager (its log is %s): %w", log.Name(), err)
 	}
-	defer func() { err = errors.Join(err, manager.Stop(context.WithoutCancel(ctx))) }()
+	defer func() { err = errors.Join(err, end(ctx, manager)) }()
 	if err := manager.AwaitAdmission(ctx); err != nil {
 		return fmt.Errorf("waiting for admission (the manager's log is %s): %w", log.Name(), err)
 	}

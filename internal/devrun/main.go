@@ -55,7 +55,7 @@ func newCommand() *cobra.Command {
 	return root
 }
 
-func runManager(ctx context.Context, binary, clusterDir string, args []string) error {
+func runManager(ctx context.Context, binary, clusterDir string, args []string) (err error) {
 	cluster, err := localcluster.Open(clusterDir)
 	if errors.Is(err, localcluster.ErrNotRunning) {
 		return fmt.Errorf("no cluster is running in %s: start one with `make cluster`", clusterDir)
@@ -69,8 +69,9 @@ func runManager(ctx context.Context, binary, clusterDir string, args []string) e
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, end(ctx, manager)) }()
 	if err := manager.AwaitAdmission(ctx); err != nil {
-		return errors.Join(err, manager.Kill(context.WithoutCancel(ctx)))
+		return fmt.Errorf("waiting for admission: %w", err)
 	}
 	fmt.Printf("\nThe manager is ready. In another shell:\n\n"+
 		"  export KUBECONFIG=%s\n"+
@@ -80,9 +81,14 @@ func runManager(ctx context.Context, binary, clusterDir string, args []string) e
 	case <-manager.Done():
 		return errors.New("the manager ended by itself; its last lines say why")
 	case <-ctx.Done():
+		fmt.Println("\nstopping the manager and removing its webhook configurations")
+		return nil
 	}
+}
+
+// end stops the manager and takes back what sends requests to it.
+func end(ctx context.Context, manager *hostmanager.Manager) error {
 	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
-	fmt.Println("\nstopping the manager and removing its webhook configurations")
 	return errors.Join(manager.Stop(cleanup), manager.Uninstall(cleanup))
 }

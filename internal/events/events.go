@@ -82,7 +82,7 @@ func (r *Recorder) Warn(ctx context.Context, about client.Object, class, note st
 	// The Event of the last time may still be there, so this one is another.
 	hour := now.Truncate(warnEvery).Unix()
 	notice := Notice{
-		Type: corev1.EventTypeWarning, Action: api.ActionRetry,
+		Type: corev1.EventTypeWarning, Action: api.ActionHandle,
 		Class: fmt.Sprintf("%s/%d", class, hour), Note: note,
 	}
 	if err := r.Send(ctx, about, notice); err != nil {

@@ -203,7 +203,7 @@ func TestWarn(t *testing.T) {
 		t.Fatalf("got %d Events", len(events))
 	}
 	got := Notice{Type: events[0].Type, Action: events[0].Action, Note: events[0].Note}
-	if diff := cmp.Diff(Notice{Type: "Warning", Action: "RetryStoring", Note: "exceeded quota"}, got); diff != "" {
+	if diff := cmp.Diff(Notice{Type: "Warning", Action: "HandleJob", Note: "exceeded quota"}, got); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
 	if want := names.Event("report", "job-uid", fmt.Sprintf("refused/quota/%d", onTheHour.Unix())); events[0].Name != want {

@@ -118,7 +118,7 @@ func (j *Jobs) validate() error {
 		value time.Duration
 		least time.Duration
 	}{
-		{"ttl-floor", j.TTLFloor, time.Minute},
+		{"ttl-floor", j.TTLFloor, 5 * time.Minute},
 		{"recheck-interval", j.RecheckInterval, 0},
 		{"scan-interval", j.ScanInterval, 0},
 		{"log-deadline", j.LogDeadline, 0},

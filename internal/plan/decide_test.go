@@ -73,7 +73,7 @@ func TestDecide(t *testing.T) {
 		"stored, success":                     {stored(done()), Decision{Action: Delete, Why: "the Job is deleted now"}},
 		"stored, failure":                     {stored(failed()), left("the Job is kept")},
 		"stored, a forged status word":        {stored(done()).Annotation(api.StatusAnnotation, "x"), Decision{Action: Delete, Why: "the Job is deleted now"}},
-		"stored, success, capture kept":       {stored(done()).Annotation(api.CaptureAnnotation, kept), left("the Job is kept")},
+		"stored, success, capture kept":       {stored(done()).Annotation(api.CaptureAnnotation, kept), left("the Job is kept for its logs")},
 		"stored, success, capture incomplete": {stored(done()).Annotation(api.CaptureAnnotation, incomplete), Decision{Action: Delete, Why: "the Job is deleted now"}},
 		"stored, deleted by its own TTL":      {stored(done()).TTL(5), left("the Job is deleted 5s after its end")},
 		"stored, another's":                   {stored(done()).OwnedBy("v1", "Pod", "p", "u"), left("the Job is left alone: it is owned by Pod p")},

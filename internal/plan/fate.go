@@ -26,10 +26,12 @@ type Fate struct {
 
 // FateOf returns what becomes of the Job with this outcome, policy and value
 // of the capture annotation. A Job whose logs could not be read for a cause
-// that might heal is kept like a failed one.
+// that might heal is kept, with its pods, unless the Job's own annotation
+// delete-after-failure says otherwise: no TTL takes it away.
 func FateOf(job *batchv1.Job, outcome jobstatus.Outcome, p policy.Policy, capture string) Fate {
 	setting := p.DeleteAfterSuccess
-	if outcome.Phase == jobstatus.Failed || strings.HasPrefix(capture, api.CaptureKeptPrefix) {
+	kept := strings.HasPrefix(capture, api.CaptureKeptPrefix)
+	if outcome.Phase == jobstatus.Failed || kept {
 		setting = p.DeleteAfterFailure
 	}
 	ownership := OwnershipOf(job)
@@ -37,6 +39,8 @@ func FateOf(job *batchv1.Job, outcome jobstatus.Outcome, p policy.Policy, captur
 		return Fate{TTL: policy.OwnTTL(job), Why: "the Job is left alone: " + ownership.Why}
 	}
 	switch {
+	case kept && setting.Source != policy.SourceJob:
+		return Fate{TTL: laterTTL(job), Why: "the Job is kept for its logs"}
 	case setting.Never:
 		return Fate{Why: "the Job is kept"}
 	case setting.After == 0:
@@ -47,6 +51,15 @@ func FateOf(job *batchv1.Job, outcome jobstatus.Outcome, p policy.Policy, captur
 			Why: fmt.Sprintf("the Job is deleted %s after its end", setting.Delay),
 		}
 	}
+}
+
+// laterTTL returns the TTL that a user gave the Job after its results were
+// stored, nil before.
+func laterTTL(job *batchv1.Job) *int32 {
+	if _, raised := job.Annotations[api.TTLAnnotation]; raised || !Stored(job) {
+		return nil
+	}
+	return job.Spec.TTLSecondsAfterFinished
 }
 
 // apply brings the Job's TTL to its fate and reports whether it changed

@@ -60,6 +60,23 @@ func TestFateByDelay(t *testing.T) {
 	}
 }
 
+// Only the Job's own annotation deletes a Job that is kept for its logs.
+func TestFateOfKeptJob(t *testing.T) {
+	for source, want := range map[policy.Source]Fate{
+		policy.SourceJob:       {DeleteNow: true, Why: "the Job is deleted now"},
+		policy.SourceJobTTL:    {Why: "the Job is kept for its logs"},
+		policy.SourceNamespace: {Why: "the Job is kept for its logs"},
+		policy.SourceFlag:      {Why: "the Job is kept for its logs"},
+		policy.SourceDefault:   {Why: "the Job is kept for its logs"},
+	} {
+		job := done().TTL(0).Obj()
+		got := FateOf(job, jobstatus.Of(job), policy.Policy{DeleteAfterFailure: after(source, 0)}, kept)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: -want +got\n%s", source, diff)
+		}
+	}
+}
+
 // Which of the two delays counts: how the Job ended and whether it is kept for
 // its logs.
 func TestFateByOutcome(t *testing.T) {
@@ -69,6 +86,7 @@ func TestFateByOutcome(t *testing.T) {
 	}
 	success := Fate{TTL: new(int32(60)), Why: "the Job is deleted 1m after its end"}
 	failure := Fate{TTL: new(int32(3600)), Why: "the Job is deleted 1h after its end"}
+	forLogs := Fate{Why: "the Job is kept for its logs"}
 	for name, test := range map[string]struct {
 		job     *jobtest.JobBuilder
 		capture string
@@ -76,13 +94,16 @@ func TestFateByOutcome(t *testing.T) {
 	}{
 		"completed, complete":          {done(), api.CaptureComplete, success},
 		"completed, incomplete":        {done(), incomplete, success},
-		"completed, kept":              {done(), kept, failure},
+		"completed, kept":              {done(), kept, forLogs},
 		"completed, no capture":        {done(), "", success},
 		"completed, odd capture":       {done(), "Job kept: no", success},
-		"completed, kept and no cause": {done(), api.CaptureKeptPrefix, failure},
+		"completed, kept and no cause": {done(), api.CaptureKeptPrefix, forLogs},
 		"failed, complete":             {failed(), api.CaptureComplete, failure},
 		"failed, incomplete":           {failed(), incomplete, failure},
-		"failed, kept":                 {failed(), kept, failure},
+		"failed, kept":                 {failed(), kept, forLogs},
+		"kept, with a TTL of its own":  {done().TTL(5), kept, forLogs},
+		"kept, with a raised TTL":      {stored(done()).TTL(3600).Annotation(api.TTLAnnotation, "5"), kept, forLogs},
+		"kept, given a TTL later":      {stored(done()).TTL(5), kept, Fate{TTL: new(int32(5)), Why: forLogs.Why}},
 		"failed and completed":         {done().Failed(finished, "", ""), api.CaptureComplete, failure},
 	} {
 		t.Run(name, func(t *testing.T) {

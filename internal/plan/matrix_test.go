@@ -168,6 +168,10 @@ func (s situation) afterStoring(stay wanted) wanted {
 	switch {
 	case !s.owner.ours && s.delay.source != policy.SourceJob:
 		ttl = s.ttl.own()
+	case s.capture == kept && s.delay.source != policy.SourceJob:
+		if s.ttl.recorded == nil {
+			ttl = s.ttl.spec
+		}
 	case seconds == 0:
 		stay.Action = Delete
 		return stay

@@ -1,0 +1,92 @@
+// Package trouble sorts errors of the API server by what should be done about
+// them. It is pure: controllers decide how long to wait.
+package trouble
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+)
+
+// Class is a class of errors that are answered alike.
+type Class string
+
+const (
+	// Gone: the object, or its namespace, is not there any more. Stop.
+	Gone Class = "gone"
+	// Conflict: what was decided about is an old state. Observe again.
+	Conflict Class = "conflict"
+	// Refused: a quota, missing rights, a policy or somebody's webhook says no,
+	// for people to mend. Retry slowly; others are not affected.
+	Refused Class = "refused"
+	// Passing: the API server is busy or away. Retry with backoff.
+	Passing Class = "passing"
+)
+
+// Of returns the class of err. What did not come from the API server, such as
+// a refused connection, is passing.
+func Of(err error) Class {
+	switch {
+	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause), apierrors.IsNotFound(err):
+		return Gone
+	case apierrors.IsConflict(err):
+		return Conflict
+	case TooLarge(err), refusal(code(err)):
+		return Refused
+	default:
+		return Passing
+	}
+}
+
+// refusal reports whether the code says that the request itself is not wanted.
+// A webhook may deny with any code, 400 if it names none.
+func refusal(code int32) bool {
+	switch code {
+	case http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusConflict, http.StatusTooManyRequests:
+		return false
+	default:
+		return code >= http.StatusBadRequest && code < http.StatusInternalServerError
+	}
+}
+
+// Cause names what refused a request, to tell apart what deserves a Warning of
+// its own: quota, rights, size or other.
+func Cause(err error) string {
+	switch {
+	case strings.Contains(err.Error(), "exceeded quota"):
+		return "quota"
+	case apierrors.IsForbidden(err):
+		return "rights"
+	case TooLarge(err):
+		return "size"
+	default:
+		return "other"
+	}
+}
+
+// TooLarge reports whether the server refused an object for its size: by its
+// own limits (413, 422) or etcd's, which arrives as a 500 without a reason.
+func TooLarge(err error) bool {
+	switch code(err) {
+	case http.StatusRequestEntityTooLarge:
+		return true
+	case http.StatusUnprocessableEntity:
+		return strings.Contains(err.Error(), "Too long")
+	case http.StatusInternalServerError:
+		return strings.Contains(err.Error(), "request is too large")
+	default:
+		return false
+	}
+}
+
+// code returns the HTTP status of err, 0 if it has none.
+func code(err error) int32 {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return 0
+	}
+	return status.Status().Code
+}

@@ -1,0 +1,78 @@
+package trouble
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// Errors as the API server sends them.
+var (
+	kind       = schema.GroupKind{Kind: "ConfigMap"}
+	errTooLong = apierrors.NewInvalid(kind, "x", field.ErrorList{field.TooLong(field.NewPath(""), "", 1<<20)})
+	errInvalid = apierrors.NewInvalid(kind, "x", field.ErrorList{field.Required(field.NewPath("data"), "")})
+	errEtcd    = status(http.StatusInternalServerError, "etcdserver: request is too large")
+)
+
+func status(code int32, message string) error {
+	return &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: code, Message: message}}
+}
+
+// Every code that a server or somebody's webhook may answer with.
+func TestOfCode(t *testing.T) {
+	for code, want := range map[int32]Class{
+		400: Refused, 401: Passing, 402: Refused, 403: Refused, 404: Passing, 405: Refused, 408: Passing, 409: Passing,
+		413: Refused, 418: Refused, 422: Refused, 429: Passing, 499: Refused,
+		500: Passing, 502: Passing, 503: Passing, 504: Passing, 302: Passing,
+	} {
+		if code == http.StatusNotFound {
+			want = Gone
+		}
+		if code == http.StatusConflict {
+			want = Conflict
+		}
+		if got := Of(statusWithReason(code)); got != want {
+			t.Errorf("%d: got %s, want %s", code, got, want)
+		}
+	}
+}
+
+// statusWithReason has the reason that clients look at where the code has one.
+func statusWithReason(code int32) error {
+	reasons := map[int32]metav1.StatusReason{
+		404: metav1.StatusReasonNotFound, 409: metav1.StatusReasonConflict, 403: metav1.StatusReasonForbidden,
+	}
+	return &apierrors.StatusError{ErrStatus: metav1.Status{
+		Status: metav1.StatusFailure, Code: code, Reason: reasons[code], Message: "no",
+	}}
+}
+
+func TestTooLarge(t *testing.T) {
+	for name, test := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"nothing":                    {nil, false},
+		"413":                        {apierrors.NewRequestEntityTooLargeError(""), true},
+		"422, too long":              {errTooLong, true},
+		"422, something else":        {errInvalid, false},
+		"500 of etcd":                {errEtcd, true},
+		"500, something else":        {apierrors.NewInternalError(errors.New("Too long")), false},
+		"403 with the words":         {status(http.StatusForbidden, "Too long, request is too large"), false},
+		"400 with the words":         {status(http.StatusBadRequest, "request is too large"), false},
+		"the words without a status": {errors.New("etcdserver: request is too large"), false},
+		"wrapped":                    {fmt.Errorf("creating: %w", errEtcd), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := TooLarge(test.err); got != test.want {
+				t.Errorf("got %t, want %t", got, test.want)
+			}
+		})
+	}
+}
