@@ -182,11 +182,11 @@ func TestJobRefused(t *testing.T) {
 		job      *jobtest.JobBuilder
 		want     string
 	}{
-		"one value":                   {inLabelled, plainJob().Annotation(api.LogModeAnnotation, "x"), `Job.batch "job" is invalid: ` + badMode},
-		"all at once":                 {inLabelled, plainJob().Annotation(api.LogModeAnnotation, "x").Annotation(api.ResultsKindAnnotation, "Secret").Label(api.EnabledLabel, "yes"), `Job.batch "job" is invalid: [` + badLabel + ", " + badMode + ", " + badKind + "]"},
-		"no name yet":                 {inLabelled, plainJob().GenerateName("job-").Annotation(api.LogModeAnnotation, "x"), `Job.batch "job-" is invalid: ` + badMode},
-		"a Job that opts in itself":   {elsewhere, plainJob().Label(api.EnabledLabel, api.True).Annotation(api.LogModeAnnotation, "x"), `Job.batch "job" is invalid: ` + badMode},
-		"a label nobody understands":  {elsewhere, plainJob().Label(api.EnabledLabel, "yes"), `Job.batch "job" is invalid: ` + badLabel},
+		"one value":                  {inLabelled, plainJob().Annotation(api.LogModeAnnotation, "x"), `Job.batch "job" is invalid: ` + badMode},
+		"all at once":                {inLabelled, plainJob().Annotation(api.LogModeAnnotation, "x").Annotation(api.ResultsKindAnnotation, "Secret").Label(api.EnabledLabel, "yes"), `Job.batch "job" is invalid: [` + badLabel + ", " + badMode + ", " + badKind + "]"},
+		"no name yet":                {inLabelled, plainJob().GenerateName("job-").Annotation(api.LogModeAnnotation, "x"), `Job.batch "job-" is invalid: ` + badMode},
+		"a Job that opts in itself":  {elsewhere, plainJob().Label(api.EnabledLabel, api.True).Annotation(api.LogModeAnnotation, "x"), `Job.batch "job" is invalid: ` + badMode},
+		"a label nobody understands": {elsewhere, plainJob().Label(api.EnabledLabel, "yes"), `Job.batch "job" is invalid: ` + badLabel},
 	} {
 		t.Run(name, func(t *testing.T) {
 			response := handlerFor(tc.labelled, namespace()).Handle(t.Context(), creation(t, tc.job.Obj()))

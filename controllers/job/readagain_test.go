@@ -34,7 +34,7 @@ func runWith(capture results.Capture) results.Run {
 var (
 	whole       = results.Capture{Complete: true}
 	unreachable = results.Capture{Reason: results.ReasonNodeUnreachable, Curable: true}
-	rotated     = results.Capture{Reason: results.ReasonRotatedHead}
+	rotated     = results.Capture{Reason: results.ReasonContainerGone}
 )
 
 const logDeadline = 15 * time.Minute
@@ -126,7 +126,7 @@ func TestReadAgainByRun(t *testing.T) {
 	first, other := runWith(unreachable), runWith(unreachable)
 	other.Job.UID = "other-uid"
 	r.readAgain(first.Job, first)
-	clock.SetTime(noon.Add(logDeadline))
+	clock.SetTime(noon.Add(logDeadline + time.Minute))
 	if got := r.readAgain(other.Job, other); got != time.Second {
 		t.Errorf("another run waits %s", got)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/job-handler/job-handler/internal/jobstatus"
 	"github.com/job-handler/job-handler/internal/plan"
 	"github.com/job-handler/job-handler/internal/policy"
+	"github.com/job-handler/job-handler/internal/trouble"
 )
 
 // Jobs are listed in pages of this size.
@@ -59,9 +60,8 @@ func (r *Reconciler) scan(ctx context.Context, namespace *metav1.PartialObjectMe
 		for i := range page.Items {
 			found := &page.Items[i]
 			seen.Insert(found.UID)
-			if err := r.visit(ctx, found, since); err != nil {
+			if r.visitOne(ctx, found, since) {
 				missed++
-				ctrl.LoggerFrom(ctx).Info("job not changed, trying again soon", "job", found.Name, "cause", err.Error())
 			}
 		}
 		if options.Continue = page.Continue; page.Continue == "" {
@@ -69,6 +69,26 @@ func (r *Reconciler) scan(ctx context.Context, namespace *metav1.PartialObjectMe
 			return missed, ctx.Err()
 		}
 	}
+}
+
+// visitOne looks at one Job that was found, and reports whether to come back to
+// it soon. What people have to mend waits for the next scan, with a Warning.
+func (r *Reconciler) visitOne(ctx context.Context, found *metav1.PartialObjectMetadata, since time.Time) (again bool) {
+	err := r.visit(ctx, found, since)
+	if err == nil {
+		return false
+	}
+	again = trouble.Of(err) != trouble.Refused
+	logger := ctrl.LoggerFrom(ctx).WithValues("job", found.Name)
+	logger.Info("job not changed", "again soon", again, "cause", err.Error())
+	if again {
+		return true
+	}
+	note := "The Job cannot be marked as handled: " + err.Error()
+	if err := r.Events.Warn(ctx, &batchv1.Job{ObjectMeta: found.ObjectMeta}, "stamp", note); err != nil {
+		logger.V(1).Info("warning not sent", "cause", err.Error())
+	}
+	return false
 }
 
 // visit looks at one Job that was found, again if it changed meanwhile: a Job

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -252,6 +253,24 @@ var _ = Describe("The search for Jobs that admission missed", func() {
 		h.before = nil
 		Expect(h.reconcile(ctx, namespace).RequeueAfter).To(Equal(scanInterval))
 		expectStamped(ctx, b)
+	})
+
+	It("leaves a Job that people have to look after to the next scan, with a Warning", func(ctx SpecContext) {
+		object := job(ctx, aJob("job"))
+		h.before = func(_ context.Context, written client.Object) error {
+			if _, isJob := written.(*batchv1.Job); isJob {
+				return apierrors.NewForbidden(batchv1.Resource("jobs"), "job", errors.New("labels are fixed here"))
+			}
+			return nil
+		}
+		for range 2 {
+			Expect(h.reconcile(ctx, namespace).RequeueAfter).To(Equal(scanInterval))
+		}
+		expectUntouched(ctx, object)
+		var sent eventsv1.EventList
+		Expect(kube.List(ctx, &sent, client.InNamespace(namespace.Name))).To(Succeed())
+		Expect(sent.Items).To(ConsistOf(And(
+			HaveField("Regarding.Name", "job"), HaveField("Note", ContainSubstring("labels are fixed here")))))
 	})
 
 	It("stamps a Job that its controller writes to at the same time", func(ctx SpecContext) {

@@ -108,8 +108,6 @@ const (
 	ReasonPodGone = "PodGone"
 	// ReasonNodeGone: the Node object is gone. Incurable.
 	ReasonNodeGone = "NodeGone"
-	// ReasonRotatedHead: rotation took the head of the log. Incurable.
-	ReasonRotatedHead = "RotatedHead"
 	// ReasonInstancesGone: the container restarted more than once, and only
 	// the last instance and the one before it can be read. Incurable.
 	ReasonInstancesGone = "InstancesGone"

@@ -15,14 +15,14 @@ import (
 type Class string
 
 const (
-	// Gone: the object, or its namespace, is not there any more. Stop.
+	// Gone means that the object, or its namespace, is not there any more. Stop.
 	Gone Class = "gone"
-	// Conflict: what was decided about is an old state. Observe again.
+	// Conflict means that what was decided about is an old state. Observe again.
 	Conflict Class = "conflict"
-	// Refused: a quota, missing rights, a policy or somebody's webhook says no,
-	// for people to mend. Retry slowly; others are not affected.
+	// Refused means that a quota, missing rights, a policy or somebody's webhook
+	// says no, for people to mend. Retry slowly; others are not affected.
 	Refused Class = "refused"
-	// Passing: the API server is busy or away. Retry with backoff.
+	// Passing means that the API server is busy or away. Retry with backoff.
 	Passing Class = "passing"
 )
 
