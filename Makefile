@@ -17,6 +17,8 @@ VERSION ?= $(or $(shell git describe --tags --match 'v*' --dirty 2>/dev/null),v0
 CLUSTER_DIR ?= bin/cluster## folder of the local cluster, kubeconfig included
 ARGS ?=## flags of the manager for run, such as --v=1
 TESTFLAGS ?=## more flags for go test, such as -v, -run=Name or -ginkgo.focus=words
+IMAGE ?=## the manager's image for install-manifest: a name with tag or digest
+COMPONENTS ?=## of config/components, for install-manifest, such as fail-closed prometheus
 FUZZTIME ?= 10s## how long each fuzz target runs
 export TESTFLAGS FUZZTIME
 
@@ -31,6 +33,7 @@ tool = $(TOOLS_DIR)/$(1)-$(2)-$(GO_VERSION)/$(1)
 
 GOLANGCI_LINT := $(call tool,golangci-lint,$(call pinned,lint,github.com/golangci/golangci-lint/v2))
 CONTROLLER_GEN := $(call tool,controller-gen,$(call pinned,generate,sigs.k8s.io/controller-tools))
+KUSTOMIZE := $(call tool,kustomize,$(call pinned,generate,sigs.k8s.io/kustomize/kustomize/v5))
 
 LOCALCLUSTER = go run ./internal/localcluster/cmd/localcluster
 
@@ -79,6 +82,10 @@ build: ## Build the manager into bin/job-handler
 		-ldflags '-s -w -X github.com/job-handler/job-handler/internal/version.Version=$(VERSION)' \
 		-o bin/job-handler ./cmd/manager
 
+.PHONY: install-manifest
+install-manifest: $(KUSTOMIZE) ## Render bin/install.yaml, one file for kubectl apply -f, with IMAGE and COMPONENTS
+	@internal/tools/install-manifest '$(KUSTOMIZE)' '$(IMAGE)' bin/install.yaml $(COMPONENTS)
+
 ##@ Test
 
 .PHONY: test
@@ -94,7 +101,7 @@ test-unit: ## Rules and parts, each by itself
 	@internal/tools/test unit
 
 .PHONY: test-integration
-test-integration: ## Webhooks and controllers on a real kube-apiserver
+test-integration: ## Webhooks, controllers and manifests on a real kube-apiserver
 	@internal/tools/test integration
 
 .PHONY: test-e2e
@@ -117,8 +124,8 @@ lint: $(GOLANGCI_LINT) ## Linters and the rules of the project
 	@rc=0; internal/tools/lint/rules || rc=1; $(GOLANGCI_LINT) run ./... || rc=1; exit $$rc
 
 .PHONY: verify
-verify: ## Fail if formatting, modules or generated files are not what they should be; changes nothing
-	@internal/tools/verify
+verify: $(KUSTOMIZE) ## Fail if formatting, modules, generated files or manifests are not what they should be; changes nothing
+	@internal/tools/verify '$(KUSTOMIZE)'
 
 .PHONY: fmt
 fmt: $(GOLANGCI_LINT) ## Format the code
@@ -148,3 +155,7 @@ $(GOLANGCI_LINT):
 $(CONTROLLER_GEN):
 	@echo 'building controller-gen (once; about 1 minute with empty caches)'
 	@internal/tools/build generate sigs.k8s.io/controller-tools/cmd/controller-gen $@
+
+$(KUSTOMIZE):
+	@echo 'building kustomize (once; about 1 minute with empty caches)'
+	@internal/tools/build generate sigs.k8s.io/kustomize/kustomize/v5 $@

@@ -30,8 +30,8 @@ const (
 var (
 	// kube is the administrator's, and any user's, client.
 	kube *apiserver.Server
-	// managerConfig is for a user with the manager's generated role, manager
-	// its client.
+	// managerConfig is for the manager's account, with its generated role and
+	// under the policies that narrow it, manager its client.
 	managerConfig *rest.Config
 	manager       client.WithWatch
 )
@@ -53,7 +53,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	kube, err = apiserver.Start(ctx)
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(kube.Stop)
-	managerConfig, err = kube.Manager(ctx, "manager")
+	managerConfig, err = kube.InstalledManager(ctx)
 	Expect(err).NotTo(HaveOccurred())
 	manager, err = client.NewWithWatch(managerConfig, client.Options{Scheme: scheme.Scheme})
 	Expect(err).NotTo(HaveOccurred())

@@ -19,4 +19,8 @@ const (
 	// ManagerNamespace is the namespace that the manager is installed in
 	// unless the operator chooses another.
 	ManagerNamespace = "job-handler-system"
+
+	// ManagerUser is the user that the API server knows the manager by: its
+	// ServiceAccount in ManagerNamespace, which is named as the manager is.
+	ManagerUser = "system:serviceaccount:" + ManagerNamespace + ":" + ManagerName
 )

@@ -1,17 +1,12 @@
 package hostmanager
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -28,6 +23,7 @@ var manifests = []string{
 	"rbac/role_binding.yaml",
 	"rbac/leader_election_role.yaml",
 	"rbac/leader_election_role_binding.yaml",
+	config.PolicyManifests,
 	webhookManifests,
 }
 
@@ -36,7 +32,7 @@ const webhookManifests = "webhook/manifests.yaml"
 // install applies the manifests with admin's rights. The webhooks are reached
 // at baseURL, with a certificate of the authority ca (PEM).
 func install(ctx context.Context, admin *rest.Config, baseURL string, ca []byte) error {
-	objects, err := load(config.Manifests)
+	objects, err := config.Load(manifests...)
 	if err != nil {
 		return err
 	}
@@ -57,13 +53,14 @@ func install(ctx context.Context, admin *rest.Config, baseURL string, ca []byte)
 }
 
 // uninstallWebhooks removes the webhook configurations. Without them the
-// cluster is as if the manager had never been there, but for its RBAC.
+// cluster is as if the manager had never been there, but for its RBAC and the
+// policies that narrow it.
 func uninstallWebhooks(ctx context.Context, admin *rest.Config) error {
 	c, err := client.New(admin, client.Options{})
 	if err != nil {
 		return fmt.Errorf("building a client: %w", err)
 	}
-	objects, err := decode(config.Manifests, webhookManifests)
+	objects, err := config.Load(webhookManifests)
 	if err != nil {
 		return err
 	}
@@ -73,40 +70,6 @@ func uninstallWebhooks(ctx context.Context, admin *rest.Config) error {
 		}
 	}
 	return nil
-}
-
-func load(files fs.FS) ([]*unstructured.Unstructured, error) {
-	var objects []*unstructured.Unstructured
-	for _, path := range manifests {
-		decoded, err := decode(files, path)
-		if err != nil {
-			return nil, err
-		}
-		objects = append(objects, decoded...)
-	}
-	return objects, nil
-}
-
-func decode(files fs.FS, path string) ([]*unstructured.Unstructured, error) {
-	text, err := fs.ReadFile(files, path)
-	if err != nil {
-		return nil, fmt.Errorf("reading manifest %s: %w", path, err)
-	}
-	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4096)
-	var objects []*unstructured.Unstructured
-	for {
-		object := &unstructured.Unstructured{}
-		err := decoder.Decode(object)
-		if errors.Is(err, io.EOF) {
-			return objects, nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("decoding manifest %s: %w", path, err)
-		}
-		if len(object.Object) > 0 {
-			objects = append(objects, object)
-		}
-	}
 }
 
 // pointAt replaces the Service through which a webhook configuration reaches

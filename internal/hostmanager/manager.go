@@ -184,8 +184,7 @@ func (m *Manager) end(ctx context.Context, signal os.Signal) error {
 // writeKubeconfig writes the connection of the manager's ServiceAccount.
 func writeKubeconfig(cluster Cluster, path string) error {
 	group := "system:serviceaccounts"
-	config, err := cluster.ConfigFor("system:serviceaccount:"+api.ManagerNamespace+":"+api.ManagerName,
-		group, group+":"+api.ManagerNamespace)
+	config, err := cluster.ConfigFor(api.ManagerUser, group, group+":"+api.ManagerNamespace)
 	if err != nil {
 		return fmt.Errorf("making the manager's credentials: %w", err)
 	}

@@ -13,6 +13,7 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -21,6 +22,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/job-handler/job-handler/config"
+	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/localcluster"
 )
 
@@ -30,6 +32,10 @@ const (
 
 	grantTimeout = 10 * time.Second
 	grantPoll    = 5 * time.Millisecond
+
+	// The server looks for changed policies once a second.
+	policyTimeout = 20 * time.Second
+	policyPoll    = 20 * time.Millisecond
 )
 
 // Server is a running kube-apiserver. The client in it is the administrator's.
@@ -54,6 +60,52 @@ func Start(ctx context.Context) (*Server, error) {
 // Stop ends the server.
 func (s *Server) Stop(ctx context.Context) error {
 	return s.cluster.Stop(ctx)
+}
+
+// Cluster is the cluster of the server.
+func (s *Server) Cluster() *localcluster.Cluster { return s.cluster }
+
+// InstalledManager returns a client configuration for the manager as it is
+// installed: its ServiceAccount with its role, under the policies that narrow
+// what it may write. They are in effect when it returns. It can be called once.
+func (s *Server) InstalledManager(ctx context.Context) (*rest.Config, error) {
+	policies, err := config.Load(config.PolicyManifests)
+	if err != nil {
+		return nil, err
+	}
+	for _, object := range policies {
+		if err := s.Create(ctx, object); err != nil {
+			return nil, fmt.Errorf("creating %s %s: %w", object.GetKind(), object.GetName(), err)
+		}
+	}
+	manager, err := s.Manager(ctx, api.ManagerUser)
+	if err != nil {
+		return nil, err
+	}
+	return manager, awaitPolicies(ctx, manager)
+}
+
+// awaitPolicies waits until the last of the policies to take effect refuses the
+// manager what is not allowed. Nothing is created: it asks with a dry run.
+func awaitPolicies(ctx context.Context, manager *rest.Config) error {
+	c, err := client.New(manager, client.Options{Scheme: scheme.Scheme})
+	if err != nil {
+		return fmt.Errorf("building the manager's client: %w", err)
+	}
+	err = wait.PollUntilContextTimeout(ctx, policyPoll, policyTimeout, true, func(ctx context.Context) (bool, error) {
+		mutable := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{
+			Namespace: metav1.NamespaceDefault, GenerateName: "policy-probe-",
+		}}
+		err := c.Create(ctx, mutable, client.DryRunAll)
+		if apierrors.IsForbidden(err) {
+			return true, nil
+		}
+		return false, err
+	})
+	if err != nil {
+		return fmt.Errorf("waiting for the policies: %w", err)
+	}
+	return nil
 }
 
 // Right is a verb on a resource.

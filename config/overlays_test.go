@@ -1,0 +1,223 @@
+package config_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/job-handler/job-handler/config"
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/options"
+)
+
+// The release whose CustomResourceDefinitions the manifests are held against.
+const certManager = "github.com/cert-manager/cert-manager@v1.21.2"
+
+// serviceMonitors is the least with which the API server knows the kind.
+const serviceMonitors = `
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata:
+  name: servicemonitors.monitoring.coreos.com
+spec:
+  group: monitoring.coreos.com
+  names: {kind: ServiceMonitor, listKind: ServiceMonitorList, plural: servicemonitors, singular: servicemonitor}
+  scope: Namespaced
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema:
+      openAPIV3Schema:
+        type: object
+        properties:
+          spec: {type: object, x-kubernetes-preserve-unknown-fields: true}
+`
+
+var _ = Describe("Manifests", Ordered, func() {
+	BeforeAll(func(ctx SpecContext) {
+		crds := certManagerCRDs(ctx)
+		kubectl(ctx, nil, "apply", "--server-side", "-f", filepath.Join(crds, "cert-manager.io_certificates.yaml"),
+			"-f", filepath.Join(crds, "cert-manager.io_issuers.yaml"))
+		kubectl(ctx, []byte(serviceMonitors), "apply", "--server-side", "-f", "-")
+		kubectl(ctx, nil, "wait", "--for=condition=Established", "--timeout=30s", "crd", "--all")
+		// In a dry run nothing is created, and what follows needs the namespaces.
+		for _, folder := range []string{"default", "samples"} {
+			for _, object := range kustomize(ctx, folder) {
+				if object.GetKind() == "Namespace" {
+					Expect(kube.Create(ctx, object)).To(Succeed())
+				}
+			}
+		}
+	})
+
+	DescribeTable("are accepted by the API server, every field of them", func(ctx SpecContext, folder string, components ...string) {
+		text := overlay(ctx, folder, components...)
+		kubectl(ctx, text, "apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-")
+	},
+		Entry("default", "default"),
+		Entry("fail-closed", "default", "fail-closed"),
+		Entry("prometheus", "default", "prometheus"),
+		Entry("all components", "default", "fail-closed", "prometheus"),
+		Entry("samples", "samples"),
+		Entry("samples for the local cluster", "samples-local"),
+	)
+
+	It("are of a pod that a restricted namespace admits", func(ctx SpecContext) {
+		deployment := find[appsv1.Deployment](kustomize(ctx, "default"), "Deployment", api.ManagerName)
+		account := find[corev1.ServiceAccount](kustomize(ctx, "default"), "ServiceAccount", api.ManagerName)
+		Expect(client.IgnoreAlreadyExists(kube.Create(ctx, account))).To(Succeed())
+		pod := &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Namespace: api.ManagerNamespace, Name: "manager"},
+			Spec:       deployment.Spec.Template.Spec,
+		}
+		Expect(kube.Create(ctx, pod.DeepCopy(), client.DryRunAll)).To(Succeed())
+
+		pod.Spec.HostNetwork = true
+		Expect(kube.Create(ctx, pod, client.DryRunAll)).To(MatchError(ContainSubstring("violates PodSecurity")))
+	})
+
+	It("fit together and to the manager's flags", func(ctx SpecContext) {
+		objects := kustomize(ctx, "default")
+		deployment := find[appsv1.Deployment](objects, "Deployment", api.ManagerName)
+		container := deployment.Spec.Template.Spec.Containers[0]
+		pods := labels.Set(deployment.Spec.Template.Labels)
+		flags := options.New().Webhook
+
+		webhooks := find[admissionv1.MutatingWebhookConfiguration](objects, "MutatingWebhookConfiguration", api.ManagerName)
+		service := find[corev1.Service](objects, "Service", webhooks.Webhooks[0].ClientConfig.Service.Name)
+		Expect(labels.SelectorFromSet(service.Spec.Selector).Matches(pods)).To(BeTrue())
+		Expect(container.Ports).To(ContainElement(And(
+			HaveField("Name", service.Spec.Ports[0].TargetPort.StrVal), HaveField("ContainerPort", BeEquivalentTo(flags.Port)))))
+
+		budget := find[policyv1.PodDisruptionBudget](objects, "PodDisruptionBudget", api.ManagerName)
+		Expect(labels.SelectorFromSet(budget.Spec.Selector.MatchLabels).Matches(pods)).To(BeTrue())
+
+		certificate := find[unstructured.Unstructured](objects, "Certificate", "job-handler-webhook")
+		Expect(container.VolumeMounts[0].MountPath).To(Equal(flags.CertDir))
+		Expect(certificate.Object).To(HaveKeyWithValue("spec", And(
+			HaveKeyWithValue("secretName", deployment.Spec.Template.Spec.Volumes[0].Secret.SecretName),
+			HaveKeyWithValue("dnsNames", ContainElement(service.Name+"."+service.Namespace+".svc")))))
+		Expect(webhooks.Annotations).To(HaveKeyWithValue("cert-manager.io/inject-ca-from",
+			certificate.GetNamespace()+"/"+certificate.GetName()))
+	})
+
+	It("are for the account that the policies look at", func(ctx SpecContext) {
+		objects := kustomize(ctx, "default")
+		account := find[appsv1.Deployment](objects, "Deployment", api.ManagerName).Spec.Template.Spec.ServiceAccountName
+		Expect("system:serviceaccount:" + api.ManagerNamespace + ":" + account).To(Equal(api.ManagerUser))
+		for _, object := range objects {
+			if object.GetKind() == "ValidatingAdmissionPolicy" {
+				policy := find[admissionv1.ValidatingAdmissionPolicy](objects, object.GetKind(), object.GetName())
+				Expect(policy.Spec.MatchConditions).To(HaveExactElements(
+					HaveField("Expression", "request.userInfo.username == '"+api.ManagerUser+"'")))
+				find[admissionv1.ValidatingAdmissionPolicyBinding](objects, "ValidatingAdmissionPolicyBinding", object.GetName())
+			}
+		}
+	})
+
+	It("refuse opted-in Jobs in the manager's absence only where that is asked for", func(ctx SpecContext) {
+		policies := func(text []byte) (policies []string) {
+			objects, err := config.Decode(text)
+			Expect(err).NotTo(HaveOccurred())
+			mutating := find[admissionv1.MutatingWebhookConfiguration](objects, "MutatingWebhookConfiguration", api.ManagerName)
+			for _, webhook := range mutating.Webhooks {
+				policies = append(policies, string(*webhook.FailurePolicy))
+			}
+			validating := find[admissionv1.ValidatingWebhookConfiguration](objects, "ValidatingWebhookConfiguration", api.ManagerName)
+			return append(policies, string(*validating.Webhooks[0].FailurePolicy))
+		}
+		Expect(policies(overlay(ctx, "default"))).To(HaveExactElements("Ignore", "Ignore", "Ignore"))
+		Expect(policies(overlay(ctx, "default", "fail-closed"))).To(HaveExactElements("Fail", "Fail", "Ignore"))
+	})
+})
+
+// kubectl runs kubectl as the administrator and returns what it prints.
+func kubectl(ctx context.Context, stdin []byte, args ...string) []byte {
+	GinkgoHelper()
+	cluster := kube.Cluster()
+	return run(ctx, stdin, cluster.Kubectl(), append([]string{"--kubeconfig", cluster.Kubeconfig()}, args...)...)
+}
+
+func run(ctx context.Context, stdin []byte, program string, args ...string) []byte {
+	GinkgoHelper()
+	command := exec.CommandContext(ctx, program, args...)
+	var problems bytes.Buffer
+	command.Stdin, command.Stderr = bytes.NewReader(stdin), &problems
+	output, err := command.Output()
+	Expect(err).NotTo(HaveOccurred(), "%s %s: %s", filepath.Base(program), strings.Join(args, " "), &problems)
+	return output
+}
+
+// certManagerCRDs returns the folder with cert-manager's own definitions.
+func certManagerCRDs(ctx context.Context) string {
+	GinkgoHelper()
+	var module struct{ Dir string }
+	Expect(json.Unmarshal(run(ctx, nil, "go", "mod", "download", "-json", certManager), &module)).To(Succeed())
+	return filepath.Join(module.Dir, "deploy", "crds")
+}
+
+// overlay returns what kubectl makes of a folder here with components.
+func overlay(ctx context.Context, folder string, components ...string) []byte {
+	GinkgoHelper()
+	if len(components) == 0 {
+		return kubectl(ctx, nil, "kustomize", folder)
+	}
+	here, err := os.Getwd()
+	Expect(err).NotTo(HaveOccurred())
+	dir, err := filepath.EvalSymlinks(GinkgoT().TempDir())
+	Expect(err).NotTo(HaveOccurred())
+	base, err := filepath.Rel(dir, here)
+	Expect(err).NotTo(HaveOccurred())
+	text := fmt.Sprintf("resources: [%s/%s]\ncomponents:\n", base, folder)
+	for _, component := range components {
+		text += fmt.Sprintf("- %s/components/%s\n", base, component)
+	}
+	Expect(os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(text), 0o600)).To(Succeed())
+	return kubectl(ctx, nil, "kustomize", dir)
+}
+
+func kustomize(ctx context.Context, folder string) []*unstructured.Unstructured {
+	GinkgoHelper()
+	objects, err := config.Decode(overlay(ctx, folder))
+	Expect(err).NotTo(HaveOccurred())
+	return objects
+}
+
+// find returns the object of this kind and name as a *T.
+func find[T any, P interface {
+	*T
+	client.Object
+}](objects []*unstructured.Unstructured, kind, name string) P {
+	GinkgoHelper()
+	for _, object := range objects {
+		if object.GetKind() == kind && object.GetName() == name {
+			typed := P(new(T))
+			if u, ok := any(typed).(*unstructured.Unstructured); ok {
+				*u = *object
+				return typed
+			}
+			Expect(runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, typed)).To(Succeed())
+			return typed
+		}
+	}
+	Fail(fmt.Sprintf("there is no %s %s", kind, name))
+	return nil
+}

@@ -1,0 +1,278 @@
+package config_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	gomegatypes "github.com/onsi/gomega/types"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/jobpatch"
+	"github.com/job-handler/job-handler/internal/jobtest"
+)
+
+// allowed stands for the message of what is not refused.
+const allowed = ""
+
+// answerWith matches success, or a refusal by a policy with this message.
+func answerWith(message string) gomegatypes.GomegaMatcher {
+	if message == allowed {
+		return Succeed()
+	}
+	return And(Satisfy(apierrors.IsForbidden), MatchError(And(
+		ContainSubstring("ValidatingAdmissionPolicy 'job-handler-"), ContainSubstring(message))))
+}
+
+// resultsOf returns what the manager creates.
+func resultsOf(namespace string) *corev1.ConfigMap {
+	return &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: namespace, Name: "report-results", Labels: map[string]string{api.CreatedLabel: api.True},
+		},
+		Immutable: new(true),
+		Data:      map[string]string{api.DataLogs: "done"},
+	}
+}
+
+var _ = Describe("What the policies let the manager do with ConfigMaps", func() {
+	const onlyResults = "only if it is immutable and labelled job-handler/created=true"
+
+	changes := func(answer, mutableAnswer string) []any {
+		mutable := func(cm *corev1.ConfigMap) { cm.Immutable = nil }
+		return []any{
+			Entry("results", func(*corev1.ConfigMap) {}, answer),
+			Entry("results with more labels", func(cm *corev1.ConfigMap) { cm.Labels["team"] = "blue" }, answer),
+			Entry("a mutable one", mutable, mutableAnswer),
+			Entry("one that says it is mutable", func(cm *corev1.ConfigMap) { cm.Immutable = new(false) }, mutableAnswer),
+			Entry("one without labels", func(cm *corev1.ConfigMap) { cm.Labels = nil }, mutableAnswer),
+			Entry("one without the label", func(cm *corev1.ConfigMap) { cm.Labels = map[string]string{"team": "blue"} }, mutableAnswer),
+			Entry("one with another value", func(cm *corev1.ConfigMap) { cm.Labels[api.CreatedLabel] = "yes" }, mutableAnswer),
+			Entry("one with an annotation instead", func(cm *corev1.ConfigMap) {
+				cm.Labels, cm.Annotations = nil, map[string]string{api.CreatedLabel: api.True}
+			}, mutableAnswer),
+		}
+	}
+
+	DescribeTable("creation", append([]any{func(ctx SpecContext, change func(*corev1.ConfigMap), answer string) {
+		object := resultsOf(newNamespace(ctx))
+		change(object)
+		Expect(manager.Create(ctx, object)).To(answerWith(answer))
+	}}, changes(allowed, "creates a ConfigMap "+onlyResults)...)...)
+
+	DescribeTable("deletion", append([]any{func(ctx SpecContext, change func(*corev1.ConfigMap), answer string) {
+		object := resultsOf(newNamespace(ctx))
+		change(object)
+		Expect(kube.Create(ctx, object)).To(Succeed())
+		Expect(almighty.Delete(ctx, object)).To(answerWith(answer))
+	}}, changes(allowed, "deletes a ConfigMap "+onlyResults)...)...)
+
+	DescribeTable("change", append([]any{func(ctx SpecContext, change func(*corev1.ConfigMap), answer string) {
+		object := resultsOf(newNamespace(ctx))
+		change(object)
+		Expect(kube.Create(ctx, object)).To(Succeed())
+		metav1.SetMetaDataLabel(&object.ObjectMeta, "job-handler/status", "completed")
+		Expect(almighty.Update(ctx, object)).To(answerWith(answer))
+	}}, changes("never changes a ConfigMap", "never changes a ConfigMap")...)...)
+
+	It("is nobody else's affair", func(ctx SpecContext) {
+		object := resultsOf(newNamespace(ctx))
+		object.Immutable, object.Labels = nil, nil
+		config, err := kube.Cluster().ConfigFor("system:serviceaccount:team:job-handler", "system:masters")
+		Expect(err).NotTo(HaveOccurred())
+		other := clientFor(config)
+		Expect(other.Create(ctx, object)).To(Succeed())
+		object.Data = map[string]string{"a": "b"}
+		Expect(other.Update(ctx, object)).To(Succeed())
+		Expect(other.Delete(ctx, object)).To(Succeed())
+	})
+})
+
+var _ = DescribeTable("What the policies let the manager change of Namespaces",
+	func(ctx SpecContext, change func(*corev1.Namespace), answer string) {
+		object := &corev1.Namespace{}
+		Expect(kube.Get(ctx, client.ObjectKey{Name: newNamespace(ctx)}, object)).To(Succeed())
+		object.Labels["team"] = "blue"
+		object.Annotations = map[string]string{"owner": "ann", api.EnabledAnnotation: api.True}
+		object.Finalizers = []string{"example.com/theirs"}
+		Expect(kube.Update(ctx, object)).To(Succeed())
+		DeferCleanup(func(ctx SpecContext) error {
+			return kube.Patch(ctx, object, client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"finalizers":null}}`)))
+		})
+
+		changed := object.DeepCopy()
+		change(changed)
+		Expect(almighty.Patch(ctx, changed, client.MergeFrom(object))).To(answerWith(answer))
+	},
+	Entry("nothing", func(*corev1.Namespace) {}, allowed),
+	Entry("its label", func(n *corev1.Namespace) { n.Labels[api.EnabledLabel] = api.True }, allowed),
+	Entry("its annotations", func(n *corev1.Namespace) {
+		n.Annotations[api.EnabledMirroredAnnotation], n.Annotations[api.EnabledSinceAnnotation] = api.True, "2026-11-23T10:00:00Z"
+	}, allowed),
+	Entry("its annotations away", func(n *corev1.Namespace) { delete(n.Annotations, api.EnabledAnnotation) }, allowed),
+	Entry("a label of others", func(n *corev1.Namespace) { n.Labels["team"] = "red" }, "no label of a Namespace"),
+	Entry("a new label of others", func(n *corev1.Namespace) {
+		n.Labels["pod-security.kubernetes.io/enforce"] = "privileged"
+	}, "no label of a Namespace"),
+	Entry("a label of others away", func(n *corev1.Namespace) { delete(n.Labels, "team") }, "no label of a Namespace"),
+	Entry("a label that looks like its own", func(n *corev1.Namespace) { n.Labels["job-handler.io/enabled"] = "" }, "no label of a Namespace"),
+	Entry("an annotation of others", func(n *corev1.Namespace) { n.Annotations["owner"] = "bob" }, "no annotation of a Namespace"),
+	Entry("a new annotation of others", func(n *corev1.Namespace) { n.Annotations["scheduler"] = "x" }, "no annotation of a Namespace"),
+	Entry("an annotation of others away", func(n *corev1.Namespace) { delete(n.Annotations, "owner") }, "no annotation of a Namespace"),
+	Entry("a finalizer", func(n *corev1.Namespace) { n.Finalizers = append(n.Finalizers, "job-handler/results") }, "nothing in the metadata of a Namespace"),
+	Entry("a finalizer away", func(n *corev1.Namespace) { n.Finalizers = nil }, "nothing in the metadata of a Namespace"),
+	Entry("an owner", func(n *corev1.Namespace) { n.OwnerReferences = anOwner() }, "nothing in the metadata of a Namespace"),
+)
+
+func anOwner() []metav1.OwnerReference {
+	return []metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: "x", UID: "1"}}
+}
+
+var _ = Describe("What the policies let the manager do with Jobs", func() {
+	plain := func(*jobtest.JobBuilder) {}
+	suspended := func(b *jobtest.JobBuilder) { b.Suspended() }
+	const (
+		metadata    = "nothing in the metadata of a Job"
+		labels      = "no label of a Job"
+		annotations = "no annotation of a Job"
+		finalizers  = "no finalizer of a Job"
+		spec        = "nothing in the spec of a Job but ttlSecondsAfterFinished"
+		template    = "nothing in the pod template of a Job"
+	)
+
+	DescribeTable("change", func(ctx SpecContext, prepare func(*jobtest.JobBuilder), change func(*batchv1.Job), answer string) {
+		builder := jobtest.MakeJob(newNamespace(ctx), "report").
+			Label("team", "blue").Annotation("owner", "ann").TemplateLabel("team", "blue")
+		prepare(builder)
+		object := builder.Obj()
+		object.Finalizers = []string{"example.com/theirs"}
+		Expect(kube.Create(ctx, object)).To(Succeed())
+
+		changed := object.DeepCopy()
+		change(changed)
+		Expect(manager.Patch(ctx, changed, jobpatch.From(object))).To(answerWith(answer))
+	},
+		Entry("its label", plain, func(j *batchv1.Job) { j.Labels[api.EnabledLabel] = api.True }, allowed),
+		Entry("its annotations", plain, func(j *batchv1.Job) {
+			j.Annotations[api.StatusAnnotation], j.Annotations[api.CaptureAnnotation] = api.StatusCompleted, api.CaptureComplete
+			j.Annotations[api.ResultsNameAnnotation] = "report-results"
+		}, allowed),
+		Entry("its finalizer", plain, func(j *batchv1.Job) { j.Finalizers = append(j.Finalizers, "job-handler/results") }, allowed),
+		Entry("a TTL", plain, func(j *batchv1.Job) { j.Spec.TTLSecondsAfterFinished = new(int32(3600)) }, allowed),
+		Entry("another TTL", func(b *jobtest.JobBuilder) { b.TTL(0) }, func(j *batchv1.Job) { j.Spec.TTLSecondsAfterFinished = new(int32(3600)) }, allowed),
+		Entry("no TTL", func(b *jobtest.JobBuilder) { b.TTL(0) }, func(j *batchv1.Job) { j.Spec.TTLSecondsAfterFinished = nil }, allowed),
+		Entry("the template's label, suspended", suspended, func(j *batchv1.Job) {
+			j.Spec.Template.Labels[api.EnabledLabel] = api.True
+		}, allowed),
+		Entry("all at once", suspended, func(j *batchv1.Job) {
+			j.Labels[api.EnabledLabel], j.Spec.Template.Labels[api.EnabledLabel] = api.True, api.True
+			j.Annotations[api.TTLAnnotation], j.Spec.TTLSecondsAfterFinished = "0", new(int32(3600))
+		}, allowed),
+
+		Entry("a label of others", plain, func(j *batchv1.Job) { j.Labels["team"] = "red" }, labels),
+		Entry("a new label of others", plain, func(j *batchv1.Job) { j.Labels["queue"] = "x" }, labels),
+		Entry("a label of others away", plain, func(j *batchv1.Job) { delete(j.Labels, "team") }, labels),
+		Entry("an annotation of others", plain, func(j *batchv1.Job) { j.Annotations["owner"] = "bob" }, annotations),
+		Entry("a new annotation of others", plain, func(j *batchv1.Job) { j.Annotations["x"] = "y" }, annotations),
+		Entry("an annotation of others away", plain, func(j *batchv1.Job) { delete(j.Annotations, "owner") }, annotations),
+		Entry("a finalizer of others away", plain, func(j *batchv1.Job) { j.Finalizers = nil }, finalizers),
+		Entry("a finalizer of others", plain, func(j *batchv1.Job) { j.Finalizers = append(j.Finalizers, "example.com/x") }, finalizers),
+		Entry("an owner", plain, func(j *batchv1.Job) { j.OwnerReferences = anOwner() }, metadata),
+		Entry("suspension", plain, func(j *batchv1.Job) { j.Spec.Suspend = new(true) }, spec),
+		Entry("resumption", suspended, func(j *batchv1.Job) { j.Spec.Suspend = new(false) }, spec),
+		Entry("parallelism", plain, func(j *batchv1.Job) { j.Spec.Parallelism = new(int32(0)) }, spec),
+		Entry("a deadline", plain, func(j *batchv1.Job) { j.Spec.ActiveDeadlineSeconds = new(int64(1)) }, spec),
+		Entry("a backoff limit", plain, func(j *batchv1.Job) { j.Spec.BackoffLimit = new(int32(0)) }, spec),
+		Entry("a deadline away", func(b *jobtest.JobBuilder) { b.Obj().Spec.ActiveDeadlineSeconds = new(int64(60)) },
+			func(j *batchv1.Job) { j.Spec.ActiveDeadlineSeconds = nil }, spec),
+		Entry("where pods go, suspended", suspended, func(j *batchv1.Job) {
+			j.Spec.Template.Spec.NodeSelector = map[string]string{"a": "b"}
+		}, template),
+		Entry("another label of the template, suspended", suspended, func(j *batchv1.Job) {
+			j.Spec.Template.Labels["queue"] = "x"
+		}, template),
+		Entry("a label of the template away, suspended", suspended, func(j *batchv1.Job) {
+			delete(j.Spec.Template.Labels, "team")
+		}, template),
+		Entry("an annotation of the template, suspended", suspended, func(j *batchv1.Job) {
+			j.Spec.Template.Annotations = map[string]string{api.EnabledAnnotation: api.True}
+		}, template),
+	)
+
+	It("stamps a bare Job", func(ctx SpecContext) {
+		bare := jobtest.MakeJob(newNamespace(ctx), "bare").Suspended().Obj()
+		Expect(kube.Create(ctx, bare)).To(Succeed())
+		changed := bare.DeepCopy()
+		metav1.SetMetaDataLabel(&changed.ObjectMeta, api.EnabledLabel, api.True)
+		metav1.SetMetaDataAnnotation(&changed.ObjectMeta, api.ResultsNameAnnotation, "bare-results")
+		metav1.SetMetaDataLabel(&changed.Spec.Template.ObjectMeta, api.EnabledLabel, api.True)
+		Expect(manager.Patch(ctx, changed, jobpatch.From(bare))).To(Succeed())
+	})
+
+	It("takes its finalizer away from a Job that is being deleted", func(ctx SpecContext) {
+		object := jobtest.MakeJob(newNamespace(ctx), "protected").Obj()
+		object.Finalizers = []string{"job-handler/results"}
+		Expect(kube.Create(ctx, object)).To(Succeed())
+		Expect(kube.Delete(ctx, object, client.PropagationPolicy(metav1.DeletePropagationBackground))).To(Succeed())
+		Expect(kube.Get(ctx, client.ObjectKeyFromObject(object), object)).To(Succeed())
+		changed := object.DeepCopy()
+		changed.Finalizers = nil
+		Expect(manager.Patch(ctx, changed, jobpatch.From(object))).To(Succeed())
+		Expect(kube.Get(ctx, client.ObjectKeyFromObject(object), object)).To(Satisfy(apierrors.IsNotFound))
+	})
+
+	It("is within the cost that the API server allows, for a Job as large as can be", func(ctx SpecContext) {
+		builder := jobtest.MakeJob(newNamespace(ctx), "large")
+		for i := range 4000 {
+			builder.Annotation(fmt.Sprintf("example.com/a-%d", i), strings.Repeat("x", 40)).
+				Label(fmt.Sprintf("example.com/l-%d", i), strings.Repeat("x", 40))
+		}
+		object := builder.Obj()
+		for i := range 100 {
+			object.Spec.Template.Spec.Containers[0].Env = append(object.Spec.Template.Spec.Containers[0].Env,
+				corev1.EnvVar{Name: fmt.Sprintf("E%d", i), Value: strings.Repeat("x", 2000)})
+		}
+		Expect(kube.Create(ctx, object)).To(Succeed())
+		changed := object.DeepCopy()
+		changed.Labels[api.EnabledLabel] = api.True
+		Expect(manager.Patch(ctx, changed, jobpatch.From(object))).To(Succeed())
+	})
+
+	DescribeTable("deletion", func(ctx SpecContext, prepare func(*jobtest.JobBuilder), answer string) {
+		builder := jobtest.MakeJob(newNamespace(ctx), "report")
+		prepare(builder)
+		Expect(kube.Create(ctx, builder.Obj())).To(Succeed())
+		Expect(deleteJob(ctx, manager, builder.Obj())).To(answerWith(answer))
+	},
+		Entry("stored, completed", annotated(api.StatusAnnotation, api.StatusCompleted), allowed),
+		Entry("stored, failed", annotated(api.StatusAnnotation, api.StatusFailed), allowed),
+		Entry("not stored", plain, "deletes a Job only once its results are stored"),
+		Entry("not stored, but stamped", annotated(api.ResultsNameAnnotation, "report-results"), "deletes a Job only once"),
+		Entry("an empty status", annotated(api.StatusAnnotation, ""), "deletes a Job only once"),
+	)
+
+	It("is nobody else's affair", func(ctx SpecContext) {
+		object := jobtest.MakeJob(newNamespace(ctx), "report").Obj()
+		Expect(kube.Create(ctx, object)).To(Succeed())
+		metav1.SetMetaDataLabel(&object.ObjectMeta, "team", "red")
+		object.Spec.Suspend = new(true)
+		Expect(kube.Update(ctx, object)).To(Succeed())
+		Expect(deleteJob(ctx, kube, object)).To(Succeed())
+	})
+})
+
+func annotated(key, value string) func(*jobtest.JobBuilder) {
+	return func(b *jobtest.JobBuilder) { b.Annotation(key, value) }
+}
+
+func deleteJob(ctx context.Context, c client.Client, object *batchv1.Job) error {
+	return c.Delete(ctx, object, client.PropagationPolicy(metav1.DeletePropagationBackground),
+		client.Preconditions{UID: &object.UID, ResourceVersion: &object.ResourceVersion})
+}
