@@ -61,6 +61,7 @@ type knows struct{ Unstored, Behind bool }
 func TestRunsKnow(t *testing.T) {
 	type step = func(r *runs, job *batchv1.Job)
 	begin := func(r *runs, job *batchv1.Job) { r.begin(job, noon.Add(-time.Minute)) }
+	work := func(r *runs, job *batchv1.Job) { r.atWork(job) }
 	report := func(r *runs, job *batchv1.Job) { r.reported(job, noon) }
 	lose := func(r *runs, job *batchv1.Job) { r.lost(job) }
 	forget := func(r *runs, job *batchv1.Job) { r.forget(job.UID) }
@@ -74,6 +75,9 @@ func TestRunsKnow(t *testing.T) {
 	}{
 		"nothing":                          {},
 		"nothing of a stored Job":          {stored: true},
+		"at work, a status is forged":      {steps: []step{work}, stored: true, want: knows{Unstored: true}},
+		"at work, reported":                {steps: []step{work, report}, stored: true},
+		"stored, at work once more":        {steps: []step{report, work}, stored: true, want: knows{Unstored: true}},
 		"begun":                            {steps: []step{begin}, want: knows{Unstored: true}},
 		"begun, a status is forged":        {steps: []step{begin}, stored: true, want: knows{Unstored: true}},
 		"reported, the cache is behind":    {steps: []step{begin, report}, want: knows{Behind: true}},
@@ -137,6 +141,7 @@ func TestRunsAreShared(t *testing.T) {
 		group.Go(func() {
 			job := oneJob().UID(types.UID(fmt.Sprint(i % 4))).Obj()
 			for range 100 {
+				r.atWork(job)
 				r.begin(job, noon)
 				r.knownUnstored(job)
 				r.reported(job, noon)
