@@ -26,21 +26,25 @@ func TestReleaseNamespace(t *testing.T) {
 		"never opted in": {namespace: namespace()},
 		"a user's own label": {
 			namespace().Label(api.EnabledLabel, api.True).Annotation(api.EnabledSinceAnnotation, since),
-			namespace().Label(api.EnabledLabel, api.True), []string{from},
+			namespace().Label(api.EnabledLabel, api.True),
+			[]string{from},
 		},
 		"a user's own label, not seen yet": {namespace: namespace().Label(api.EnabledLabel, api.True)},
 		"a mirrored label": {
 			namespace().Label(api.EnabledLabel, api.True).Annotation(api.EnabledAnnotation, api.True).
 				Annotation(api.EnabledMirroredAnnotation, api.True).Annotation(api.EnabledSinceAnnotation, since),
-			namespace().Annotation(api.EnabledAnnotation, api.True), []string{label, mirror, from},
+			namespace().Annotation(api.EnabledAnnotation, api.True),
+			[]string{label, mirror, from},
 		},
 		"a mirrored label that a user changed": {
 			namespace().Label(api.EnabledLabel, api.False).Annotation(api.EnabledMirroredAnnotation, api.True),
-			namespace().Label(api.EnabledLabel, api.False), []string{mirror},
+			namespace().Label(api.EnabledLabel, api.False),
+			[]string{mirror},
 		},
 		"a mark that is not the manager's": {
 			namespace().Label(api.EnabledLabel, api.True).Annotation(api.EnabledMirroredAnnotation, "yes"),
-			namespace().Label(api.EnabledLabel, api.True), []string{mirror},
+			namespace().Label(api.EnabledLabel, api.True),
+			[]string{mirror},
 		},
 		"a user's defaults": {namespace: namespace().Annotation(api.ResultsTTLAnnotation, "1d")},
 	} {
