@@ -25,6 +25,7 @@ var stories = []struct {
 	name string
 	tell func(*story)
 }{
+	{"image", managerImage},
 	{"success", success},
 	{"failure", failure},
 	{"never-started", neverStarted},
