@@ -19,8 +19,8 @@ import (
 
 const releaseDescription = `Take back what would go on acting once Job Handler is gone.
 
-Run it with the manager stopped and before its rights are removed. In all
-namespaces, Jobs lose the finalizer job-handler/results and get back their own
+Run it with the manager stopped and before its rights are removed; it refuses
+while a leader renews the manager's lease. In all namespaces, Jobs lose the finalizer job-handler/results and get back their own
 ttlSecondsAfterFinished; Namespaces lose job-handler/enabled-since and
 job-handler/enabled-mirrored, and the label job-handler/enabled where the
 manager set it.
