@@ -14,10 +14,11 @@ export CGO_ENABLED = 0
 export GOFLAGS := $(strip $(filter-out -buildvcs=%,$(shell go env GOFLAGS)) -buildvcs=false)
 
 VERSION ?= $(or $(shell git describe --tags --match 'v*' --dirty 2>/dev/null),v0.0.0-dev)## what bin/job-handler calls itself
+IMAGE ?= ghcr.io/job-handler/job-handler:$(VERSION)## reference of the manager's image: a name with tag or digest
+PLATFORMS ?= linux/$(shell go env GOHOSTARCH)## platforms of the image, such as linux/amd64,linux/arm64
 CLUSTER_DIR ?= bin/cluster## folder of the local cluster, kubeconfig included
 ARGS ?=## flags of the manager for run, such as --v=1
 TESTFLAGS ?=## more flags for go test, such as -v, -run=Name or -ginkgo.focus=words
-IMAGE ?=## the manager's image for install-manifest: a name with tag or digest
 COMPONENTS ?=## of config/components, for install-manifest, such as fail-closed prometheus
 FUZZTIME ?= 10s## how long each fuzz target runs
 export TESTFLAGS FUZZTIME
@@ -32,6 +33,9 @@ pinned = $(shell awk '$$1 == "$(2)" { print $$2; exit }' internal/tools/$(1)/go.
 tool = $(TOOLS_DIR)/$(1)-$(2)-$(GO_VERSION)/$(1)
 
 GOLANGCI_LINT := $(call tool,golangci-lint,$(call pinned,lint,github.com/golangci/golangci-lint/v2))
+ACTIONLINT := $(call tool,actionlint,$(call pinned,workflows,github.com/rhysd/actionlint))
+GOVULNCHECK := $(call tool,govulncheck,$(call pinned,scan,golang.org/x/vuln))
+CRANE := $(call tool,crane,$(call pinned,publish,github.com/google/go-containerregistry))
 CONTROLLER_GEN := $(call tool,controller-gen,$(call pinned,generate,sigs.k8s.io/controller-tools))
 KUSTOMIZE := $(call tool,kustomize,$(call pinned,generate,sigs.k8s.io/kustomize/kustomize/v5))
 
@@ -84,7 +88,20 @@ build: ## Build the manager into bin/job-handler
 
 .PHONY: install-manifest
 install-manifest: $(KUSTOMIZE) ## Render bin/install.yaml, one file for kubectl apply -f, with IMAGE and COMPONENTS
-	@internal/tools/install-manifest '$(KUSTOMIZE)' '$(IMAGE)' bin/install.yaml $(COMPONENTS)
+	@internal/tools/install-manifest '$(KUSTOMIZE)' '$(if $(filter file,$(origin IMAGE)),,$(IMAGE))' bin/install.yaml $(COMPONENTS)
+
+.PHONY: image
+image: ## Build the manager's image into bin/image.tar, an OCI archive, without a container engine
+	@go run ./internal/tools/image --output bin/image.tar --ref '$(IMAGE)' --platforms '$(PLATFORMS)' --version '$(VERSION)' \
+		--revision '$(shell git rev-parse HEAD 2>/dev/null)' --time '$(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null),0)'
+
+.PHONY: image-load
+image-load: image ## Put the image on the node of the local cluster
+	@$(LOCALCLUSTER) load --dir $(CLUSTER_DIR) bin/image.tar
+
+.PHONY: image-push
+image-push: image $(CRANE) ## Push the image to the registry of IMAGE, with the rights of `docker login`
+	@internal/tools/publish/push $(CRANE) bin/image.tar '$(IMAGE)'
 
 ##@ Test
 
@@ -119,13 +136,18 @@ fuzz: ## Every fuzz target for FUZZTIME
 ##@ Check
 
 .PHONY: lint
-lint: $(GOLANGCI_LINT) ## Linters and the rules of the project
+lint: $(GOLANGCI_LINT) $(ACTIONLINT) ## Linters and the rules of the project
 	@$(GOLANGCI_LINT) config verify
-	@rc=0; internal/tools/lint/rules || rc=1; $(GOLANGCI_LINT) run ./... || rc=1; exit $$rc
+	@rc=0; internal/tools/lint/rules || rc=1; $(ACTIONLINT) -shellcheck= -pyflakes= .github/workflows/*.yaml || rc=1; \
+		$(GOLANGCI_LINT) run ./... || rc=1; exit $$rc
 
 .PHONY: verify
 verify: $(KUSTOMIZE) ## Fail if formatting, modules, generated files or manifests are not what they should be; changes nothing
 	@internal/tools/verify '$(KUSTOMIZE)'
+
+.PHONY: scan
+scan: $(GOVULNCHECK) ## Look for known vulnerabilities in what the manager calls (asks vuln.go.dev)
+	@$(GOVULNCHECK) ./cmd/...
 
 .PHONY: fmt
 fmt: $(GOLANGCI_LINT) ## Format the code
@@ -151,6 +173,18 @@ bin/devrun:
 $(GOLANGCI_LINT):
 	@echo 'building golangci-lint (once; about 5 minutes with empty caches)'
 	@internal/tools/build lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint $@
+
+$(ACTIONLINT):
+	@echo 'building actionlint (once)'
+	@internal/tools/build workflows github.com/rhysd/actionlint/cmd/actionlint $@
+
+$(GOVULNCHECK):
+	@echo 'building govulncheck (once)'
+	@internal/tools/build scan golang.org/x/vuln/cmd/govulncheck $@
+
+$(CRANE):
+	@echo 'building crane (once)'
+	@internal/tools/build publish github.com/google/go-containerregistry/cmd/crane $@
 
 $(CONTROLLER_GEN):
 	@echo 'building controller-gen (once; about 1 minute with empty caches)'

@@ -16,7 +16,10 @@ const description = `Job Handler keeps the results of batch Jobs.
 
 Label a Namespace (or a Job) job-handler/enabled=true. When a Job there
 finishes, its logs, container states and outcome are stored in the ConfigMap
-<job>-results; a completed Job is then deleted, a failed one is kept.`
+<job>-results; a completed Job is then deleted, a failed one is kept.
+
+Before it is uninstalled, "job-handler release" takes back what it holds: see
+job-handler release --help.`
 
 // newCommand returns the command with its flags in groups. It refuses bad
 // flags before it connects to anything.
@@ -47,5 +50,7 @@ func newCommand() *cobra.Command {
 		width = 0
 	}
 	cliflag.SetUsageAndHelpFunc(command, flags, width)
+	command.CompletionOptions.DisableDefaultCmd = true
+	command.AddCommand(newRelease(width))
 	return command
 }

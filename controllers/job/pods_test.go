@@ -32,9 +32,9 @@ var _ = Describe("The pods of a run", func() {
 		return pods
 	}
 
-	It("are those that the Job controls, whatever other pods are labelled", func(ctx SpecContext) {
+	DescribeTable("are those that the Job controls, whatever other pods are labelled", func(ctx SpecContext, own func(*corev1.Pod), lists int) {
 		object := running(ctx, aJob())
-		addPod(ctx, object, named("own"), ended(0))
+		addPod(ctx, object, named("own"), ended(0), own)
 		addPod(ctx, object, named("orphan"), ended(0), func(p *corev1.Pod) { p.OwnerReferences = nil })
 		addPod(ctx, object, named("of-another"), ended(0), func(p *corev1.Pod) { p.OwnerReferences[0].UID = "another" })
 		addPod(ctx, object, named("not-controlled"), ended(0), func(p *corev1.Pod) { p.OwnerReferences[0].Controller = nil })
@@ -45,10 +45,14 @@ var _ = Describe("The pods of a run", func() {
 
 		h.settle(ctx, object)
 
+		Expect(h.liveLists).To(Equal(lists))
 		Expect(recorded(ctx, object)).To(ConsistOf("own"))
 		Expect(expectStored(ctx, object).Data[api.DataLogs]).NotTo(ContainSubstring("another"))
 		Expect(recordOf(expectStored(ctx, object)).Capture.Complete).To(BeTrue())
-	})
+	},
+		Entry("by the cache", func(*corev1.Pod) {}, 0),
+		Entry("by the API server", unlabelled, 1),
+	)
 
 	It("are told of in the order in which they were created", func(ctx SpecContext) {
 		object := running(ctx, aJob())

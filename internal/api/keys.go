@@ -77,6 +77,10 @@ const (
 
 // Keys that Job Handler writes on a Job.
 const (
+	// ResultsFinalizer sits on a Job that must not go before its results are
+	// stored. Webhook and manager write it; the manager removes it.
+	ResultsFinalizer = Prefix + "results"
+
 	// TTLAnnotation sits on a Job whose spec.ttlSecondsAfterFinished was raised
 	// to hold the Job until its results are stored: the original value, in
 	// seconds. Webhook and manager write it; gone when the original is back.

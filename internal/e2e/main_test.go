@@ -25,6 +25,7 @@ var stories = []struct {
 	name string
 	tell func(*story)
 }{
+	{"image", managerImage},
 	{"success", success},
 	{"failure", failure},
 	{"never-started", neverStarted},
@@ -100,6 +101,7 @@ func TestStories(t *testing.T) {
 	t.Run("after", func(t *testing.T) {
 		t.Run("nothing-left-to-do", func(t *testing.T) { nothingLeftToDo(t, w) })
 		t.Run("ends-cleanly", func(t *testing.T) { endsCleanly(t, w) })
+		t.Run("released", func(t *testing.T) { released(t, w) })
 		t.Run("log", func(t *testing.T) { logIsClean(t, w) })
 	})
 }

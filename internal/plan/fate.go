@@ -2,10 +2,12 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
 	"github.com/job-handler/job-handler/internal/api"
@@ -100,15 +102,27 @@ func hold(o Observation, outcome jobstatus.Outcome, now time.Time) *batchv1.Job 
 	return desired
 }
 
-// Release returns the Job with its own TTL put back, or nil where we hold
-// nothing. It is for Jobs that are not opted in any more.
+// Holds reports whether something of ours keeps the Job: a raised TTL or our
+// finalizer. It needs no more than the Job's metadata.
+func Holds(job metav1.Object) bool {
+	_, raised := job.GetAnnotations()[api.TTLAnnotation]
+	return raised || slices.Contains(job.GetFinalizers(), api.ResultsFinalizer)
+}
+
+// Release returns the Job with its own TTL put back and without our finalizer,
+// or nil where we hold nothing. It is for Jobs that are not opted in any more.
 func Release(job *batchv1.Job) *batchv1.Job {
-	if _, raised := job.Annotations[api.TTLAnnotation]; !raised {
+	if !Holds(job) {
 		return nil
 	}
 	desired := job.DeepCopy()
-	desired.Spec.TTLSecondsAfterFinished = policy.OwnTTL(job)
-	delete(desired.Annotations, api.TTLAnnotation)
+	if _, raised := job.Annotations[api.TTLAnnotation]; raised {
+		desired.Spec.TTLSecondsAfterFinished = policy.OwnTTL(job)
+		delete(desired.Annotations, api.TTLAnnotation)
+	}
+	desired.Finalizers = slices.DeleteFunc(desired.Finalizers, func(finalizer string) bool {
+		return finalizer == api.ResultsFinalizer
+	})
 	return desired
 }
 

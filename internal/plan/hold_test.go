@@ -199,3 +199,38 @@ func TestRelease(t *testing.T) {
 		})
 	}
 }
+
+func TestReleaseFinalizer(t *testing.T) {
+	for name, test := range map[string]struct{ has, want []string }{
+		"alone":          {[]string{api.ResultsFinalizer}, []string{}},
+		"among others":   {[]string{"a/b", api.ResultsFinalizer, "c/d"}, []string{"a/b", "c/d"}},
+		"with a raise":   {[]string{api.ResultsFinalizer}, []string{}},
+		"only of others": {[]string{"a/b", "job-handler/other"}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			builder := makeJob().TTL(3600)
+			if name == "with a raise" {
+				builder.Annotation(api.TTLAnnotation, "10")
+			}
+			job := builder.Obj()
+			job.Finalizers = test.has
+			before := job.DeepCopy()
+			desired := Release(job)
+			if diff := cmp.Diff(before, job); diff != "" {
+				t.Fatalf("the Job itself changed:\n%s", diff)
+			}
+			if (desired == nil) != (test.want == nil) || Holds(job) != (desired != nil) {
+				t.Fatalf("got %v, holds: %t", desired, Holds(job))
+			}
+			if desired == nil {
+				return
+			}
+			if diff := cmp.Diff(test.want, desired.Finalizers); diff != "" {
+				t.Errorf("-want +got\n%s", diff)
+			}
+			if Holds(desired) {
+				t.Error("something still holds it")
+			}
+		})
+	}
+}

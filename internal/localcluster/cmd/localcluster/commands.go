@@ -24,7 +24,7 @@ func newCommand() *cobra.Command {
 		Args:          cobra.NoArgs,
 	}
 	root.PersistentFlags().StringVar(&dir, "dir", "bin/cluster", "data folder of the cluster")
-	root.AddCommand(newUp(&dir), newDown(&dir), newStatus(&dir), newBuild(), newKubectl(&dir))
+	root.AddCommand(newUp(&dir), newDown(&dir), newStatus(&dir), newBuild(), newLoad(&dir), newKubectl(&dir))
 	return root
 }
 
@@ -169,6 +169,28 @@ func newBuild() *cobra.Command {
 				fmt.Fprintln(command.OutOrStdout(), "The programs are in", strings.Join(programs.Folders(), ", "))
 			}
 			return err
+		},
+	}
+}
+
+func newLoad(dir *string) *cobra.Command {
+	return &cobra.Command{
+		Use:   "load <archive>",
+		Short: "Put the images of an archive on the node, for pods whose imagePullPolicy is Never or IfNotPresent",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(command *cobra.Command, args []string) error {
+			cluster, err := localcluster.Open(*dir)
+			if err != nil {
+				return err
+			}
+			if cluster.Mode() != localcluster.WithNode {
+				return fmt.Errorf("the cluster in %s has mode %s: no node runs containers", cluster.Dir(), cluster.Mode())
+			}
+			if err := cluster.LoadArchive(command.Context(), args[0]); err != nil {
+				return err
+			}
+			fmt.Fprintf(command.OutOrStdout(), "The images of %s are on the node of the cluster in %s.\n", args[0], cluster.Dir())
+			return nil
 		},
 	}
 }

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/go-logr/logr"
+	"github.com/spf13/cobra"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	cliflag "k8s.io/component-base/cli/flag"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/options"
+	"github.com/job-handler/job-handler/internal/release"
+)
+
+const releaseDescription = `Take back what would go on acting once Job Handler is gone.
+
+Run it with the manager stopped and before its rights are removed; it refuses
+while a leader renews the manager's lease. In all namespaces, Jobs lose the finalizer job-handler/results and get back their own
+ttlSecondsAfterFinished; Namespaces lose job-handler/enabled-since and
+job-handler/enabled-mirrored, and the label job-handler/enabled where the
+manager set it.
+
+Results stay, and what people wrote stays: a label or annotation
+job-handler/enabled of their own and their defaults on Namespaces. On Jobs the
+label job-handler/enabled and the annotations results-name, status and capture
+stay too: without Job Handler they do nothing.
+
+It prints a line for each object that it changes, goes on after an error, and
+fails with a list of what it could not change. A second run finds nothing to do.`
+
+// releaseFlags are the flags of the subcommand release.
+type releaseFlags struct {
+	kubeconfig string
+	namespace  string
+	dryRun     bool
+}
+
+// newRelease returns the subcommand release.
+func newRelease(width int) *cobra.Command {
+	values := &releaseFlags{namespace: options.New().Manager.Namespace}
+	command := &cobra.Command{
+		Use:   "release",
+		Short: "Take back what would go on acting once Job Handler is gone",
+		Long:  releaseDescription,
+		Args:  cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			return values.run(command.Context(), command.OutOrStdout())
+		},
+	}
+	var sets cliflag.NamedFlagSets
+	flags := sets.FlagSet("Release")
+	flags.StringVar(&values.kubeconfig, "kubeconfig", "",
+		"File with the connection to the cluster. Empty: $KUBECONFIG, then the pod's own account, then ~/.kube/config.")
+	flags.StringVar(&values.namespace, "namespace", values.namespace,
+		"Namespace of the manager: its lease tells whether it still runs. $POD_NAMESPACE sets the default.")
+	flags.BoolVar(&values.dryRun, "dry-run", false,
+		"Have the API server check every change and make none. The manager may be running.")
+	command.Flags().AddFlagSet(flags)
+	cliflag.SetUsageAndHelpFunc(command, sets, width)
+	return command
+}
+
+func (f *releaseFlags) run(ctx context.Context, out io.Writer) error {
+	// What there is to say is printed; the libraries' own lines would only mix
+	// with it.
+	ctrl.SetLogger(logr.Discard())
+	config, err := restConfig(f.kubeconfig)
+	if err != nil {
+		return fmt.Errorf("connecting to the cluster: %w", err)
+	}
+	kube, err := client.New(config, client.Options{Scheme: clientgoscheme.Scheme, FieldOwner: api.ManagerName})
+	if err != nil {
+		return fmt.Errorf("connecting to the cluster: %w", err)
+	}
+	releaser := &release.Releaser{
+		Client: kube, Out: out, DryRun: f.dryRun,
+		Lease: client.ObjectKey{Namespace: f.namespace, Name: api.ManagerName},
+	}
+	return releaser.Run(ctx)
+}

@@ -1,0 +1,102 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/tools/pager"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/job-handler/job-handler/internal/plan"
+)
+
+const (
+	// Objects are listed in pages of this size.
+	pageSize = 500
+	// After so many objects a line says how far the search is.
+	progressEvery = 5000
+	// Objects changed at the same time.
+	workers = 16
+)
+
+// Releaser takes back what holds Jobs and what was written on Namespaces. It
+// can be run any number of times, also after it was interrupted.
+type Releaser struct {
+	// Client may list, get and patch Namespaces and Jobs. It must not read from
+	// a cache.
+	Client client.Client
+	// Out gets a line for each object, and a summary.
+	Out io.Writer
+	// DryRun has the API server check every change and make none.
+	DryRun bool
+	// Lease is that of the manager's leader. While somebody renews it nothing
+	// is released, except in a dry run: a running manager would undo it.
+	Lease client.ObjectKey
+}
+
+// Run releases Namespaces first, so that no mirrored label invites more Jobs,
+// and then Jobs, in all namespaces. What goes wrong with one object does not
+// stop it; the error that it returns then has a line for each such object.
+func (r *Releaser) Run(ctx context.Context) error {
+	kube := r.Client
+	if r.DryRun {
+		kube = client.NewDryRunClient(kube)
+	} else if err := r.awaitStopped(ctx); err != nil {
+		return err
+	}
+	report := &report{out: r.Out, dryRun: r.DryRun}
+	namespaces := sweep{
+		client: kube, report: report, word: "Namespace", gvk: corev1.SchemeGroupVersion.WithKind("Namespace"),
+		holds: holdsNamespace, release: patchNamespace,
+	}
+	jobs := sweep{
+		client: kube, report: report, word: "Job", gvk: batchv1.SchemeGroupVersion.WithKind("Job"),
+		holds:   func(found *metav1.PartialObjectMetadata) bool { return plan.Holds(found) },
+		release: patchJob,
+	}
+	err := errors.Join(namespaces.run(ctx), jobs.run(ctx))
+	report.summary(namespaces.counts, jobs.counts)
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("interrupted, run it again for the rest: %w", err)
+	}
+	if err != nil {
+		return fmt.Errorf("not everything is released, run it again once the cause is gone:\n%w", err)
+	}
+	return nil
+}
+
+// find returns the objects of a sweep's kind on which something of ours is. It
+// lists metadata in pages, from all namespaces.
+func (s *sweep) find(ctx context.Context) ([]client.ObjectKey, error) {
+	pages := pager.New(func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+		page := &metav1.PartialObjectMetadataList{}
+		page.SetGroupVersionKind(s.gvk.GroupVersion().WithKind(s.gvk.Kind + "List"))
+		err := s.client.List(ctx, page, &client.ListOptions{Limit: options.Limit, Continue: options.Continue})
+		return page, err //nolint:wrapcheck // The pager tells an expired page by its error.
+	})
+	pages.PageSize = pageSize
+	var found []client.ObjectKey
+	err := pages.EachListItem(ctx, metav1.ListOptions{}, func(item runtime.Object) error {
+		object, ok := item.(*metav1.PartialObjectMetadata)
+		if !ok {
+			return fmt.Errorf("listing %ss: got a %T", s.word, item)
+		}
+		if s.counts.seen++; s.counts.seen%progressEvery == 0 {
+			s.report.line("looked at %d %ss so far", s.counts.seen, s.word)
+		}
+		if s.holds(object) {
+			found = append(found, client.ObjectKeyFromObject(object))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing %ss: %w", s.word, err)
+	}
+	return found, nil
+}

@@ -1,0 +1,58 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// A leader renews its lease every 2 seconds and gives it up when it is stopped.
+const leasePoll = 500 * time.Millisecond
+
+// ErrRunning says that a manager is running.
+var ErrRunning = errors.New("the manager is running and would undo this: stop it first")
+
+// awaitStopped returns nil once no manager holds the lease, at the latest when
+// it was not renewed for as long as it lasts, and ErrRunning if it is renewed.
+// It compares no clocks: this machine's may be wrong.
+func (r *Releaser) awaitStopped(ctx context.Context) error {
+	first, err := r.leaseSpec(ctx)
+	if err != nil || ptr.Deref(first.HolderIdentity, "") == "" {
+		return err
+	}
+	lasts := time.Duration(ptr.Deref(first.LeaseDurationSeconds, 0))*time.Second + leasePoll
+	fmt.Fprintf(r.Out, "Waiting up to %s to see whether %s is still running (lease %s)\n", lasts, *first.HolderIdentity, r.Lease)
+	err = wait.PollUntilContextTimeout(ctx, leasePoll, lasts, false, func(ctx context.Context) (bool, error) {
+		now, err := r.leaseSpec(ctx)
+		switch {
+		case err != nil:
+			return false, err
+		case ptr.Deref(now.HolderIdentity, "") == "":
+			return true, nil
+		case !equality.Semantic.DeepEqual(first, now):
+			return false, fmt.Errorf("lease %s is renewed by %s: %w", r.Lease, *now.HolderIdentity, ErrRunning)
+		default:
+			return false, nil
+		}
+	})
+	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+		return nil
+	}
+	return err //nolint:wrapcheck // Ours, or the caller's context that ended.
+}
+
+// leaseSpec returns the zero value where there is no lease.
+func (r *Releaser) leaseSpec(ctx context.Context) (coordinationv1.LeaseSpec, error) {
+	lease := &coordinationv1.Lease{}
+	if err := client.IgnoreNotFound(r.Client.Get(ctx, r.Lease, lease)); err != nil {
+		return coordinationv1.LeaseSpec{}, fmt.Errorf("reading lease %s: %w", r.Lease, err)
+	}
+	return lease.Spec, nil
+}

@@ -1,0 +1,87 @@
+package release_test
+
+import (
+	"context"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/release"
+)
+
+// aLease creates the lease of a manager, and a Releaser's option to look at it.
+func aLease(ctx context.Context, name, holder string) (*coordinationv1.Lease, func(*release.Releaser)) {
+	GinkgoHelper()
+	lease := create(ctx, &coordinationv1.Lease{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name},
+		Spec: coordinationv1.LeaseSpec{
+			HolderIdentity: &holder, LeaseDurationSeconds: new(int32(2)), RenewTime: &metav1.MicroTime{Time: time.Unix(0, 0)},
+		},
+	})
+	return lease, func(r *release.Releaser) { r.Lease = client.ObjectKeyFromObject(lease) }
+}
+
+// renew writes to the lease until ctx ends.
+func renew(ctx context.Context, lease *coordinationv1.Lease, change func(*coordinationv1.LeaseSpec)) {
+	defer GinkgoRecover()
+	for i := int64(1); ctx.Err() == nil; i++ {
+		lease.Spec.RenewTime = &metav1.MicroTime{Time: time.Unix(i, 0)}
+		change(&lease.Spec)
+		if err := kube.Update(ctx, lease); ctx.Err() == nil {
+			Expect(err).NotTo(HaveOccurred())
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+var _ = Describe("A lease of the manager", func() {
+	It("that is renewed stops it, but no dry run", func(ctx SpecContext) {
+		namespace := create(ctx, aNamespace().Annotation(api.EnabledSinceAnnotation, "2026-11-01T00:00:00Z").Obj())
+		lease, of := aLease(ctx, "renewed", "job-handler-0")
+		renewing, stop := context.WithCancel(ctx)
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			renew(renewing, lease, func(*coordinationv1.LeaseSpec) {})
+		}()
+		defer func() { stop(); <-ended }()
+
+		out, err := run(ctx, of)
+		Expect(err).To(MatchError(release.ErrRunning))
+		Expect(err).To(MatchError(ContainSubstring("default/renewed is renewed by job-handler-0")))
+		Expect(out).To(HavePrefix("Waiting up to 2.5s to see whether job-handler-0 is still running"))
+		Expect(read(ctx, namespace).Annotations).To(HaveKey(api.EnabledSinceAnnotation))
+		Expect(run(ctx, of, dryRun)).To(ContainSubstring("Released 1 Namespace"))
+	})
+
+	It("that is given up meanwhile does not stop it", func(ctx SpecContext) {
+		lease, of := aLease(ctx, "given-up", "job-handler-0")
+		lease.Spec.LeaseDurationSeconds = new(int32(60))
+		Expect(kube.Update(ctx, lease)).To(Succeed())
+		renewing, stop := context.WithCancel(ctx)
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			renew(renewing, lease, func(spec *coordinationv1.LeaseSpec) { spec.HolderIdentity = new("") })
+		}()
+		defer func() { stop(); <-ended }()
+		_, err := run(ctx, of)
+		Expect(err).NotTo(HaveOccurred())
+	})
+
+	It("that nobody renews or has does not stop it", func(ctx SpecContext) {
+		_, old := aLease(ctx, "old", "job-handler-0")
+		_, err := run(ctx, old)
+		Expect(err).NotTo(HaveOccurred())
+		_, free := aLease(ctx, "free", "")
+		Expect(run(ctx, free)).NotTo(ContainSubstring("Waiting"))
+	})
+})
