@@ -42,10 +42,12 @@ func Of(err error) Class {
 }
 
 // refusal reports whether the code says that the request itself is not wanted.
-// A webhook may deny with any code, 400 if it names none.
+// A webhook may deny with any code, 400 if it names none. 410 ends a list that
+// took too long: it begins anew.
 func refusal(code int32) bool {
 	switch code {
-	case http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusConflict, http.StatusTooManyRequests:
+	case http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusConflict,
+		http.StatusGone, http.StatusTooManyRequests:
 		return false
 	default:
 		return code >= http.StatusBadRequest && code < http.StatusInternalServerError

@@ -27,7 +27,7 @@ func status(code int32, message string) error {
 // Every code that a server or somebody's webhook may answer with.
 func TestOfCode(t *testing.T) {
 	for code, want := range map[int32]Class{
-		400: Refused, 401: Passing, 402: Refused, 403: Refused, 404: Passing, 405: Refused, 408: Passing, 409: Passing,
+		400: Refused, 401: Passing, 402: Refused, 403: Refused, 404: Passing, 405: Refused, 408: Passing, 409: Passing, 410: Passing,
 		413: Refused, 418: Refused, 422: Refused, 429: Passing, 499: Refused,
 		500: Passing, 502: Passing, 503: Passing, 504: Passing, 302: Passing,
 	} {
