@@ -98,7 +98,7 @@ func (c *Cluster) awaitAPI(ctx context.Context, groupVersion string, resources .
 	served := func(context.Context) (bool, error) {
 		var list *metav1.APIResourceList
 		if list, missing = client.ServerResourcesForGroupVersion(groupVersion); missing != nil {
-			return false, nil
+			return false, nil //nolint:nilerr // It is asked again, and missing says why.
 		}
 		known := map[string]bool{}
 		for i := range list.APIResources {
