@@ -2,13 +2,13 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"os"
 
 	"go.uber.org/zap/zapcore"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
 
+	"github.com/job-handler/job-handler/certs"
 	"github.com/job-handler/job-handler/controllers/job"
 	"github.com/job-handler/job-handler/controllers/namespace"
 	"github.com/job-handler/job-handler/internal/api"
@@ -41,7 +42,8 @@ func run(ctx context.Context, opts *options.Options) error {
 	if err != nil {
 		return fmt.Errorf("connecting to the cluster: %w", err)
 	}
-	mgr, err := newManager(config, opts)
+	files := certs.NewFiles(opts.Webhook.CertDir)
+	mgr, err := newManager(config, opts, files)
 	if err != nil {
 		return err
 	}
@@ -52,7 +54,7 @@ func run(ctx context.Context, opts *options.Options) error {
 	if err := addControllers(ctx, mgr, opts, defaults); err != nil {
 		return err
 	}
-	if err := addWebhooks(mgr, opts, defaults); err != nil {
+	if err := addWebhooks(mgr, opts, defaults, files); err != nil {
 		return err
 	}
 	ctrl.Log.Info("starting", "version", version.String(), "server", config.Host)
@@ -89,12 +91,16 @@ func restConfig(kubeconfig string) (*rest.Config, error) {
 	return config, nil
 }
 
-func newManager(config *rest.Config, opts *options.Options) (ctrl.Manager, error) {
+func newManager(config *rest.Config, opts *options.Options, files *certs.Files) (ctrl.Manager, error) {
 	// Renewing the lease never waits for other writes.
 	leases := rest.CopyConfig(config)
 	config.Wrap(writelimit.New(opts.Limits.Writes))
+	scheme, err := newScheme()
+	if err != nil {
+		return nil, err
+	}
 	mgrOptions := ctrl.Options{
-		Scheme: clientgoscheme.Scheme,
+		Scheme: scheme,
 		Cache: cache.Options{
 			ByObject:         job.CacheOptions(),
 			DefaultTransform: cache.TransformStripManagedFields(),
@@ -113,7 +119,8 @@ func newManager(config *rest.Config, opts *options.Options) (ctrl.Manager, error
 	}
 	if opts.Webhook.Enabled {
 		mgrOptions.WebhookServer = webhook.NewServer(webhook.Options{
-			Host: opts.Webhook.Host, Port: opts.Webhook.Port, CertDir: opts.Webhook.CertDir,
+			Host: opts.Webhook.Host, Port: opts.Webhook.Port,
+			TLSOpts: []func(*tls.Config){files.ServeFrom},
 		})
 	}
 	mgr, err := ctrl.NewManager(config, mgrOptions)
@@ -158,16 +165,19 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, opts *options.Options
 	return namespaces.SetupWithManager(mgr)
 }
 
-func addWebhooks(mgr ctrl.Manager, opts *options.Options, defaults policy.Defaults) error {
-	ready := healthz.Ping
-	if opts.Webhook.Enabled {
-		ready = mgr.GetWebhookServer().StartedChecker()
-		webhooks.Register(mgr.GetWebhookServer(), webhooks.Options{
-			Namespaces: mgr.GetClient(), ExcludedNamespaces: opts.Excluded(),
-			Defaults: defaults, TTLFloor: opts.Jobs.TTLFloor,
-		})
+func addWebhooks(mgr ctrl.Manager, opts *options.Options, defaults policy.Defaults, files *certs.Files) error {
+	if !opts.Webhook.Enabled {
+		return addReadiness(mgr, "ready", healthz.Ping)
 	}
-	if err := mgr.AddReadyzCheck("ready", ready); err != nil {
+	webhooks.Register(mgr.GetWebhookServer(), webhooks.Options{
+		Namespaces: mgr.GetClient(), ExcludedNamespaces: opts.Excluded(),
+		Defaults: defaults, TTLFloor: opts.Jobs.TTLFloor,
+	})
+	return addCertificates(mgr, opts, files)
+}
+
+func addReadiness(mgr ctrl.Manager, name string, check healthz.Checker) error {
+	if err := mgr.AddReadyzCheck(name, check); err != nil {
 		return fmt.Errorf("adding the readiness check: %w", err)
 	}
 	return nil

@@ -1,16 +1,24 @@
 package api
 
 const (
-	// ReasonJobProcessing is the reason of every Event of Job Handler. Normal
+	// ReasonJobProcessing is the reason of every Event about a Job. Normal
 	// when a completed Job's results are stored; Warning when a failed Job's
 	// are, when a capture is incomplete, and for trouble on the way.
 	ReasonJobProcessing = "JobProcessing"
+
+	// ReasonWebhookCertificate is the reason of Warning Events about the
+	// webhook's serving certificate, on the Certificate of cert-manager or on a
+	// webhook configuration.
+	ReasonWebhookCertificate = "WebhookCertificate"
 
 	// ActionStore is the action of the one Event that tells a run's outcome.
 	ActionStore = "StoreResults"
 	// ActionHandle is the action of Warning Events on the way: about trouble
 	// and about invalid annotations.
 	ActionHandle = "HandleJob"
+	// ActionServe is the action of Warning Events about the webhook's serving
+	// certificate.
+	ActionServe = "ServeWebhook"
 
 	// ManagerName is the name under which the manager acts: the reporting
 	// controller of its Events and the field manager of its writes.
@@ -23,4 +31,9 @@ const (
 	// ManagerUser is the user that the API server knows the manager by: its
 	// ServiceAccount in ManagerNamespace, which is named as the manager is.
 	ManagerUser = "system:serviceaccount:" + ManagerNamespace + ":" + ManagerName
+
+	// WebhookCertificateName is the name of the Certificate in ManagerNamespace
+	// from which cert-manager makes the webhook's serving certificate; the
+	// manager may read that one only.
+	WebhookCertificateName = "job-handler-webhook"
 )

@@ -1,4 +1,4 @@
-// Package events tells people about Jobs through Kubernetes Events. An Event
+// Package events tells people about Jobs, and about the webhook, through Kubernetes Events. An Event
 // is written directly, under a name made from what it is about, so that
 // writing it twice leaves one, whichever process does it. No Event holds text
 // of a log.
@@ -49,6 +49,8 @@ func New(c client.Client, clk clock.PassiveClock, instance string) *Recorder {
 type Notice struct {
 	// Type is corev1.EventTypeNormal or corev1.EventTypeWarning.
 	Type string
+	// Reason is one of the reasons in package api; empty is ReasonJobProcessing.
+	Reason string
 	// Action is one of the actions in package api.
 	Action string
 	// Class tells Events about one object apart; the same class is the same Event.
@@ -73,18 +75,21 @@ func (r *Recorder) Send(ctx context.Context, about client.Object, notice Notice)
 // Warn writes a Warning Event, at most one an hour for the same object and
 // class.
 func (r *Recorder) Warn(ctx context.Context, about client.Object, class, note string) error {
-	key := string(about.GetUID()) + "/" + class
+	return r.WarnOf(ctx, about, Notice{Action: api.ActionHandle, Class: class, Note: note})
+}
+
+// WarnOf is Warn for what is not about storing results. The type of notice is
+// always Warning, and an Event of its class is written once an hour.
+func (r *Recorder) WarnOf(ctx context.Context, about client.Object, notice Notice) error {
+	key := string(about.GetUID()) + "/" + notice.Class
 	now := r.clock.Now()
 	remembered, _ := r.warned.Get(key)
 	if last, warned := remembered.(time.Time); warned && now.Sub(last) < warnEvery {
 		return nil
 	}
 	// The Event of the last time may still be there, so this one is another.
-	hour := now.Truncate(warnEvery).Unix()
-	notice := Notice{
-		Type: corev1.EventTypeWarning, Action: api.ActionHandle,
-		Class: fmt.Sprintf("%s/%d", class, hour), Note: note,
-	}
+	notice.Type = corev1.EventTypeWarning
+	notice.Class = fmt.Sprintf("%s/%d", notice.Class, now.Truncate(warnEvery).Unix())
 	if err := r.Send(ctx, about, notice); err != nil {
 		return err
 	}
@@ -101,6 +106,10 @@ func (r *Recorder) event(about client.Object, notice Notice) (*eventsv1.Event, e
 	if namespace == "" {
 		namespace = metav1.NamespaceDefault
 	}
+	reason := notice.Reason
+	if reason == "" {
+		reason = api.ReasonJobProcessing
+	}
 	return &eventsv1.Event{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: namespace,
@@ -110,7 +119,7 @@ func (r *Recorder) event(about client.Object, notice Notice) (*eventsv1.Event, e
 		ReportingController: api.ManagerName,
 		ReportingInstance:   r.instance,
 		Action:              notice.Action,
-		Reason:              api.ReasonJobProcessing,
+		Reason:              reason,
 		Type:                notice.Type,
 		Note:                truncate(notice.Note, maxNote),
 		Regarding: corev1.ObjectReference{

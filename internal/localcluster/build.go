@@ -69,6 +69,10 @@ func newModuleBuild(ctx context.Context, m module, progress reporter) (*moduleBu
 		return nil, err
 	}
 	b.flags = []string{"-trimpath", "-ldflags=" + m.ldflags(string(goMod))}
+	own, err := ownSource(b.source)
+	if err != nil {
+		return nil, err
+	}
 	toolchain, err := b.goTool(ctx, "env", "GOVERSION", "GOOS", "GOARCH").Output()
 	if err != nil {
 		return nil, fmt.Errorf("asking go for its version: %w", describe(err))
@@ -77,9 +81,28 @@ func newModuleBuild(ctx context.Context, m module, progress reporter) (*moduleBu
 	if err != nil {
 		return nil, err
 	}
-	version := versionOf(goMod, goSum, toolchain, []byte(strings.Join(b.flags, " ")))
+	inputs := append([][]byte{goMod, goSum, toolchain, []byte(strings.Join(b.flags, " "))}, own...)
+	version := versionOf(inputs...)
 	b.target = filepath.Join(cache, m.name+"-"+version)
 	return b, os.MkdirAll(b.target, 0o755)
+}
+
+// ownSource returns the Go files of a module that has programs of its own
+// besides those that it pins.
+func ownSource(dir string) ([][]byte, error) {
+	paths, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil {
+		return nil, err
+	}
+	files := make([][]byte, 0, len(paths))
+	for _, path := range paths {
+		file, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, file)
+	}
+	return files, nil
 }
 
 // versionOf identifies what the inputs would build.

@@ -1,7 +1,7 @@
 // Package localcluster runs a real Kubernetes cluster on this machine, for the
 // demo, tests and benchmarks: etcd, kube-apiserver, kube-controller-manager and
 // kube-scheduler, and if asked for KWOK's simulated nodes or a real node with
-// kubelet, kube-proxy and containerd. Everything is built from Go modules that
+// kubelet, kube-proxy and containerd, or cert-manager. Everything is built from Go modules that
 // nested modules pin; runc, iptables and busybox come from the machine's
 // distribution.
 //

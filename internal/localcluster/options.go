@@ -42,6 +42,11 @@ type Options struct {
 	ControllerManager bool
 	Scheduler         bool
 
+	// CertManager adds cert-manager's resource definitions, its controllers for
+	// the issuers CA and SelfSigned, and its CA injector. Its webhook is not
+	// there: nothing sets defaults or refuses what is invalid.
+	CertManager bool
+
 	// Sync has etcd wait for the disk at every write, as in production. A
 	// benchmark wants that, a test that is done with its data at the end does not.
 	Sync bool
@@ -112,6 +117,14 @@ func (o Options) validate() error {
 		}
 	}
 	return nil
+}
+
+// programs returns the sets of programs that a cluster needs.
+func (o Options) programs() Set {
+	if o.CertManager {
+		return o.Mode.programs() | CertManagerPrograms
+	}
+	return o.Mode.programs()
 }
 
 // programs returns the sets of programs that a mode needs.

@@ -21,6 +21,7 @@ const (
 	portProxyHealth
 	portProxyMetrics
 	portKWOK
+	portCertManager
 	portsPerCluster
 )
 

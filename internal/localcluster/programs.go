@@ -22,8 +22,11 @@ const (
 	NodePrograms
 	// KWOKPrograms is kwok, which plays nodes.
 	KWOKPrograms
+	// CertManagerPrograms is one that runs cert-manager's controllers and CA
+	// injector.
+	CertManagerPrograms
 	// AllPrograms is every set.
-	AllPrograms = ControlPlanePrograms | NodePrograms | KWOKPrograms
+	AllPrograms = ControlPlanePrograms | NodePrograms | KWOKPrograms | CertManagerPrograms
 )
 
 // The names of the programs that run as long as a cluster does: the names by
@@ -34,12 +37,13 @@ const (
 	ControllerManager = "kube-controller-manager"
 	Scheduler         = "kube-scheduler"
 	KWOK              = "kwok"
+	CertManager       = "cert-manager"
 	Containerd        = "containerd"
 	Kubelet           = "kubelet"
 	Proxy             = "kube-proxy"
 )
 
-var componentNames = []string{Etcd, APIServer, ControllerManager, Scheduler, KWOK, Containerd, Kubelet, Proxy}
+var componentNames = []string{Etcd, APIServer, ControllerManager, Scheduler, KWOK, CertManager, Containerd, Kubelet, Proxy}
 
 // module is a nested Go module whose go.mod pins programs.
 type module struct {
@@ -49,7 +53,8 @@ type module struct {
 	programs  []program
 }
 
-// program is one that a module's tool lines name.
+// program is one that a module's tool lines name, from another module or from
+// the module's own folder.
 type program struct {
 	name string
 	pkg  string
@@ -106,6 +111,9 @@ var modules = []module{
 	}},
 	{name: "kwok", programs: []program{
 		{KWOK, "sigs.k8s.io/kwok/cmd/kwok", KWOKPrograms},
+	}},
+	{name: "certmanager", programs: []program{
+		{CertManager, modulePath + "/internal/localcluster/programs/certmanager", CertManagerPrograms},
 	}},
 }
 

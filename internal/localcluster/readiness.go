@@ -28,6 +28,8 @@ func (c *Cluster) probe(name string) func(context.Context) error {
 		return c.answers("https", loopback, portScheduler, "/healthz")
 	case KWOK:
 		return c.answers("https", loopback, portKWOK, "/healthz")
+	case CertManager:
+		return c.answers("http", loopback, portCertManager, "/readyz")
 	case Containerd:
 		return c.containerdAnswers
 	case Kubelet:

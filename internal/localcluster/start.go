@@ -21,7 +21,7 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 		return nil, err
 	}
 	c := &Cluster{progress: reporter{o.Progress}, owner: -1}
-	if c.programs, err = Build(ctx, o.Mode.programs(), o.Progress); err != nil {
+	if c.programs, err = Build(ctx, o.programs(), o.Progress); err != nil {
 		return nil, err
 	}
 	if err := c.prepareFolder(o); err != nil {
@@ -67,6 +67,9 @@ func (c *Cluster) bringUp(ctx context.Context, o Options, lock *os.File) error {
 		return err
 	}
 	if err := c.startControlPlane(ctx, o); err != nil {
+		return err
+	}
+	if err := c.startCertManager(ctx, o); err != nil {
 		return err
 	}
 	if err := c.startNodes(ctx, o); err != nil {

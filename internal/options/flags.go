@@ -32,6 +32,9 @@ func (w *Webhook) addFlags(fs *pflag.FlagSet) {
 	fs.IntVar(&w.Port, "webhook-port", w.Port, "Port to listen on.")
 	fs.StringVar(&w.CertDir, "webhook-cert-dir", w.CertDir,
 		"Folder with tls.crt and tls.key; a new certificate is taken up without a restart.")
+	fs.StringVar(&w.Certificate, "webhook-certificate", w.Certificate,
+		"Certificate of cert-manager, as namespace/name, that fills --webhook-cert-dir: the manager is ready once it is issued. "+
+			"Empty: the files come from elsewhere.")
 }
 
 func (j *Jobs) addFlags(fs *pflag.FlagSet) {

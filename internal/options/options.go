@@ -6,9 +6,11 @@ package options
 import (
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/types"
 	cliflag "k8s.io/component-base/cli/flag"
 
 	"github.com/job-handler/job-handler/internal/api"
@@ -43,6 +45,9 @@ type Webhook struct {
 	Host    string
 	Port    int
 	CertDir string
+	// Certificate is the namespace/name of cert-manager's Certificate from which
+	// what is in CertDir comes; empty if it comes from elsewhere.
+	Certificate string
 }
 
 // Jobs is how Jobs are handled where neither they nor their Namespace say.
@@ -112,6 +117,13 @@ func (o *Options) Flags() cliflag.NamedFlagSets {
 // Excluded returns every namespace whose Jobs are not handled.
 func (o *Options) Excluded() []string {
 	return append([]string{"kube-system", o.Manager.Namespace}, o.Manager.ExcludedNamespaces...)
+}
+
+// CertificateName returns the Certificate that is watched, or none. It is
+// right if Validate found nothing.
+func (w Webhook) CertificateName() types.NamespacedName {
+	namespace, name, _ := strings.Cut(w.Certificate, "/")
+	return types.NamespacedName{Namespace: namespace, Name: name}
 }
 
 // LogMemoryBytes returns LogMemory in bytes.

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/job-handler/job-handler/internal/policy"
@@ -108,7 +109,14 @@ func (w *Webhook) validate() error {
 	if w.CertDir == "" {
 		errs = append(errs, invalid("webhook-cert-dir", w.CertDir, "a folder with tls.crt and tls.key; --webhook=false turns the webhook off"))
 	}
+	if w.Certificate != "" && !isCertificate(w.CertificateName()) {
+		errs = append(errs, invalid("webhook-certificate", w.Certificate, "namespace/name of a Certificate, or empty"))
+	}
 	return errors.Join(errs...)
+}
+
+func isCertificate(name types.NamespacedName) bool {
+	return isNamespace(name.Namespace) && len(validation.IsDNS1123Subdomain(name.Name)) == 0
 }
 
 func (j *Jobs) validate() error {

@@ -30,9 +30,12 @@ func TestValidateRefuses(t *testing.T) {
 		"--metrics-bind-address=:-1":     `--metrics-bind-address: invalid value ":-1": must be host:port, or 0 to turn it off`,
 		"--health-probe-bind-address=no": `--health-probe-bind-address: invalid value "no": must be host:port, or 0 to turn it off`,
 
-		"--webhook-port=0":     `--webhook-port: invalid value "0": must be between 1 and 65535`,
-		"--webhook-port=65536": `--webhook-port: invalid value "65536": must be between 1 and 65535`,
-		"--webhook-cert-dir=":  `--webhook-cert-dir: invalid value "": must be a folder with tls.crt and tls.key; --webhook=false turns the webhook off`,
+		"--webhook-port=0":              `--webhook-port: invalid value "0": must be between 1 and 65535`,
+		"--webhook-port=65536":          `--webhook-port: invalid value "65536": must be between 1 and 65535`,
+		"--webhook-cert-dir=":           `--webhook-cert-dir: invalid value "": must be a folder with tls.crt and tls.key; --webhook=false turns the webhook off`,
+		"--webhook-certificate=serving": `--webhook-certificate: invalid value "serving": must be namespace/name of a Certificate, or empty`,
+		"--webhook-certificate=a/b/c":   `--webhook-certificate: invalid value "a/b/c": must be namespace/name of a Certificate, or empty`,
+		"--webhook-certificate=/b":      `--webhook-certificate: invalid value "/b": must be namespace/name of a Certificate, or empty`,
 
 		"--log-mode=":                     `--log-mode: invalid value "": must be full or status`,
 		"--log-mode=Full":                 `--log-mode: invalid value "Full": must be full or status`,

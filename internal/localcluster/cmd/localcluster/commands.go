@@ -38,6 +38,7 @@ func newUp(dir *string) *cobra.Command {
 	flags := command.Flags()
 	flags.StringVar((*string)(&options.Mode), "mode", string(localcluster.WithNode),
 		"node: this machine runs containers, needs root; kwok: simulated nodes; control-plane: no nodes")
+	flags.BoolVar(&options.CertManager, "cert-manager", false, "run cert-manager's controllers and CA injector")
 	flags.BoolVar(&options.Sync, "sync", false, "have etcd wait for the disk at every write")
 	flags.IntVar(&options.FakeNodes, "fake-nodes", 1, "number of simulated nodes in mode kwok")
 	command.RunE = func(command *cobra.Command, _ []string) error {
@@ -150,15 +151,16 @@ var sets = map[string]localcluster.Set{
 	string(localcluster.ControlPlane): localcluster.ControlPlanePrograms,
 	string(localcluster.WithKWOK):     localcluster.ControlPlanePrograms | localcluster.KWOKPrograms,
 	string(localcluster.WithNode):     localcluster.ControlPlanePrograms | localcluster.NodePrograms,
+	"cert-manager":                    localcluster.CertManagerPrograms,
 	"all":                             localcluster.AllPrograms,
 }
 
 func newBuild() *cobra.Command {
 	return &cobra.Command{
-		Use:       "build [all|control-plane|kwok|node]",
+		Use:       "build [all|cert-manager|control-plane|kwok|node]",
 		Short:     "Build the programs that a cluster needs, if they are not there yet",
 		Args:      cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
-		ValidArgs: []string{"all", "control-plane", "kwok", "node"},
+		ValidArgs: []string{"all", "cert-manager", "control-plane", "kwok", "node"},
 		RunE: func(command *cobra.Command, args []string) error {
 			set := localcluster.AllPrograms
 			if len(args) == 1 {

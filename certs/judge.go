@@ -1,0 +1,227 @@
+package certs
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+const (
+	// A certificate is due to expire in the last quarter of its lifetime, and
+	// not before the last week. cert-manager renews at a third, so that it and
+	// the kubelet had time by then.
+	dueFraction = 4
+	dueAtMost   = 7 * 24 * time.Hour
+)
+
+// problem is something wrong, in words.
+type problem struct {
+	// class tells problems apart; at most one at a time has it.
+	class string
+	// what is wrong, and what to do about it.
+	text, remedy string
+	// blocks is true if the manager is not ready with it.
+	blocks bool
+	// about is what an Event is written on; nil: it is only logged.
+	about client.Object
+}
+
+// judge returns what is wrong. Once the Certificate was issued, it alone does
+// not make the manager unready: what is served counts.
+func judge(o *observation, issuedBefore bool, now time.Time) []problem {
+	problems := o.certificate.judge(issuedBefore)
+	problems = append(problems, judgeServed(o, now)...)
+	for i := range o.configurations {
+		problems = append(problems, o.configurations[i].judge(o.served, now)...)
+	}
+	for i := range problems {
+		if problems[i].about == nil {
+			problems[i].about = o.about()
+		}
+	}
+	return problems
+}
+
+func (c *certificate) judge(issuedBefore bool) []problem {
+	if c.name.Name == "" || c.issued() && c.err == nil {
+		return nil
+	}
+	p := problem{class: "certificate", blocks: !issuedBefore}
+	if c.object != nil {
+		p.about = c.object
+	}
+	describe := fmt.Sprintf("kubectl describe certificate --namespace %s %s", c.name.Namespace, c.name.Name)
+	switch {
+	case apierrors.IsNotFound(c.err):
+		p.text = fmt.Sprintf("Certificate %s does not exist", c.name)
+		p.remedy = "apply the Certificate, or leave --webhook-certificate empty if the files come from elsewhere"
+	case meta.IsNoMatchError(c.err):
+		p.text = fmt.Sprintf("Certificate %s cannot exist: cert-manager is not installed", c.name)
+		p.remedy = "install cert-manager, or leave --webhook-certificate empty and put tls.crt and tls.key into --webhook-cert-dir"
+	case c.err != nil:
+		p.text = fmt.Sprintf("Certificate %s cannot be read: %v", c.name, c.err)
+		p.remedy = "if it goes on, check the connection to the API server and the manager's Role"
+	default:
+		p.text = fmt.Sprintf("Certificate %s is not Ready: %s", c.name, c.reason())
+		p.remedy = describe + "; cert-manager's log says more"
+	}
+	return []problem{p}
+}
+
+// issued reports whether the Certificate is Ready.
+func (c *certificate) issued() bool {
+	condition := c.ready()
+	return condition != nil && condition.Status == cmmeta.ConditionTrue
+}
+
+func (c *certificate) reason() string {
+	if condition := c.ready(); condition != nil {
+		return condition.Reason + ": " + condition.Message
+	}
+	return "cert-manager has not looked at it yet"
+}
+
+func (c *certificate) ready() *certmanagerv1.CertificateCondition {
+	if c.object == nil {
+		return nil
+	}
+	for i := range c.object.Status.Conditions {
+		if c.object.Status.Conditions[i].Type == certmanagerv1.CertificateConditionReady {
+			return &c.object.Status.Conditions[i]
+		}
+	}
+	return nil
+}
+
+// judgeServed looks at the certificate by itself.
+func judgeServed(o *observation, now time.Time) []problem {
+	const fill = "put tls.crt and tls.key, a pair, there: with cert-manager, mount the Certificate's Secret"
+	leaf := o.leaf()
+	p := problem{class: "served", blocks: true}
+	switch {
+	case o.loaded == nil:
+		p.text, p.remedy = fmt.Sprintf("there is no certificate in %s: %v", o.dir, o.loadError), fill
+	case leaf == nil:
+		p.text = fmt.Sprintf("the webhook server does not answer on %s: %v", o.address, o.serveError)
+		p.remedy = "restart the manager if it goes on"
+	case !leaf.Equal(o.loaded):
+		p.text = fmt.Sprintf("%s answers with another certificate than that in %s", o.address, o.dir)
+		p.remedy = "look for another process on the port, or set --webhook-port"
+	case now.Before(leaf.NotBefore):
+		p.text = "the certificate is not valid before " + leaf.NotBefore.UTC().Format(time.RFC3339)
+		p.remedy = "check the clocks of this node and of the one where the certificate was made"
+	case now.After(leaf.NotAfter):
+		p.text = "the certificate expired at " + leaf.NotAfter.UTC().Format(time.RFC3339)
+		p.remedy = o.certificate.renew()
+	case due(leaf, o.certificate.object, now):
+		p.text = "the certificate expires at " + leaf.NotAfter.UTC().Format(time.RFC3339) + " and has not been renewed"
+		p.remedy, p.class, p.blocks = o.certificate.renew(), "expiry", false
+	default:
+		return nil
+	}
+	return []problem{p}
+}
+
+func (c *certificate) renew() string {
+	if c.name.Name == "" {
+		return "replace tls.crt and tls.key; they are taken up without a restart"
+	}
+	return fmt.Sprintf("see why cert-manager does not renew it: kubectl describe certificate --namespace %s %s; "+
+		"if it is renewed, see whether its Secret is mounted", c.name.Namespace, c.name.Name)
+}
+
+// due reports whether leaf should have been renewed by now.
+func due(leaf *x509.Certificate, object *certmanagerv1.Certificate, now time.Time) bool {
+	if object != nil && plansToRenew(&object.Status, leaf, now) {
+		return false
+	}
+	margin := min(leaf.NotAfter.Sub(leaf.NotBefore)/dueFraction, dueAtMost)
+	return leaf.NotAfter.Sub(now) < margin
+}
+
+// plansToRenew reports whether leaf is cert-manager's last one, to be renewed later.
+func plansToRenew(status *certmanagerv1.CertificateStatus, leaf *x509.Certificate, now time.Time) bool {
+	return status.NotAfter != nil && status.NotAfter.Time.Equal(leaf.NotAfter) &&
+		status.RenewalTime != nil && status.RenewalTime.After(now)
+}
+
+// judge looks at whether the configuration trusts what is served, if anything is.
+func (c *configuration) judge(served []*x509.Certificate, now time.Time) []problem {
+	p := problem{class: "bundle/" + c.kind, blocks: true, about: c.object}
+	switch {
+	case apierrors.IsNotFound(c.err):
+		p.text = fmt.Sprintf("the %s webhook configuration %s does not exist", c.kind, c.name)
+		p.remedy = "apply config/webhook; until then Jobs are stamped when the manager first sees them"
+	case c.err != nil:
+		p.text = fmt.Sprintf("the %s webhook configuration %s cannot be read: %v", c.kind, c.name, c.err)
+		p.remedy = "if it goes on, check the connection to the API server and the manager's ClusterRole"
+		// What was read before still tells whether it is trusted.
+		p.blocks = c.object == nil || c.distrust(served, now) != nil
+	default:
+		err := c.distrust(served, now)
+		if err == nil {
+			return nil
+		}
+		p.text = fmt.Sprintf("the %s webhook configuration %s does not trust the certificate: %v", c.kind, c.name, err)
+		p.remedy = "with cert-manager, see that its CA injector runs and that the annotation cert-manager.io/inject-ca-from " +
+			"names the Certificate; else set caBundle to the authority that signed tls.crt"
+	}
+	return []problem{p}
+}
+
+// distrust returns why the API server would not take what is served for the
+// webhooks' certificate, or nil; also if nothing is served, which is a problem
+// of its own.
+func (c *configuration) distrust(served []*x509.Certificate, now time.Time) error {
+	if len(served) == 0 {
+		return nil
+	}
+	var reasons []string
+	seen := map[string]bool{}
+	for _, each := range c.hooks {
+		if err := each.verify(served, now); err != nil && !seen[err.Error()] {
+			seen[err.Error()] = true
+			reasons = append(reasons, each.name+": "+err.Error())
+		}
+	}
+	if len(reasons) == 0 {
+		return nil
+	}
+	return errors.New(strings.Join(reasons, "; "))
+}
+
+// verify does what the API server does in the handshake. Expiry is another
+// problem, and so the time is one at which the leaf is valid.
+func (h *hook) verify(served []*x509.Certificate, now time.Time) error {
+	if len(h.caBundle) == 0 {
+		return errors.New("it has no caBundle")
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(h.caBundle) {
+		return errors.New("its caBundle holds no certificate")
+	}
+	intermediates := x509.NewCertPool()
+	for _, each := range served[1:] {
+		intermediates.AddCert(each)
+	}
+	leaf := served[0]
+	if now.Before(leaf.NotBefore) {
+		now = leaf.NotBefore
+	}
+	if now.After(leaf.NotAfter) {
+		now = leaf.NotAfter
+	}
+	_, err := leaf.Verify(x509.VerifyOptions{
+		DNSName: h.host, Roots: roots, Intermediates: intermediates, CurrentTime: now,
+		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	})
+	return err //nolint:wrapcheck // it is the reason itself, not a failure of ours
+}

@@ -1,0 +1,185 @@
+package certs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/events"
+	"github.com/job-handler/job-handler/internal/metrics"
+)
+
+// lookTimeout bounds one look.
+const lookTimeout = 10 * time.Second
+
+// Monitor looks, again and again, whether the API server can trust the webhook
+// server's certificate. It enqueues nothing: the three objects are read live by
+// name, so that the manager needs no right to list them, and works where
+// cert-manager is not installed. Its Check is the manager's readiness.
+type Monitor struct {
+	// Live reads past the cache; its scheme has AddToScheme.
+	Live    client.Reader
+	Files   *Files
+	Events  *events.Recorder
+	Metrics *metrics.Certificates
+	Clock   clock.Clock
+	Options
+
+	mu       sync.Mutex
+	looked   bool
+	problems []problem
+
+	// What Start alone uses.
+	last   *observation
+	issued bool
+	told   map[string]telling
+}
+
+// Options say what is looked at and how often.
+type Options struct {
+	// Certificate is cert-manager's, or empty where the files come from elsewhere.
+	Certificate types.NamespacedName
+	// Configuration is the name of both webhook configurations.
+	Configuration string
+	// Address is the host:port on which the webhook server listens.
+	Address string
+	// Interval is the time between looks while all is well, and Retry while it
+	// is not.
+	Interval, Retry time.Duration
+	// Patience is how long something is wrong before an Event says so: at the
+	// start, and while a certificate is renewed, things are wrong for a moment.
+	Patience time.Duration
+}
+
+// NeedLeaderElection makes every manager check its own server.
+func (m *Monitor) NeedLeaderElection() bool { return false }
+
+// Start looks until ctx ends, first when loading the files was tried.
+func (m *Monitor) Start(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-m.Files.tried:
+	}
+	for {
+		pause := m.Interval
+		if !m.look(ctx) {
+			pause = m.Retry
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-m.Files.changed:
+		case <-m.Clock.After(pause):
+		}
+	}
+}
+
+// Check is nil if the API server can trust what is served, and else says in
+// words why not and what to do.
+func (m *Monitor) Check(*http.Request) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.looked {
+		return errors.New("the webhook's certificate has not been looked at yet")
+	}
+	var errs []error
+	for _, p := range m.problems {
+		if p.blocks {
+			errs = append(errs, fmt.Errorf("%s (to do: %s)", p.text, p.remedy))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// look looks once and reports whether all is well.
+func (m *Monitor) look(ctx context.Context) bool {
+	if m.last == nil {
+		m.last = &observation{}
+	}
+	limited, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	o, now := m.observe(limited, m.last), m.Clock.Now()
+	if ctx.Err() != nil {
+		return false
+	}
+	m.last = o
+	m.issued = m.issued || o.certificate.issued()
+	problems := judge(o, m.issued, now)
+	m.measure(o, now)
+	m.mu.Lock()
+	m.looked, m.problems = true, problems
+	m.mu.Unlock()
+	m.tell(ctx, problems, now)
+	return len(problems) == 0
+}
+
+func (m *Monitor) measure(o *observation, now time.Time) {
+	if leaf := o.leaf(); leaf != nil {
+		m.Metrics.SetExpiry(leaf.NotAfter)
+	}
+	if o.certificate.name.Name != "" {
+		m.Metrics.SetIssued(o.certificate.issued())
+	}
+	for i := range o.configurations {
+		c := &o.configurations[i]
+		m.Metrics.SetBundleMatches(c.kind, c.object != nil && len(o.served) > 0 && c.distrust(o.served, now) == nil)
+	}
+}
+
+// telling is when a problem was first seen and last logged.
+type telling struct {
+	text          string
+	since, logged time.Time
+}
+
+// tell logs each problem when it is new and then hourly, and writes an Event
+// on what it is about if it lasts.
+func (m *Monitor) tell(ctx context.Context, problems []problem, now time.Time) {
+	logger := ctrl.LoggerFrom(ctx)
+	told := map[string]telling{}
+	for _, p := range problems {
+		told[p.class] = m.tellOne(logger, p, now)
+		if now.Sub(told[p.class].since) < m.Patience || p.about == nil {
+			continue
+		}
+		if err := m.Events.WarnOf(ctx, p.about, notice(p)); err != nil {
+			logger.V(1).Info("the Event about the webhook's certificate is not written", "reason", err.Error())
+		}
+	}
+	if len(problems) == 0 && (len(m.told) > 0 || m.told == nil) {
+		logger.Info("the API server can trust the webhook's certificate", "expires", m.last.leaf().NotAfter.UTC().Format(time.RFC3339))
+	}
+	m.told = told
+}
+
+const logEvery = time.Hour
+
+func (m *Monitor) tellOne(logger logr.Logger, p problem, now time.Time) telling {
+	t, known := m.told[p.class]
+	if !known {
+		t.since = now
+	}
+	if !known || t.text != p.text || now.Sub(t.logged) >= logEvery {
+		logger.Info("something is wrong with the webhook's certificate", "problem", p.text, "toDo", p.remedy, "ready", !p.blocks)
+		t.text, t.logged = p.text, now
+	}
+	return t
+}
+
+func notice(p problem) events.Notice {
+	return events.Notice{
+		Reason: api.ReasonWebhookCertificate, Action: api.ActionServe,
+		Class: "certificate/" + p.class, Note: p.text + ". To do: " + p.remedy,
+	}
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/job-handler/job-handler/certs"
+	"github.com/job-handler/job-handler/internal/events"
+	"github.com/job-handler/job-handler/internal/metrics"
+	"github.com/job-handler/job-handler/internal/options"
+	"github.com/job-handler/job-handler/webhooks"
+)
+
+// How often the webhook's certificate is looked at: while all is well, and
+// while it is not; and how long that lasts before an Event says so.
+const (
+	certificateInterval = 30 * time.Second
+	certificateRetry    = time.Second
+	certificatePatience = time.Minute
+)
+
+// addCertificates has mgr load the webhook's certificate and be ready once the
+// API server can trust it.
+func addCertificates(mgr ctrl.Manager, opts *options.Options, files *certs.Files) error {
+	measures, err := metrics.NewCertificates(metrics.Served())
+	if err != nil {
+		return err
+	}
+	monitor := &certs.Monitor{
+		Live: mgr.GetAPIReader(), Files: files, Metrics: measures, Clock: clock.RealClock{},
+		Events: events.New(mgr.GetClient(), clock.RealClock{}, instance()),
+		Options: certs.Options{
+			Certificate:   opts.Webhook.CertificateName(),
+			Configuration: webhooks.ConfigurationName,
+			Address:       net.JoinHostPort(opts.Webhook.Host, strconv.Itoa(opts.Webhook.Port)),
+			Interval:      certificateInterval, Retry: certificateRetry, Patience: certificatePatience,
+		},
+	}
+	if err := mgr.Add(files); err != nil {
+		return fmt.Errorf("adding the webhook's certificate: %w", err)
+	}
+	if err := mgr.Add(monitor); err != nil {
+		return fmt.Errorf("adding the check of the webhook's certificate: %w", err)
+	}
+	return addReadiness(mgr, "webhook", monitor.Check)
+}
+
+// newScheme returns the kinds that the manager reads and writes.
+func newScheme() (*runtime.Scheme, error) {
+	scheme := runtime.NewScheme()
+	if err := clientgoscheme.AddToScheme(scheme); err != nil {
+		return nil, fmt.Errorf("adding Kubernetes' kinds: %w", err)
+	}
+	return scheme, certs.AddToScheme(scheme)
+}
