@@ -10,8 +10,7 @@ import (
 
 // Messages of the manager that stories look for.
 const (
-	messageDecided = "decided"
-	messageStored  = "results stored"
+	messageStored = "results stored"
 )
 
 // managerLog is what all managers of a run logged, one after the other.
