@@ -128,8 +128,8 @@ test: ## Unit, integration and end-to-end tests, one after the other
 	@internal/tools/test unit integration e2e
 
 .PHONY: test-all
-test-all: ## All of `test`, the race detector, every fuzz target and benchmark for a short time
-	@internal/tools/test unit integration e2e race fuzz benchmarks
+test-all: ## All of `test`, the operations, the race detector, every fuzz target and benchmark for a short time
+	@internal/tools/test unit integration e2e operations race fuzz benchmarks
 
 .PHONY: test-unit
 test-unit: ## Rules and parts, each by itself
@@ -142,6 +142,10 @@ test-integration: ## Webhooks, controllers and manifests on a real kube-apiserve
 .PHONY: test-e2e
 test-e2e: ## Stories on a real node (root; without it, what needs no node)
 	@internal/tools/test e2e
+
+.PHONY: test-operations
+test-operations: ## Updates, failovers and rotations of an installed manager while Jobs are at work (root)
+	@internal/tools/test operations
 
 .PHONY: test-race
 test-race: ## Unit tests with the race detector (needs a C compiler)
