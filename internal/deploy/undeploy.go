@@ -22,18 +22,11 @@ import (
 // it holds is released, then the rest is removed. It may be called again, also
 // after it was interrupted.
 func (d *Deployer) Undeploy(ctx context.Context, objects []*unstructured.Unstructured) error {
-	isConfiguration := func(object *unstructured.Unstructured) bool {
-		return object.GroupVersionKind().Group == "admissionregistration.k8s.io" && object.GetKind() != policyKind &&
-			object.GetKind() != policyKind+"Binding"
+	webhooks, rest := splitWebhooks(objects)
+	if err := d.removeAll(ctx, webhooks); err != nil {
+		return err
 	}
-	for _, object := range objects {
-		if isConfiguration(object) {
-			if err := d.remove(ctx, object); err != nil {
-				return err
-			}
-		}
-	}
-	for _, object := range objects {
+	for _, object := range rest {
 		if object.GetKind() == "Deployment" {
 			if err := d.scaleDown(ctx, client.ObjectKeyFromObject(object)); err != nil {
 				return err
@@ -47,17 +40,34 @@ func (d *Deployer) Undeploy(ctx context.Context, objects []*unstructured.Unstruc
 	if err := releaser.Run(ctx); err != nil {
 		return err
 	}
-	for _, object := range slices.Backward(objects) {
-		if !isConfiguration(object) {
-			if err := d.remove(ctx, object); err != nil {
-				return err
-			}
-		}
+	if err := d.removeAll(ctx, rest); err != nil {
+		return err
 	}
-	return d.awaitGone(ctx, objects)
+	return d.awaitGone(ctx, rest)
 }
 
-const policyKind = "ValidatingAdmissionPolicy"
+// splitWebhooks takes webhook configurations out of the objects.
+func splitWebhooks(objects []*unstructured.Unstructured) (webhooks, rest []*unstructured.Unstructured) {
+	for _, object := range objects {
+		switch object.GetKind() {
+		case "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration":
+			webhooks = append(webhooks, object)
+		default:
+			rest = append(rest, object)
+		}
+	}
+	return webhooks, rest
+}
+
+// removeAll deletes the objects, the last first.
+func (d *Deployer) removeAll(ctx context.Context, objects []*unstructured.Unstructured) error {
+	for _, object := range slices.Backward(objects) {
+		if err := d.remove(ctx, object); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // scaleDown ends the manager and waits until none of it is left.
 func (d *Deployer) scaleDown(ctx context.Context, key client.ObjectKey) error {
