@@ -24,7 +24,8 @@ import (
 
 const (
 	// managerImage is the manager's image on the node.
-	managerImage = "localhost/job-handler:e2e"
+	managerImage   = "localhost/job-handler:e2e"
+	managerVersion = "v1.2.3-e2e"
 	// replicas is how many of the manager there are.
 	replicas = 2
 )
@@ -72,7 +73,7 @@ func (w *world) install(t *testing.T, archive string) {
 func (w *world) buildImage(ctx context.Context) (string, error) {
 	archive := filepath.Join(w.dir, "image.tar")
 	return archive, w.inModule(ctx, "go", "run", "./internal/tools/image", "--output", archive,
-		"--ref", managerImage, "--platforms", "linux/"+runtime.GOARCH, "--version", "v1.2.3-e2e")
+		"--ref", managerImage, "--platforms", "linux/"+runtime.GOARCH, "--version", managerVersion)
 }
 
 // render returns the objects of config/default.

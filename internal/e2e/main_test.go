@@ -25,6 +25,7 @@ var stories = []struct {
 	name string
 	tell func(*story)
 }{
+	{"installed", installed},
 	{"success", success},
 	{"failure", failure},
 	{"never-started", neverStarted},

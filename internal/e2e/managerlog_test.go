@@ -25,6 +25,7 @@ type logLine struct {
 	Name      string    `json:"name"`
 	Action    string    `json:"action"`
 	Results   string    `json:"results"`
+	Version   string    `json:"version"`
 	// NamespaceKey is the key of a Namespace that is reconciled. Without it its
 	// value would go to the field whose name differs in case only.
 	NamespaceKey any `json:"Namespace"`

@@ -49,7 +49,7 @@ func uninstalled(t *testing.T, w *world) {
 // inFlight makes Jobs in every state of which the manager holds something.
 func inFlight(s *story) {
 	s.optedIn()
-	busy := s.start(s.job("busy", "sleep 300").TTL(0))
+	busy := s.start(s.job("busy", `trap "exit 0" TERM; while true; do sleep 1; done`).TTL(0))
 	s.start(s.job("suspended", "true").Suspended().TTL(5))
 	failed := s.start(s.job("failed", "exit 1"))
 	s.stored(s.reported(failed))
