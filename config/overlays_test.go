@@ -62,7 +62,7 @@ var _ = Describe("Manifests", Ordered, func() {
 		for _, folder := range []string{"default", "samples"} {
 			for _, object := range kustomize(ctx, folder) {
 				if object.GetKind() == "Namespace" {
-					Expect(kube.Create(ctx, object)).To(Succeed())
+					Expect(client.IgnoreAlreadyExists(kube.Create(ctx, object))).To(Succeed())
 				}
 			}
 		}
@@ -144,8 +144,8 @@ var _ = Describe("Manifests", Ordered, func() {
 			validating := find[admissionv1.ValidatingWebhookConfiguration](objects, "ValidatingWebhookConfiguration", api.ManagerName)
 			return append(policies, string(*validating.Webhooks[0].FailurePolicy))
 		}
-		Expect(policies(overlay(ctx, "default"))).To(HaveExactElements("Ignore", "Ignore", "Ignore"))
-		Expect(policies(overlay(ctx, "default", "fail-closed"))).To(HaveExactElements("Fail", "Fail", "Ignore"))
+		Expect(policies(overlay(ctx, "default"))).To(HaveExactElements("Ignore", "Ignore", "Ignore", "Ignore"))
+		Expect(policies(overlay(ctx, "default", "fail-closed"))).To(HaveExactElements("Fail", "Fail", "Ignore", "Ignore"))
 	})
 })
 
