@@ -52,7 +52,9 @@ type Options struct {
 // Manager is a running manager.
 type Manager struct {
 	options Options
-	command *exec.Cmd
+	// health and metrics are the base URLs of what it serves besides the webhook.
+	health, metrics string
+	command         *exec.Cmd
 	// done is closed when the process has ended; err is set before.
 	done chan struct{}
 	err  error
@@ -84,11 +86,14 @@ func Start(ctx context.Context, options Options) (*Manager, error) {
 		"--health-probe-bind-address", net.JoinHostPort(loopback, ports[1]),
 		"--metrics-bind-address", net.JoinHostPort(loopback, ports[2]),
 	}, options.Args...)
-	manager := &Manager{options: options, done: make(chan struct{})}
+	manager := &Manager{
+		options: options, done: make(chan struct{}),
+		health: "http://" + net.JoinHostPort(loopback, ports[1]), metrics: "http://" + net.JoinHostPort(loopback, ports[2]),
+	}
 	if err := manager.start(args); err != nil {
 		return nil, err
 	}
-	if err := manager.waitReady(ctx, "http://"+net.JoinHostPort(loopback, ports[1])+"/readyz"); err != nil {
+	if err := manager.waitReady(ctx, manager.health+"/readyz"); err != nil {
 		return nil, errors.Join(err, manager.Kill(context.WithoutCancel(ctx)))
 	}
 	return manager, nil
@@ -140,6 +145,12 @@ func (m *Manager) waitReady(ctx context.Context, url string) error {
 	}
 	return nil
 }
+
+// HealthURL is where /healthz and /readyz are, unless Args say otherwise.
+func (m *Manager) HealthURL() string { return m.health }
+
+// MetricsURL is where /metrics is, unless Args say otherwise.
+func (m *Manager) MetricsURL() string { return m.metrics }
 
 // Done is closed when the process has ended.
 func (m *Manager) Done() <-chan struct{} { return m.done }
