@@ -75,7 +75,7 @@ func (f *finding) problem(configuration *admissionv1.MutatingWebhookConfiguratio
 		p.Remedy = "apply the webhook configurations of this version" + meanwhile
 	default:
 		p.Text = "Jobs are not stamped when they are created: the API server got no answer from the webhook"
-		p.Remedy = "see whether the manager's pods are ready (/readyz tells why not), whether the mutating webhook configuration " + name +
+		p.Remedy = "see whether the manager's pods are ready (/readyz/webhook tells why not), whether the mutating webhook configuration " + name +
 			" exists, and whether the API server reaches its Service (a NetworkPolicy or firewall; its log says 'failed calling webhook')" + meanwhile
 	}
 	return p
