@@ -43,17 +43,18 @@ type jobHandler struct {
 
 // Handle implements admission.Handler.
 func (h *jobHandler) Handle(ctx context.Context, request admission.Request) admission.Response {
+	if request.Operation != admissionv1.Create || request.SubResource != "" {
+		return admission.Allowed("")
+	}
 	excluded := slices.Contains(h.ExcludedNamespaces, request.Namespace)
-	dryRun := request.DryRun != nil && *request.DryRun
-	if request.Operation != admissionv1.Create || request.SubResource != "" || excluded && !dryRun {
+	if excluded && !isDryRun(request) {
 		return admission.Allowed("")
 	}
 	job := &batchv1.Job{}
 	if err := json.Unmarshal(request.Object.Raw, job); err != nil {
 		return unread(ctx, request, fmt.Errorf("decoding the Job: %w", err))
 	}
-	selfTest := excluded && job.Labels[api.SelfTestLabel] == api.True
-	if excluded && !selfTest {
+	if excluded && job.Labels[api.SelfTestLabel] != api.True {
 		return admission.Allowed("")
 	}
 	before := job.DeepCopy()
@@ -62,7 +63,7 @@ func (h *jobHandler) Handle(ctx context.Context, request admission.Request) admi
 		name := cmp.Or(job.Name, job.GenerateName)
 		return refused(batchv1.SchemeGroupVersion.WithKind("Job").GroupKind(), name, errs, warnings)
 	}
-	if selfTest {
+	if excluded {
 		// Nobody but the manager reads the warnings: it logs them.
 		warnings = nil
 		metav1.SetMetaDataAnnotation(&job.ObjectMeta, api.SelfTestAnswerAnnotation, job.Annotations[api.SelfTestAnnotation])
@@ -73,6 +74,8 @@ func (h *jobHandler) Handle(ctx context.Context, request admission.Request) admi
 	}
 	return response
 }
+
+func isDryRun(request admission.Request) bool { return request.DryRun != nil && *request.DryRun }
 
 // review changes job to what it should be and returns what is wrong with it.
 func (h *jobHandler) review(job *batchv1.Job, namespace metav1.Object) (field.ErrorList, []string) {

@@ -68,16 +68,7 @@ func (m *Manager) validate() error {
 			errs = append(errs, invalid("exclude-namespaces", namespace, "the names of namespaces"))
 		}
 	}
-	for _, address := range []struct{ flag, value string }{
-		{"metrics-bind-address", m.MetricsAddress}, {"health-probe-bind-address", m.HealthAddress},
-	} {
-		if !isAddress(address.value) {
-			errs = append(errs, invalid(address.flag, address.value, "host:port, or 0 to turn it off"))
-		}
-	}
-	if m.PprofAddress != "" && !(isAddress(m.PprofAddress) && isLoopback(m.PprofAddress)) {
-		errs = append(errs, invalid("pprof-bind-address", m.PprofAddress, "host:port with a loopback address as host, or empty"))
-	}
+	errs = append(errs, m.validateAddresses()...)
 	if m.LogFormat != logFormatJSON && m.LogFormat != logFormatText {
 		errs = append(errs, invalid("log-format", m.LogFormat, "json or text"))
 	}
@@ -85,6 +76,21 @@ func (m *Manager) validate() error {
 		errs = append(errs, invalid("v", m.LogLevel, "between 0 and 10"))
 	}
 	return errors.Join(errs...)
+}
+
+func (m *Manager) validateAddresses() []error {
+	var errs []error
+	for _, address := range []struct{ flag, value string }{
+		{"metrics-bind-address", m.MetricsAddress}, {"health-probe-bind-address", m.HealthAddress},
+	} {
+		if !isAddress(address.value) {
+			errs = append(errs, invalid(address.flag, address.value, "host:port, or 0 to turn it off"))
+		}
+	}
+	if m.PprofAddress != "" && (!isAddress(m.PprofAddress) || !isLoopback(m.PprofAddress)) {
+		errs = append(errs, invalid("pprof-bind-address", m.PprofAddress, "host:port with a loopback address as host, or empty"))
+	}
+	return errs
 }
 
 func isNamespace(name string) bool {

@@ -193,13 +193,15 @@ func TestFound(t *testing.T) {
 		text    string
 	}{
 		"not sent": {
-			[]client.Object{configuration(), namespace}, ignored, "unstamped", "MutatingWebhookConfiguration",
+			[]client.Object{configuration(), namespace},
+			ignored, "unstamped", "MutatingWebhookConfiguration",
 			"Jobs are not stamped when they are created",
 		},
 		"no configuration":    {[]client.Object{namespace}, ignored, "unstamped", "Namespace", "Jobs are not stamped when they are created"},
 		"nothing to write on": {nil, ignored, "unstamped", "", "Jobs are not stamped when they are created"},
 		"an older configuration": {
-			[]client.Object{elsewhere}, ignored, "unstamped", "MutatingWebhookConfiguration",
+			[]client.Object{elsewhere},
+			ignored, "unstamped", "MutatingWebhookConfiguration",
 			"the mutating webhook configuration job-handler does not send the self-test",
 		},
 		"stamped by something else": {[]client.Object{configuration()}, func(job *batchv1.Job) error {
@@ -230,7 +232,8 @@ func TestFound(t *testing.T) {
 			return apierrors.NewInternalError(errors.New("failed calling webhook"))
 		}, "unanswered", "MutatingWebhookConfiguration", "the self-test cannot run: the API server did not answer: Internal error"},
 		"no connection": {
-			[]client.Object{configuration()}, unreachable, "unanswered", "MutatingWebhookConfiguration",
+			[]client.Object{configuration()},
+			unreachable, "unanswered", "MutatingWebhookConfiguration",
 			"the self-test cannot run: the API server did not answer: it cannot be reached",
 		},
 	} {
@@ -269,13 +272,13 @@ func TestStart(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- w.Start(ctx) }()
-		time.Sleep(150 * time.Second)
+		<-time.After(150 * time.Second)
 		synctest.Wait()
 		if w.tests != 3 {
 			t.Errorf("%d tests in 150 s", w.tests)
 		}
 		w.admit = ignored
-		time.Sleep(60 * time.Second)
+		<-time.After(60 * time.Second)
 		synctest.Wait()
 		if w.tests != 3+1+3 {
 			t.Errorf("%d tests 60 s later, of which 30 with failures", w.tests)
