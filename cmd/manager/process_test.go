@@ -10,6 +10,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	coordinationv1 "k8s.io/api/coordination/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
@@ -69,6 +70,8 @@ var _ = Describe("Profiles", func() {
 
 var _ = Describe("With the API server away", Ordered, func() {
 	It("a manager stays healthy and ready, and is started without it", func(ctx SpecContext) {
+		leader := start(ctx, "--leader-elect")
+		Eventually(func() string { return holder(ctx) }).ShouldNot(BeEmpty())
 		p := start(ctx)
 		Expect(kube.Cluster().Kill(ctx, localcluster.APIServer)).To(Succeed())
 		DeferCleanup(func(ctx SpecContext) { Expect(kube.Cluster().Restart(ctx, localcluster.APIServer)).To(Succeed()) },
@@ -95,6 +98,10 @@ var _ = Describe("With the API server away", Ordered, func() {
 		default:
 		}
 
+		By("not acting without a lease")
+		Eventually(leader.Done(), outage).Should(BeClosed())
+		Expect(string(leader.log.Contents())).To(ContainSubstring("leader election lost"))
+
 		Expect(kube.Cluster().Restart(ctx, localcluster.APIServer)).To(Succeed())
 		Eventually(func() int { return status("http://" + health + "/readyz/caches") }, comeBack).Should(Equal(200))
 	}, SpecTimeout(specTimeout))
@@ -102,6 +109,8 @@ var _ = Describe("With the API server away", Ordered, func() {
 
 var _ = Describe("Of two managers", func() {
 	It("both are ready, and one takes over soon after the other was told to end", func(ctx SpecContext) {
+		// A leader that lost its lease with the API server could not give it back.
+		Expect(client.IgnoreNotFound(kube.Delete(ctx, lease()))).To(Succeed())
 		leader := start(ctx, "--leader-elect")
 		var before string
 		Eventually(func() string { before = holder(ctx); return before }).ShouldNot(BeEmpty())
@@ -120,12 +129,15 @@ var _ = Describe("Of two managers", func() {
 
 // holder returns who has the lease.
 func holder(ctx context.Context) string {
-	lease := &coordinationv1.Lease{}
-	key := client.ObjectKey{Namespace: api.ManagerNamespace, Name: api.ManagerName}
-	if err := kube.Get(ctx, key, lease); err != nil || lease.Spec.HolderIdentity == nil {
+	object := lease()
+	if err := kube.Get(ctx, client.ObjectKeyFromObject(object), object); err != nil || object.Spec.HolderIdentity == nil {
 		return ""
 	}
-	return *lease.Spec.HolderIdentity
+	return *object.Spec.HolderIdentity
+}
+
+func lease() *coordinationv1.Lease {
+	return &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: api.ManagerNamespace, Name: api.ManagerName}}
 }
 
 func freeAddress() string {
