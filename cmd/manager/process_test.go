@@ -2,13 +2,16 @@ package main_test
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -111,7 +114,8 @@ var _ = Describe("Of two managers", func() {
 	It("both are ready, and one takes over soon after the other was told to end", func(ctx SpecContext) {
 		// A leader that lost its lease with the API server could not give it back.
 		Expect(client.IgnoreNotFound(kube.Delete(ctx, lease()))).To(Succeed())
-		leader := start(ctx, "--leader-elect")
+		leader := start(ctx, "--leader-elect", "--webhook-shutdown-delay=10s")
+		webhook := webhookURL(ctx)
 		var before string
 		Eventually(func() string { before = holder(ctx); return before }).ShouldNot(BeEmpty())
 		standby := start(ctx, "--leader-elect")
@@ -119,13 +123,38 @@ var _ = Describe("Of two managers", func() {
 		Consistently(func() string { return holder(ctx) }, "1s").Should(Equal(before))
 
 		told := time.Now()
-		Expect(leader.Stop(ctx)).To(Succeed())
-		Expect(leader.Err()).NotTo(HaveOccurred())
+		stopped := make(chan error, 1)
+		go func() { stopped <- leader.Stop(ctx) }()
 		Eventually(func() string { return holder(ctx) }, takeover, "50ms").ShouldNot(Or(BeEmpty(), Equal(before)))
 		Expect(time.Since(told)).To(BeNumerically("<", takeover))
 		AddReportEntry("takeover", time.Since(told).String())
+		Expect(leader.Done()).NotTo(BeClosed())
+		Expect(answers(webhook)).To(BeTrue(), "API servers call it still")
+		Eventually(stopped).Should(Receive(BeNil()))
+		Expect(leader.Err()).NotTo(HaveOccurred())
+		Expect(answers(webhook)).To(BeFalse())
 	}, SpecTimeout(specTimeout))
 })
+
+// webhookURL returns where the API server calls the manager started last.
+func webhookURL(ctx context.Context) string {
+	GinkgoHelper()
+	configuration := &admissionv1.MutatingWebhookConfiguration{}
+	Expect(kube.Get(ctx, client.ObjectKey{Name: api.ManagerName}, configuration)).To(Succeed())
+	return *configuration.Webhooks[0].ClientConfig.URL
+}
+
+func answers(url string) bool {
+	anybody := &http.Client{Transport: &http.Transport{
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true,
+	}}
+	response, err := anybody.Get(url)
+	if err != nil {
+		return false
+	}
+	response.Body.Close()
+	return true
+}
 
 // holder returns who has the lease.
 func holder(ctx context.Context) string {

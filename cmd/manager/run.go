@@ -58,7 +58,7 @@ func run(ctx context.Context, opts *options.Options) error {
 	if err := mgr.Start(ctx); err != nil {
 		return fmt.Errorf("running the manager: %w", err)
 	}
-	return nil
+	return p.server.finish()
 }
 
 // parts is what the manager is put together from.

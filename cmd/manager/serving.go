@@ -20,26 +20,31 @@ import (
 )
 
 // How a manager ends: work in progress is broken off, which leaves nothing
-// half-done that is not found again; admission requests are answered; the lease
-// is given back; and all that within the pod's grace period, with its preStop.
+// half-done that is not found again, and the lease is given back. Admission
+// requests go on being answered meanwhile and for --webhook-shutdown-delay, since
+// API servers go on calling until they have seen that the pod ends.
 const (
-	// shutdownTimeout bounds it all. Only then is the lease given back.
+	// shutdownTimeout bounds what comes before the lease is given back.
 	shutdownTimeout = 10 * time.Second
 	// drainTimeout is how long the API server waits for an answer, and so how
 	// long there can be somebody who does.
 	drainTimeout = 3 * time.Second
 )
 
-// webhookServer starts before the caches are filled and ends after the
-// controllers, and so does what is alongside: what the server needs, and the
-// look at whether it can be trusted.
+// webhookServer starts before the caches are filled, and so does what is
+// alongside: what the server needs, and the look at whether it can be trusted.
+// The server itself goes on when its manager ends, until finish ends it.
 type webhookServer struct {
 	webhook.Server
 
 	alongside []manager.Runnable
-	// drain is how long requests have to end. A client that holds a connection
-	// open would hold up the lease for longer.
-	drain time.Duration
+	// delay is how long new requests are taken, once the manager has ended, and
+	// drain how long then those that began have to end.
+	delay, drain time.Duration
+
+	// What Start leaves to finish.
+	stop  context.CancelFunc
+	ended chan error
 }
 
 func newWebhookServer(opts *options.Options, files *certs.Files) *webhookServer {
@@ -48,36 +53,51 @@ func newWebhookServer(opts *options.Options, files *certs.Files) *webhookServer 
 			Host: opts.Webhook.Host, Port: opts.Webhook.Port,
 			TLSOpts: []func(*tls.Config){files.ServeFrom, onlyHTTP1},
 		}),
-		alongside: []manager.Runnable{files}, drain: drainTimeout,
+		alongside: []manager.Runnable{files}, delay: opts.Webhook.ShutdownDelay, drain: drainTimeout,
 	}
 }
 
-// Start serves until ctx ends.
+// Start begins to serve, and returns when ctx ends, or with what went wrong.
 func (s *webhookServer) Start(ctx context.Context) error {
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stop, s.ended = stop, make(chan error, 1)
+	go func() { s.ended <- s.Server.Start(serving) }()
 	group, ctx := errgroup.WithContext(ctx)
 	for _, each := range s.alongside {
 		group.Go(func() error { return each.Start(ctx) })
 	}
-	group.Go(func() error { return s.serve(ctx) })
+	group.Go(func() error {
+		select {
+		case err := <-s.ended:
+			return err
+		case <-ctx.Done():
+			return nil
+		}
+	})
 	if err := group.Wait(); err != nil {
+		stop()
 		return fmt.Errorf("serving admission requests: %w", err)
 	}
 	return nil
 }
 
-func (s *webhookServer) serve(ctx context.Context) error {
-	ended := make(chan error, 1)
-	go func() { ended <- s.Server.Start(ctx) }()
-	select {
-	case err := <-ended:
-		return err
-	case <-ctx.Done():
+// finish ends the server once the manager has ended, if it was started at all.
+func (s *webhookServer) finish() error {
+	if s.stop == nil {
+		return nil
 	}
+	defer s.stop()
 	select {
-	case err := <-ended:
+	case err := <-s.ended:
+		return err
+	case <-time.After(s.delay):
+	}
+	s.stop()
+	select {
+	case err := <-s.ended:
 		return err
 	case <-time.After(s.drain):
-		ctrl.LoggerFrom(ctx).Info("ending with admission requests, or connections of clients, still open")
+		ctrl.Log.Info("ending with admission requests, or connections of clients, still open")
 		return nil
 	}
 }

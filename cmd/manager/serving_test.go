@@ -37,7 +37,16 @@ type serving struct {
 	url    string
 	client *http.Client
 	cancel context.CancelFunc
-	ended  chan error
+	began  chan error
+}
+
+// end tells the server to end, and returns when its manager may go on.
+func (s *serving) end(t *testing.T) {
+	t.Helper()
+	s.cancel()
+	if err := <-s.began; err != nil {
+		t.Fatal(err)
+	}
 }
 
 func serve(t *testing.T, handler http.Handler, drain time.Duration) *serving {
@@ -59,14 +68,14 @@ func serve(t *testing.T, handler http.Handler, drain time.Duration) *serving {
 		client: &http.Client{Transport: &http.Transport{
 			TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true,
 		}},
-		ended: make(chan error, 1),
+		began: make(chan error, 1),
 	}
 	s.drain = drain
 	s.Register("/slow", handler)
 	s.Register("/", http.NotFoundHandler())
 	ctx, cancel := context.WithCancel(t.Context())
 	s.cancel = cancel
-	go func() { s.ended <- s.Start(ctx) }()
+	go func() { s.began <- s.Start(ctx) }()
 	for s.get("/") == nil {
 		if ctx.Err() != nil {
 			t.Fatal("it never answered")
@@ -91,12 +100,14 @@ func TestWebhookServerAnswersWhatItBegan(t *testing.T) {
 	answers := make(chan *http.Response, 1)
 	go func() { answers <- s.get("/slow") }()
 	<-handler.called
-	s.cancel()
+	s.end(t)
+	finished := make(chan error, 1)
+	go func() { finished <- s.finish() }()
 	for s.get("/") != nil { // until it takes no more
 		continue
 	}
 	select {
-	case err := <-s.ended:
+	case err := <-finished:
 		t.Fatalf("it ended before its last answer: %v", err)
 	default:
 	}
@@ -110,22 +121,46 @@ func TestWebhookServerAnswersWhatItBegan(t *testing.T) {
 	}
 	response.Body.Close()
 	s.client.CloseIdleConnections()
-	if err := <-s.ended; err != nil {
+	if err := <-finished; err != nil {
 		t.Error(err)
 	}
 }
 
-// A request that does not end does not hold up the lease.
+// The lease is given back when Start has returned; requests are taken still.
+func TestWebhookServerDelaysItsEnd(t *testing.T) {
+	s := serve(t, newSlow(), time.Minute)
+	s.delay = time.Hour
+	s.end(t)
+	if s.get("/") == nil {
+		t.Error("no answer after the manager has ended")
+	}
+	s.delay = 0
+	if err := s.finish(); err != nil {
+		t.Error(err)
+	}
+	if s.get("/") != nil {
+		t.Error("an answer after its end")
+	}
+}
+
+// A request that does not end does not hold up the process.
 func TestWebhookServerEndsInTime(t *testing.T) {
 	handler := newSlow()
 	s := serve(t, handler, 50*time.Millisecond)
 	go s.get("/slow")
 	<-handler.called
-	s.cancel()
-	if err := <-s.ended; err != nil {
+	s.end(t)
+	if err := s.finish(); err != nil {
 		t.Error(err)
 	}
 	close(handler.answer)
+}
+
+// A manager without a webhook has nothing to finish.
+func TestWebhookServerNeverStarted(t *testing.T) {
+	if err := new(webhookServer).finish(); err != nil {
+		t.Error(err)
+	}
 }
 
 // What fails alongside ends the server, and so the process, which says why.
@@ -148,8 +183,8 @@ func TestOnlyHTTP1(t *testing.T) {
 	if response.ProtoMajor != 1 {
 		t.Errorf("answered with %s", response.Proto)
 	}
-	s.cancel()
-	if err := <-s.ended; err != nil {
+	s.end(t)
+	if err := s.finish(); err != nil {
 		t.Error(err)
 	}
 }

@@ -38,6 +38,8 @@ func (w *Webhook) addFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&w.Certificate, "webhook-certificate", w.Certificate,
 		"Certificate of cert-manager, as namespace/name, that fills --webhook-cert-dir: the manager is ready once it is issued. "+
 			"Empty: the files come from elsewhere.")
+	fs.DurationVar(&w.ShutdownDelay, "webhook-shutdown-delay", w.ShutdownDelay,
+		"How long admission requests are still taken once the manager was told to end and has given back its lease.")
 	fs.DurationVar(&w.SelfTestInterval, "self-test-interval", w.SelfTestInterval,
 		"How often the manager tests, with a Job that it creates in a dry run, whether Jobs are stamped; 0 turns it off.")
 }

@@ -53,6 +53,8 @@ type Webhook struct {
 	// SelfTestInterval is the time between tests of whether Jobs are stamped; 0
 	// turns them off.
 	SelfTestInterval time.Duration
+	// ShutdownDelay is how long requests are taken after the rest has ended.
+	ShutdownDelay time.Duration
 }
 
 // Jobs is how Jobs are handled where neither they nor their Namespace say.

@@ -61,7 +61,7 @@ func TestDefaultValues(t *testing.T) {
 		"metrics-bind-address": "127.0.0.1:8080", "health-probe-bind-address": ":8081", "v": "0", "log-format": "json",
 		"pprof-bind-address": "",
 		"webhook":            "true", "webhook-host": "", "webhook-port": "9443", "webhook-cert-dir": "/var/run/job-handler/certs",
-		"webhook-certificate": "", "self-test-interval": "1m0s",
+		"webhook-certificate": "", "self-test-interval": "1m0s", "webhook-shutdown-delay": "0s",
 		"log-mode": "full", "results-ttl": "never", "delete-after-success": "0s", "delete-after-failure": "never",
 		"propagatable-labels": "[]", "ttl-floor": "1h0m0s", "recheck-interval": "30s", "scan-interval": "5m0s", "log-deadline": "15m0s",
 		"workers": "64", "log-streams": "128", "log-memory": "128Mi", "writes": "32", "log-idle-timeout": "15s",
@@ -77,7 +77,7 @@ func TestFlagsSetOptions(t *testing.T) {
 	args := []string{
 		"--namespace=ns", "--exclude-namespaces=a,b", "--exclude-namespaces=c", "--kubeconfig=/k", "--leader-elect",
 		"--metrics-bind-address=:1", "--health-probe-bind-address=0", "-v=1", "--log-format=text",
-		"--pprof-bind-address=localhost:6", "--self-test-interval=9s",
+		"--pprof-bind-address=localhost:6", "--self-test-interval=9s", "--webhook-shutdown-delay=4s",
 		"--webhook=false", "--webhook-host=::1", "--webhook-port=2", "--webhook-cert-dir=/c", "--webhook-certificate=ns/serving",
 		"--log-mode=status", "--results-ttl=4w", "--delete-after-success=1d12h", "--delete-after-failure=2w",
 		"--propagatable-labels=app,team.example.com/*", "--ttl-floor=2h", "--recheck-interval=0", "--scan-interval=1m", "--log-deadline=3m",
@@ -96,7 +96,7 @@ func TestFlagsSetOptions(t *testing.T) {
 		PropagatableLabels: []string{"app", "team.example.com/*"}, TTLFloor: 2 * time.Hour,
 		ScanInterval: time.Minute, LogDeadline: 3 * time.Minute,
 	}
-	webhook := Webhook{Host: "::1", Port: 2, CertDir: "/c", Certificate: "ns/serving", SelfTestInterval: 9 * time.Second}
+	webhook := Webhook{Host: "::1", Port: 2, CertDir: "/c", Certificate: "ns/serving", SelfTestInterval: 9 * time.Second, ShutdownDelay: 4 * time.Second}
 	if diff := cmp.Diff([]any{manager, webhook, jobs}, []any{opts.Manager, opts.Webhook, opts.Jobs}); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}

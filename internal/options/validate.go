@@ -132,6 +132,9 @@ func (w *Webhook) validate() error {
 	if w.Certificate != "" && !isCertificate(w.CertificateName()) {
 		errs = append(errs, invalid("webhook-certificate", w.Certificate, "namespace/name of a Certificate, or empty"))
 	}
+	if w.ShutdownDelay < 0 {
+		errs = append(errs, invalid("webhook-shutdown-delay", w.ShutdownDelay, "at least 0s"))
+	}
 	if w.SelfTestInterval != 0 && w.SelfTestInterval < time.Second {
 		errs = append(errs, invalid("self-test-interval", w.SelfTestInterval, "at least 1s, or 0 to turn it off"))
 	}

@@ -35,6 +35,8 @@ func TestValidateRefuses(t *testing.T) {
 		"--pprof-bind-address=0":              `--pprof-bind-address: invalid value "0": must be host:port with a loopback address as host, or empty`,
 		"--pprof-bind-address=127.0.0.1:none": `--pprof-bind-address: invalid value "127.0.0.1:none": must be host:port with a loopback address as host, or empty`,
 
+		"--webhook-shutdown-delay=-1s": `--webhook-shutdown-delay: invalid value "-1s": must be at least 0s`,
+
 		"--self-test-interval=999ms": `--self-test-interval: invalid value "999ms": must be at least 1s, or 0 to turn it off`,
 		"--self-test-interval=-1m":   `--self-test-interval: invalid value "-1m0s": must be at least 1s, or 0 to turn it off`,
 
@@ -104,7 +106,7 @@ func TestValidateAccepts(t *testing.T) {
 		"--metrics-bind-address=0 --health-probe-bind-address=0",
 		"--metrics-bind-address=[::1]:65535 --health-probe-bind-address=localhost:0",
 		"--pprof-bind-address=", "--pprof-bind-address=127.0.0.1:6060", "--pprof-bind-address=[::1]:0", "--pprof-bind-address=localhost:1",
-		"--self-test-interval=0", "--self-test-interval=1s",
+		"--webhook-shutdown-delay=0", "--self-test-interval=0", "--self-test-interval=1s",
 		"--webhook-port=1", "--webhook-port=65535",
 		"--webhook=false --webhook-port=0 --webhook-cert-dir=",
 		"--log-mode=status", "--log-mode=full",
