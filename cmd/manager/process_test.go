@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/jobtest"
 	"github.com/job-handler/job-handler/internal/localcluster"
 )
 
@@ -133,6 +134,23 @@ var _ = Describe("Of two managers", func() {
 		Eventually(stopped).Should(Receive(BeNil()))
 		Expect(leader.Err()).NotTo(HaveOccurred())
 		Expect(answers(webhook)).To(BeFalse())
+	}, SpecTimeout(specTimeout))
+})
+
+var _ = Describe("A manager that was told to end", func() {
+	It("stamps Jobs for as long as API servers may call it", func(ctx SpecContext) {
+		p := start(ctx, "--webhook-shutdown-delay=5s")
+		Expect(p.AwaitAdmission(ctx)).To(Succeed())
+		stopped := make(chan error, 1)
+		go func() { stopped <- p.Stop(ctx) }()
+		Eventually(func() int { return status(p.HealthURL() + "/healthz") }).Should(Equal(0), "the rest goes on too")
+		Consistently(func(g Gomega) {
+			job := jobtest.MakeJob(metav1.NamespaceDefault, "late").Label(api.EnabledLabel, api.True).Obj()
+			g.Expect(kube.Create(ctx, job, client.DryRunAll)).To(Succeed())
+			g.Expect(job.Spec.Template.Labels).To(HaveKeyWithValue(api.EnabledLabel, api.True))
+		}, "3s", "50ms").Should(Succeed())
+		Eventually(stopped).Should(Receive(BeNil()))
+		Expect(p.Err()).NotTo(HaveOccurred())
 	}, SpecTimeout(specTimeout))
 })
 
