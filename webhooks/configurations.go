@@ -69,6 +69,9 @@ func typeMeta(kind string) metav1.TypeMeta {
 	return metav1.TypeMeta{APIVersion: admissionv1.SchemeGroupVersion.String(), Kind: kind}
 }
 
+// jobWebhook asks once about each Job. With IfNeeded, a handler that hangs
+// would hold a Job up a second time where another webhook changes it later; what
+// that one changes, the manager sees when it first looks at the Job.
 func jobWebhook(name string, clientConfig admissionv1.WebhookClientConfig) admissionv1.MutatingWebhook {
 	return admissionv1.MutatingWebhook{
 		Name:                    name + webhookDomain,
@@ -79,7 +82,7 @@ func jobWebhook(name string, clientConfig admissionv1.WebhookClientConfig) admis
 		FailurePolicy:           new(admissionv1.Ignore),
 		SideEffects:             new(admissionv1.SideEffectClassNone),
 		TimeoutSeconds:          new(int32(timeoutSeconds)),
-		ReinvocationPolicy:      new(admissionv1.IfNeededReinvocationPolicy),
+		ReinvocationPolicy:      new(admissionv1.NeverReinvocationPolicy),
 		AdmissionReviewVersions: []string{"v1"},
 	}
 }
