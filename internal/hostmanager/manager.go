@@ -132,6 +132,12 @@ func (m *Manager) installWebhooks(ctx context.Context) ([]string, error) {
 // requests.
 func (m *Manager) WebhookAddress() string { return net.JoinHostPort(loopback, m.ports.webhook) }
 
+// HealthURL is where /healthz and /readyz are, unless Args say otherwise.
+func (m *Manager) HealthURL() string { return "http://" + net.JoinHostPort(loopback, m.ports.health) }
+
+// MetricsURL is where /metrics is, unless Args say otherwise.
+func (m *Manager) MetricsURL() string { return "http://" + net.JoinHostPort(loopback, m.ports.metrics) }
+
 // start starts the process from a thread that stays until it has ended: the
 // kernel ends it with the thread, and so with the calling process.
 func (m *Manager) start(args []string) error {
@@ -183,8 +189,7 @@ func (m *Manager) AwaitAdmission(ctx context.Context) error {
 
 // Ready returns nil if the manager says that it is ready, and else why not.
 func (m *Manager) Ready(ctx context.Context) error {
-	url := "http://" + net.JoinHostPort(loopback, m.ports.health) + "/readyz"
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, m.HealthURL()+"/readyz", nil)
 	if err != nil {
 		return err
 	}
