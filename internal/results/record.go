@@ -111,7 +111,7 @@ type StateRecord struct {
 
 // CaptureRecord tells how much of a log is stored.
 type CaptureRecord struct {
-	// Complete is true if every byte of the log is stored, as readable text.
+	// Complete is true if every byte of the log is stored.
 	Complete bool `json:"complete"`
 	// Reason is one of the Reason constants.
 	Reason  string `json:"reason,omitempty"`
@@ -120,4 +120,17 @@ type CaptureRecord struct {
 	// wrote them, before they were made readable.
 	BytesSeen int64 `json:"bytesSeen"`
 	BytesKept int64 `json:"bytesKept"`
+	// Exact is where they are stored as the container wrote them; nil where
+	// there is none, or only the readable form.
+	Exact *ExactRecord `json:"exact,omitempty"`
+}
+
+// ExactRecord is where the BytesKept of a log are, in one piece: in what
+// api.DataLogsGzip holds compressed or, where there is none, in api.DataLogs.
+type ExactRecord struct {
+	// Offset is where they start, in bytes.
+	Offset int64 `json:"offset"`
+	// HeadBytes is how many of them are from before what was left out; the rest
+	// is from after it. 0 where nothing was.
+	HeadBytes int64 `json:"headBytes,omitempty"`
 }
