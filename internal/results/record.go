@@ -86,6 +86,20 @@ type ContainerRecord struct {
 	PreviousCapture *CaptureRecord `json:"previousCapture,omitempty"`
 }
 
+// Failed reports whether the container's latest end was a failure, as
+// Container.Failed does.
+func (r *ContainerRecord) Failed() bool {
+	end := &r.State
+	if end.ExitCode == nil && end.State != StateRunning && r.LastState != nil {
+		end = r.LastState
+	}
+	return end.ExitCode != nil && (*end.ExitCode != 0 || end.Signal != 0)
+}
+
+// Unstable reports whether the container restarted more often than one that
+// works does.
+func (r *ContainerRecord) Unstable() bool { return r.RestartCount > unstableRestarts }
+
 // Values of State in a StateRecord.
 const (
 	StateWaiting    = "Waiting"
