@@ -61,7 +61,11 @@ func demo(ctx context.Context, binary string) (err error) {
 		return fmt.Errorf("waiting for admission (the manager's log is %s): %w", log.Name(), err)
 	}
 	fmt.Println("It is ready; its log is", log.Name())
-	return tell(ctx, &shell{kubectl: cluster.Kubectl(), kubeconfig: cluster.Kubeconfig(), out: os.Stdout})
+	plugins, err := filepath.Abs(filepath.Dir(binary))
+	if err != nil {
+		return fmt.Errorf("finding the kubectl plugin: %w", err)
+	}
+	return tell(ctx, &shell{kubectl: cluster.Kubectl(), kubeconfig: cluster.Kubeconfig(), plugins: plugins, out: os.Stdout})
 }
 
 // tell tells the stories by kubectl, as people would see them.
@@ -99,8 +103,17 @@ func tell(ctx context.Context, sh *shell) error {
 	events := sh.run(ctx, "get", "events", "--field-selector", "reason="+api.ReasonJobProcessing)
 	sh.expect("the Events", events, "nightly-report-results", "broken-import-results", "Warning")
 
-	say("All results of the namespace")
-	sh.run(ctx, "get", "configmaps", "-l", api.CreatedLabel+"="+api.True, "-L", api.StatusLabel+","+api.JobNameLabel)
+	return read(ctx, sh)
+}
+
+// read reads what is left by the kubectl plugin.
+func read(ctx context.Context, sh *shell) error {
+	say("All results of the namespace, by the kubectl plugin")
+	sh.run(ctx, "get", "configmaps", "-l", api.CreatedLabel+"="+api.True)
+	list := sh.run(ctx, "job-results", "list")
+	sh.expect("the list", list, "nightly-report", "completed", "broken-import", "failed")
+	sh.expect("the failed run", sh.run(ctx, "job-results", "get", "broken-import"), "line 4711: 7 columns expected, 6 found")
+	sh.expect("the logs of the Job that is gone", sh.run(ctx, "job-results", "logs", "nightly-report"), "report written")
 	return sh.err
 }
 

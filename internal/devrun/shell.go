@@ -15,11 +15,12 @@ import (
 
 var prompt = color.New(color.Faint)
 
-// shell runs kubectl and prints each command with
+// shell runs kubectl, with the plugins in a folder, and prints each command with
 // what it answered. After the first failure it does nothing any more; err says
 // what failed.
 type shell struct {
 	kubectl, kubeconfig string
+	plugins             string
 	out                 io.Writer
 	err                 error
 }
@@ -57,7 +58,8 @@ func (s *shell) runWith(ctx context.Context, input []byte, args []string) string
 	}
 	_, _ = prompt.Fprintln(s.out, "$ kubectl "+quoted(args))
 	command := exec.CommandContext(ctx, s.kubectl, args...)
-	command.Env = append(os.Environ(), "KUBECONFIG="+s.kubeconfig)
+	// kubectl finds its plugins by PATH.
+	command.Env = append(os.Environ(), "KUBECONFIG="+s.kubeconfig, "PATH="+s.plugins+":"+os.Getenv("PATH"))
 	if input != nil {
 		command.Stdin = bytes.NewReader(input)
 	}
