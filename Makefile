@@ -43,6 +43,9 @@ CRANE := $(call tool,crane,$(call pinned,publish,github.com/google/go-containerr
 CONTROLLER_GEN := $(call tool,controller-gen,$(call pinned,generate,sigs.k8s.io/controller-tools))
 KUSTOMIZE := $(call tool,kustomize,$(call pinned,generate,sigs.k8s.io/kustomize/kustomize/v5))
 
+BUILD = go build -trimpath -buildvcs=$(if $(shell git rev-parse HEAD 2>/dev/null),true,false) \
+	-ldflags '-s -w -X github.com/job-handler/job-handler/internal/version.Version=$(VERSION)'
+
 LOCALCLUSTER = go run ./internal/localcluster/cmd/localcluster
 
 ##@ General
@@ -98,11 +101,11 @@ undeploy: bin/devrun $(KUSTOMIZE) ## Release what the manager holds and remove i
 ##@ Build
 
 .PHONY: build
-build: ## Build the manager into bin/job-handler
-	@echo 'building bin/job-handler $(VERSION) (some minutes with an empty build cache)'
-	@go build -trimpath -buildvcs=$(if $(shell git rev-parse HEAD 2>/dev/null),true,false) \
-		-ldflags '-s -w -X github.com/job-handler/job-handler/internal/version.Version=$(VERSION)' \
-		-o bin/job-handler ./cmd/manager
+build: ## Build the manager and the kubectl plugin into bin
+	@echo 'building bin/job-handler and bin/kubectl-job_results $(VERSION) (some minutes with an empty build cache)'
+	@$(BUILD) -o bin/job-handler ./cmd/manager
+	@$(BUILD) -o bin/kubectl-job_results ./cmd/kubectl-job_results
+	@cp cmd/kubectl-job_results/kubectl_complete-job_results bin/
 
 .PHONY: install-manifest
 install-manifest: $(KUSTOMIZE) ## Render bin/install.yaml, one file for kubectl apply -f, with IMAGE and COMPONENTS
@@ -136,7 +139,7 @@ test-unit: ## Rules and parts, each by itself
 	@internal/tools/test unit
 
 .PHONY: test-integration
-test-integration: ## Webhooks, controllers and manifests on a real kube-apiserver
+test-integration: ## Webhooks, controllers, the kubectl plugin and manifests on a real kube-apiserver
 	@internal/tools/test integration
 
 .PHONY: test-e2e

@@ -2,6 +2,8 @@ package job_test
 
 import (
 	"context"
+	"encoding/hex"
+	"math/rand/v2"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -88,6 +90,13 @@ func whole(container, text string) results.ContainerLog {
 	buffer := logtext.NewBuffer(1 << 20)
 	_, _ = buffer.Write([]byte(text))
 	return results.ContainerLog{Container: container, Text: buffer, Capture: results.Capture{Complete: true}}
+}
+
+// noise returns size bytes of text of which compressing leaves a good half.
+func noise(size int) string {
+	random := make([]byte, size/2)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(random)
+	return hex.EncodeToString(random)
 }
 
 // unreachable is a log that a later attempt might bring.

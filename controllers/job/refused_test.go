@@ -267,7 +267,7 @@ var _ = Describe("Results that the API server finds too large", func() {
 	BeforeEach(func() {
 		h = newHandler()
 		h.logs.read = everyLog(func(container string) results.ContainerLog {
-			return whole(container, strings.Repeat("0123456789abcde\n", 50_000))
+			return whole(container, noise(800_000))
 		})
 	})
 

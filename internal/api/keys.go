@@ -154,6 +154,10 @@ const (
 	DataMessage = "message"
 	// DataLogs holds the logs of all pods as readable text.
 	DataLogs = "logs"
+	// DataLogsGzip is a key of the binary data: the logs as they were written,
+	// compressed by gzip; there only if DataLogs had to be shortened or made
+	// readable.
+	DataLogsGzip = "logs.gz"
 	// DataContainers holds a text block for each container.
 	DataContainers = "containers"
 	// DataJobJSON holds the same as DataContainers and more, typed.

@@ -37,7 +37,8 @@ const (
 )
 
 // largeLog: of a log far larger than an object may be, head and tail are
-// stored around a line that says exactly what was left out.
+// stored around a line that says exactly what was left out; more of it is
+// there compressed.
 func largeLog(s *story) {
 	s.optedIn()
 	job := s.start(s.job("talkative", fmt.Sprintf(
@@ -65,7 +66,8 @@ func largeLog(s *story) {
 
 	capture := r.record.Pods[0].Containers[0].Capture
 	s.Expect(capture.BytesSeen).To(BeEquivalentTo(largeLines * lineSize))
-	s.Expect(capture.BytesKept).To(BeEquivalentTo(len(head) + len(tail)))
+	s.Expect(capture.BytesKept).To(BeNumerically(">=", len(head)+len(tail)))
+	s.Expect(capture.Exact).NotTo(BeNil())
 	s.Expect(headLines).To(BeNumerically(">", 1000))
 	s.Expect(tailLines).To(BeNumerically(">", 1000))
 }

@@ -48,6 +48,9 @@ func (s *story) stored(job *batchv1.Job) run {
 		size += len(value)
 		s.Expect(utf8.ValidString(value)).To(BeTrue(), "%s is no text", key)
 	}
+	for _, value := range r.BinaryData {
+		size += len(value)
+	}
 	s.Expect(r.Annotations).To(HaveKeyWithValue(api.BytesAnnotation, strconv.Itoa(size)))
 	s.Expect(size).To(BeNumerically("<=", api.MaxResultsBytes))
 	return r

@@ -56,11 +56,22 @@ func (b *Buffer) AppendReadable(dst []byte, limits Limits) ([]byte, Excerpt) {
 	if room < 0 {
 		return dst, Excerpt{OmittedBytes: b.seen, OmittedLines: b.Lines()}
 	}
-	p := b.pieces(room, limits.TailFirst)
+	p := b.pieces(room, limits.TailFirst, readable)
 	excerpt := b.excerpt(p)
 	dst = appendLines(dst, p.head)
 	dst = appendMarker(dst, excerpt.OmittedBytes, excerpt.OmittedLines)
 	return appendLines(dst, p.tail), excerpt
+}
+
+// Raw returns what limits allow of the text as it was written: all that is kept
+// where it fits, else its head and tail. Cuts are between lines unless a line
+// is very long. head and tail are valid as those of Head and Tail are.
+func (b *Buffer) Raw(limits Limits) (head, tail []byte, excerpt Excerpt) {
+	p := pieces{head: b.Head(), tail: b.Tail(), before: b.lastOmitted}
+	if room := max(0, limits.Bytes); b.Kept() > room {
+		p = b.pieces(room, limits.TailFirst, asWritten)
+	}
+	return p.head, p.tail, b.excerpt(p)
 }
 
 // pieces are what is taken of a text that is not taken whole.
@@ -70,9 +81,25 @@ type pieces struct {
 	before byte
 }
 
-// pieces cuts head and tail so that their readable forms fit into room. Room
-// that one does not need goes to the other.
-func (b *Buffer) pieces(room int, tailFirst bool) pieces {
+// measure tells how much room text takes, how long the longest prefix is that
+// fits into a room, and where the longest suffix starts that does.
+type measure struct {
+	size           func([]byte) int
+	prefix, suffix func(text []byte, room int) int
+}
+
+var (
+	readable  = measure{ReadableSize, fittingPrefix, fittingSuffix}
+	asWritten = measure{
+		size:   func(text []byte) int { return len(text) },
+		prefix: func(text []byte, room int) int { return min(room, len(text)) },
+		suffix: func(text []byte, room int) int { return max(0, len(text)-room) },
+	}
+)
+
+// pieces cuts head and tail so that they fit into room as m measures. Room that
+// one does not need goes to the other.
+func (b *Buffer) pieces(room int, tailFirst bool, m measure) pieces {
 	head, tail, before := b.Head(), b.Tail(), b.lastOmitted
 	if b.Whole() {
 		tail = head
@@ -82,10 +109,10 @@ func (b *Buffer) pieces(room int, tailFirst bool) pieces {
 		headRoom = room / 4
 	}
 	if !b.Whole() {
-		headRoom = max(headRoom, room-ReadableSize(tail))
+		headRoom = max(headRoom, room-m.size(tail))
 	}
-	head = cutEnd(head, fittingPrefix(head, headRoom))
-	start := fittingSuffix(tail, room-ReadableSize(head))
+	head = cutEnd(head, m.prefix(head, headRoom))
+	start := m.suffix(tail, room-m.size(head))
 	if start > 0 {
 		before = tail[start-1]
 	}

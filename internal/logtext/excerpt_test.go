@@ -125,6 +125,45 @@ func TestExcerptIsExact(t *testing.T) {
 	})
 }
 
+// TestRawIsExact compares with the text itself what Raw took of it.
+func TestRawIsExact(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		raw := rawText().Draw(t, "raw")
+		b := NewBuffer(rapid.IntRange(0, 300).Draw(t, "capacity"))
+		_, _ = b.Write(raw)
+		limits := Limits{
+			Bytes:     rapid.IntRange(-1, len(raw)+20).Draw(t, "limit"),
+			TailFirst: rapid.Bool().Draw(t, "tailFirst"),
+		}
+		head, tail, e := b.Raw(limits)
+		if e.HeadBytes != int64(len(head)) || e.TailBytes != int64(len(tail)) || e.Kept() > int64(max(0, limits.Bytes)) {
+			t.Fatalf("%+v of %d and %d bytes, limit %d", e, len(head), len(tail), limits.Bytes)
+		}
+		if !bytes.HasPrefix(raw, head) || !bytes.HasSuffix(raw, tail) {
+			t.Fatalf("%q and %q are not the ends of %q", head, tail, raw)
+		}
+		omitted := raw[len(head) : len(raw)-len(tail)]
+		if int64(len(omitted)) != e.OmittedBytes || countLines(omitted) != e.OmittedLines {
+			t.Fatalf("%+v, but left out are %d bytes in %d lines", e, len(omitted), countLines(omitted))
+		}
+		if limits.Bytes >= b.Kept() && e.Kept() != int64(b.Kept()) {
+			t.Fatalf("%+v of %d bytes that fit", e, b.Kept())
+		}
+	})
+}
+
+func TestRawCutsBetweenLines(t *testing.T) {
+	b := NewBuffer(1 << 20)
+	_, _ = b.Write([]byte(numbered(1000)))
+	head, tail, e := b.Raw(Limits{Bytes: 57, TailFirst: true})
+	if got, want := string(head)+"|"+string(tail), "line 0001\n|line 0997\nline 0998\nline 0999\nline 1000\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if want := (Excerpt{HeadBytes: 10, TailBytes: 40, OmittedBytes: 9950, OmittedLines: 995}); e != want {
+		t.Errorf("%+v, want %+v", e, want)
+	}
+}
+
 func TestCount(t *testing.T) {
 	tests := map[int64]string{
 		0: "0 lines", 1: "1 line", 999: "999 lines", 1000: "1,000 lines", 1234567: "1,234,567 lines",

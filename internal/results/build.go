@@ -38,8 +38,8 @@ type Content struct {
 	Capture Summary
 }
 
-// Build returns the results of run. Every value is valid UTF-8 and free of
-// control characters other than tab and newline. The same run gives the same
+// Build returns the results of run. Every value of Data is valid UTF-8 and free
+// of control characters other than tab and newline. The same run gives the same
 // content. It returns ErrUnfinished for a run that has not finished.
 func Build(run Run) (*Content, error) {
 	if run.Job == nil || !run.Outcome.Finished() {
@@ -62,10 +62,15 @@ func Build(run Run) (*Content, error) {
 	}
 	blocks := detail.blocks(run.MissingPods)
 	data[api.DataContainers], data[api.DataLogs] = blocks, blocks
+	c := &Content{Data: data}
 	if run.LogMode == api.LogModeFull {
-		data[api.DataLogs] = writeLogs(pods, run.MissingPods, budget-len(blocks)-reserved)
+		text, archive := packLogs(pods, run.MissingPods, budget-len(blocks)-reserved)
+		data[api.DataLogs] = text
+		if archive != nil {
+			c.BinaryData = map[string][]byte{api.DataLogsGzip: archive}
+		}
 	}
-	c := &Content{Data: data, Capture: summarize(&run, pods)}
+	c.Capture = summarize(&run, pods)
 	data[api.DataJobJSON], err = detail.jobJSON(&run, c.Capture, (*instanceLog).stored)
 	if err != nil {
 		return nil, err
@@ -111,8 +116,8 @@ func (run *Run) limit() int {
 	return max(run.MaxBytes, MinBytes)
 }
 
-// detailBudget is what details may take of budget: at most half.
-func detailBudget(budget int) int { return min(maxDetailBytes, budget/2) }
+// detailBudget is what details may take of budget.
+func detailBudget(budget int) int { return min(maxDetailBytes, budget*detailShare/16) }
 
 // detailCopies is how many values hold the containers block.
 func detailCopies(run *Run) int {

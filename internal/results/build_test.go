@@ -237,7 +237,7 @@ func TestJobJSON(t *testing.T) {
 					State: StateTerminated, ExitCode: &code, Reason: "Error",
 					StartedAt: "2026-11-05T10:00:02Z", FinishedAt: "2026-11-05T10:01:02Z", DurationSeconds: &minute,
 				},
-				Capture: CaptureRecord{Complete: true, BytesSeen: 13, BytesKept: 13},
+				Capture: CaptureRecord{Complete: true, BytesSeen: 13, BytesKept: 13, Exact: &ExactRecord{Offset: 70}},
 			}},
 		}},
 	}

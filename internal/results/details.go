@@ -15,9 +15,10 @@ import (
 const (
 	// maxDetailed is how many containers are told of one by one.
 	maxDetailed = 500
-	// maxDetailBytes bounds containers and job.json together: half of what an
-	// object can hold, so that logs have the other half.
-	maxDetailBytes = api.MaxResultsBytes / 2
+	// maxDetailBytes bounds containers and job.json together, so that logs have
+	// the rest: detailShare sixteenths of what an object can hold.
+	maxDetailBytes = api.MaxResultsBytes * detailShare / 16
+	detailShare    = 9
 	// maxIndented is up to how many containers job.json is laid out for people.
 	maxIndented = 20
 	// separators is more than the commas, newlines and blank lines between two

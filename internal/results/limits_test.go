@@ -18,6 +18,10 @@ import (
 
 func readRecord(t testing.TB, content *Content) Record {
 	t.Helper()
+	return readAny(t, content)
+}
+
+func readAny(t interface{ Fatalf(string, ...any) }, content *Content) Record {
 	var record Record
 	if err := json.Unmarshal([]byte(content.Data[api.DataJobJSON]), &record); err != nil {
 		t.Fatalf("job.json: %v", err)
@@ -216,7 +220,7 @@ func TestBuildOfTenThousandPods(t *testing.T) {
 	}
 }
 
-func TestDetailsStayWithinHalf(t *testing.T) {
+func TestDetailsLeaveRoomForLogs(t *testing.T) {
 	run := failedRun()
 	for i := range 600 {
 		pod := podAt(fmt.Sprintf("report-%05d", i), i).with("main", exited(1), "log\n")

@@ -86,6 +86,20 @@ type ContainerRecord struct {
 	PreviousCapture *CaptureRecord `json:"previousCapture,omitempty"`
 }
 
+// Failed reports whether the container's latest end was a failure, as
+// Container.Failed does.
+func (r *ContainerRecord) Failed() bool {
+	end := &r.State
+	if end.ExitCode == nil && end.State != StateRunning && r.LastState != nil {
+		end = r.LastState
+	}
+	return end.ExitCode != nil && (*end.ExitCode != 0 || end.Signal != 0)
+}
+
+// Unstable reports whether the container restarted more often than one that
+// works does.
+func (r *ContainerRecord) Unstable() bool { return r.RestartCount > unstableRestarts }
+
 // Values of State in a StateRecord.
 const (
 	StateWaiting    = "Waiting"
@@ -111,7 +125,7 @@ type StateRecord struct {
 
 // CaptureRecord tells how much of a log is stored.
 type CaptureRecord struct {
-	// Complete is true if every byte of the log is stored, as readable text.
+	// Complete is true if every byte of the log is stored.
 	Complete bool `json:"complete"`
 	// Reason is one of the Reason constants.
 	Reason  string `json:"reason,omitempty"`
@@ -120,4 +134,17 @@ type CaptureRecord struct {
 	// wrote them, before they were made readable.
 	BytesSeen int64 `json:"bytesSeen"`
 	BytesKept int64 `json:"bytesKept"`
+	// Exact is where they are stored as the container wrote them; nil where
+	// there is none, or only the readable form.
+	Exact *ExactRecord `json:"exact,omitempty"`
+}
+
+// ExactRecord is where the BytesKept of a log are, in one piece: in what
+// api.DataLogsGzip holds compressed or, where there is none, in api.DataLogs.
+type ExactRecord struct {
+	// Offset is where they start, in bytes.
+	Offset int64 `json:"offset"`
+	// HeadBytes is how many of them are from before what was left out; the rest
+	// is from after it. 0 where nothing was.
+	HeadBytes int64 `json:"headBytes,omitempty"`
 }

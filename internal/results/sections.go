@@ -1,6 +1,7 @@
 package results
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"slices"
@@ -74,6 +75,7 @@ func newSection(c *containerView, log *instanceLog, place int) *section {
 	if log.text != nil {
 		s.want = log.text.ReadableSize()
 		log.excerpt = logtext.Excerpt{OmittedBytes: log.text.Seen(), OmittedLines: log.text.Lines()}
+		log.exact = nil
 	}
 	return s
 }
@@ -175,7 +177,11 @@ func (s *section) append(dst []byte) []byte {
 	dst = appendNote(dst, s.heading)
 	if s.log.text != nil {
 		limits := logtext.Limits{Bytes: s.limit, TailFirst: s.failed}
+		start := int64(len(dst))
 		dst, s.log.excerpt = s.log.text.AppendReadable(dst, limits)
+		if s.log.text.Whole() && bytes.HasPrefix(dst[start:], s.log.text.Head()) && s.log.seen() > 0 {
+			s.log.exact = &ExactRecord{Offset: start}
+		}
 	}
 	return append(dst, s.notes...)
 }

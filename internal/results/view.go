@@ -2,7 +2,6 @@ package results
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -40,6 +39,9 @@ type instanceLog struct {
 	text    *logtext.Buffer
 	capture Capture
 	excerpt logtext.Excerpt
+	// exact is where the bytes that excerpt tells of are kept as they were
+	// written; nil if they are nowhere.
+	exact *ExactRecord
 }
 
 func (l *instanceLog) seen() int64 {
@@ -156,7 +158,11 @@ func (l *instanceLog) stored() CaptureRecord {
 	r := l.record(l.excerpt.Kept())
 	if l.capture.Complete && r.BytesKept < r.BytesSeen {
 		r.Complete, r.Reason = false, ReasonShortenedToFit
-		r.Message = shortened(l.excerpt.OmittedBytes, l.excerpt.OmittedLines)
+		r.Message = omitted(l.excerpt.OmittedBytes, l.excerpt.OmittedLines) + " left out"
+	}
+	if l.exact != nil {
+		place := *l.exact
+		r.Exact = &place
 	}
 	return r
 }
@@ -168,7 +174,10 @@ func (l *instanceLog) largest() CaptureRecord {
 	if l.capture.Complete && l.seen() > 0 {
 		r.Complete = false
 		r.Reason += ReasonShortenedToFit
-		r.Message += shortened(l.seen(), l.text.Lines())
+		r.Message += omitted(l.seen(), l.text.Lines()) + " left out"
+	}
+	if l.seen() > 0 {
+		r.Exact = &ExactRecord{Offset: maxOffset, HeadBytes: l.seen()}
 	}
 	return r
 }
@@ -181,7 +190,6 @@ func (l *instanceLog) record(kept int64) CaptureRecord {
 	}
 }
 
-func shortened(omittedBytes, omittedLines int64) string {
-	return fmt.Sprintf("%s in %s left out",
-		logtext.Count(omittedBytes, "byte"), logtext.Count(omittedLines, "line"))
+func omitted(omittedBytes, omittedLines int64) string {
+	return logtext.Count(omittedBytes, "byte") + " in " + logtext.Count(omittedLines, "line")
 }

@@ -1,0 +1,105 @@
+package resultsview
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/results"
+)
+
+// Run is what a results object tells of one run of a Job.
+type Run struct {
+	Object
+	results.Record
+}
+
+// Parse returns what object tells. It wraps results.ErrStranger or
+// results.ErrDamaged where object is not one of Job Handler, or not whole.
+func Parse(object Object) (*Run, error) {
+	if err := object.verify(); err != nil {
+		return nil, err
+	}
+	run := &Run{Object: object}
+	if err := json.Unmarshal([]byte(object.Data[api.DataJobJSON]), &run.Record); err != nil {
+		return nil, fmt.Errorf("%w: reading %s: %w", results.ErrDamaged, api.DataJobJSON, err)
+	}
+	if run.Schema != api.SchemaV1 {
+		return nil, fmt.Errorf("%w: %s has schema %q, and only %s can be read", results.ErrDamaged, api.DataJobJSON, run.Schema, api.SchemaV1)
+	}
+	return run, nil
+}
+
+// Finished returns when the Job completed or failed; the zero time if that is
+// not told.
+func (r *Run) Finished() time.Time {
+	finished, err := time.Parse(time.RFC3339, r.CompletionTime)
+	if err != nil {
+		return time.Time{}
+	}
+	return finished
+}
+
+// ExitCodes returns the exit codes of the run's containers, each once, in
+// ascending order. Sidecars and ephemeral containers do not count: how they end
+// says nothing about the Job.
+func (r *Run) ExitCodes() []int32 {
+	codes := map[int32]bool{}
+	for _, pod := range r.Pods {
+		for i := range pod.Containers {
+			c := &pod.Containers[i]
+			own := c.Kind == results.KindMain || c.Kind == results.KindInit
+			if own && c.State.ExitCode != nil {
+				codes[*c.State.ExitCode] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(codes))
+}
+
+// LogBytes returns how many bytes of log were kept and read, as the containers
+// wrote them.
+func (r *Run) LogBytes() (kept, seen int64) {
+	for _, pod := range r.Pods {
+		for i := range pod.Containers {
+			c := &pod.Containers[i]
+			kept += c.Capture.BytesKept
+			seen += c.Capture.BytesSeen
+			if c.PreviousCapture != nil {
+				kept += c.PreviousCapture.BytesKept
+				seen += c.PreviousCapture.BytesSeen
+			}
+		}
+	}
+	return kept, seen
+}
+
+// reserved are the keys of Data that Job Handler itself sets.
+var reserved = []string{
+	api.DataJobName, api.DataStatus, api.DataCompletionTime, api.DataStartTime, api.DataDuration,
+	api.DataReason, api.DataMessage, api.DataLogs, api.DataContainers, api.DataJobJSON,
+}
+
+// OwnResults returns what the Job itself reported, by key.
+func (r *Run) OwnResults() map[string]string {
+	own := maps.Clone(r.Data)
+	maps.DeleteFunc(own, func(key, _ string) bool { return slices.Contains(reserved, key) })
+	return own
+}
+
+// NewestFirst sorts runs by their end, the latest first; those that ended at
+// the same time by when their results were stored, then by name.
+func NewestFirst(runs []*Run) {
+	slices.SortStableFunc(runs, func(a, b *Run) int {
+		return cmp.Or(
+			b.Finished().Compare(a.Finished()),
+			b.CreationTimestamp.Compare(a.CreationTimestamp.Time),
+			strings.Compare(a.Namespace+"/"+a.Name, b.Namespace+"/"+b.Name),
+		)
+	})
+}
