@@ -5,19 +5,16 @@ import (
 	"fmt"
 	"os"
 
-	"go.uber.org/zap/zapcore"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
-	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
-	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"github.com/job-handler/job-handler/certs"
 	"github.com/job-handler/job-handler/controllers/job"
@@ -70,17 +67,6 @@ type parts struct {
 	// config is the connection to the API server with a limit on writes. What
 	// is sent through direct waits for no other write.
 	config, direct *rest.Config
-}
-
-func setLogger(opts *options.Options) {
-	times := func(config *zapcore.EncoderConfig) { config.EncodeTime = zapcore.RFC3339NanoTimeEncoder }
-	encode := zap.JSONEncoder(times)
-	if opts.TextLogs() {
-		encode = zap.ConsoleEncoder(times)
-	}
-	logger := zap.New(encode, zap.Level(zapcore.Level(-opts.Manager.LogLevel)), zap.StacktraceLevel(zapcore.PanicLevel))
-	ctrl.SetLogger(logger)
-	klog.SetLogger(logger.WithName("client-go"))
 }
 
 // restConfig turns the client's own rate limit off: API Priority and Fairness
