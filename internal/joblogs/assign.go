@@ -74,7 +74,7 @@ func assignCurrent(pod *corev1.Pod, c results.Container, log *results.ContainerL
 	switch {
 	case pod.Spec.NodeName == "":
 		log.Capture = incurable(results.ReasonNeverStarted, join("the pod was never scheduled", unscheduled(pod)))
-	case state.Running != nil && !c.Status.Ready:
+	case state.Running != nil && !c.Status.Ready && pod.DeletionTimestamp == nil:
 		log.Capture = unlessFinal(pod, results.ReasonNotReady, "the container was running but not ready")
 	case state.Running != nil:
 		return []*task{{pod: pod, container: c.Name, containerID: c.Status.ContainerID, log: log}}

@@ -58,14 +58,7 @@ func lastLine(text *logtext.Buffer) string {
 	return string(b[bytes.LastIndexByte(b, '\n')+1:])
 }
 
-func looksLikeError(line string) bool {
-	for _, start := range errorTexts {
-		if strings.HasPrefix(line, start) {
-			return true
-		}
-	}
-	return false
-}
+func looksLikeError(line string) bool { return startsWithAny(line, errorTexts) }
 
 // namesContainer reports whether line holds the pod's UID, as the paths of logs
 // do, or the container's ID.

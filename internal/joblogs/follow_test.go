@@ -1,0 +1,157 @@
+package joblogs
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/job-handler/job-handler/internal/logtext"
+	"github.com/job-handler/job-handler/internal/results"
+)
+
+const (
+	notFoundError  = `rpc error: code = NotFound desc = an error occurred when try to find container "0123abcd": not found`
+	foreignMissing = `rpc error: code = NotFound desc = no such table`
+	inotifyError   = "failed to create fsnotify watcher: too many open files"
+)
+
+// following answers with one thing while the log is followed, with another when
+// its end is asked for.
+func following(follow, tail fault) fault {
+	return func(ctx context.Context, opts *corev1.PodLogOptions, right string) (io.ReadCloser, error) {
+		if opts.Follow {
+			return follow(ctx, opts, right)
+		}
+		if tail != nil {
+			return tail(ctx, opts, right)
+		}
+		return io.NopCloser(strings.NewReader(right)), nil
+	}
+}
+
+// TestFollow follows the log of p1's container c through every fault.
+func TestFollow(t *testing.T) {
+	podGone := refuses(apierrors.NewNotFound(corev1.Resource("pods"), "p1"))
+	const log = "working\ngot TERM\n"
+	tests := map[string]struct {
+		log         string
+		follow, end fault
+		text        string
+		want        results.Capture
+	}{
+		"to its end":         {log: log, text: log, want: whole},
+		"without a newline":  {log: "half a line", text: "half a line", want: whole},
+		"nothing was logged": {want: whole},
+		"a long line":        {log: strings.Repeat("x", 100_000), text: strings.Repeat("x", 100_000), want: whole},
+		"breaks off":         {log: log, follow: breaks("working\ngot"), text: "working\ngot", want: unavailable("reading log: unexpected EOF")},
+		"ends early":         {log: log, follow: sends("working\n"), text: "working\n", want: endedEarly},
+		"is refused": {
+			log: log, follow: refuses(apierrors.NewInternalError(errors.New("no"))), want: unavailable("Internal error occurred: no"),
+		},
+		"the pod is gone before":    {follow: podGone, want: incurable(results.ReasonPodGone, `pods "p1" not found`)},
+		"the pod is gone at once":   {log: log, end: podGone, text: log, want: whole},
+		"the container is removed":  {log: log, follow: appends(notFoundError), text: log, want: whole},
+		"removed after a half line": {log: "half", follow: appends(notFoundError), text: "half", want: whole},
+		"removed before the end is compared": {
+			log: log, end: sendsAlways(runtimeError), text: log, want: whole,
+		},
+		"the runtime is away":                    {follow: appends(runtimeError), want: unavailable(runtimeError)},
+		"the program itself says something like": {log: log + foreignMissing, text: log + foreignMissing, want: whole},
+		"the kubelet cannot wait":                {log: log, follow: appends(inotifyError), text: log, want: unavailable(inotifyError)},
+		"the end cannot be compared": {
+			log: log, end: refuses(apierrors.NewInternalError(errors.New("no"))), text: log,
+			want: unavailable("comparing the end of the log: Internal error occurred: no"),
+		},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			k := &kubelet{logs: map[string]string{"p1/c": tc.log}}
+			if tc.follow != nil || tc.end != nil {
+				if tc.follow == nil {
+					tc.follow = appends("")
+				}
+				k.faults = map[string]fault{"p1/c": following(tc.follow, tc.end)}
+			}
+			text := logtext.NewBuffer(1 << 20)
+			got := NewReader(k, Options{}).Follow(t.Context(), LogsOf(podWith(exited("c")))[0], text)
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("capture (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(tc.text, string(text.Head())); diff != "" {
+				t.Errorf("text (-want +got):\n%s", diff)
+			}
+			if k.open != 0 {
+				t.Errorf("%d streams left open", k.open)
+			}
+		})
+	}
+}
+
+// sendsAlways answers everything with text.
+func sendsAlways(text string) fault {
+	return func(context.Context, *corev1.PodLogOptions, string) (io.ReadCloser, error) {
+		return io.NopCloser(strings.NewReader(text)), nil
+	}
+}
+
+// TestFollowWaits has a container be silent for longer than a read may be, until
+// its time is over.
+func TestFollowWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := &kubelet{faults: map[string]fault{"p1/c": hangs("working\nhalf")}}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		began := time.Now()
+		text := logtext.NewBuffer(1 << 10)
+		got := NewReader(k, Options{IdleTimeout: time.Second}).Follow(ctx, LogsOf(podWith(exited("c")))[0], text)
+		want := incurable(results.ReasonStillRunning, "the container did not end in its pod's grace period")
+		if got != want || string(text.Head()) != "working\nhalf" || time.Since(began) != time.Hour {
+			t.Errorf("%+v with %q after %s", got, text.Head(), time.Since(began))
+		}
+	})
+}
+
+func TestLogsOf(t *testing.T) {
+	restarted := exited("restarted")
+	restarted.State.Terminated.ContainerID = "containerd://second"
+	restarted.LastTerminationState = ended()
+	pod := podWith(
+		restarted, corev1.ContainerStatus{Name: "waits", State: waiting("PodInitializing", "")},
+		corev1.ContainerStatus{Name: "unready", State: running, ContainerID: "containerd://third"},
+	)
+	type log struct {
+		Container, InstanceID     string
+		Previous, Ended, Readable bool
+		Reason                    string
+	}
+	list := func() []log {
+		var got []log
+		for _, l := range LogsOf(pod) {
+			got = append(got, log{l.Container, l.InstanceID, l.Previous, l.Ended, l.Readable(), l.Capture.Reason})
+		}
+		return got
+	}
+	want := []log{
+		{Container: "restarted", InstanceID: "containerd://0123abcd", Previous: true, Ended: true, Readable: true},
+		{Container: "restarted", InstanceID: "containerd://second", Ended: true, Readable: true},
+		{Container: "waits", Reason: results.ReasonNeverStarted},
+		{Container: "unready", Reason: results.ReasonNotReady},
+	}
+	if diff := cmp.Diff(want, list()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	pod.DeletionTimestamp = &metav1.Time{}
+	want[3] = log{Container: "unready", InstanceID: "containerd://third", Readable: true}
+	if diff := cmp.Diff(want, list()); diff != "" {
+		t.Errorf("of a pod that is being deleted (-want +got):\n%s", diff)
+	}
+}
