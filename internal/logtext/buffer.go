@@ -102,6 +102,7 @@ func (b *Buffer) Shrink(capacity int) {
 	b.capacity = capacity
 	if b.Whole() {
 		if len(head) <= capacity {
+			b.release()
 			return
 		}
 		tail = head
@@ -116,6 +117,13 @@ func (b *Buffer) Shrink(capacity int) {
 	kept = append(kept, tail[tailStart:]...)
 	b.kept = kept
 	b.oldest = 0
+}
+
+// release gives back room that the capacity does not allow to fill.
+func (b *Buffer) release() {
+	if cap(b.kept) > b.capacity {
+		b.kept = append(make([]byte, 0, b.capacity), b.kept...)
+	}
 }
 
 func (b *Buffer) headSize() int { return b.capacity / 2 }
