@@ -42,7 +42,8 @@ type PodCounts struct {
 	// Succeeded and Failed are those of the Job's status.
 	Succeeded int32 `json:"succeeded"`
 	Failed    int32 `json:"failed"`
-	// Seen pods were there when the results were built, Missing were not.
+	// Seen pods were there when the results were built, or were seen when they
+	// were deleted before. Of Missing ones nothing is known.
 	Seen    int `json:"seen"`
 	Missing int `json:"missing"`
 }

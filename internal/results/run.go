@@ -17,10 +17,11 @@ type Run struct {
 	Job *batchv1.Job
 	// Outcome is jobstatus.Of(Job); it must be Finished.
 	Outcome jobstatus.Outcome
-	// Pods are the run's pods that could still be seen, in any order.
+	// Pods are the run's pods that could still be seen, and those that were seen
+	// when they were deleted, in any order.
 	Pods []Pod
 	// MissingPods counts the pods that the Job's status counts and that are
-	// neither in Pods nor captured: their logs are lost.
+	// not in Pods: their logs are lost.
 	MissingPods int
 	// LogMode is api.LogModeStatus or api.LogModeFull; "" means full.
 	LogMode string
@@ -111,6 +112,15 @@ const (
 	// ReasonInstancesGone: the container restarted more than once, and only
 	// the last instance and the one before it can be read. Incurable.
 	ReasonInstancesGone = "InstancesGone"
+	// ReasonDeletedBeforeCapture: the pod was deleted before its Job ended, and
+	// before its logs were read. Incurable.
+	ReasonDeletedBeforeCapture = "DeletedBeforeCapture"
+	// ReasonEndNotSeen: the log was followed until it ended, but the pod was gone
+	// before the container was reported to have ended. Incurable.
+	ReasonEndNotSeen = "EndNotSeen"
+	// ReasonCaptureLimit: the pod was deleted while as many logs were followed as
+	// the manager follows at once. Incurable.
+	ReasonCaptureLimit = "CaptureLimit"
 	// ReasonShortenedToFit: the log was read whole but did not fit. Incurable.
 	ReasonShortenedToFit = "ShortenedToFit"
 )

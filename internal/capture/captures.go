@@ -1,0 +1,218 @@
+package capture
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+
+	"github.com/job-handler/job-handler/internal/joblogs"
+)
+
+// Defaults of Options.
+const (
+	DefaultMemoryBytes = 64 << 20
+	DefaultStreams     = 512
+)
+
+const (
+	// Slack is how much longer than its pod's grace period a log is followed: the
+	// kubelet takes some seconds to kill what does not end by itself.
+	Slack = 15 * time.Second
+
+	// The most pods that are kept, of one Job and of all. Without their specs
+	// they take some 2 KiB each.
+	maxPodsOfJob = 500
+	maxPods      = 5000
+)
+
+// Options bound Captures. The zero value means the defaults.
+type Options struct {
+	// MemoryBytes is the most that log text holds in memory, of all pods from
+	// their deletion until their Job is forgotten.
+	MemoryBytes int
+	// Streams is how many logs are followed at once.
+	Streams int
+	// Clock drives the deadlines and pauses; nil means the real clock.
+	Clock clock.WithDelayedExecution
+}
+
+// Captures are the pods of unfinished Jobs that were deleted, by the UID of
+// their Job. All methods may be called at any time from anywhere; a nil
+// *Captures captures nothing.
+type Captures struct {
+	reader  *joblogs.Reader
+	clock   clock.WithDelayedExecution
+	streams *semaphore.Weighted
+	memory  *memory
+
+	// following counts the logs that are followed.
+	following sync.WaitGroup
+
+	mu sync.Mutex
+	// stopped is true once no log may be followed any more.
+	stopped bool
+	jobs    map[types.UID][]*pod
+	pods    int
+}
+
+// pod is one pod that was deleted.
+type pod struct {
+	// object is as it was last seen. It is never changed.
+	object *corev1.Pod
+	// gone is true once it is not there any more.
+	gone bool
+	// logs are those that are, or were, followed.
+	logs []*followedLog
+}
+
+// New returns Captures that read with reader.
+func New(reader *joblogs.Reader, opts Options) *Captures {
+	if opts.MemoryBytes <= 0 {
+		opts.MemoryBytes = DefaultMemoryBytes
+	}
+	if opts.Streams <= 0 {
+		opts.Streams = DefaultStreams
+	}
+	if opts.Clock == nil {
+		opts.Clock = clock.RealClock{}
+	}
+	return &Captures{
+		reader: reader, clock: opts.Clock, streams: semaphore.NewWeighted(int64(opts.Streams)),
+		memory: newMemory(opts.MemoryBytes), jobs: map[types.UID][]*pod{},
+	}
+}
+
+// Begin takes note of a pod of job that has a deletionTimestamp, and follows
+// those of its logs that are not followed yet until ctx ends, if withLogs says
+// so. It does not wait. Call it again whenever the pod changes: it is the states
+// of its containers that tell which logs there are, and that one has ended. The
+// pod must not be changed afterwards.
+func (c *Captures) Begin(ctx context.Context, job types.UID, object *corev1.Pod, withLogs bool) {
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := c.find(job, object)
+	if p == nil || p.gone {
+		return
+	}
+	p.object = neverStarted(p.object, object)
+	if withLogs {
+		c.followAll(ctx, p)
+	}
+}
+
+// Gone takes note that a pod of job is not there any more, and how it was seen
+// last. It is kept also if Begin never saw it.
+func (c *Captures) Gone(job types.UID, object *corev1.Pod) {
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p := c.find(job, object); p != nil {
+		p.object, p.gone = neverStarted(p.object, object), true
+	}
+}
+
+// Following reports whether a log of a pod of job is being followed.
+func (c *Captures) Following(job types.UID) bool {
+	if c == nil {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range c.jobs[job] {
+		if p.following() {
+			return true
+		}
+	}
+	return false
+}
+
+// Pods returns the UIDs of the pods of job of which something is kept.
+func (c *Captures) Pods(job types.UID) []types.UID {
+	if c == nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	uids := make([]types.UID, 0, len(c.jobs[job]))
+	for _, p := range c.jobs[job] {
+		uids = append(uids, p.object.UID)
+	}
+	return uids
+}
+
+// Forget drops what is kept of the pods of job, and ends what is followed.
+func (c *Captures) Forget(job types.UID) {
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range c.jobs[job] {
+		p.drop()
+	}
+	c.pods -= len(c.jobs[job])
+	delete(c.jobs, job)
+}
+
+// Stop waits until no log is followed any more, and lets no new one be
+// followed. The context of Begin must have ended.
+func (c *Captures) Stop() {
+	c.mu.Lock()
+	c.stopped = true
+	c.mu.Unlock()
+	c.following.Wait()
+}
+
+// find returns what is kept of a pod, and makes room for one that is new. It
+// returns nil where there is none.
+func (c *Captures) find(job types.UID, object *corev1.Pod) *pod {
+	for _, p := range c.jobs[job] {
+		if p.object.UID == object.UID {
+			return p
+		}
+	}
+	if !c.makeRoom(job) {
+		return nil
+	}
+	p := &pod{object: object}
+	c.jobs[job] = append(c.jobs[job], p)
+	c.pods++
+	return p
+}
+
+// makeRoom drops the pod seen first, of the Job if that has its most, or of the
+// Job with the most if there are too many altogether. It reports whether there
+// is room for a pod more: pods whose logs are followed are not dropped.
+func (c *Captures) makeRoom(job types.UID) bool {
+	if c.pods >= maxPods {
+		for other, pods := range c.jobs {
+			if len(pods) > len(c.jobs[job]) {
+				job = other
+			}
+		}
+		return c.dropOldest(job)
+	}
+	return len(c.jobs[job]) < maxPodsOfJob || c.dropOldest(job)
+}
+
+func (c *Captures) dropOldest(job types.UID) bool {
+	for i, p := range c.jobs[job] {
+		if !p.following() {
+			p.drop()
+			c.jobs[job] = append(c.jobs[job][:i:i], c.jobs[job][i+1:]...)
+			c.pods--
+			return true
+		}
+	}
+	return false
+}
