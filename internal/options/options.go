@@ -5,6 +5,7 @@ package options
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"strings"
 	"time"
@@ -80,6 +81,9 @@ type Limits struct {
 	LogStreams int
 	// LogMemory bounds the log text in memory, in all Jobs together.
 	LogMemory resource.QuantityValue
+	// CaptureMemory bounds the log text in memory of pods that are deleted before
+	// their Job is stored.
+	CaptureMemory resource.QuantityValue
 	// Writes is the number of writing requests in flight at the same time.
 	Writes         int
 	LogIdleTimeout time.Duration
@@ -108,6 +112,7 @@ func New() *Options {
 		Limits: Limits{
 			Workers: 64, LogStreams: 128, Writes: 32,
 			LogMemory:      resource.QuantityValue{Quantity: resource.MustParse("128Mi")},
+			CaptureMemory:  resource.QuantityValue{Quantity: resource.MustParse("64Mi")},
 			LogIdleTimeout: 15 * time.Second,
 		},
 	}
@@ -144,6 +149,11 @@ func (m Manager) SecureMetrics() bool {
 // LogMemoryBytes returns LogMemory in bytes.
 func (l Limits) LogMemoryBytes() int64 {
 	return l.LogMemory.Value()
+}
+
+// CaptureMemoryBytes returns CaptureMemory in bytes.
+func (l Limits) CaptureMemoryBytes() int {
+	return int(min(l.CaptureMemory.Value(), math.MaxInt))
 }
 
 func invalid(flag string, value any, allowed string) error {

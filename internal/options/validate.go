@@ -180,6 +180,9 @@ func (l *Limits) validate() error {
 	if l.LogMemoryBytes() < minLogMemory {
 		errs = append(errs, invalid("log-memory", l.LogMemory.String(), "at least 8Mi"))
 	}
+	if l.CaptureMemoryBytes() < minLogMemory {
+		errs = append(errs, invalid("capture-memory", l.CaptureMemory.String(), "at least 8Mi"))
+	}
 	if l.LogIdleTimeout < time.Second {
 		errs = append(errs, invalid("log-idle-timeout", l.LogIdleTimeout, "at least 1s"))
 	}

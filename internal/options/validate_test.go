@@ -70,6 +70,8 @@ func TestValidateRefuses(t *testing.T) {
 		"--writes=10001":           `--writes: invalid value "10001": must be between 1 and 10000`,
 		"--log-memory=8191Ki":      `--log-memory: invalid value "8191Ki": must be at least 8Mi`,
 		"--log-memory=-1Gi":        `--log-memory: invalid value "-1Gi": must be at least 8Mi`,
+		"--capture-memory=8191Ki":  `--capture-memory: invalid value "8191Ki": must be at least 8Mi`,
+		"--capture-memory=-1Gi":    `--capture-memory: invalid value "-1Gi": must be at least 8Mi`,
 		"--log-idle-timeout=999ms": `--log-idle-timeout: invalid value "999ms": must be at least 1s`,
 	} {
 		t.Run(arg, func(t *testing.T) {
@@ -115,7 +117,7 @@ func TestValidateAccepts(t *testing.T) {
 		"--ttl-floor=5m", "--ttl-floor=2147483647s",
 		"--recheck-interval=0", "--scan-interval=0", "--log-deadline=0",
 		"--workers=1", "--workers=10000", "--log-streams=1", "--log-streams=10000", "--writes=1", "--writes=10000",
-		"--log-memory=8Mi", "--log-memory=8388608", "--log-idle-timeout=1s",
+		"--log-memory=8Mi", "--log-memory=8388608", "--capture-memory=8Mi", "--log-idle-timeout=1s",
 	} {
 		t.Run(args, func(t *testing.T) {
 			if err := parse(t, strings.Fields(args)...).Validate(); err != nil {
@@ -130,7 +132,7 @@ func TestValidateTellsEverything(t *testing.T) {
 	err := parse(t,
 		"--writes=0", "--namespace=", "--log-mode=x", "--ttl-floor=1s", "--webhook-port=0", "--exclude-namespaces=A,B",
 		"--results-ttl=x", "--delete-after-success=y", "--delete-after-failure=z", "--log-deadline=-1s", "--propagatable-labels=*a,*b",
-		"--webhook-cert-dir=", "--log-idle-timeout=0", "--log-memory=0", "--workers=0", "--log-format=x", "--v=99",
+		"--webhook-cert-dir=", "--log-idle-timeout=0", "--log-memory=0", "--capture-memory=0", "--workers=0", "--log-format=x", "--v=99",
 		"--health-probe-bind-address=x", "--metrics-bind-address=y",
 	).Validate()
 	if err == nil {
@@ -141,7 +143,7 @@ func TestValidateTellsEverything(t *testing.T) {
 		"webhook-port", "webhook-cert-dir",
 		"log-mode", "results-ttl", "delete-after-success", "delete-after-failure", "propagatable-labels", "propagatable-labels",
 		"ttl-floor", "log-deadline",
-		"workers", "writes", "log-memory", "log-idle-timeout",
+		"workers", "writes", "log-memory", "capture-memory", "log-idle-timeout",
 	}
 	var got []string
 	for line := range strings.Lines(err.Error()) {
