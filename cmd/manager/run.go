@@ -20,6 +20,7 @@ import (
 	"github.com/job-handler/job-handler/controllers/job"
 	"github.com/job-handler/job-handler/controllers/namespace"
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/capture"
 	"github.com/job-handler/job-handler/internal/events"
 	"github.com/job-handler/job-handler/internal/joblogs"
 	"github.com/job-handler/job-handler/internal/options"
@@ -132,13 +133,14 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 		return fmt.Errorf("building the client for logs: %w", err)
 	}
 	recorder := events.New(mgr.GetClient(), clock.RealClock{}, instance())
+	logs := joblogs.NewReader(joblogs.FromClient(pods), joblogs.Options{
+		IdleTimeout: p.opts.Limits.LogIdleTimeout,
+		Streams:     p.opts.Limits.LogStreams,
+		MemoryBytes: p.opts.Limits.LogMemoryBytes(),
+	})
 	jobs := &job.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Clock: clock.RealClock{},
-		Logs: joblogs.NewReader(joblogs.FromClient(pods), joblogs.Options{
-			IdleTimeout: p.opts.Limits.LogIdleTimeout,
-			Streams:     p.opts.Limits.LogStreams,
-			MemoryBytes: p.opts.Limits.LogMemoryBytes(),
-		}),
+		Logs: logs, Captures: capture.New(logs, capture.Options{MemoryBytes: p.opts.Limits.CaptureMemoryBytes()}),
 		Options: job.Options{
 			Defaults: p.defaults, ExcludedNamespaces: p.opts.Excluded(), TTLFloor: p.opts.Jobs.TTLFloor,
 			RecheckInterval: p.opts.Jobs.RecheckInterval, LogDeadline: p.opts.Jobs.LogDeadline,

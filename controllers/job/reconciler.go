@@ -18,6 +18,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/job-handler/job-handler/internal/capture"
 	"github.com/job-handler/job-handler/internal/events"
 	"github.com/job-handler/job-handler/internal/plan"
 	"github.com/job-handler/job-handler/internal/policy"
@@ -50,11 +51,14 @@ type Reconciler struct {
 	// Client reads Jobs, pods and Namespaces from the cache and writes.
 	Client client.Client
 	// Live reads from the API server.
-	Live    client.Reader
-	Logs    LogCollector
-	Events  *events.Recorder
-	Clock   clock.PassiveClock
-	Options Options
+	Live client.Reader
+	Logs LogCollector
+	// Captures keeps what is left of pods that are deleted before their Job is
+	// stored; nil: nothing is.
+	Captures *capture.Captures
+	Events   *events.Recorder
+	Clock    clock.PassiveClock
+	Options  Options
 
 	runs runs
 }

@@ -32,6 +32,7 @@ func (r *Reconciler) report(ctx context.Context, observed plan.Observation, resu
 		return ctrl.Result{}, err
 	}
 	r.runs.reported(job, r.Clock.Now())
+	r.Captures.Forget(job.UID)
 	ctrl.LoggerFrom(ctx).Info("results stored", "status", job.Annotations[api.StatusAnnotation],
 		"results", results.name, "capture", results.value())
 	observed.Job, observed.Unstored = job, false

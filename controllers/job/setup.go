@@ -53,6 +53,12 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 	if err != nil {
 		return fmt.Errorf("setting up the job controller: %w", err)
 	}
+	if r.Captures == nil {
+		return nil
+	}
+	if err := mgr.Add(&deletions{Reconciler: r, informers: mgr.GetCache()}); err != nil {
+		return fmt.Errorf("setting up the capture of deleted pods: %w", err)
+	}
 	return nil
 }
 
@@ -64,7 +70,7 @@ func (r *Reconciler) leftCache(e event.DeleteEvent) bool {
 	if !ok {
 		return true
 	}
-	r.runs.forget(job.UID)
+	r.forget(job.UID)
 	return !plan.Stored(job)
 }
 

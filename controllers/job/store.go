@@ -36,11 +36,16 @@ func (r *Reconciler) store(ctx context.Context, observed plan.Observation, held 
 	if err != nil {
 		return ctrl.Result{}, err
 	}
+	if again := r.awaitCaptures(job, pods); again > 0 {
+		return ctrl.Result{RequeueAfter: again}, nil
+	}
 	run, release, err := r.collect(ctx, observed, pods)
 	defer release()
 	if err != nil {
 		return ctrl.Result{}, err
 	}
+	releaseCaptured := r.addCaptured(&run)
+	defer releaseCaptured()
 	if again := r.readAgain(observed.Job, run); again > 0 {
 		r.warn(ctx, job, "logs", fmt.Sprintf(
 			"Logs cannot be read yet (%s); trying again for up to %s before storing the results without them",
@@ -52,6 +57,7 @@ func (r *Reconciler) store(ctx context.Context, observed plan.Observation, held 
 		return ctrl.Result{}, err
 	}
 	release()
+	releaseCaptured()
 	return r.report(ctx, observed, done)
 }
 

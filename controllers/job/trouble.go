@@ -34,7 +34,7 @@ func (r *Reconciler) answer(ctx context.Context, job *batchv1.Job, result ctrl.R
 		if r.stillThere(ctx, job) {
 			return ctrl.Result{}, err
 		}
-		r.runs.forget(job.UID)
+		r.forget(job.UID)
 		logger.V(1).Info("nothing left to do", "cause", err.Error())
 		return ctrl.Result{}, nil
 	case trouble.Conflict:

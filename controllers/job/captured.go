@@ -1,0 +1,117 @@
+package job
+
+import (
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/results"
+)
+
+const (
+	// captureRecheck is how soon a finished Job is looked at again whose logs are
+	// still being followed, or whose pods are still to be seen deleted.
+	captureRecheck = 200 * time.Millisecond
+	// podsCatchUp is how long the watch of pods may be behind that of Jobs.
+	podsCatchUp = time.Second
+)
+
+// awaitCaptures returns after how long to look again, since more may be known of
+// pods that were deleted: a log is still followed, or pods are missing that the
+// watch may yet tell of. 0 means that all is known. It ends: a log is followed no
+// longer than its pod has time to end.
+func (r *Reconciler) awaitCaptures(job *batchv1.Job, pods []*corev1.Pod) time.Duration {
+	if r.Captures == nil || job.DeletionTimestamp != nil {
+		return 0
+	}
+	if r.Captures.Following(job.UID) {
+		return captureRecheck
+	}
+	known := sets.New(r.Captures.Pods(job.UID)...).Insert(podUIDs(pods)...).Len()
+	if known < countedPods(job) && r.runs.sinceMissing(job.UID, r.Clock.Now()) < podsCatchUp {
+		return captureRecheck
+	}
+	return 0
+}
+
+// sinceMissing returns how long ago pods of the Job were first found missing.
+func (r *runs) sinceMissing(job types.UID, now time.Time) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	run := r.get(job)
+	if run.missing.IsZero() {
+		run.missing = now
+	}
+	return now.Sub(run.missing)
+}
+
+// addCaptured adds to the run the pods that were captured and are gone, and to
+// those that are still there what was captured of their logs and is more than
+// could be read. The logs are to be used until release is called.
+func (r *Reconciler) addCaptured(run *results.Run) (release func()) {
+	captured, release := r.Captures.Of(run.Job.UID)
+	withLogs := run.LogMode != api.LogModeStatus
+	there := map[types.UID]*results.Pod{}
+	for i := range run.Pods {
+		there[run.Pods[i].Pod.UID] = &run.Pods[i]
+	}
+	var gone []results.Pod
+	for _, c := range captured {
+		switch pod := there[c.Pod.UID]; {
+		case pod == nil && withLogs:
+			gone = append(gone, results.Pod{Pod: c.Pod, Logs: c.Logs(nil)})
+		case pod == nil:
+			gone = append(gone, results.Pod{Pod: c.Pod})
+		case withLogs:
+			addLogs(pod, c.Logs(pod.Pod))
+		}
+	}
+	run.Pods = append(run.Pods, gone...)
+	run.MissingPods = max(0, countedPods(run.Job)-len(run.Pods))
+	return release
+}
+
+// addLogs gives the pod those of the captured logs that are better than what was
+// read of them.
+func addLogs(pod *results.Pod, captured []results.ContainerLog) {
+	for _, log := range captured {
+		found := false
+		for i := range pod.Logs {
+			read := &pod.Logs[i]
+			if read.Container != log.Container || read.Previous != log.Previous {
+				continue
+			}
+			if found = true; better(log, *read) {
+				*read = log
+			}
+		}
+		if !found {
+			pod.Logs = append(pod.Logs, log)
+		}
+	}
+}
+
+// better reports whether a holds more of a log than b.
+func better(a, b results.ContainerLog) bool {
+	if a.Capture.Complete != b.Capture.Complete {
+		return a.Capture.Complete
+	}
+	return seen(a) > seen(b)
+}
+
+func seen(log results.ContainerLog) int64 {
+	if log.Text == nil {
+		return 0
+	}
+	return log.Text.Seen()
+}
+
+// forget drops what is known of a Job that is stored, gone, or left alone.
+func (r *Reconciler) forget(job types.UID) {
+	r.runs.forget(job)
+	r.Captures.Forget(job)
+}

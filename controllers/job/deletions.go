@@ -1,0 +1,118 @@
+package job
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	toolscache "k8s.io/client-go/tools/cache"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/jobstatus"
+	"github.com/job-handler/job-handler/internal/plan"
+	"github.com/job-handler/job-handler/internal/policy"
+)
+
+// deletions has what is left of pods captured that are deleted before the
+// results of their Job are stored. It is told of every change of a pod by the
+// watch, in order, rather than by a queue, which would keep neither the order nor
+// a pod's last state; and it waits for no other work. It runs where Jobs are
+// handled, and takes up pods that are being deleted when it starts.
+type deletions struct {
+	*Reconciler
+	informers cache.Informers
+}
+
+// Start implements manager.Runnable.
+func (d *deletions) Start(ctx context.Context) error {
+	pods, err := d.informers.GetInformer(ctx, &corev1.Pod{})
+	if err != nil {
+		return fmt.Errorf("watching pods: %w", err)
+	}
+	ctx = ctrl.LoggerInto(ctx, ctrl.Log.WithName("capture"))
+	watch, err := pods.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
+		AddFunc:    func(object any) { d.changed(ctx, object) },
+		UpdateFunc: func(_, object any) { d.changed(ctx, object) },
+		DeleteFunc: func(object any) { d.gone(ctx, object) },
+	})
+	if err != nil {
+		return fmt.Errorf("watching pods: %w", err)
+	}
+	<-ctx.Done()
+	err = pods.RemoveEventHandler(watch)
+	d.Captures.Stop()
+	if err != nil {
+		return fmt.Errorf("ending the watch of pods: %w", err)
+	}
+	return nil
+}
+
+func (d *deletions) changed(ctx context.Context, object any) {
+	pod, isPod := object.(*corev1.Pod)
+	if !isPod || pod.DeletionTimestamp == nil {
+		return
+	}
+	d.capture(ctx, pod, func(job types.UID, withLogs bool) { d.Captures.Begin(ctx, job, pod, withLogs) })
+}
+
+func (d *deletions) gone(ctx context.Context, object any) {
+	if missed, isMissed := object.(toolscache.DeletedFinalStateUnknown); isMissed {
+		object = missed.Obj
+	}
+	if pod, isPod := object.(*corev1.Pod); isPod {
+		d.capture(ctx, pod, func(job types.UID, _ bool) { d.Captures.Gone(job, pod) })
+	}
+}
+
+// capture has take note of a pod if somebody will want to know of it: a Job that
+// is opted in, and that is neither stored nor deleted before it finished. The
+// second look is for a Job that goes away meanwhile, and has nobody forget what
+// is kept for it.
+func (d *deletions) capture(ctx context.Context, pod *corev1.Pod, take func(job types.UID, withLogs bool)) {
+	job := d.jobOf(ctx, pod)
+	if job == nil {
+		return
+	}
+	take(job.UID, d.logsWanted(ctx, job))
+	ctrl.LoggerFrom(ctx).V(1).Info("pod is deleted before its job is stored", "namespace", pod.Namespace, "job", job.Name, "pod", pod.Name)
+	if d.jobOf(ctx, pod) == nil {
+		d.Captures.Forget(job.UID)
+	}
+}
+
+// jobOf returns the Job that wants to know of pod, nil if there is none.
+func (d *deletions) jobOf(ctx context.Context, pod *corev1.Pod) *batchv1.Job {
+	owner := metav1.GetControllerOfNoCopy(pod)
+	if owner == nil || owner.Kind != "Job" || slices.Contains(d.Options.ExcludedNamespaces, pod.Namespace) {
+		return nil
+	}
+	job := &batchv1.Job{}
+	err := d.Client.Get(ctx, client.ObjectKey{Namespace: pod.Namespace, Name: owner.Name}, job)
+	if err != nil || job.UID != owner.UID {
+		return nil
+	}
+	finished := jobstatus.Of(job).Finished()
+	switch {
+	case !finished && job.DeletionTimestamp != nil, finished && plan.Stored(job) && !d.runs.knownUnstored(job):
+		return nil
+	default:
+		return job
+	}
+}
+
+// logsWanted reports whether the logs of the Job are to be read.
+func (d *deletions) logsWanted(ctx context.Context, job *batchv1.Job) bool {
+	namespace, err := d.namespaceOf(ctx, job)
+	if err != nil {
+		return true
+	}
+	wanted, _ := policy.Resolve(job, namespace.Annotations, d.Options.Defaults)
+	return wanted.LogMode != api.LogModeStatus
+}
