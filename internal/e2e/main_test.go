@@ -30,6 +30,10 @@ var stories = []struct {
 	{"failure", failure},
 	{"never-started", neverStarted},
 	{"deadline", deadline},
+	{"deadline-ignored", deadlineIgnored},
+	{"backoff-limit", backoffLimit},
+	{"attempt-deleted", attemptDeleted},
+	{"suspended-at-work", suspendedAtWork},
 
 	{"several-pods", severalPods},
 	{"indexed", indexed},

@@ -112,31 +112,9 @@ func neverStarted(s *story) {
 		HaveKeyWithValue(api.DataStatus, api.StatusFailed),
 		HaveKeyWithValue(api.DataReason, batchv1.JobReasonDeadlineExceeded),
 	))
-	s.Expect(r.record.Capture.Why).To(Or(
-		ContainSubstring(results.ReasonNeverStarted), ContainSubstring(results.ReasonPodGone)))
-	s.incomplete(job, r, r.record.Capture.Why)
-	s.Expect(r.Data[api.DataLogs]).To(ContainSubstring("[job-handler: no log"))
-	s.kept(job)
-}
-
-// deadline: at its deadline a running Job loses its pod, and the log with it,
-// before it counts as failed; the results say so.
-func deadline(s *story) {
-	s.optedIn()
-	job := s.start(s.job("endless", `trap 'echo "got TERM"; exit 1' TERM; echo working; while true; do sleep 1; done`).
-		ActiveDeadline(10))
-
-	job = s.reported(job)
-	r := s.stored(job)
-	s.Expect(r.Data).To(And(
-		HaveKeyWithValue(api.DataStatus, api.StatusFailed),
-		HaveKeyWithValue(api.DataReason, batchv1.JobReasonDeadlineExceeded),
-		HaveKeyWithValue(api.DataDuration, Not(BeEmpty())),
-	))
-	s.incomplete(job, r, results.ReasonPodGone)
-	s.Expect(r.record.PodCounts.Missing).To(Equal(1))
-	s.Expect(r.Data[api.DataLogs]).To(Equal(
-		"[job-handler: no log of 1 pod that the Job's status counts: gone before it could be read]\n"))
+	s.incomplete(job, r, results.ReasonNeverStarted)
+	s.Expect(r.record.PodCounts).To(Equal(results.PodCounts{Failed: 1, Seen: 1}))
+	s.Expect(r.Data[api.DataLogs]).To(ContainSubstring("[job-handler: no log: " + results.ReasonNeverStarted))
 	s.kept(job)
 }
 

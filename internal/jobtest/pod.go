@@ -68,6 +68,12 @@ func (b *JobBuilder) RestartPolicy(policy corev1.RestartPolicy) *JobBuilder {
 	return b
 }
 
+// GracePeriod sets how long the pods have to end once they are told to.
+func (b *JobBuilder) GracePeriod(seconds int64) *JobBuilder {
+	b.pod().TerminationGracePeriodSeconds = &seconds
+	return b
+}
+
 // Completions sets how many pods have to succeed, and how many may run at the
 // same time.
 func (b *JobBuilder) Completions(completions, parallelism int32) *JobBuilder {

@@ -1,0 +1,139 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	. "github.com/onsi/gomega"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/results"
+)
+
+const (
+	workLines = 5000
+	// lastWords has a script say that it was told to end, and end.
+	lastWords = `trap 'echo "got TERM"; exit 1' TERM; `
+	// working writes workLines numbered lines, and then goes on without a word.
+	working = `awk 'BEGIN { for (i = 1; i <= 5000; i++) printf "%07d %055d\n", i, 0 }'; while true; do sleep 0.2; done`
+	// firstTime is the condition that it is the first time with a folder.
+	firstTime = `mkdir /count/first 2>/dev/null`
+)
+
+// deadline: at its deadline a running Job loses its pod, and the log with it,
+// before it counts as failed. The results have the log all the same, up to what
+// the program wrote when it was told to end.
+func deadline(s *story) {
+	s.optedIn()
+	job := s.start(s.job("endless", lastWords+working).ActiveDeadline(10))
+
+	job = s.reported(job)
+	r := s.stored(job)
+	s.Expect(r.Data).To(And(
+		HaveKeyWithValue(api.DataStatus, api.StatusFailed),
+		HaveKeyWithValue(api.DataReason, batchv1.JobReasonDeadlineExceeded),
+		HaveKeyWithValue(api.DataDuration, Not(BeEmpty())),
+		HaveKeyWithValue(api.DataContainers, ContainSubstring("Exit code:    1")),
+	))
+	s.complete(r)
+	s.Expect(r.texts()).To(HaveExactElements(numbered(1, workLines) + "got TERM\n"))
+	s.Expect(r.record.PodCounts).To(Equal(results.PodCounts{Failed: 1, Seen: 1}))
+	s.Expect(s.pods(s, job)).To(BeEmpty())
+	s.kept(job)
+}
+
+// deadlineIgnored: the log of a program that does not heed the deadline goes on
+// until it is killed.
+func deadlineIgnored(s *story) {
+	s.optedIn()
+	job := s.start(s.job("stubborn", `trap '' TERM; i=0; while true; do i=$((i+1)); echo "tick $i"; sleep 0.5; done`).
+		ActiveDeadline(6).GracePeriod(4))
+
+	job = s.reported(job)
+	r := s.stored(job)
+	s.complete(r)
+	s.Expect(r.Data).To(HaveKeyWithValue(api.DataContainers, ContainSubstring("Exit code:    137")))
+	logs := r.texts()
+	s.Expect(logs).To(HaveLen(1))
+	ticks := strings.Split(strings.TrimSuffix(logs[0], "\n"), "\n")
+	for i, tick := range ticks {
+		s.Expect(tick).To(Equal(fmt.Sprintf("tick %d", i+1)))
+	}
+	end := r.record.Pods[0].Containers[0].State
+	started, err := time.Parse(time.RFC3339, end.StartedAt)
+	s.Expect(err).NotTo(HaveOccurred())
+	finished, err := time.Parse(time.RFC3339, end.FinishedAt)
+	s.Expect(err).NotTo(HaveOccurred())
+	// The times are whole seconds, and a tick takes a little more than its pause.
+	ran := int(finished.Sub(started) / time.Second)
+	s.Expect(ran).To(BeNumerically(">=", 7), "it was not killed before its grace period was over")
+	s.Expect(len(ticks)).To(BeNumerically(">=", 2*(ran-2)*8/10))
+}
+
+// backoffLimit: when a container was restarted as often as it may be, its pod is
+// deleted. Of the last two instances the logs are there, whole.
+func backoffLimit(s *story) {
+	s.optedIn()
+	job := s.start(s.job("hopeless", `awk 'BEGIN { for (i = 1; i <= 5000; i++) printf "%07d %055d\n", i, 0 }'; sleep 1; exit 1`).
+		RestartPolicy(corev1.RestartPolicyOnFailure).BackoffLimit(2))
+
+	job = s.reported(job)
+	r := s.stored(job)
+	s.Expect(r.Data).To(HaveKeyWithValue(api.DataReason, batchv1.JobReasonBackoffLimitExceeded))
+	s.Expect(s.pods(s, job)).To(BeEmpty())
+	s.Expect(r.record.PodCounts).To(Equal(results.PodCounts{Failed: 1, Seen: 1}))
+	s.Expect(r.record.Pods).To(HaveLen(1))
+	container := r.record.Pods[0].Containers[0]
+	s.Expect(container.RestartCount).To(BeNumerically(">=", 1))
+	whole := 0
+	for _, log := range r.logs() {
+		if !strings.HasPrefix(log.Text, "[job-handler: no log") {
+			s.Expect(log.Text).To(Equal(numbered(1, workLines)), "previous: %v", log.Previous)
+			whole++
+		}
+	}
+	s.Expect(whole).To(BeNumerically(">=", 1), r.record.Capture.Why)
+}
+
+// attemptDeleted: whoever deletes a pod while it works finds its log in the
+// results, before that of the pod that was made in its place.
+func attemptDeleted(s *story) {
+	s.optedIn()
+	job := s.start(s.job("interrupted", firstTime+` && { `+lastWords+working+`; }; echo "second try: done"`).
+		HostFolder(s.folder("count"), "/count").BackoffLimit(2))
+	s.running(job, 1)
+	pods := s.pods(s, job)
+	s.Expect(pods).To(HaveLen(1))
+	output, err := s.kubectl(s.ctx(), "delete", "pod", pods[0].Name)
+	s.Expect(err).NotTo(HaveOccurred(), output)
+
+	s.gone(job)
+	r := s.stored(job)
+	s.complete(r)
+	s.Expect(r.texts()).To(HaveExactElements(numbered(1, workLines)+"got TERM\n", "second try: done\n"))
+	s.Expect(r.logs()[0].Pod).To(Equal(pods[0].Name))
+	s.Expect(r.record.PodCounts).To(Equal(results.PodCounts{Succeeded: 1, Failed: 1, Seen: 2}))
+	s.Expect(r.record.Pods[0].Containers[0].State.ExitCode).To(HaveValue(BeEquivalentTo(1)))
+}
+
+// suspendedAtWork: a Job that is suspended loses its pods; once it was resumed
+// and has finished, the results have what they wrote.
+func suspendedAtWork(s *story) {
+	s.optedIn()
+	job := s.start(s.job("paused", firstTime+` && { `+lastWords+working+`; }; echo "resumed"`).
+		HostFolder(s.folder("count"), "/count").BackoffLimit(2))
+	s.running(job, 1)
+	s.change(job, func() { job.Spec.Suspend = new(true) })
+	s.podsGone(job)
+	s.change(job, func() { job.Spec.Suspend = new(false) })
+
+	s.gone(job)
+	r := s.stored(job)
+	s.complete(r)
+	s.Expect(r.texts()).To(HaveExactElements(numbered(1, workLines)+"got TERM\n", "resumed\n"))
+	s.Expect(r.record.PodCounts.Seen).To(Equal(2))
+	s.Expect(r.record.PodCounts.Missing).To(BeZero())
+}
