@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/job-handler/job-handler/controllers/job"
+	"github.com/job-handler/job-handler/internal/capture"
 	"github.com/job-handler/job-handler/internal/logtext"
 	"github.com/job-handler/job-handler/internal/results"
 )
@@ -21,6 +22,8 @@ type logs struct {
 	read func(pod *corev1.Pod, container string) results.ContainerLog
 	// during runs while logs are being read; its error ends the reading.
 	during func(ctx context.Context) error
+	// captures are those of a manager; nil: none.
+	captures *capture.Captures
 
 	mu sync.Mutex
 	// asked holds the names of the pods of each reading.
@@ -69,6 +72,14 @@ func (l *logs) of(pod *corev1.Pod, container string) results.ContainerLog {
 		return whole(container, "hello from "+pod.Name+"/"+container+"\n")
 	}
 	return l.read(pod, container)
+}
+
+// capturesOf returns what a manager that reads with a collector captures with.
+func capturesOf(collector job.LogCollector) *capture.Captures {
+	if fake, isFake := collector.(*logs); isFake {
+		return fake.captures
+	}
+	return nil
 }
 
 // inUse returns how many readings' memory was not given back.

@@ -67,7 +67,8 @@ func startLoggingManager(
 	Expect(err).NotTo(HaveOccurred())
 	reconciler := &job.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Logs: logs, Clock: clock.RealClock{},
-		Events: events.New(mgr.GetClient(), clock.RealClock{}, "manager-0"),
+		Captures: capturesOf(logs),
+		Events:   events.New(mgr.GetClient(), clock.RealClock{}, "manager-0"),
 		Options: job.Options{
 			TTLFloor: ttlFloor, RecheckInterval: interval, LogDeadline: logDeadline, Workers: 8,
 		},

@@ -1,0 +1,109 @@
+package job_test
+
+import (
+	"context"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/job-handler/job-handler/internal/capture"
+	"github.com/job-handler/job-handler/internal/joblogs"
+)
+
+var _ joblogs.LogStreamer = &console{}
+
+// console is what containers write, by their pod, while they are followed.
+type console struct {
+	mu       sync.Mutex
+	written  map[string]string
+	ended    map[string]bool
+	more     chan struct{}
+	followed []string
+	open     int
+}
+
+// newConsole returns a console and captures that read from it.
+func newConsole() (*console, *capture.Captures) {
+	c := &console{written: map[string]string{}, ended: map[string]bool{}, more: make(chan struct{})}
+	return c, capture.New(joblogs.NewReader(c, joblogs.Options{}), capture.Options{})
+}
+
+// write has the container of a pod write.
+func (c *console) write(pod, text string) { c.change(func() { c.written[pod] += text }) }
+
+// end has the container of a pod end.
+func (c *console) end(pod string) { c.change(func() { c.ended[pod] = true }) }
+
+func (c *console) change(change func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	change()
+	close(c.more)
+	c.more = make(chan struct{})
+}
+
+// follows returns the pods that were asked for, in order.
+func (c *console) follows() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.followed)
+}
+
+// streams returns how many streams are open.
+func (c *console) streams() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.open
+}
+
+// OpenLog implements joblogs.LogStreamer.
+func (c *console) OpenLog(ctx context.Context, _, pod string, opts *corev1.PodLogOptions) (io.ReadCloser, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !opts.Follow {
+		return io.NopCloser(strings.NewReader(c.written[pod])), nil
+	}
+	c.followed = append(c.followed, pod)
+	c.open++
+	return &screen{console: c, ctx: ctx, pod: pod}, nil
+}
+
+type screen struct {
+	console *console
+	ctx     context.Context
+	pod     string
+	sent    int
+}
+
+// Read implements io.Reader.
+func (s *screen) Read(p []byte) (int, error) {
+	for {
+		s.console.mu.Lock()
+		text, ended, more := s.console.written[s.pod], s.console.ended[s.pod], s.console.more
+		s.console.mu.Unlock()
+		switch {
+		case s.sent < len(text):
+			size := copy(p, text[s.sent:])
+			s.sent += size
+			return size, nil
+		case ended:
+			return 0, io.EOF
+		}
+		select {
+		case <-more:
+		case <-s.ctx.Done():
+			return 0, s.ctx.Err()
+		}
+	}
+}
+
+// Close implements io.Closer.
+func (s *screen) Close() error {
+	s.console.mu.Lock()
+	defer s.console.mu.Unlock()
+	s.console.open--
+	return nil
+}
