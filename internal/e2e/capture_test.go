@@ -8,6 +8,7 @@ import (
 	. "github.com/onsi/gomega"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/results"
@@ -136,4 +137,70 @@ func suspendedAtWork(s *story) {
 	s.Expect(r.texts()).To(HaveExactElements(numbered(1, workLines)+"got TERM\n", "resumed\n"))
 	s.Expect(r.record.PodCounts.Seen).To(Equal(2))
 	s.Expect(r.record.PodCounts.Missing).To(BeZero())
+}
+
+// evicted: a drain asks for pods to be evicted; what they wrote is there.
+func evicted(s *story) {
+	s.optedIn()
+	job := s.start(s.job("drained", firstTime+` && { `+lastWords+working+`; }; echo "elsewhere: done"`).
+		HostFolder(s.folder("count"), "/count").BackoffLimit(2))
+	s.running(job, 1)
+	pods := s.pods(s, job)
+	s.Expect(pods).To(HaveLen(1))
+	s.Expect(s.w.client.SubResource("eviction").Create(s.ctx(), &pods[0], &policyv1.Eviction{})).To(Succeed())
+
+	s.gone(job)
+	r := s.stored(job)
+	s.complete(r)
+	s.Expect(r.texts()).To(HaveExactElements(numbered(1, workLines)+"got TERM\n", "elsewhere: done\n"))
+}
+
+// parallelFailure: when one pod fails the Job, the others are deleted at work;
+// the logs of all of them are there.
+func parallelFailure(s *story) {
+	s.optedIn()
+	job := s.start(s.job("crowd", `[ $JOB_COMPLETION_INDEX = 2 ] && { sleep 3; echo "no more"; exit 1; }; `+lastWords+working).
+		Completions(3, 3).Indexed())
+
+	job = s.reported(job)
+	r := s.stored(job)
+	s.complete(r)
+	texts := map[string]string{}
+	for _, log := range r.logs() {
+		texts[log.Pod] = log.Text
+	}
+	s.Expect(r.record.Pods).To(HaveLen(3))
+	for _, pod := range r.record.Pods {
+		want := numbered(1, workLines) + "got TERM\n"
+		if *pod.Index == 2 {
+			want = "no more\n"
+		}
+		s.Expect(texts[pod.Name]).To(Equal(want))
+	}
+}
+
+// largeLogDeleted: of a log of 100,000 lines head and tail are there, to the
+// last words, though its pod has a single second to end.
+func largeLogDeleted(s *story) {
+	const lines = 100_000
+	s.optedIn()
+	job := s.start(s.job("chatterbox", fmt.Sprintf(
+		`trap 'echo "got TERM"; exit 1' TERM; awk 'BEGIN { for (i = 1; i <= %d; i++) printf "%%07d %%055d\n", i, 0 }'; while true; do sleep 0.1; done`,
+		lines)).ActiveDeadline(15).GracePeriod(1))
+
+	job = s.reported(job)
+	r := s.stored(job)
+	s.incomplete(job, r, results.ReasonShortenedToFit)
+	logs := r.texts()
+	s.Expect(logs).To(HaveLen(1))
+	head, rest, marked := strings.Cut(logs[0], "[job-handler: ")
+	s.Expect(marked).To(BeTrue())
+	_, tail, _ := strings.Cut(rest, "\n")
+	tail, last := strings.CutSuffix(tail, "got TERM\n")
+	s.Expect(last).To(BeTrue(), "the last words are there")
+	headLines, tailLines := len(head)/lineSize, len(tail)/lineSize
+	s.Expect(min(headLines, tailLines)).To(BeNumerically(">", 1000))
+	s.Expect(head).To(Equal(numbered(1, headLines)))
+	s.Expect(tail).To(Equal(numbered(lines-tailLines+1, lines)))
+	s.Expect(r.record.Pods[0].Containers[0].Capture.BytesSeen).To(BeEquivalentTo(lines*lineSize + len("got TERM\n")))
 }

@@ -34,6 +34,9 @@ var stories = []struct {
 	{"backoff-limit", backoffLimit},
 	{"attempt-deleted", attemptDeleted},
 	{"suspended-at-work", suspendedAtWork},
+	{"evicted", evicted},
+	{"parallel-failure", parallelFailure},
+	{"large-log-deleted", largeLogDeleted},
 
 	{"several-pods", severalPods},
 	{"indexed", indexed},
