@@ -20,22 +20,27 @@ const (
 	podsCatchUp = time.Second
 )
 
-// awaitCaptures returns after how long to look again, since more may be known of
-// pods that were deleted: a log is still followed, or pods are missing that the
-// watch may yet tell of. 0 means that all is known. It ends: a log is followed no
-// longer than its pod has time to end.
-func (r *Reconciler) awaitCaptures(job *batchv1.Job, pods []*corev1.Pod) time.Duration {
+// awaitLogs returns after how long to look again since logs of the Job's pods are
+// still being followed, 0 if none is. That ends: a log is followed no longer than
+// its pod has time to end.
+func (r *Reconciler) awaitLogs(job *batchv1.Job) time.Duration {
+	if job.DeletionTimestamp != nil || !r.Captures.Following(job.UID) {
+		return 0
+	}
+	return captureRecheck
+}
+
+// awaitPods returns after how long to look again since pods are missing that the
+// watch of deleted ones may yet tell of, 0 if it will not.
+func (r *Reconciler) awaitPods(job *batchv1.Job, pods []*corev1.Pod) time.Duration {
 	if r.Captures == nil || job.DeletionTimestamp != nil {
 		return 0
 	}
-	if r.Captures.Following(job.UID) {
-		return captureRecheck
-	}
 	known := sets.New(r.Captures.Pods(job.UID)...).Insert(podUIDs(pods)...).Len()
-	if known < countedPods(job) && r.runs.sinceMissing(job.UID, r.Clock.Now()) < podsCatchUp {
-		return captureRecheck
+	if known >= countedPods(job) || r.runs.sinceMissing(job.UID, r.Clock.Now()) >= podsCatchUp {
+		return 0
 	}
-	return 0
+	return captureRecheck
 }
 
 // sinceMissing returns how long ago pods of the Job were first found missing.

@@ -32,11 +32,14 @@ func (r *Reconciler) store(ctx context.Context, observed plan.Observation, held 
 		return ctrl.Result{}, err
 	}
 	observed.Job = job
+	if again := r.awaitLogs(job); again > 0 {
+		return ctrl.Result{RequeueAfter: again}, nil
+	}
 	pods, err := r.pods(ctx, observed.Job)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	if again := r.awaitCaptures(job, pods); again > 0 {
+	if again := r.awaitPods(job, pods); again > 0 {
 		return ctrl.Result{RequeueAfter: again}, nil
 	}
 	run, release, err := r.collect(ctx, observed, pods)
