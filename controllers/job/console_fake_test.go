@@ -68,12 +68,12 @@ func (c *console) OpenLog(ctx context.Context, _, pod string, opts *corev1.PodLo
 	}
 	c.followed = append(c.followed, pod)
 	c.open++
-	return &screen{console: c, ctx: ctx, pod: pod}, nil
+	return &screen{console: c, done: ctx.Done(), pod: pod}, nil
 }
 
 type screen struct {
 	console *console
-	ctx     context.Context
+	done    <-chan struct{}
 	pod     string
 	sent    int
 }
@@ -94,8 +94,8 @@ func (s *screen) Read(p []byte) (int, error) {
 		}
 		select {
 		case <-more:
-		case <-s.ctx.Done():
-			return 0, s.ctx.Err()
+		case <-s.done:
+			return 0, context.Canceled
 		}
 	}
 }

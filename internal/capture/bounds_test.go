@@ -32,7 +32,7 @@ func TestStreams(t *testing.T) {
 		if n.most != 2 || len(n.followed) != 3 {
 			t.Errorf("%d streams at once, followed %v", n.most, n.followed)
 		}
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		synctest.Wait()
 		last := keptOf(t, c, nil)[3][0]
 		if last.Capture.Reason != results.ReasonCaptureLimit || c.Following(job) {

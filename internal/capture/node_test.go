@@ -1,0 +1,134 @@
+package capture
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+)
+
+// node is a LogStreamer that has the logs of containers, by pod and container,
+// as they are written.
+type node struct {
+	mu   sync.Mutex
+	logs map[string]*written
+	// gone are the pods of which nothing can be read any more.
+	gone map[string]bool
+	// cut are how many bytes of a followed log are sent before its stream ends,
+	// once for each number.
+	cut map[string][]int
+	// open and most are the numbers of streams, followed their requests.
+	open, most int
+	followed   []string
+}
+
+// written is a log that grows until it ends.
+type written struct {
+	text  string
+	ended bool
+	more  chan struct{}
+}
+
+func newNode() *node {
+	return &node{logs: map[string]*written{}, gone: map[string]bool{}, cut: map[string][]int{}}
+}
+
+// write adds to the log of a container.
+func (n *node) write(name, text string) { n.change(name, func(w *written) { w.text += text }) }
+
+// end ends the log of a container.
+func (n *node) end(name string) { n.change(name, func(w *written) { w.ended = true }) }
+
+func (n *node) change(name string, change func(*written)) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	w := n.log(name)
+	change(w)
+	close(w.more)
+	w.more = make(chan struct{})
+}
+
+func (n *node) log(name string) *written {
+	if n.logs[name] == nil {
+		n.logs[name] = &written{more: make(chan struct{})}
+	}
+	return n.logs[name]
+}
+
+func (n *node) remove(pod string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.gone[pod] = true
+}
+
+// OpenLog implements joblogs.LogStreamer.
+func (n *node) OpenLog(ctx context.Context, _, pod string, opts *corev1.PodLogOptions) (io.ReadCloser, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.gone[pod] {
+		return nil, apierrors.NewNotFound(corev1.Resource("pods"), pod)
+	}
+	name := pod + "/" + opts.Container
+	if opts.Previous {
+		name += "/previous"
+	}
+	if !opts.Follow {
+		return io.NopCloser(strings.NewReader(n.log(name).text)), nil
+	}
+	n.followed = append(n.followed, name)
+	n.open++
+	n.most = max(n.most, n.open)
+	s := &stream{node: n, done: ctx.Done(), name: name, until: -1}
+	if cuts := n.cut[name]; len(cuts) > 0 {
+		s.until, n.cut[name] = cuts[0], cuts[1:]
+	}
+	return s, nil
+}
+
+type stream struct {
+	node *node
+	done <-chan struct{}
+	name string
+	sent int
+	// until is where the stream ends; -1: with the log.
+	until int
+}
+
+func (s *stream) Read(p []byte) (int, error) {
+	for {
+		s.node.mu.Lock()
+		w := s.node.log(s.name)
+		text, ended, more := w.text, w.ended, w.more
+		s.node.mu.Unlock()
+		if s.until >= 0 && len(text) >= s.until {
+			text, ended = text[:s.until], true
+		}
+		if s.sent < len(text) {
+			size := copy(p, text[s.sent:])
+			s.sent += size
+			return size, nil
+		}
+		if ended {
+			return 0, io.EOF
+		}
+		select {
+		case <-more:
+		case <-s.done:
+			return 0, context.Canceled
+		}
+	}
+}
+
+func (s *stream) Close() error {
+	s.node.mu.Lock()
+	defer s.node.mu.Unlock()
+	s.node.open--
+	return nil
+}
+
+// name is the name of a pod among many.
+func name(i int) string { return fmt.Sprintf("p%04d", i) }
