@@ -24,7 +24,10 @@ func TestStreams(t *testing.T) {
 	inTime(t, Options{Streams: 2}, func(t *testing.T, ctx context.Context, n *node, c *Captures) {
 		for i := range 4 {
 			n.write(name(i)+"/main", "working\n")
-			c.Begin(ctx, job, aPod(name(i), "main"), true)
+			pod := aPod(name(i), "main")
+			// The last has less time than those that it waits for.
+			pod.DeletionGracePeriodSeconds = new(int64(30 - i))
+			c.Begin(ctx, job, pod, true)
 			synctest.Wait()
 		}
 		n.end(name(0) + "/main")
@@ -70,7 +73,8 @@ func TestMemory(t *testing.T) {
 		}
 		n.end(name(0) + "/main")
 		synctest.Wait()
-		if grown := heap() - before; grown > limit*3/2 {
+		// Streams have buffers of their own.
+		if grown := heap() - before; grown > 2*limit {
 			t.Errorf("the heap has grown by %d bytes, with %d in use", grown, c.memory.used)
 		}
 		captured, release := c.Of(job)
