@@ -34,6 +34,7 @@ var stories = []struct {
 	{"backoff-limit", backoffLimit},
 	{"attempt-deleted", attemptDeleted},
 	{"suspended-at-work", suspendedAtWork},
+	{"crew-deleted", crewDeleted},
 	{"evicted", evicted},
 	{"parallel-failure", parallelFailure},
 	{"large-log-deleted", largeLogDeleted},
