@@ -203,7 +203,7 @@ var _ = Describe("Pods that were deleted before their Job ended", func() {
 		Expect(expectStored(ctx, object).Data[api.DataLogs]).To(HaveSuffix("last words\n"))
 	})
 
-	It("are counted by a process that did not see them, and its results are those of the one before", func(ctx SpecContext) {
+	It("are in the results that a process before stored", func(ctx SpecContext) {
 		object := running(ctx, aJob())
 		pod := deleting(ctx, object, "first")
 		screen.write("first", "last words\n")

@@ -163,3 +163,19 @@ func TestShrinkFreesMemory(t *testing.T) {
 		t.Errorf("after shrinking to 1 KiB it takes %d bytes of memory", got)
 	}
 }
+
+// A whole text that still fits is moved to where it has no more room than it may
+// fill.
+func TestShrinkFreesRoom(t *testing.T) {
+	b := NewBuffer(1 << 20)
+	_, _ = b.Write(make([]byte, 1000))
+	_, _ = b.Write(make([]byte, 100))
+	b.Shrink(1200)
+	if cap(b.kept) > 1200 || b.Kept() != 1100 || !b.Whole() {
+		t.Errorf("room for %d bytes, %d kept", cap(b.kept), b.Kept())
+	}
+	_, _ = b.Write(make([]byte, 200))
+	if b.Seen() != 1300 || b.Kept() != 1200 || b.Whole() {
+		t.Errorf("%d bytes seen, %d kept", b.Seen(), b.Kept())
+	}
+}
