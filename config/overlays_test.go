@@ -77,7 +77,6 @@ var _ = Describe("Manifests", Ordered, func() {
 		Entry("prometheus", "default", "prometheus"),
 		Entry("all components", "default", "fail-closed", "prometheus"),
 		Entry("samples", "samples"),
-		Entry("samples for the local cluster", "samples-local"),
 	)
 
 	It("are of a pod that a restricted namespace admits", func(ctx SpecContext) {

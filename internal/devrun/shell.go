@@ -19,9 +19,13 @@ var prompt = color.New(color.Faint)
 // what it answered. After the first failure it does nothing any more; err says
 // what failed.
 type shell struct {
-	kubectl, kubeconfig string
-	out                 io.Writer
-	err                 error
+	kubectl string
+	// kubeconfig is empty where kubectl finds it by itself.
+	kubeconfig string
+	// namespace is that of every command, if it is set.
+	namespace string
+	out       io.Writer
+	err       error
 }
 
 // run runs kubectl and returns what it printed.
@@ -55,9 +59,14 @@ func (s *shell) runWith(ctx context.Context, input []byte, args []string) string
 	if s.err != nil {
 		return ""
 	}
+	if s.namespace != "" {
+		args = append([]string{"-n", s.namespace}, args...)
+	}
 	_, _ = prompt.Fprintln(s.out, "$ kubectl "+quoted(args))
 	command := exec.CommandContext(ctx, s.kubectl, args...)
-	command.Env = append(os.Environ(), "KUBECONFIG="+s.kubeconfig)
+	if s.kubeconfig != "" {
+		command.Env = append(os.Environ(), "KUBECONFIG="+s.kubeconfig)
+	}
 	if input != nil {
 		command.Stdin = bytes.NewReader(input)
 	}

@@ -19,8 +19,10 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/deploy"
 	"github.com/job-handler/job-handler/internal/localcluster"
 )
 
@@ -139,6 +141,15 @@ func (m *Manager) waitReady(ctx context.Context, url string) error {
 		return fmt.Errorf("waiting for the manager to be ready: %w", err)
 	}
 	return nil
+}
+
+// AwaitAdmission waits until the API server sends Jobs to the manager.
+func (m *Manager) AwaitAdmission(ctx context.Context) error {
+	kube, err := client.New(m.options.Cluster.RESTConfig(), client.Options{})
+	if err != nil {
+		return fmt.Errorf("building a client: %w", err)
+	}
+	return deploy.AwaitAdmission(ctx, kube)
 }
 
 // Done is closed when the process has ended.
