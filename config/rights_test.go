@@ -11,6 +11,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 
 	"github.com/job-handler/job-handler/config"
+	"github.com/job-handler/job-handler/internal/api"
 )
 
 // right is a row of docs/security.md: `resource` (`group`), verbs.
@@ -25,10 +26,14 @@ var _ = Describe("The rights of the manager", func() {
 			told[row[1]] = slices.Sorted(slices.Values(strings.Split(row[2], ", ")))
 		}
 
-		objects, err := config.Load("rbac/role.yaml")
+		objects, err := config.Load(append([]string{"rbac/role.yaml"}, config.SecretResultsManifests...)...)
 		Expect(err).NotTo(HaveOccurred())
 		granted := map[string][]string{}
-		for _, rule := range find[rbacv1.ClusterRole](objects, "ClusterRole", "job-handler-manager").Rules {
+		rules := find[rbacv1.ClusterRole](objects, "ClusterRole", "job-handler-manager").Rules
+		for _, rule := range rules {
+			Expect(rule.Resources).NotTo(ContainElement("secrets"))
+		}
+		for _, rule := range append(rules, find[rbacv1.ClusterRole](objects, "ClusterRole", api.SecretResultsRole).Rules...) {
 			for _, resource := range rule.Resources {
 				granted[resource] = slices.Sorted(slices.Values(rule.Verbs))
 			}

@@ -107,7 +107,7 @@ func newManager(config *rest.Config, opts *options.Options, files *certs.Files) 
 		},
 		Client: client.Options{
 			FieldOwner: api.ManagerName,
-			Cache:      &client.CacheOptions{DisableFor: []client.Object{&corev1.ConfigMap{}, &batchv1.CronJob{}}},
+			Cache:      &client.CacheOptions{DisableFor: []client.Object{&corev1.ConfigMap{}, &corev1.Secret{}, &batchv1.CronJob{}}},
 		},
 		Metrics:                       server.Options{BindAddress: opts.Manager.MetricsAddress},
 		HealthProbeBindAddress:        opts.Manager.HealthAddress,
