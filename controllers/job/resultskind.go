@@ -36,17 +36,22 @@ func newResults(kind string, content *results.Content, namespace, name string) c
 // verify is results.Verify for an object of any kind of results.
 func verify(object client.Object, job *batchv1.Job, pods []types.UID) error {
 	if secret, ok := object.(*corev1.Secret); ok {
-		return results.VerifySecret(secret, job, pods) //nolint:wrapcheck // callers tell its errors apart and name the object
+		return results.VerifySecret(secret, job, pods)
 	}
-	return results.Verify(object.(*corev1.ConfigMap), job, pods) //nolint:wrapcheck // as above
+	return results.Verify(contentOf(object), job, pods)
 }
 
-// contentOf returns what an object of any kind of results holds.
+// contentOf returns what an object of any kind of results holds, nothing where
+// it is of another kind.
 func contentOf(object client.Object) *corev1.ConfigMap {
-	if secret, ok := object.(*corev1.Secret); ok {
-		return results.FromSecret(secret)
+	switch o := object.(type) {
+	case *corev1.Secret:
+		return results.FromSecret(o)
+	case *corev1.ConfigMap:
+		return o
+	default:
+		return &corev1.ConfigMap{}
 	}
-	return object.(*corev1.ConfigMap)
 }
 
 // explain says what to do about missing rights on Secrets, in front, since
