@@ -156,8 +156,6 @@ func kindOf(schema *jsonschema.Schema) (kind, definition string) {
 		return "map of strings", ""
 	case schema.Format == "date-time":
 		return "time", ""
-	case schema.Const != nil:
-		return fmt.Sprintf("`%v`", schema.Const), ""
 	case len(schema.Enum) > 0:
 		var values []string
 		for _, value := range schema.Enum {
