@@ -209,6 +209,9 @@ func (o *ownResults) add(r *ownReport, v termination.Value) (reason string) {
 	if r.superseded {
 		return OwnFailedAttempt
 	}
+	if len(r.prefix)+len(v.Key)+len(v.Text) > o.room {
+		return OwnNoRoom
+	}
 	key, renamed := ownKey(r.prefix + v.Key)
 	if len(key) > maxKey {
 		return OwnKeyTooLong
@@ -241,11 +244,16 @@ func (o *ownResults) add(r *ownReport, v termination.Value) (reason string) {
 
 // leaveOut names v in job.json, or counts it.
 func (o *ownResults) leaveOut(r *ownReport, v termination.Value, reason string) {
+	// What is not named costs next to nothing: it may be from 10,000 pods.
+	if len(o.record.LeftOut) == maxOwnNotes || o.noteRoom < 6*ownListing {
+		o.record.MoreLeftOut++
+		return
+	}
 	left := OwnLeftOut{
 		Pod: line(r.c.pod.Name), Container: line(r.c.Name), Key: line(v.Key), Bytes: len(v.Text), Reason: reason,
 	}
 	size := jsonSize(left) + 6*ownListing
-	if len(o.record.LeftOut) == maxOwnNotes || size > o.noteRoom {
+	if size > o.noteRoom {
 		o.record.MoreLeftOut++
 		return
 	}
