@@ -43,6 +43,12 @@ CRANE := $(call tool,crane,$(call pinned,publish,github.com/google/go-containerr
 CONTROLLER_GEN := $(call tool,controller-gen,$(call pinned,generate,sigs.k8s.io/controller-tools))
 KUSTOMIZE := $(call tool,kustomize,$(call pinned,generate,sigs.k8s.io/kustomize/kustomize/v5))
 
+BUILD = go build -trimpath -buildvcs=$(if $(shell git rev-parse HEAD 2>/dev/null),true,false) \
+	-ldflags '-s -w -X github.com/job-handler/job-handler/internal/version.Version=$(VERSION)'
+
+# The image, if somebody named it: none is published yet.
+NAMED_IMAGE = $(if $(filter file,$(origin IMAGE)),,$(IMAGE))
+
 LOCALCLUSTER = go run ./internal/localcluster/cmd/localcluster
 
 ##@ General
@@ -86,27 +92,28 @@ run: build bin/devrun ## Run the manager here against the cluster of `make clust
 # On the local cluster the image is the one built here, under a name that stays
 # the same; elsewhere it comes from a registry, and IMAGE has to say which.
 .PHONY: deploy
-deploy: bin/devrun ## Install on CLUSTER, with IMAGE and COMPONENTS, and wait until it works
-	@$(MAKE) install-manifest $(if $(filter local,$(CLUSTER)),image-load IMAGE='$(IMAGE)')
+deploy: bin/devrun $(KUSTOMIZE) $(if $(filter local,$(CLUSTER)),image-load) ## Install on CLUSTER, with IMAGE and COMPONENTS, and wait until it works
+	@internal/tools/install-manifest '$(KUSTOMIZE)' '$(if $(filter local,$(CLUSTER)),$(IMAGE),$(NAMED_IMAGE))' bin/install.yaml $(COMPONENTS)
 	@bin/devrun deploy --on '$(CLUSTER)' --cluster $(CLUSTER_DIR) --manifest bin/install.yaml $(if $(filter local,$(CLUSTER)),--restart)
 
 .PHONY: undeploy
 undeploy: bin/devrun $(KUSTOMIZE) ## Release what the manager holds and remove it from CLUSTER; results stay
-	@internal/tools/install-manifest '$(KUSTOMIZE)' job-handler:any bin/uninstall.yaml >/dev/null
+	@internal/tools/install-manifest '$(KUSTOMIZE)' job-handler:any bin/uninstall.yaml
 	@bin/devrun undeploy --on '$(CLUSTER)' --cluster $(CLUSTER_DIR) --manifest bin/uninstall.yaml
 
 ##@ Build
 
 .PHONY: build
-build: ## Build the manager into bin/job-handler
-	@echo 'building bin/job-handler $(VERSION) (some minutes with an empty build cache)'
-	@go build -trimpath -buildvcs=$(if $(shell git rev-parse HEAD 2>/dev/null),true,false) \
-		-ldflags '-s -w -X github.com/job-handler/job-handler/internal/version.Version=$(VERSION)' \
-		-o bin/job-handler ./cmd/manager
+build: ## Build the manager and the kubectl plugin into bin
+	@echo 'building bin/job-handler and bin/kubectl-job_results $(VERSION) (some minutes with an empty build cache)'
+	@$(BUILD) -o bin/job-handler ./cmd/manager
+	@$(BUILD) -o bin/kubectl-job_results ./cmd/kubectl-job_results
+	@cp cmd/kubectl-job_results/kubectl_complete-job_results bin/
 
 .PHONY: install-manifest
 install-manifest: $(KUSTOMIZE) ## Render bin/install.yaml, one file for kubectl apply -f, with IMAGE and COMPONENTS
-	@internal/tools/install-manifest '$(KUSTOMIZE)' '$(if $(filter file,$(origin IMAGE)),,$(IMAGE))' bin/install.yaml $(COMPONENTS)
+	@internal/tools/install-manifest '$(KUSTOMIZE)' '$(NAMED_IMAGE)' bin/install.yaml $(COMPONENTS)
+	@echo 'kubectl apply -f bin/install.yaml'
 
 .PHONY: image
 image: ## Build the manager's image into bin/image.tar, an OCI archive, without a container engine
@@ -136,7 +143,7 @@ test-unit: ## Rules and parts, each by itself
 	@internal/tools/test unit
 
 .PHONY: test-integration
-test-integration: ## Webhooks, controllers and manifests on a real kube-apiserver
+test-integration: ## Webhooks, controllers, the kubectl plugin and manifests on a real kube-apiserver
 	@internal/tools/test integration
 
 .PHONY: test-e2e

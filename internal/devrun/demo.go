@@ -33,7 +33,7 @@ const demoNamespace = "job-handler-demo"
 
 // demoOn tells two stories on a cluster where Job Handler is installed, in a
 // namespace that is removed at the end.
-func demoOn(ctx context.Context, on target) (err error) {
+func demoOn(ctx context.Context, binary string, on target) (err error) {
 	found, err := on.open()
 	if err != nil {
 		return err
@@ -52,12 +52,16 @@ func demoOn(ctx context.Context, on target) (err error) {
 	if err := deploy.AwaitAdmission(ctx, kube); err != nil {
 		return err
 	}
-	sh := &shell{kubectl: found.kubectl, kubeconfig: found.kubeconfig, out: os.Stdout}
+	plugins, err := filepath.Abs(filepath.Dir(binary))
+	if err != nil {
+		return fmt.Errorf("finding the kubectl plugin: %w", err)
+	}
+	sh := &shell{kubectl: found.kubectl, kubeconfig: found.kubeconfig, plugins: plugins, out: os.Stdout}
 	defer func() {
 		cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 		defer cancel()
 		say("The namespace of the demo is removed")
-		end := &shell{kubectl: sh.kubectl, kubeconfig: sh.kubeconfig, out: os.Stdout}
+		end := &shell{kubectl: sh.kubectl, kubeconfig: sh.kubeconfig, plugins: sh.plugins, out: os.Stdout}
 		end.run(cleanup, "delete", "namespace", demoNamespace, "--ignore-not-found")
 		err = errors.Join(err, end.err)
 	}()
@@ -102,7 +106,11 @@ func demo(ctx context.Context, binary string) (err error) {
 		return fmt.Errorf("waiting for admission (the manager's log is %s): %w", log.Name(), err)
 	}
 	fmt.Println("It is ready; its log is", log.Name())
-	return tell(ctx, &shell{kubectl: cluster.Kubectl(), kubeconfig: cluster.Kubeconfig(), out: os.Stdout})
+	plugins, err := filepath.Abs(filepath.Dir(binary))
+	if err != nil {
+		return fmt.Errorf("finding the kubectl plugin: %w", err)
+	}
+	return tell(ctx, &shell{kubectl: cluster.Kubectl(), kubeconfig: cluster.Kubeconfig(), plugins: plugins, out: os.Stdout})
 }
 
 // tell tells the stories by kubectl, as people would see them.
@@ -141,8 +149,17 @@ func tell(ctx context.Context, sh *shell) error {
 	events := sh.run(ctx, "get", "events", "--field-selector", "reason="+api.ReasonJobProcessing)
 	sh.expect("the Events", events, "nightly-report-results", "broken-import-results", "Warning")
 
-	say("All results of the namespace")
-	sh.run(ctx, "get", "configmaps", "-l", api.CreatedLabel+"="+api.True, "-L", api.StatusLabel+","+api.JobNameLabel)
+	return read(ctx, sh)
+}
+
+// read reads what is left by the kubectl plugin.
+func read(ctx context.Context, sh *shell) error {
+	say("All results of the namespace, by the kubectl plugin")
+	sh.run(ctx, "get", "configmaps", "-l", api.CreatedLabel+"="+api.True)
+	list := sh.run(ctx, "job-results", "list")
+	sh.expect("the list", list, "nightly-report", "completed", "broken-import", "failed")
+	sh.expect("the failed run", sh.run(ctx, "job-results", "get", "broken-import"), "line 4711: 7 columns expected, 6 found")
+	sh.expect("the logs of the Job that is gone", sh.run(ctx, "job-results", "logs", "nightly-report"), "report written")
 	return sh.err
 }
 

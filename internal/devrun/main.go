@@ -56,7 +56,7 @@ func newCommand() *cobra.Command {
 			if on.on == onLocal {
 				return demo(command.Context(), binary)
 			}
-			return demoOn(command.Context(), on)
+			return demoOn(command.Context(), binary, on)
 		},
 	})
 	return root

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"github.com/fatih/color"
@@ -15,7 +16,7 @@ import (
 
 var prompt = color.New(color.Faint)
 
-// shell runs kubectl and prints each command with
+// shell runs kubectl, with the plugins in a folder, and prints each command with
 // what it answered. After the first failure it does nothing any more; err says
 // what failed.
 type shell struct {
@@ -24,8 +25,10 @@ type shell struct {
 	kubeconfig string
 	// namespace is that of every command, if it is set.
 	namespace string
-	out       io.Writer
-	err       error
+	// plugins is the folder with plugins of kubectl.
+	plugins string
+	out     io.Writer
+	err     error
 }
 
 // run runs kubectl and returns what it printed.
@@ -60,12 +63,14 @@ func (s *shell) runWith(ctx context.Context, input []byte, args []string) string
 		return ""
 	}
 	if s.namespace != "" {
-		args = append([]string{"-n", s.namespace}, args...)
+		args = append(slices.Clip(args), "-n", s.namespace)
 	}
 	_, _ = prompt.Fprintln(s.out, "$ kubectl "+quoted(args))
 	command := exec.CommandContext(ctx, s.kubectl, args...)
+	// kubectl finds its plugins by PATH.
+	command.Env = append(os.Environ(), "PATH="+s.plugins+":"+os.Getenv("PATH"))
 	if s.kubeconfig != "" {
-		command.Env = append(os.Environ(), "KUBECONFIG="+s.kubeconfig)
+		command.Env = append(command.Env, "KUBECONFIG="+s.kubeconfig)
 	}
 	if input != nil {
 		command.Stdin = bytes.NewReader(input)

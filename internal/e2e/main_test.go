@@ -99,6 +99,7 @@ func TestStories(t *testing.T) {
 	})
 	t.Run("after", func(t *testing.T) {
 		t.Run("nothing-left-to-do", func(t *testing.T) { nothingLeftToDo(t, w) })
+		t.Run("rights", func(t *testing.T) { rightsAreUsed(t, w) })
 		t.Run("uninstalled", func(t *testing.T) { uninstalled(t, w) })
 		t.Run("log", func(t *testing.T) { logIsClean(t, w) })
 	})

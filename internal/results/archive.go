@@ -202,5 +202,5 @@ func (b *boundedBuffer) Write(p []byte) (int, error) {
 	if b.Len()+len(p) > b.room {
 		return 0, errFull
 	}
-	return b.Buffer.Write(p)
+	return b.Buffer.Write(p) //nolint:wrapcheck // it never fails
 }

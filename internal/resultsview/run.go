@@ -99,7 +99,7 @@ func NewestFirst(runs []*Run) {
 		return cmp.Or(
 			b.Finished().Compare(a.Finished()),
 			b.CreationTimestamp.Compare(a.CreationTimestamp.Time),
-			strings.Compare(a.Namespace+"/"+a.ObjectMeta.Name, b.Namespace+"/"+b.ObjectMeta.Name),
+			strings.Compare(a.Namespace+"/"+a.Name, b.Namespace+"/"+b.Name),
 		)
 	})
 }

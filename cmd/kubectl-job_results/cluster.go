@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	batchv1client "k8s.io/client-go/kubernetes/typed/batch/v1"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/metadata"
+
+	"github.com/job-handler/job-handler/internal/resultsview"
+	"github.com/job-handler/job-handler/internal/version"
+)
+
+// pageSize is how many results objects are fetched at once: each may have 1 MiB.
+const pageSize = 25
+
+// cluster is the part of a cluster that a command is about.
+type cluster struct {
+	core     corev1client.CoreV1Interface
+	jobs     batchv1client.JobsGetter
+	metadata metadata.Interface
+	// namespace is the one that the flags name; with allNamespaces for list
+	// alone, "" where it lists all.
+	namespace string
+	kinds     []kind
+}
+
+// kind is a kind of objects that hold results.
+type kind interface {
+	resource() schema.GroupVersionResource
+	get(ctx context.Context, namespace, name string) (resultsview.Object, error)
+	// list returns a page of objects, and where the next one begins.
+	list(ctx context.Context, namespace string, opts metav1.ListOptions) ([]resultsview.Object, string, error)
+}
+
+// connect returns the cluster that the flags name.
+func (p *plugin) connect() (*cluster, error) {
+	config, err := p.config.ToRESTConfig()
+	if err != nil {
+		return nil, fmt.Errorf("connecting to the cluster: %w", err)
+	}
+	config.UserAgent = "kubectl-job_results/" + version.Version
+	namespace, _, err := p.config.ToRawKubeConfigLoader().Namespace()
+	if err != nil {
+		return nil, fmt.Errorf("reading the namespace from the kubeconfig: %w", err)
+	}
+	core, err := corev1client.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to the cluster: %w", err)
+	}
+	batch, err := batchv1client.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to the cluster: %w", err)
+	}
+	meta, err := metadata.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to the cluster: %w", err)
+	}
+	return &cluster{
+		core: core, jobs: batch, metadata: meta, namespace: namespace,
+		kinds: []kind{configMaps{core}},
+	}, nil
+}
+
+// configMaps is the kind that results are stored in unless somebody asks for
+// another.
+type configMaps struct{ client corev1client.ConfigMapsGetter }
+
+func (configMaps) resource() schema.GroupVersionResource {
+	return corev1.SchemeGroupVersion.WithResource("configmaps")
+}
+
+func (k configMaps) get(ctx context.Context, namespace, name string) (resultsview.Object, error) {
+	cm, err := k.client.ConfigMaps(namespace).Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return resultsview.Object{}, fmt.Errorf("getting ConfigMap %s: %w", name, err)
+	}
+	return object(cm), nil
+}
+
+func (k configMaps) list(ctx context.Context, namespace string, opts metav1.ListOptions) ([]resultsview.Object, string, error) {
+	page, err := k.client.ConfigMaps(namespace).List(ctx, opts)
+	if err != nil {
+		return nil, "", fmt.Errorf("listing ConfigMaps: %w", err)
+	}
+	objects := make([]resultsview.Object, 0, len(page.Items))
+	for i := range page.Items {
+		objects = append(objects, object(&page.Items[i]))
+	}
+	return objects, page.Continue, nil
+}
+
+// object returns cm with its kind in it, which the API server leaves out and
+// printers need.
+func object(cm *corev1.ConfigMap) resultsview.Object {
+	cm.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMap"))
+	return resultsview.FromConfigMap(cm)
+}

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/job-handler/job-handler/internal/api"
+)
+
+// completeName offers the names of results objects and of their Jobs.
+func (p *plugin) completeName(command *cobra.Command, args []string, start string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	c, err := p.connect()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	found, err := c.metadataOf(command.Context(), labels.Set{api.CreatedLabel: api.True}.String())
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	offered := map[string]bool{}
+	for i := range found {
+		s := &found[i]
+		offered[s.Name] = true
+		// What is shortened is no name.
+		if job := s.Labels[api.JobNameLabel]; job != "" && strings.HasPrefix(s.Name, job) {
+			offered[job] = true
+		}
+	}
+	return starting(slices.Sorted(maps.Keys(offered)), start), cobra.ShellCompDirectiveNoFileComp
+}
+
+func (p *plugin) completeNamespace(command *cobra.Command, _ []string, start string) ([]string, cobra.ShellCompDirective) {
+	c, err := p.connect()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	namespaces, err := c.core.Namespaces().List(command.Context(), metav1.ListOptions{})
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	offered := make([]string, 0, len(namespaces.Items))
+	for i := range namespaces.Items {
+		offered = append(offered, namespaces.Items[i].Name)
+	}
+	return starting(offered, start), cobra.ShellCompDirectiveNoFileComp
+}
+
+func starting(names []string, start string) []string {
+	return slices.DeleteFunc(names, func(name string) bool { return !strings.HasPrefix(name, start) })
+}

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/names"
+	"github.com/job-handler/job-handler/internal/results"
+	"github.com/job-handler/job-handler/internal/resultsview"
+)
+
+// target is the run that somebody names.
+type target struct {
+	// name is a Job's, or a results object's.
+	name string
+	// run is the start of the Job's UID, or "" for the newest run.
+	run string
+}
+
+func (t *target) addFlags(command *cobra.Command) {
+	command.Flags().StringVar(&t.run, "run", "",
+		"The run to read, by the UID of its Job or the start of it. Default: the newest.")
+}
+
+// what says which run is meant.
+func (t *target) what() string {
+	if t.run != "" {
+		return "run " + t.run
+	}
+	return "it"
+}
+
+// stored is a results object that is there: its metadata, and what kind it is.
+type stored struct {
+	metav1.ObjectMeta
+	kind kind
+}
+
+func (s *stored) uid() string { return s.Labels[api.JobUIDLabel] }
+
+// find returns the results of the run that t names.
+func (c *cluster) find(ctx context.Context, t target) (*resultsview.Run, error) {
+	runs, err := c.runsOf(ctx, t.name)
+	if err != nil {
+		return nil, err
+	}
+	if len(runs) == 0 {
+		return c.named(ctx, t)
+	}
+	chosen, err := choose(runs, t)
+	if err != nil {
+		return nil, err
+	}
+	return c.open(ctx, chosen.kind, chosen.Name)
+}
+
+func (c *cluster) open(ctx context.Context, k kind, name string) (*resultsview.Run, error) {
+	return resultsview.Open(ctx, name, func(ctx context.Context, name string) (resultsview.Object, error) {
+		return k.get(ctx, c.namespace, name)
+	})
+}
+
+// runsOf returns the results of all runs of the Job, the newest first.
+func (c *cluster) runsOf(ctx context.Context, job string) ([]stored, error) {
+	selector := labels.Set{api.CreatedLabel: api.True, api.JobNameLabel: names.LabelValue(job)}
+	if _, err := labels.ValidatedSelectorFromSet(selector); err != nil {
+		return nil, fmt.Errorf("%q is not the name of a Job or of a results object", job)
+	}
+	return c.metadataOf(ctx, selector.String())
+}
+
+// metadataOf returns the objects with these labels, the newest first.
+func (c *cluster) metadataOf(ctx context.Context, selector string) ([]stored, error) {
+	var found []stored
+	for _, k := range c.kinds {
+		list, err := c.metadata.Resource(k.resource()).Namespace(c.namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
+		if err != nil {
+			return nil, fmt.Errorf("listing results: %w", err)
+		}
+		for i := range list.Items {
+			found = append(found, stored{ObjectMeta: list.Items[i].ObjectMeta, kind: k})
+		}
+	}
+	slices.SortStableFunc(found, func(a, b stored) int {
+		return cmp.Or(
+			b.CreationTimestamp.Compare(a.CreationTimestamp.Time),
+			strings.Compare(b.Annotations[api.CreatedAtAnnotation], a.Annotations[api.CreatedAtAnnotation]),
+			strings.Compare(a.Name, b.Name),
+		)
+	})
+	return found, nil
+}
+
+// choose returns the run that t names of those of its Job.
+func choose(runs []stored, t target) (*stored, error) {
+	var chosen *stored
+	uids := make([]string, 0, len(runs))
+	for i := range runs {
+		r := &runs[i]
+		uids = append(uids, r.uid())
+		if !strings.HasPrefix(r.uid(), t.run) {
+			continue
+		}
+		if chosen != nil && t.run != "" && chosen.uid() != r.uid() {
+			return nil, fmt.Errorf("several runs of job %s start with %s: give more of the UID\n%s", t.name, t.run, list(uids, ""))
+		}
+		if chosen == nil {
+			chosen = r
+		}
+	}
+	if chosen == nil {
+		return nil, fmt.Errorf("job %s has no run %s; it has, newest first:\n%s", t.name, t.run, list(uids, ""))
+	}
+	return chosen, nil
+}
+
+func list(lines []string, none string) string {
+	if len(lines) == 0 {
+		return none
+	}
+	return "  " + strings.Join(lines, "\n  ")
+}
+
+// named returns the results in the object that t names. Where there is none,
+// the error says why no results are found and what to do.
+func (c *cluster) named(ctx context.Context, t target) (*resultsview.Run, error) {
+	for _, k := range c.kinds {
+		run, err := c.open(ctx, k, t.name)
+		switch {
+		case apierrors.IsNotFound(err), errors.Is(err, results.ErrStranger):
+		case err != nil:
+			return nil, err
+		case !strings.HasPrefix(run.Job.UID, t.run):
+			return nil, fmt.Errorf("%s is of run %s, not of %s", run.Object, run.Job.UID, t.run)
+		default:
+			return run, nil
+		}
+	}
+	return nil, c.missing(ctx, t.name)
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"k8s.io/kubectl/pkg/cmd/get"
+)
+
+// getOptions are the flags of get.
+type getOptions struct {
+	*plugin
+	target target
+	output *get.PrintFlags
+	lines  int
+}
+
+func newGet(p *plugin) *cobra.Command {
+	o := &getOptions{plugin: p, output: printFlags()}
+	command := &cobra.Command{
+		Use: "get NAME", Short: "Show on one screen what happened", Args: cobra.ExactArgs(1),
+		Example: "  # The newest run of a Job, which may be gone\n  kubectl job-results get nightly-report\n\n" +
+			"  # One value that the Job reported\n  kubectl job-results get nightly-report -o jsonpath='{.data.records-processed}'",
+		ValidArgsFunction: p.completeName,
+		RunE: func(command *cobra.Command, args []string) error {
+			o.target.name = args[0]
+			return o.run(command.Context())
+		},
+	}
+	o.target.addFlags(command)
+	o.output.AddFlags(command)
+	command.Flags().IntVar(&o.lines, "lines", 10, "Last lines to show of each container that failed.")
+	return command
+}
+
+func (o *getOptions) run(ctx context.Context) error {
+	c, err := o.connect()
+	if err != nil {
+		return err
+	}
+	run, err := c.find(ctx, o.target)
+	if err != nil {
+		return err
+	}
+	if *o.output.OutputFormat == "" && table(o.output) {
+		return printScreen(o.Out, run, screenOptions{now: o.clock.Now(), lines: o.lines})
+	}
+	printer, err := o.output.ToPrinter()
+	if err != nil {
+		return fmt.Errorf("--output: %w", err)
+	}
+	if table(o.output) {
+		err = printer.PrintObj(runTable(only(run), o.clock.Now()), o.Out)
+	} else {
+		err = printOne(printer, o.output, run, o.Out)
+	}
+	if err != nil {
+		return fmt.Errorf("printing %s: %w", run.Object, err)
+	}
+	return nil
+}

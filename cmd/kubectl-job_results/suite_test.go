@@ -1,0 +1,147 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	clocktesting "k8s.io/utils/clock/testing"
+
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/jobtest"
+	"github.com/job-handler/job-handler/internal/jobtest/apiserver"
+	"github.com/job-handler/job-handler/internal/jobtest/runs"
+	"github.com/job-handler/job-handler/internal/names"
+	"github.com/job-handler/job-handler/internal/results"
+)
+
+// soon is how long something that is about to happen may take on a busy machine.
+const soon = 20 * time.Second
+
+// start is when the Jobs of these tests started; they ended 90 s later, and it
+// is a day after that.
+var (
+	start = time.Date(2026, 11, 5, 10, 0, 0, 0, time.UTC)
+	now   = start.Add(90*time.Second + 24*time.Hour)
+)
+
+var (
+	kube *apiserver.Server
+	// namespace is the current spec's own.
+	namespace string
+	specs     int
+)
+
+func TestIntegration(t *testing.T) {
+	RegisterFailHandler(Fail)
+	RunSpecs(t, "kubectl job-results")
+}
+
+var _ = BeforeSuite(func(ctx SpecContext) {
+	EnforceDefaultTimeoutsWhenUsingContexts()
+	SetDefaultEventuallyTimeout(soon)
+	var err error
+	kube, err = apiserver.Start(ctx)
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(kube.Stop)
+}, NodeTimeout(apiserver.StartTimeout))
+
+var _ = BeforeEach(func(ctx SpecContext) {
+	namespace = newNamespace(ctx, nil)
+})
+
+func newNamespace(ctx context.Context, labels map[string]string) string {
+	GinkgoHelper()
+	specs++
+	object := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("spec-%d", specs), Labels: labels}}
+	Expect(kube.CreateNamespace(ctx, object)).To(Succeed())
+	return object.Name
+}
+
+// outcome is what a command printed, and how it ended.
+type outcome struct {
+	out, err string
+	code     int
+}
+
+// command runs the plugin in the spec's namespace.
+func command(ctx context.Context, args ...string) outcome {
+	return commandIn(ctx, namespace, args...)
+}
+
+func commandIn(ctx context.Context, namespace string, args ...string) outcome {
+	var out, errOut bytes.Buffer
+	streams := genericiooptions.IOStreams{In: &bytes.Buffer{}, Out: &out, ErrOut: &errOut}
+	root := newCommand(streams, clocktesting.NewFakePassiveClock(now))
+	root.SetArgs(append([]string{"--kubeconfig", kube.Cluster().Kubeconfig(), "--namespace", namespace}, args...))
+	code := report(root.ExecuteContext(ctx), &errOut)
+	return outcome{out.String(), errOut.String(), code}
+}
+
+// succeed runs the plugin and returns what it printed.
+func succeed(ctx context.Context, args ...string) string {
+	GinkgoHelper()
+	result := command(ctx, args...)
+	Expect(result.code).To(BeZero(), result.err)
+	return result.out
+}
+
+// fail runs the plugin, wants it to fail, and returns the error it printed.
+func fail(ctx context.Context, args ...string) string {
+	GinkgoHelper()
+	result := command(ctx, args...)
+	Expect(result.code).To(Equal(exitError), result.out)
+	Expect(result.out).To(BeEmpty())
+	return result.err
+}
+
+// uidOf returns a UID that is the same for the same Job and run.
+func uidOf(job string, run int) types.UID {
+	return types.UID(fmt.Sprintf("%08x-1111-2222-3333-%012x", run, len(job)))
+}
+
+func completed(name string, run int) *batchv1.Job {
+	return jobtest.MakeJob(namespace, name).UID(uidOf(name, run)).Started(start).Completed(start.Add(90 * time.Second)).Obj()
+}
+
+func failed(name string, run int) *batchv1.Job {
+	return jobtest.MakeJob(namespace, name).UID(uidOf(name, run)).Started(start).
+		Failed(start.Add(90*time.Second), batchv1.JobReasonBackoffLimitExceeded, "Job has reached the specified backoff limit").Obj()
+}
+
+// build returns the results of run as the manager stores them.
+func build(run results.Run) *corev1.ConfigMap {
+	GinkgoHelper()
+	content, err := results.Build(run)
+	Expect(err).NotTo(HaveOccurred())
+	name := names.Candidates(names.Results(run.Job.Name), run.Job.UID)[min(1, int(run.Job.UID[7]-'1'))]
+	return content.ConfigMap(run.Job.Namespace, name)
+}
+
+// store stores the results of run.
+func store(ctx context.Context, run results.Run) *corev1.ConfigMap {
+	GinkgoHelper()
+	cm := build(run)
+	Expect(kube.Create(ctx, cm)).To(Succeed())
+	return cm
+}
+
+// said stores the results of a Job that completed and printed text.
+func said(ctx context.Context, job string, run int, text string) *corev1.ConfigMap {
+	GinkgoHelper()
+	return store(ctx, runs.Of(completed(job, run), runs.MakePod(job+"-abc12", start).Container("main", 0, []byte(text))))
+}
+
+// reseal makes the annotations of cm agree with its content again.
+func reseal(cm *corev1.ConfigMap) {
+	cm.Annotations[api.SHA256Annotation] = results.Digest(cm.Data, cm.BinaryData)
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/cli-runtime/pkg/printers"
+	"k8s.io/kubectl/pkg/cmd/get"
+
+	"github.com/job-handler/job-handler/internal/resultsview"
+)
+
+// wide is the priority of columns that only -o wide shows.
+const wide = 1
+
+var runColumns = []metav1.TableColumnDefinition{
+	{Name: "Name", Type: "string", Format: "name"},
+	{Name: "Job", Type: "string"},
+	{Name: "Status", Type: "string"},
+	{Name: "Finished", Type: "string"},
+	{Name: "Duration", Type: "string"},
+	{Name: "Exit codes", Type: "string"},
+	{Name: "Logs", Type: "string"},
+	{Name: "Complete", Type: "string"},
+	{Name: "Reason", Type: "string", Priority: wide},
+	{Name: "CronJob", Type: "string", Priority: wide},
+	{Name: "Run", Type: "string", Priority: wide},
+	{Name: "Missing", Type: "string", Priority: wide},
+}
+
+// runTable returns a row for each run.
+func runTable(runs []*resultsview.Run, now time.Time) *metav1.Table {
+	t := &metav1.Table{ColumnDefinitions: runColumns}
+	for _, r := range runs {
+		kept, _ := r.LogBytes()
+		t.Rows = append(t.Rows, metav1.TableRow{
+			Cells: []any{
+				r.Name, r.Job.Name, r.Status, orNone(ago(now, r.Finished())), orNone(took(r.DurationSeconds)), exitCodes(r),
+				size(kept), yesOrNo(r.Capture.Complete),
+				orNone(r.Reason), orNone(r.Job.CronJob), r.Job.UID, orNone(r.Capture.Why),
+			},
+			Object: runtime.RawExtension{Object: &metav1.PartialObjectMetadata{ObjectMeta: r.ObjectMeta}},
+		})
+	}
+	return t
+}
+
+func exitCodes(r *resultsview.Run) string {
+	var codes []string
+	for _, code := range r.ExitCodes() {
+		codes = append(codes, strconv.Itoa(int(code)))
+	}
+	return orNone(strings.Join(codes, ","))
+}
+
+func yesOrNo(yes bool) string {
+	if yes {
+		return "yes"
+	}
+	return "no"
+}
+
+// orNone returns text on one line, "<none>" if it is empty, as kubectl does.
+func orNone(text string) string {
+	if text == "" {
+		return "<none>"
+	}
+	return strings.NewReplacer("\n", `\n`, "\t", " ").Replace(text)
+}
+
+// printStored prints the objects themselves, as a list, as kubectl get would.
+func printStored(printer printers.ResourcePrinter, flags *get.PrintFlags, runs []*resultsview.Run, out io.Writer) error {
+	objects := &unstructured.UnstructuredList{Object: map[string]any{
+		"apiVersion": "v1", "kind": "List", "metadata": map[string]any{"resourceVersion": ""},
+	}}
+	for _, r := range runs {
+		item, err := plain(r)
+		if err != nil {
+			return err
+		}
+		objects.Items = append(objects.Items, *item)
+	}
+	return printer.PrintObj(objects, output(flags, out)) //nolint:wrapcheck // the caller says what is printed
+}
+
+// printOne prints the object of r itself.
+func printOne(printer printers.ResourcePrinter, flags *get.PrintFlags, r *resultsview.Run, out io.Writer) error {
+	object, err := plain(r)
+	if err != nil {
+		return err
+	}
+	return printer.PrintObj(object, output(flags, out)) //nolint:wrapcheck // the caller says what is printed
+}
+
+// output returns where to print objects: what does not escape by itself what
+// could steer a terminal goes through a safeWriter.
+func output(flags *get.PrintFlags, out io.Writer) io.Writer {
+	switch *flags.OutputFormat {
+	case "json", "yaml", "kyaml":
+		return out
+	default:
+		return safeWriter{out}
+	}
+}
+
+// plain returns the object of r in the form in which printers know every kind.
+func plain(r *resultsview.Run) (*unstructured.Unstructured, error) {
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(r.Stored)
+	if err != nil {
+		return nil, fmt.Errorf("converting %s: %w", r.Object, err)
+	}
+	return &unstructured.Unstructured{Object: content}, nil
+}

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"io"
+	"strconv"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/duration"
+
+	"github.com/job-handler/job-handler/internal/logtext"
+)
+
+// safe returns text with everything visible that could steer a terminal.
+func safe(text string) string { return string(logtext.AppendReadable(nil, []byte(text))) }
+
+// safeWriter makes everything visible that could steer a terminal. A character
+// that is split between two writes is taken for bytes that are no text.
+type safeWriter struct{ io.Writer }
+
+// Write implements io.Writer.
+func (w safeWriter) Write(p []byte) (int, error) {
+	if _, err := w.Writer.Write(logtext.AppendReadable(nil, p)); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// size returns a number of bytes in at most three digits and a binary unit.
+func size(bytes int64) string {
+	const unit = 1024
+	if bytes < unit {
+		return strconv.FormatInt(bytes, 10)
+	}
+	value := float64(bytes)
+	for _, suffix := range []string{"Ki", "Mi", "Gi"} {
+		value /= unit
+		if value < 9.95 {
+			return strconv.FormatFloat(value, 'f', 1, 64) + suffix
+		}
+		if value < unit-0.5 {
+			return strconv.FormatFloat(value, 'f', 0, 64) + suffix
+		}
+	}
+	return strconv.FormatFloat(value/unit, 'f', 1, 64) + "Ti"
+}
+
+// took returns a duration in seconds for people, "" if it is not known.
+func took(seconds *int64) string {
+	if seconds == nil {
+		return ""
+	}
+	return duration.HumanDuration(time.Duration(*seconds) * time.Second)
+}
+
+// ago returns how long before now something was, "" if it is not known when.
+func ago(now, then time.Time) string {
+	if then.IsZero() {
+		return ""
+	}
+	return duration.HumanDuration(max(0, now.Sub(then))) + " ago"
+}
