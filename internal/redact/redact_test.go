@@ -181,7 +181,7 @@ func TestNewRefuses(t *testing.T) {
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, want := range []string{`"(": not a pattern in RE2 syntax`, `"a*": matches the empty text`, `"x(?=y)": not a pattern`, "longer than 1024 bytes"} {
+	for _, want := range []string{`"(": must be a pattern in RE2 syntax`, `"a*": must not match the empty text`, `"x(?=y)": must be a pattern`, ": must have at most 1024 bytes"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("no %q in %v", want, err)
 		}
