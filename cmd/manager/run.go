@@ -138,6 +138,10 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, opts *options.Options
 	if err != nil {
 		return fmt.Errorf("building the client for logs: %w", err)
 	}
+	redaction, err := opts.Redaction()
+	if err != nil {
+		return err
+	}
 	recorder := events.New(mgr.GetClient(), clock.RealClock{}, instance())
 	jobs := &job.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Clock: clock.RealClock{},
@@ -145,11 +149,12 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, opts *options.Options
 			IdleTimeout: opts.Limits.LogIdleTimeout,
 			Streams:     opts.Limits.LogStreams,
 			MemoryBytes: opts.Limits.LogMemoryBytes(),
+			Redact:      redaction,
 		}),
 		Options: job.Options{
 			Defaults: defaults, ExcludedNamespaces: opts.Excluded(), TTLFloor: opts.Jobs.TTLFloor,
 			RecheckInterval: opts.Jobs.RecheckInterval, LogDeadline: opts.Jobs.LogDeadline,
-			Workers: opts.Limits.Workers,
+			Redact: redaction, Workers: opts.Limits.Workers,
 		},
 	}
 	if err := jobs.SetupWithManager(ctx, mgr); err != nil {
