@@ -12,6 +12,7 @@ import (
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobtest"
 	"github.com/job-handler/job-handler/internal/jobtest/runs"
+	"github.com/job-handler/job-handler/internal/redact"
 )
 
 var _ = Describe("get", func() {
@@ -20,6 +21,7 @@ var _ = Describe("get", func() {
 			runs.MakePod("import-1", start).Container("main", 0, []byte("fine\n")),
 			runs.MakePod("import-2", start.Add(time.Second)).Container("main", 3, []byte("line 1\nline 2\n\x1b[31mline 3")).Restarted(6, 1, []byte("before\n")))
 		run.CronJob, run.MissingPods = "nightly", 1
+		run.Pods[0].Logs[0].Redacted = redact.Counts{"jwt": 2, "github-token": 1}
 		cm := build(run)
 		cm.Data["records-processed"] = "1,234,567"
 		reseal(cm)
@@ -30,6 +32,7 @@ Outcome:   failed: BackoffLimitExceeded: Job has reached the specified backoff l
 Finished:  2026-11-05T10:01:30Z (24h ago), after 90s
 Pods:      1 succeeded, 1 failed, 1 gone before they could be read
 Logs:      37, incomplete: PodGone (1 pod); InstancesGone (5 logs, first pod import-2, container main)
+Redacted:  1 github-token, 2 jwt
 Stored in: ConfigMap import-results, run ` + string(uidOf("import", 1)) + `
 
 POD        CONTAINER   KIND   STATE                    EXIT CODE   RESTARTS       DURATION   LOG
