@@ -3,6 +3,7 @@ package redact
 import (
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -43,14 +44,11 @@ func named(name, pattern string, keywords ...string) *rule {
 func anchored(pattern string) *regexp.Regexp { return regexp.MustCompile(`\A(?:` + pattern + `)`) }
 
 func either(keywords []string) string {
-	pattern := ""
-	for i, k := range keywords {
-		if i > 0 {
-			pattern += "|"
-		}
-		pattern += regexp.QuoteMeta(k)
+	quoted := make([]string, 0, len(keywords))
+	for _, k := range keywords {
+		quoted = append(quoted, regexp.QuoteMeta(k))
 	}
-	return pattern
+	return strings.Join(quoted, "|")
 }
 
 // followed returns start followed by each byte of set.
