@@ -124,19 +124,21 @@ func serviceRules() []*rule {
 
 func headerRules() []*rule {
 	const value = `[\w+/=.~:-]`
+	// Without a word for its scheme, a value is told from prose and code by a digit.
 	bearer := named("authorization", `\s{1,3}(`+value+`{16,})`, "bearer")
-	bearer.digit = true
+	plain := named("authorization", assigned+`(`+value+`{20,})`, "authorization")
+	bearer.digit, plain.digit = true, true
 	return []*rule{
 		named("authorization", assigned+
-			`(?:(?:(?i:basic|bearer|token|apikey|negotiate)\s{1,3}(`+value+`{6,}))|(?:(?i:digest|hawk|aws4-hmac-sha256)\s{1,3}([^\[\r]{6,}))|(`+value+`{20,}))`,
+			`(?:(?:(?i:basic|bearer|token|apikey|negotiate)\s{1,3}(`+value+`{6,}))|(?:(?i:digest|hawk|aws4-hmac-sha256)\s{1,3}([^\[\r]{6,})))`,
 			"authorization"),
-		bearer,
+		plain, bearer,
 		named("token-header", assigned+`(`+value+`{16,})`, "x-api-key", "x-auth-token", "private-token", "x-vault-token"),
 		{
 			name: "url-password", keywords: preceded(letters+digits, "://"),
 			re: anchored(`\w://[^\s/?#:@"'<>\[]{0,200}:([^\s/?#@"'<>\[]{1,300})@`),
 		},
-		named("url-token", `([^\s&"'\[\\]{8,})`, "access_token=", "refresh_token=", "client_secret=", "id_token="),
+		named("url-token", `([^\s&"'\[\\$<{(*%][^\s&"'\[\\]{7,})`, "access_token=", "refresh_token=", "client_secret=", "id_token="),
 		named("password", `\\?["']?([^\s"'&,;\[\]{}()<>$*%\\][^\s"'&,;\[\\]{3,})`, "password=", "passwd=", "pwd="),
 		named("password", `\s{0,2}\\?"([^"\[\\]{4,})`, `password":`, `password\":`),
 	}

@@ -139,7 +139,7 @@ func TestBuiltinLeavesAlone(t *testing.T) {
 		"mailto://a/b:c@d", "http://[::1]:8080/x@y", "12:30:01 user@host:/path",
 		"password is wrong", "password: incorrect", "password=", "password=***", "password=$DB_PASSWORD", "password=<none>",
 		`{"password": ""}`, `{"password":null}`, "--password=%s", "reset_password_url=x",
-		"authorization: denied for user jane", "authorization failed", "Authorization: none", "authorization=enabled",
+		"authorization: denied for user jane", "authorization failed", "Authorization: none", "Authorization: options.NewDelegatingAuthorizationOptions(),", "access_token=$(get-credentials)", "authorization=enabled",
 		"bearer of good news", "bearer authentication-is-required", "token_count=123", "max_tokens: 4096", "tokens per second: 12.5",
 		"eyJ is how it starts", "eyJhbGciOiJIUzI1NiJ9", "monkey-" + of("0123456789abcdef", 32) + "x", "key-value store",
 		"npm_config_cache=/tmp npm_lifecycle_event", "SKAKIAABCD2345ABCD2345X", "AKIAIOSFODNN7", "ghp_short", "xghp_" + of(b64, 36),
