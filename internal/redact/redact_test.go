@@ -202,6 +202,15 @@ func TestNeeded(t *testing.T) {
 	}
 }
 
+func TestCounts(t *testing.T) {
+	counts := Counts{"a": 1}
+	counts.Add(Counts{"a": 2, "b": 3})
+	counts.Add(nil)
+	if diff := cmp.Diff(Counts{"a": 3, "b": 3}, counts); diff != "" || counts.Total() != 6 {
+		t.Errorf("total %d (-want +got):\n%s", counts.Total(), diff)
+	}
+}
+
 func TestNoRules(t *testing.T) {
 	text := "password=hunter2"
 	none, err := New(false, nil)
