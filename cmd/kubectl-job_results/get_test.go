@@ -8,6 +8,8 @@ import (
 	. "github.com/onsi/gomega"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobtest"
@@ -91,6 +93,29 @@ Last lines of pod import-2, container main:
 		} {
 			Expect(succeed(ctx, args...)).NotTo(ContainSubstring("\x1b"), "%v", args)
 		}
+	})
+
+	It("needs no right but to read results", func(ctx SpecContext) {
+		said(ctx, "report", 1, "hello\n")
+		reader := []string{"--as=reader"}
+		role := &rbacv1.Role{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "reader"},
+			Rules:      []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"get", "list", "watch"}}},
+		}
+		Expect(kube.Create(ctx, role)).To(Succeed())
+		Expect(kube.Create(ctx, &rbacv1.RoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "reader"},
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "reader"},
+			Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: "reader"}},
+		})).To(Succeed())
+		Eventually(ctx, func(g Gomega, ctx SpecContext) {
+			g.Expect(command(ctx, append(reader, "get", "report", "-o", "name")...).out).To(Equal("configmap/report-results\n"))
+		}).WithContext(ctx).Should(Succeed())
+
+		Expect(succeed(ctx, append(reader, "list", "-o", "name")...)).To(Equal("configmap/report-results\n"))
+		Expect(succeed(ctx, append(reader, "wait", "report")...)).To(HavePrefix("job report completed"))
+		Expect(fail(ctx, append(reader, "get", "other")...)).To(HavePrefix(`Error: no results of "other" in namespace ` + namespace + "; why, cannot be told"))
+		Expect(fail(ctx, append(reader, "list", "-A")...)).To(ContainSubstring("forbidden"))
 	})
 
 	It("refuses what is not whole, or not ours", func(ctx SpecContext) {
