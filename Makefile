@@ -16,6 +16,10 @@ export GOFLAGS := $(strip $(filter-out -buildvcs=%,$(shell go env GOFLAGS)) -bui
 VERSION ?= $(or $(shell git describe --tags --match 'v*' --dirty 2>/dev/null),v0.0.0-dev)## what bin/job-handler calls itself
 IMAGE ?= ghcr.io/job-handler/job-handler:$(VERSION)## reference of the manager's image: a name with tag or digest
 PLATFORMS ?= linux/$(shell go env GOHOSTARCH)## platforms of the image, such as linux/amd64,linux/arm64
+CLUSTER ?= local## where deploy, undeploy and demo work: local, or current for kubectl's current context
+ifeq ($(filter local current,$(CLUSTER)),)
+$(error CLUSTER=$(CLUSTER): it is local, the cluster of `make cluster`, or current, that of kubectl's current context)
+endif
 CLUSTER_DIR ?= bin/cluster## folder of the local cluster, kubeconfig included
 ARGS ?=## flags of the manager for run, such as --v=1
 TESTFLAGS ?=## more flags for go test, such as -v, -run=Name or -ginkgo.focus=words
@@ -28,7 +32,7 @@ export TESTFLAGS FUZZTIME
 TOOLS_DIR := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/job-handler/tools
 GO_VERSION := $(shell go env GOVERSION)
 # $(call pinned,folder,module) is the version of a module in a tools module.
-pinned = $(shell awk '$$1 == "$(2)" { print $$2; exit }' internal/tools/$(1)/go.mod)
+pinned = $(shell awk '$$1 == "$(2)" && $$2 ~ /^v/ { print $$2; exit }' internal/tools/$(1)/go.mod)
 # $(call tool,name,version) is the path of a built tool.
 tool = $(TOOLS_DIR)/$(1)-$(2)-$(GO_VERSION)/$(1)
 
@@ -41,6 +45,9 @@ KUSTOMIZE := $(call tool,kustomize,$(call pinned,generate,sigs.k8s.io/kustomize/
 
 BUILD = go build -trimpath -buildvcs=$(if $(shell git rev-parse HEAD 2>/dev/null),true,false) \
 	-ldflags '-s -w -X github.com/job-handler/job-handler/internal/version.Version=$(VERSION)'
+
+# The image, if somebody named it: none is published yet.
+NAMED_IMAGE = $(if $(filter file,$(origin IMAGE)),,$(IMAGE))
 
 LOCALCLUSTER = go run ./internal/localcluster/cmd/localcluster
 
@@ -66,11 +73,11 @@ clean: ## Remove what was built here; the caches of Go and of built tools stay
 
 .PHONY: demo
 demo: build bin/devrun ## See it work: a real cluster, one Job that succeeds, one that fails, and what stays
-	@bin/devrun demo
+	@bin/devrun demo --on '$(CLUSTER)'
 
 .PHONY: cluster
 cluster: ## Start a real one-node cluster and leave it running (root)
-	@$(LOCALCLUSTER) up --dir $(CLUSTER_DIR)
+	@$(LOCALCLUSTER) up --dir $(CLUSTER_DIR) --cert-manager
 
 .PHONY: cluster-down
 cluster-down: ## Stop the cluster and remove everything that it made
@@ -79,6 +86,20 @@ cluster-down: ## Stop the cluster and remove everything that it made
 .PHONY: run
 run: build bin/devrun ## Run the manager here against the cluster of `make cluster`, until interrupted
 	@exec bin/devrun run --cluster $(CLUSTER_DIR) -- $(ARGS)
+
+##@ Install
+
+# On the local cluster the image is the one built here, under a name that stays
+# the same; elsewhere it comes from a registry, and IMAGE has to say which.
+.PHONY: deploy
+deploy: bin/devrun $(KUSTOMIZE) $(if $(filter local,$(CLUSTER)),image-load) ## Install on CLUSTER, with IMAGE and COMPONENTS, and wait until it works
+	@internal/tools/install-manifest '$(KUSTOMIZE)' '$(if $(filter local,$(CLUSTER)),$(IMAGE),$(NAMED_IMAGE))' bin/install.yaml $(COMPONENTS)
+	@bin/devrun deploy --on '$(CLUSTER)' --cluster $(CLUSTER_DIR) --manifest bin/install.yaml $(if $(filter local,$(CLUSTER)),--restart)
+
+.PHONY: undeploy
+undeploy: bin/devrun $(KUSTOMIZE) ## Release what the manager holds and remove it from CLUSTER; results stay
+	@internal/tools/install-manifest '$(KUSTOMIZE)' job-handler:any bin/uninstall.yaml
+	@bin/devrun undeploy --on '$(CLUSTER)' --cluster $(CLUSTER_DIR) --manifest bin/uninstall.yaml
 
 ##@ Build
 
@@ -91,7 +112,8 @@ build: ## Build the manager and the kubectl plugin into bin
 
 .PHONY: install-manifest
 install-manifest: $(KUSTOMIZE) ## Render bin/install.yaml, one file for kubectl apply -f, with IMAGE and COMPONENTS
-	@internal/tools/install-manifest '$(KUSTOMIZE)' '$(if $(filter file,$(origin IMAGE)),,$(IMAGE))' bin/install.yaml $(COMPONENTS)
+	@internal/tools/install-manifest '$(KUSTOMIZE)' '$(NAMED_IMAGE)' bin/install.yaml $(COMPONENTS)
+	@echo 'kubectl apply -f bin/install.yaml'
 
 .PHONY: image
 image: ## Build the manager's image into bin/image.tar, an OCI archive, without a container engine
@@ -113,8 +135,8 @@ test: ## Unit, integration and end-to-end tests, one after the other
 	@internal/tools/test unit integration e2e
 
 .PHONY: test-all
-test-all: ## All of `test`, the race detector, every fuzz target and benchmark for a short time
-	@internal/tools/test unit integration e2e race fuzz benchmarks
+test-all: ## All of `test`, the operations, the race detector, every fuzz target and benchmark for a short time
+	@internal/tools/test unit integration e2e operations race fuzz benchmarks
 
 .PHONY: test-unit
 test-unit: ## Rules and parts, each by itself
@@ -127,6 +149,10 @@ test-integration: ## Webhooks, controllers, the kubectl plugin and manifests on 
 .PHONY: test-e2e
 test-e2e: ## Stories on a real node (root; without it, what needs no node)
 	@internal/tools/test e2e
+
+.PHONY: test-operations
+test-operations: ## Updates, failovers and rotations of an installed manager while Jobs are at work (root)
+	@internal/tools/test operations
 
 .PHONY: test-race
 test-race: ## Unit tests with the race detector (needs a C compiler)

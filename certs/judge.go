@@ -11,7 +11,8 @@ import (
 	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
-	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/job-handler/job-handler/internal/events"
 )
 
 const (
@@ -22,16 +23,12 @@ const (
 	dueAtMost   = 7 * 24 * time.Hour
 )
 
-// problem is something wrong, in words.
+// problem is something wrong.
 type problem struct {
-	// class tells problems apart; at most one at a time has it.
-	class string
-	// what is wrong, and what to do about it.
-	text, remedy string
+	events.Problem
+
 	// blocks is true if the manager is not ready with it.
 	blocks bool
-	// about is what an Event is written on; nil: it is only logged.
-	about client.Object
 }
 
 // judge returns what is wrong. Once the Certificate was issued, it alone does
@@ -43,8 +40,8 @@ func judge(o *observation, issuedBefore bool, now time.Time) []problem {
 		problems = append(problems, o.configurations[i].judge(o.served, now)...)
 	}
 	for i := range problems {
-		if problems[i].about == nil {
-			problems[i].about = o.about()
+		if problems[i].About == nil {
+			problems[i].About = o.about()
 		}
 	}
 	return problems
@@ -54,24 +51,24 @@ func (c *certificate) judge(issuedBefore bool) []problem {
 	if c.name.Name == "" || c.issued() && c.err == nil {
 		return nil
 	}
-	p := problem{class: "certificate", blocks: !issuedBefore}
+	p := problem{Problem: events.Problem{Class: "certificate"}, blocks: !issuedBefore}
 	if c.object != nil {
-		p.about = c.object
+		p.About = c.object
 	}
 	describe := fmt.Sprintf("kubectl describe certificate --namespace %s %s", c.name.Namespace, c.name.Name)
 	switch {
 	case apierrors.IsNotFound(c.err):
-		p.text = fmt.Sprintf("Certificate %s does not exist", c.name)
-		p.remedy = "apply the Certificate, or leave --webhook-certificate empty if the files come from elsewhere"
+		p.Text = fmt.Sprintf("Certificate %s does not exist", c.name)
+		p.Remedy = "apply the Certificate, or leave --webhook-certificate empty if the files come from elsewhere"
 	case meta.IsNoMatchError(c.err):
-		p.text = fmt.Sprintf("Certificate %s cannot exist: cert-manager is not installed", c.name)
-		p.remedy = "install cert-manager, or leave --webhook-certificate empty and put tls.crt and tls.key into --webhook-cert-dir"
+		p.Text = fmt.Sprintf("Certificate %s cannot exist: cert-manager is not installed", c.name)
+		p.Remedy = "install cert-manager, or leave --webhook-certificate empty and put tls.crt and tls.key into --webhook-cert-dir"
 	case c.err != nil:
-		p.text = fmt.Sprintf("Certificate %s cannot be read: %v", c.name, c.err)
-		p.remedy = "if it goes on, check the connection to the API server and the manager's Role"
+		p.Text = fmt.Sprintf("Certificate %s cannot be read: %v", c.name, c.err)
+		p.Remedy = "if it goes on, check the connection to the API server and the manager's Role"
 	default:
-		p.text = fmt.Sprintf("Certificate %s is not Ready: %s", c.name, c.reason())
-		p.remedy = describe + "; cert-manager's log says more"
+		p.Text = fmt.Sprintf("Certificate %s is not Ready: %s", c.name, c.reason())
+		p.Remedy = describe + "; cert-manager's log says more"
 	}
 	return []problem{p}
 }
@@ -105,25 +102,25 @@ func (c *certificate) ready() *certmanagerv1.CertificateCondition {
 func judgeServed(o *observation, now time.Time) []problem {
 	const fill = "put tls.crt and tls.key, a pair, there: with cert-manager, mount the Certificate's Secret"
 	leaf := o.leaf()
-	p := problem{class: "served", blocks: true}
+	p := problem{Problem: events.Problem{Class: "served"}, blocks: true}
 	switch {
 	case o.loaded == nil:
-		p.text, p.remedy = fmt.Sprintf("there is no certificate in %s: %v", o.dir, o.loadError), fill
+		p.Text, p.Remedy = fmt.Sprintf("there is no certificate in %s: %v", o.dir, o.loadError), fill
 	case leaf == nil:
-		p.text = fmt.Sprintf("the webhook server does not answer on %s: %v", o.address, o.serveError)
-		p.remedy = "restart the manager if it goes on"
+		p.Text = fmt.Sprintf("the webhook server does not answer on %s: %v", o.address, o.serveError)
+		p.Remedy = "restart the manager if it goes on"
 	case !leaf.Equal(o.loaded):
-		p.text = fmt.Sprintf("%s answers with another certificate than that in %s", o.address, o.dir)
-		p.remedy = "look for another process on the port, or set --webhook-port"
+		p.Text = fmt.Sprintf("%s answers with another certificate than that in %s", o.address, o.dir)
+		p.Remedy = "look for another process on the port, or set --webhook-port"
 	case now.Before(leaf.NotBefore):
-		p.text = "the certificate is not valid before " + leaf.NotBefore.UTC().Format(time.RFC3339)
-		p.remedy = "check the clocks of this node and of the one where the certificate was made"
+		p.Text = "the certificate is not valid before " + leaf.NotBefore.UTC().Format(time.RFC3339)
+		p.Remedy = "check the clocks of this node and of the one where the certificate was made"
 	case now.After(leaf.NotAfter):
-		p.text = "the certificate expired at " + leaf.NotAfter.UTC().Format(time.RFC3339)
-		p.remedy = o.certificate.renew()
+		p.Text = "the certificate expired at " + leaf.NotAfter.UTC().Format(time.RFC3339)
+		p.Remedy = o.certificate.renew()
 	case due(leaf, o.certificate.object, now):
-		p.text = "the certificate expires at " + leaf.NotAfter.UTC().Format(time.RFC3339) + " and has not been renewed"
-		p.remedy, p.class, p.blocks = o.certificate.renew(), "expiry", false
+		p.Text = "the certificate expires at " + leaf.NotAfter.UTC().Format(time.RFC3339) + " and has not been renewed"
+		p.Remedy, p.Class, p.blocks = o.certificate.renew(), "expiry", false
 	default:
 		return nil
 	}
@@ -155,14 +152,14 @@ func plansToRenew(status *certmanagerv1.CertificateStatus, leaf *x509.Certificat
 
 // judge looks at whether the configuration trusts what is served, if anything is.
 func (c *configuration) judge(served []*x509.Certificate, now time.Time) []problem {
-	p := problem{class: "bundle/" + c.kind, blocks: true, about: c.object}
+	p := problem{Problem: events.Problem{Class: "bundle/" + c.kind, About: c.object}, blocks: true}
 	switch {
 	case apierrors.IsNotFound(c.err):
-		p.text = fmt.Sprintf("the %s webhook configuration %s does not exist", c.kind, c.name)
-		p.remedy = "apply config/webhook; until then Jobs are stamped when the manager first sees them"
+		p.Text = fmt.Sprintf("the %s webhook configuration %s does not exist", c.kind, c.name)
+		p.Remedy = "apply config/webhook; until then Jobs are stamped when the manager first sees them"
 	case c.err != nil:
-		p.text = fmt.Sprintf("the %s webhook configuration %s cannot be read: %v", c.kind, c.name, c.err)
-		p.remedy = "if it goes on, check the connection to the API server and the manager's ClusterRole"
+		p.Text = fmt.Sprintf("the %s webhook configuration %s cannot be read: %v", c.kind, c.name, c.err)
+		p.Remedy = "if it goes on, check the connection to the API server and the manager's ClusterRole"
 		// What was read before still tells whether it is trusted.
 		p.blocks = c.object == nil || c.distrust(served, now) != nil
 	default:
@@ -170,8 +167,8 @@ func (c *configuration) judge(served []*x509.Certificate, now time.Time) []probl
 		if err == nil {
 			return nil
 		}
-		p.text = fmt.Sprintf("the %s webhook configuration %s does not trust the certificate: %v", c.kind, c.name, err)
-		p.remedy = "with cert-manager, see that its CA injector runs and that the annotation cert-manager.io/inject-ca-from " +
+		p.Text = fmt.Sprintf("the %s webhook configuration %s does not trust the certificate: %v", c.kind, c.name, err)
+		p.Remedy = "with cert-manager, see that its CA injector runs and that the annotation cert-manager.io/inject-ca-from " +
 			"names the Certificate; else set caBundle to the authority that signed tls.crt"
 	}
 	return []problem{p}

@@ -60,11 +60,11 @@ func allWell(ca *authority) *observation {
 func verdict(problems []problem) map[string]string {
 	got := map[string]string{}
 	for _, p := range problems {
-		class := p.class
+		class := p.Class
 		if p.blocks {
 			class = "!" + class
 		}
-		got[class] = p.text
+		got[class] = p.Text
 	}
 	return got
 }
@@ -208,7 +208,7 @@ func TestJudge(t *testing.T) {
 				t.Errorf("-want +got\n%s", diff)
 			}
 			for _, p := range problems {
-				if p.remedy == "" || p.about == nil || strings.Contains(p.text, "  ") {
+				if p.Remedy == "" || p.About == nil || strings.Contains(p.Text, "  ") {
 					t.Errorf("%+v: there is nothing to do, or nothing that it is about", p)
 				}
 			}
@@ -223,7 +223,7 @@ func serve(o *observation, chain ...*x509.Certificate) {
 // Without any object to write on, a problem is still told.
 func TestJudgeWithoutObjects(t *testing.T) {
 	problems := judge(&observation{dir: "/certs", loadError: errAway}, false, now)
-	if len(problems) != 1 || problems[0].about != nil {
+	if len(problems) != 1 || problems[0].About != nil {
 		t.Errorf("problems: %+v", problems)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -40,9 +39,11 @@ type Monitor struct {
 	problems []problem
 
 	// What Start alone uses.
-	last   *observation
-	issued bool
-	told   map[string]telling
+	last    *observation
+	issued  bool
+	lasting *events.Lasting
+	// blocking says which classes of problems keep the manager from being ready.
+	blocking map[string]bool
 }
 
 // Options say what is looked at and how often.
@@ -96,7 +97,7 @@ func (m *Monitor) Check(*http.Request) error {
 	var errs []error
 	for _, p := range m.problems {
 		if p.blocks {
-			errs = append(errs, fmt.Errorf("%s (to do: %s)", p.text, p.remedy))
+			errs = append(errs, fmt.Errorf("%s (to do: %s)", p.Text, p.Remedy))
 		}
 	}
 	return errors.Join(errs...)
@@ -120,7 +121,7 @@ func (m *Monitor) look(ctx context.Context) bool {
 	m.mu.Lock()
 	m.looked, m.problems = true, problems
 	m.mu.Unlock()
-	m.tell(ctx, problems, now)
+	m.tell(ctx, problems)
 	return len(problems) == 0
 }
 
@@ -137,49 +138,31 @@ func (m *Monitor) measure(o *observation, now time.Time) {
 	}
 }
 
-// telling is when a problem was first seen and last logged.
-type telling struct {
-	text          string
-	since, logged time.Time
-}
-
 // tell logs each problem when it is new and then hourly, and writes an Event
 // on what it is about if it lasts.
-func (m *Monitor) tell(ctx context.Context, problems []problem, now time.Time) {
-	logger := ctrl.LoggerFrom(ctx)
-	told := map[string]telling{}
+func (m *Monitor) tell(ctx context.Context, problems []problem) {
+	if m.lasting == nil {
+		m.lasting = m.newLasting()
+	}
+	m.blocking = map[string]bool{}
+	told := make([]events.Problem, 0, len(problems))
 	for _, p := range problems {
-		told[p.class] = m.tellOne(logger, p, now)
-		if now.Sub(told[p.class].since) < m.Patience || p.about == nil {
-			continue
-		}
-		if err := m.Events.WarnOf(ctx, p.about, notice(p)); err != nil {
-			logger.V(1).Info("the Event about the webhook's certificate is not written", "reason", err.Error())
-		}
+		m.blocking[p.Class] = p.blocks
+		told = append(told, p.Problem)
 	}
-	if len(problems) == 0 && (len(m.told) > 0 || m.told == nil) {
-		logger.Info("the API server can trust the webhook's certificate", "expires", m.last.leaf().NotAfter.UTC().Format(time.RFC3339))
+	if m.lasting.Tell(ctx, told) {
+		ctrl.LoggerFrom(ctx).Info("the API server can trust the webhook's certificate",
+			"expires", m.last.leaf().NotAfter.UTC().Format(time.RFC3339))
 	}
-	m.told = told
 }
 
-const logEvery = time.Hour
-
-func (m *Monitor) tellOne(logger logr.Logger, p problem, now time.Time) telling {
-	t, known := m.told[p.class]
-	if !known {
-		t.since = now
-	}
-	if !known || t.text != p.text || now.Sub(t.logged) >= logEvery {
-		logger.Info("something is wrong with the webhook's certificate", "problem", p.text, "toDo", p.remedy, "ready", !p.blocks)
-		t.text, t.logged = p.text, now
-	}
-	return t
-}
-
-func notice(p problem) events.Notice {
-	return events.Notice{
-		Reason: api.ReasonWebhookCertificate, Action: api.ActionServe,
-		Class: "certificate/" + p.class, Note: p.text + ". To do: " + p.remedy,
+func (m *Monitor) newLasting() *events.Lasting {
+	return &events.Lasting{
+		Events: m.Events, Clock: m.Clock, Patience: m.Patience,
+		Reason: api.ReasonWebhookCertificate, Action: api.ActionServe, ClassPrefix: "certificate",
+		Log: func(ctx context.Context, p events.Problem) {
+			ctrl.LoggerFrom(ctx).Info("something is wrong with the webhook's certificate",
+				"problem", p.Text, "toDo", p.Remedy, "ready", !m.blocking[p.Class])
+		},
 	}
 }

@@ -12,9 +12,11 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"github.com/spf13/pflag"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -62,7 +64,7 @@ var _ = Describe("Manifests", Ordered, func() {
 		for _, folder := range []string{"default", "samples"} {
 			for _, object := range kustomize(ctx, folder) {
 				if object.GetKind() == "Namespace" {
-					Expect(kube.Create(ctx, object)).To(Succeed())
+					Expect(client.IgnoreAlreadyExists(kube.Create(ctx, object))).To(Succeed())
 				}
 			}
 		}
@@ -77,7 +79,6 @@ var _ = Describe("Manifests", Ordered, func() {
 		Entry("prometheus", "default", "prometheus"),
 		Entry("all components", "default", "fail-closed", "prometheus"),
 		Entry("samples", "samples"),
-		Entry("samples for the local cluster", "samples-local"),
 	)
 
 	It("are of a pod that a restricted namespace admits", func(ctx SpecContext) {
@@ -119,6 +120,42 @@ var _ = Describe("Manifests", Ordered, func() {
 			certificate.GetNamespace()+"/"+certificate.GetName()))
 	})
 
+	It("of the component prometheus fit together", func(ctx SpecContext) {
+		objects, err := config.Decode(overlay(ctx, "default", "prometheus"))
+		Expect(err).NotTo(HaveOccurred())
+		pod := find[appsv1.Deployment](objects, "Deployment", api.ManagerName).Spec.Template
+		container := pod.Spec.Containers[0]
+		service := find[corev1.Service](objects, "Service", "job-handler-metrics")
+		Expect(labels.SelectorFromSet(service.Spec.Selector).Matches(labels.Set(pod.Labels))).To(BeTrue())
+		Expect(service.Spec.Ports).To(HaveExactElements(HaveField("TargetPort.StrVal", "metrics")))
+
+		opts, flags := options.New(), pflag.NewFlagSet("job-handler", pflag.ContinueOnError)
+		for _, set := range opts.Flags().FlagSets {
+			flags.AddFlagSet(set)
+		}
+		Expect(flags.Parse(container.Args)).To(Succeed())
+		Expect(opts.Validate()).To(Succeed())
+		Expect(opts.Manager.SecureMetrics()).To(BeTrue())
+		port := strings.TrimPrefix(opts.Manager.MetricsAddress, ":")
+		Expect(container.Ports).To(ContainElement(And(
+			HaveField("Name", "metrics"), WithTransform(func(p corev1.ContainerPort) string { return fmt.Sprint(p.ContainerPort) }, Equal(port)))))
+		policy := find[networkingv1.NetworkPolicy](objects, "NetworkPolicy", api.ManagerName)
+		Expect(policy.Spec.Ingress[1].Ports).To(HaveExactElements(HaveField("Port", HaveValue(HaveField("IntVal", container.Ports[2].ContainerPort)))))
+
+		host := service.Name + "." + service.Namespace + ".svc"
+		certificate := find[unstructured.Unstructured](objects, "Certificate", api.WebhookCertificateName)
+		names, _, err := unstructured.NestedStringSlice(certificate.Object, "spec", "dnsNames")
+		Expect(err).NotTo(HaveOccurred())
+		Expect(names).To(ContainElement(host))
+		monitor := find[unstructured.Unstructured](objects, "ServiceMonitor", api.ManagerName)
+		endpoints, _, err := unstructured.NestedSlice(monitor.Object, "spec", "endpoints")
+		Expect(err).NotTo(HaveOccurred())
+		Expect(endpoints).To(HaveExactElements(And(
+			HaveKeyWithValue("scheme", "https"), HaveKeyWithValue("port", service.Spec.Ports[0].Name),
+			HaveKeyWithValue("tlsConfig", And(HaveKeyWithValue("serverName", host), HaveKeyWithValue("ca", HaveKeyWithValue("secret",
+				HaveKeyWithValue("name", pod.Spec.Volumes[0].Secret.SecretName))))))))
+	})
+
 	It("are for the account that the policies look at", func(ctx SpecContext) {
 		objects := kustomize(ctx, "default")
 		account := find[appsv1.Deployment](objects, "Deployment", api.ManagerName).Spec.Template.Spec.ServiceAccountName
@@ -144,8 +181,8 @@ var _ = Describe("Manifests", Ordered, func() {
 			validating := find[admissionv1.ValidatingWebhookConfiguration](objects, "ValidatingWebhookConfiguration", api.ManagerName)
 			return append(policies, string(*validating.Webhooks[0].FailurePolicy))
 		}
-		Expect(policies(overlay(ctx, "default"))).To(HaveExactElements("Ignore", "Ignore", "Ignore"))
-		Expect(policies(overlay(ctx, "default", "fail-closed"))).To(HaveExactElements("Fail", "Fail", "Ignore"))
+		Expect(policies(overlay(ctx, "default"))).To(HaveExactElements("Ignore", "Ignore", "Ignore", "Ignore"))
+		Expect(policies(overlay(ctx, "default", "fail-closed"))).To(HaveExactElements("Fail", "Fail", "Ignore", "Ignore"))
 	})
 })
 

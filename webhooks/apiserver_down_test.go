@@ -64,7 +64,7 @@ func expectCreatedInTime(ctx context.Context, c client.Client, name string) {
 // install installs the configurations a second time, for deadNamespace only.
 func install(ctx context.Context, c client.Client, port int) {
 	GinkgoHelper()
-	mutating, validating := webhooks.Configurations(urlOn(port, nil))
+	mutating, validating := webhooks.Configurations(urlOn(port, nil), api.ManagerNamespace)
 	mutating.Name, validating.Name = deadNamespace, deadNamespace
 	only := metav1.LabelSelectorRequirement{
 		Key: corev1.LabelMetadataName, Operator: metav1.LabelSelectorOpIn, Values: []string{deadNamespace},

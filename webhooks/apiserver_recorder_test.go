@@ -59,7 +59,7 @@ const (
 )
 
 // otherWebhook is somebody else's: it sets a label, which has the API server
-// ask the others again.
+// ask those again that want that.
 func otherWebhook() http.Handler {
 	return &admission.Webhook{Handler: admission.HandlerFunc(func(_ context.Context, request admission.Request) admission.Response {
 		return admission.Patched("", jsonpatch.NewOperation("add", "/metadata/labels/"+otherKey, "was-here"))

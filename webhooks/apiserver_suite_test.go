@@ -83,7 +83,7 @@ func serve() func(path string) admissionv1.WebhookClientConfig {
 	c, _ := newClient()
 	received.Server = server
 	webhooks.Register(received, webhooks.Options{
-		Namespaces: c, TTLFloor: ttlFloor,
+		Namespaces: c, TTLFloor: ttlFloor, ExcludedNamespaces: []string{api.ManagerNamespace},
 		Defaults: policy.Defaults{PropagatableLabels: []string{"team"}},
 	})
 	server.Register(pathOther, otherWebhook())

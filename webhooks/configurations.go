@@ -22,17 +22,19 @@ const (
 
 // Configurations returns the webhook configurations. clientConfig says how the
 // API server reaches the handler on one of the paths, and must not return the
-// same pointers twice. Namespaces in excludedNamespaces, the manager's own
-// should be among them, and kube-system are never looked at.
+// same pointers twice. The manager's ownNamespace, excludedNamespaces and
+// kube-system are never looked at.
 //
 // Two entries send Jobs: one for all Jobs of labelled Namespaces, one, in all
 // others, for Jobs that carry the label or the annotation themselves. No Job
 // matches both, none that says job-handler/enabled=false by label matches
-// either, and other people's Jobs are not sent at all.
+// either, and other people's Jobs are not sent at all. A third one sends what
+// the manager creates in its own Namespace, in a dry run, to test itself; it is
+// the last.
 func Configurations(
-	clientConfig func(path string) admissionv1.WebhookClientConfig, excludedNamespaces ...string,
+	clientConfig func(path string) admissionv1.WebhookClientConfig, ownNamespace string, excludedNamespaces ...string,
 ) (*admissionv1.MutatingWebhookConfiguration, *admissionv1.ValidatingWebhookConfiguration) {
-	excluded := excludedValues(excludedNamespaces)
+	excluded := excludedValues(append([]string{ownNamespace}, excludedNamespaces...))
 	mutating := &admissionv1.MutatingWebhookConfiguration{
 		TypeMeta:   typeMeta("MutatingWebhookConfiguration"),
 		ObjectMeta: metav1.ObjectMeta{Name: ConfigurationName},
@@ -42,7 +44,7 @@ func Configurations(
 	alone := jobWebhook("opted-in.jobs", clientConfig(PathJob))
 	alone.NamespaceSelector = namespaceSelector(metav1.LabelSelectorOpNotIn, excluded)
 	alone.MatchConditions = []admissionv1.MatchCondition{{Name: "says-so-itself", Expression: saysSoItself()}}
-	mutating.Webhooks = []admissionv1.MutatingWebhook{inNamespace, alone}
+	mutating.Webhooks = []admissionv1.MutatingWebhook{inNamespace, alone, selfTestWebhook(clientConfig(PathJob), ownNamespace)}
 
 	validating := &admissionv1.ValidatingWebhookConfiguration{
 		TypeMeta:   typeMeta("ValidatingWebhookConfiguration"),
@@ -67,6 +69,9 @@ func typeMeta(kind string) metav1.TypeMeta {
 	return metav1.TypeMeta{APIVersion: admissionv1.SchemeGroupVersion.String(), Kind: kind}
 }
 
+// jobWebhook asks once about each Job. With IfNeeded, a handler that hangs
+// would hold a Job up a second time where another webhook changes it later; what
+// that one changes, the manager sees when it first looks at the Job.
 func jobWebhook(name string, clientConfig admissionv1.WebhookClientConfig) admissionv1.MutatingWebhook {
 	return admissionv1.MutatingWebhook{
 		Name:                    name + webhookDomain,
@@ -77,9 +82,21 @@ func jobWebhook(name string, clientConfig admissionv1.WebhookClientConfig) admis
 		FailurePolicy:           new(admissionv1.Ignore),
 		SideEffects:             new(admissionv1.SideEffectClassNone),
 		TimeoutSeconds:          new(int32(timeoutSeconds)),
-		ReinvocationPolicy:      new(admissionv1.IfNeededReinvocationPolicy),
+		ReinvocationPolicy:      new(admissionv1.NeverReinvocationPolicy),
 		AdmissionReviewVersions: []string{"v1"},
 	}
+}
+
+// selfTestWebhook takes the way of Jobs that opt in themselves, to the same
+// path. A Job that is really created, whatever its labels, is not sent.
+func selfTestWebhook(clientConfig admissionv1.WebhookClientConfig, ownNamespace string) admissionv1.MutatingWebhook {
+	webhook := jobWebhook("self-test.jobs", clientConfig)
+	webhook.NamespaceSelector = &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: ownNamespace}}
+	webhook.ObjectSelector = &metav1.LabelSelector{MatchLabels: map[string]string{api.SelfTestLabel: api.True}}
+	webhook.MatchConditions = []admissionv1.MatchCondition{{
+		Name: "is-a-dry-run", Expression: "has(request.dryRun) && request.dryRun",
+	}}
+	return webhook
 }
 
 func rules(resource string, operations ...admissionv1.OperationType) []admissionv1.RuleWithOperations {

@@ -9,6 +9,6 @@
 // Ignore does not apply to it. Only an invalid value that a person can correct
 // on the spot is refused.
 //
-// The handlers have no side effects, so dry runs need no care. The package
-// imports no controller.
+// The handlers have no side effects, so dry runs need no care; one of them is
+// the manager's self-test. The package imports no controller.
 package webhooks

@@ -74,7 +74,14 @@ func creation(t *testing.T, job *batchv1.Job) admission.Request {
 // admitted returns the Job after the handler's patch, and its warnings.
 func admitted(t *testing.T, handler admission.Handler, job *batchv1.Job) (*batchv1.Job, []string) {
 	t.Helper()
+	return admittedAs(t, handler, job, false)
+}
+
+// admittedAs is admitted for a dry run or not.
+func admittedAs(t *testing.T, handler admission.Handler, job *batchv1.Job, dryRun bool) (*batchv1.Job, []string) {
+	t.Helper()
 	request := creation(t, job)
+	request.DryRun = &dryRun
 	response := handler.Handle(t.Context(), request)
 	if err := response.Complete(request); err != nil {
 		t.Fatal(err)

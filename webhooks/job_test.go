@@ -208,8 +208,8 @@ func withoutController(job *jobtest.JobBuilder) *jobtest.JobBuilder {
 	return job
 }
 
-// TestJobIdempotent holds that the API server may send a Job again, which it
-// does when another webhook changed it meanwhile.
+// TestJobIdempotent holds that a Job may be sent again as it came out: whoever
+// copies one, or sets another reinvocationPolicy, does that.
 func TestJobIdempotent(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		builder := child(plainJob())

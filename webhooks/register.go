@@ -10,12 +10,13 @@ import (
 	"github.com/job-handler/job-handler/internal/policy"
 )
 
-// Paths of the handlers, one for each entry of Configurations.
+// Paths of the handlers, to which the entries of Configurations send.
 const (
 	// PathJobInNamespace takes Jobs of Namespaces whose label opts in. That the
 	// API server sent the Job here is the proof; no cache needs to know.
 	PathJobInNamespace = "/mutate-job-in-namespace"
-	// PathJob takes Jobs of other Namespaces that opt in, or out, themselves.
+	// PathJob takes Jobs of other Namespaces that opt in, or out, themselves, and
+	// the manager's self-test.
 	PathJob = "/mutate-job"
 	// PathCronJob takes CronJobs of Namespaces whose label opts in.
 	PathCronJob = "/validate-cronjob"

@@ -26,9 +26,9 @@ const (
 	certificatePatience = time.Minute
 )
 
-// addCertificates has mgr load the webhook's certificate and be ready once the
-// API server can trust it.
-func addCertificates(mgr ctrl.Manager, opts *options.Options, files *certs.Files) error {
+// addCertificates has mgr be ready once the API server can trust the webhook's
+// certificate, which is looked at alongside server.
+func addCertificates(mgr ctrl.Manager, opts *options.Options, server *webhookServer, files *certs.Files) error {
 	measures, err := metrics.NewCertificates(metrics.Served())
 	if err != nil {
 		return err
@@ -43,12 +43,7 @@ func addCertificates(mgr ctrl.Manager, opts *options.Options, files *certs.Files
 			Interval:      certificateInterval, Retry: certificateRetry, Patience: certificatePatience,
 		},
 	}
-	if err := mgr.Add(files); err != nil {
-		return fmt.Errorf("adding the webhook's certificate: %w", err)
-	}
-	if err := mgr.Add(monitor); err != nil {
-		return fmt.Errorf("adding the check of the webhook's certificate: %w", err)
-	}
+	server.alongside = append(server.alongside, monitor)
 	return addReadiness(mgr, "webhook", monitor.Check)
 }
 

@@ -2,25 +2,19 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"os"
 
-	"go.uber.org/zap/zapcore"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
-	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
-	"sigs.k8s.io/controller-runtime/pkg/log/zap"
-	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
-	"sigs.k8s.io/controller-runtime/pkg/webhook"
 
 	"github.com/job-handler/job-handler/certs"
 	"github.com/job-handler/job-handler/controllers/job"
@@ -42,37 +36,37 @@ func run(ctx context.Context, opts *options.Options) error {
 	if err != nil {
 		return fmt.Errorf("connecting to the cluster: %w", err)
 	}
-	files := certs.NewFiles(opts.Webhook.CertDir)
-	mgr, err := newManager(config, opts, files)
+	p := &parts{opts: opts, files: certs.NewFiles(opts.Webhook.CertDir), config: config, direct: rest.CopyConfig(config)}
+	p.config.Wrap(writelimit.New(opts.Limits.Writes))
+	p.server = newWebhookServer(opts, p.files)
+	if p.defaults, err = opts.Defaults(); err != nil {
+		return err
+	}
+	mgr, err := p.newManager()
 	if err != nil {
 		return err
 	}
-	defaults, err := opts.Defaults()
-	if err != nil {
-		return err
-	}
-	if err := addControllers(ctx, mgr, opts, defaults); err != nil {
-		return err
-	}
-	if err := addWebhooks(mgr, opts, defaults, files); err != nil {
-		return err
+	for _, add := range []func(context.Context, ctrl.Manager) error{addCacheReadiness, p.addControllers, p.addWebhooks} {
+		if err := add(ctx, mgr); err != nil {
+			return err
+		}
 	}
 	ctrl.Log.Info("starting", "version", version.String(), "server", config.Host)
 	if err := mgr.Start(ctx); err != nil {
 		return fmt.Errorf("running the manager: %w", err)
 	}
-	return nil
+	return p.server.finish()
 }
 
-func setLogger(opts *options.Options) {
-	times := func(config *zapcore.EncoderConfig) { config.EncodeTime = zapcore.RFC3339NanoTimeEncoder }
-	encode := zap.JSONEncoder(times)
-	if opts.TextLogs() {
-		encode = zap.ConsoleEncoder(times)
-	}
-	logger := zap.New(encode, zap.Level(zapcore.Level(-opts.Manager.LogLevel)), zap.StacktraceLevel(zapcore.PanicLevel))
-	ctrl.SetLogger(logger)
-	klog.SetLogger(logger.WithName("client-go"))
+// parts is what the manager is put together from.
+type parts struct {
+	opts     *options.Options
+	defaults policy.Defaults
+	files    *certs.Files
+	server   *webhookServer
+	// config is the connection to the API server with a limit on writes. What
+	// is sent through direct waits for no other write.
+	config, direct *rest.Config
 }
 
 // restConfig turns the client's own rate limit off: API Priority and Fairness
@@ -91,16 +85,14 @@ func restConfig(kubeconfig string) (*rest.Config, error) {
 	return config, nil
 }
 
-func newManager(config *rest.Config, opts *options.Options, files *certs.Files) (ctrl.Manager, error) {
-	// Renewing the lease never waits for other writes.
-	leases := rest.CopyConfig(config)
-	config.Wrap(writelimit.New(opts.Limits.Writes))
+func (p *parts) newManager() (ctrl.Manager, error) {
 	scheme, err := newScheme()
 	if err != nil {
 		return nil, err
 	}
-	mgrOptions := ctrl.Options{
-		Scheme: scheme,
+	options := ctrl.Options{
+		Scheme:         scheme,
+		MapperProvider: newMapper,
 		Cache: cache.Options{
 			ByObject:         job.CacheOptions(),
 			DefaultTransform: cache.TransformStripManagedFields(),
@@ -109,36 +101,37 @@ func newManager(config *rest.Config, opts *options.Options, files *certs.Files) 
 			FieldOwner: api.ManagerName,
 			Cache:      &client.CacheOptions{DisableFor: []client.Object{&corev1.ConfigMap{}, &batchv1.CronJob{}}},
 		},
-		Metrics:                       server.Options{BindAddress: opts.Manager.MetricsAddress},
-		HealthProbeBindAddress:        opts.Manager.HealthAddress,
-		LeaderElection:                opts.Manager.LeaderElect,
-		LeaderElectionConfig:          leases,
+		Metrics:                       metricsOptions(p.opts, p.files, p.direct),
+		HealthProbeBindAddress:        p.opts.Manager.HealthAddress,
+		PprofBindAddress:              p.opts.Manager.PprofAddress,
+		LeaderElection:                p.opts.Manager.LeaderElect,
+		LeaderElectionConfig:          p.direct,
 		LeaderElectionID:              api.ManagerName,
-		LeaderElectionNamespace:       opts.Manager.Namespace,
+		LeaderElectionNamespace:       p.opts.Manager.Namespace,
 		LeaderElectionReleaseOnCancel: true,
+		GracefulShutdownTimeout:       new(shutdownTimeout),
 	}
-	if opts.Webhook.Enabled {
-		mgrOptions.WebhookServer = webhook.NewServer(webhook.Options{
-			Host: opts.Webhook.Host, Port: opts.Webhook.Port,
-			TLSOpts: []func(*tls.Config){files.ServeFrom},
-		})
+	if p.opts.Webhook.Enabled {
+		options.WebhookServer = p.server
 	}
-	mgr, err := ctrl.NewManager(config, mgrOptions)
+	mgr, err := ctrl.NewManager(p.config, options)
 	if err != nil {
 		return nil, fmt.Errorf("building the manager: %w", err)
 	}
+	// A manager that answers at all is healthy: no restart brings back an API
+	// server that is away.
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
 		return nil, fmt.Errorf("adding the health check: %w", err)
 	}
 	return mgr, nil
 }
 
-func addControllers(ctx context.Context, mgr ctrl.Manager, opts *options.Options, defaults policy.Defaults) error {
+func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	pods, err := corev1client.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
 	if err != nil {
 		return fmt.Errorf("building the client for logs: %w", err)
 	}
-	redaction, err := opts.Redaction()
+	redaction, err := p.opts.Redaction()
 	if err != nil {
 		return err
 	}
@@ -146,15 +139,15 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, opts *options.Options
 	jobs := &job.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Clock: clock.RealClock{},
 		Logs: joblogs.NewReader(joblogs.FromClient(pods), joblogs.Options{
-			IdleTimeout: opts.Limits.LogIdleTimeout,
-			Streams:     opts.Limits.LogStreams,
-			MemoryBytes: opts.Limits.LogMemoryBytes(),
+			IdleTimeout: p.opts.Limits.LogIdleTimeout,
+			Streams:     p.opts.Limits.LogStreams,
+			MemoryBytes: p.opts.Limits.LogMemoryBytes(),
 			Redact:      redaction,
 		}),
 		Options: job.Options{
-			Defaults: defaults, ExcludedNamespaces: opts.Excluded(), TTLFloor: opts.Jobs.TTLFloor,
-			RecheckInterval: opts.Jobs.RecheckInterval, LogDeadline: opts.Jobs.LogDeadline,
-			Redact: redaction, Workers: opts.Limits.Workers,
+			Defaults: p.defaults, ExcludedNamespaces: p.opts.Excluded(), TTLFloor: p.opts.Jobs.TTLFloor,
+			RecheckInterval: p.opts.Jobs.RecheckInterval, LogDeadline: p.opts.Jobs.LogDeadline,
+			Redact: redaction, Workers: p.opts.Limits.Workers,
 		},
 	}
 	if err := jobs.SetupWithManager(ctx, mgr); err != nil {
@@ -163,29 +156,25 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, opts *options.Options
 	namespaces := &namespace.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Clock: clock.RealClock{},
 		Options: namespace.Options{
-			Defaults: defaults, ExcludedNamespaces: opts.Excluded(),
-			TTLFloor: opts.Jobs.TTLFloor, ScanInterval: opts.Jobs.ScanInterval,
+			Defaults: p.defaults, ExcludedNamespaces: p.opts.Excluded(),
+			TTLFloor: p.opts.Jobs.TTLFloor, ScanInterval: p.opts.Jobs.ScanInterval,
 		},
 	}
 	return namespaces.SetupWithManager(mgr)
 }
 
-func addWebhooks(mgr ctrl.Manager, opts *options.Options, defaults policy.Defaults, files *certs.Files) error {
-	if !opts.Webhook.Enabled {
-		return addReadiness(mgr, "ready", healthz.Ping)
+func (p *parts) addWebhooks(_ context.Context, mgr ctrl.Manager) error {
+	if !p.opts.Webhook.Enabled {
+		return nil
 	}
 	webhooks.Register(mgr.GetWebhookServer(), webhooks.Options{
-		Namespaces: mgr.GetClient(), ExcludedNamespaces: opts.Excluded(),
-		Defaults: defaults, TTLFloor: opts.Jobs.TTLFloor,
+		Namespaces: mgr.GetClient(), ExcludedNamespaces: p.opts.Excluded(),
+		Defaults: p.defaults, TTLFloor: p.opts.Jobs.TTLFloor,
 	})
-	return addCertificates(mgr, opts, files)
-}
-
-func addReadiness(mgr ctrl.Manager, name string, check healthz.Checker) error {
-	if err := mgr.AddReadyzCheck(name, check); err != nil {
-		return fmt.Errorf("adding the readiness check: %w", err)
+	if err := addCertificates(mgr, p.opts, p.server, p.files); err != nil {
+		return err
 	}
-	return nil
+	return addSelfTest(mgr, p.opts, p.direct)
 }
 
 // instance names this process in Events.

@@ -3,10 +3,13 @@ package job_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/go-logr/logr"
+	"github.com/go-logr/logr/funcr"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	batchv1 "k8s.io/api/batch/v1"
@@ -34,12 +37,21 @@ import (
 // or stop is called.
 func startManager(ctx SpecContext, logs job.LogCollector, namespaces ...string) (stop func()) {
 	GinkgoHelper()
+	return startLoggingManager(ctx, logr.Logger{}, recheckInterval, logs, namespaces...)
+}
+
+// startLoggingManager is startManager with an interval for another look at
+// running Jobs; it logs to logger, or as the suite does.
+func startLoggingManager(
+	ctx SpecContext, logger logr.Logger, interval time.Duration, logs job.LogCollector, namespaces ...string,
+) (stop func()) {
+	GinkgoHelper()
 	watched := map[string]cache.Config{}
 	for _, name := range namespaces {
 		watched[name] = cache.Config{}
 	}
 	mgr, err := ctrl.NewManager(rest.CopyConfig(managerConfig), ctrl.Options{
-		Scheme: scheme.Scheme,
+		Scheme: scheme.Scheme, Logger: logger,
 		Cache: cache.Options{
 			ByObject: job.CacheOptions(), DefaultNamespaces: watched,
 			DefaultTransform: cache.TransformStripManagedFields(),
@@ -57,7 +69,7 @@ func startManager(ctx SpecContext, logs job.LogCollector, namespaces ...string) 
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Logs: logs, Clock: clock.RealClock{},
 		Events: events.New(mgr.GetClient(), clock.RealClock{}, "manager-0"),
 		Options: job.Options{
-			TTLFloor: ttlFloor, RecheckInterval: recheckInterval, LogDeadline: logDeadline, Workers: 8,
+			TTLFloor: ttlFloor, RecheckInterval: interval, LogDeadline: logDeadline, Workers: 8,
 		},
 	}
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -165,6 +177,20 @@ var _ = Describe("The controller in a manager", func() {
 			}
 		}).Should(Succeed())
 	}, SpecTimeout(time.Minute))
+
+	It("looks at a running Job again, though nothing of it changes", func(ctx SpecContext) {
+		var looks atomic.Int64
+		logger := funcr.New(func(_, line string) {
+			if strings.Contains(line, `"msg"="decided"`) {
+				looks.Add(1)
+			}
+		}, funcr.Options{Verbosity: 1})
+		object := running(ctx, aJob())
+		startLoggingManager(ctx, logger, 200*time.Millisecond, fake, namespace)
+
+		Eventually(looks.Load).Should(BeNumerically(">=", 4))
+		Expect(read(ctx, object).ResourceVersion).To(Equal(object.ResourceVersion))
+	})
 
 	It("releases a Job that opts out", func(ctx SpecContext) {
 		startManager(ctx, fake, namespace)

@@ -67,7 +67,7 @@ func complaints(job *batchv1.Job, problems field.ErrorList) field.ErrorList {
 	return slices.DeleteFunc(problems, func(problem *field.Error) bool { return problem.Field == final })
 }
 
-// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=pods,verbs=list;watch
 
 // pods returns the pods of a finished Job: from the cache if it has as many as
 // the Job's status counts and has seen all of them end, else live. Pods that

@@ -11,13 +11,18 @@ const (
 	// webhook configuration.
 	ReasonWebhookCertificate = "WebhookCertificate"
 
+	// ReasonWebhookSelfTest is the reason of Warning Events about Jobs that are
+	// not stamped when they are created, on the webhook configuration or, where
+	// there is none, on the manager's own Namespace.
+	ReasonWebhookSelfTest = "WebhookSelfTest"
+
 	// ActionStore is the action of the one Event that tells a run's outcome.
 	ActionStore = "StoreResults"
 	// ActionHandle is the action of Warning Events on the way: about trouble
 	// and about invalid annotations.
 	ActionHandle = "HandleJob"
-	// ActionServe is the action of Warning Events about the webhook's serving
-	// certificate.
+	// ActionServe is the action of Warning Events about the webhook: about its
+	// serving certificate and about its self-test.
 	ActionServe = "ServeWebhook"
 
 	// ManagerName is the name under which the manager acts: the reporting

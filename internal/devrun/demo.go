@@ -10,8 +10,13 @@ import (
 	"time"
 
 	"github.com/fatih/color"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/deploy"
 	"github.com/job-handler/job-handler/internal/hostmanager"
 	"github.com/job-handler/job-handler/internal/localcluster"
 )
@@ -22,6 +27,46 @@ var jobs embed.FS
 const demoFolder = "bin/demo"
 
 var heading = color.New(color.Bold, color.FgCyan)
+
+// demoNamespace is where the stories take place.
+const demoNamespace = "job-handler-demo"
+
+// demoOn tells two stories on a cluster where Job Handler is installed, in a
+// namespace that is removed at the end.
+func demoOn(ctx context.Context, binary string, on target) (err error) {
+	found, err := on.open()
+	if err != nil {
+		return err
+	}
+	kube, err := client.New(found.config, client.Options{})
+	if err != nil {
+		return fmt.Errorf("connecting to %s: %w", found.name, err)
+	}
+	say("The demo takes place in " + found.name)
+	installed := &admissionv1.MutatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: api.ManagerName}}
+	if err := kube.Get(ctx, client.ObjectKeyFromObject(installed), installed); apierrors.IsNotFound(err) {
+		return fmt.Errorf("in %s Job Handler is not installed: make deploy CLUSTER=%s", found.name, on.on)
+	} else if err != nil {
+		return fmt.Errorf("looking for Job Handler in %s: %w", found.name, err)
+	}
+	if err := deploy.AwaitAdmission(ctx, kube); err != nil {
+		return err
+	}
+	plugins, err := filepath.Abs(filepath.Dir(binary))
+	if err != nil {
+		return fmt.Errorf("finding the kubectl plugin: %w", err)
+	}
+	sh := &shell{kubectl: found.kubectl, kubeconfig: found.kubeconfig, plugins: plugins, out: os.Stdout}
+	defer func() {
+		cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+		defer cancel()
+		say("The namespace of the demo is removed")
+		end := &shell{kubectl: sh.kubectl, kubeconfig: sh.kubeconfig, plugins: sh.plugins, out: os.Stdout}
+		end.run(cleanup, "delete", "namespace", demoNamespace, "--ignore-not-found")
+		err = errors.Join(err, end.err)
+	}()
+	return tell(ctx, sh)
+}
 
 // demo makes a cluster, runs the manager on it and tells two stories. It fails
 // if one of them does not end as promised.
@@ -71,9 +116,9 @@ func demo(ctx context.Context, binary string) (err error) {
 // tell tells the stories by kubectl, as people would see them.
 func tell(ctx context.Context, sh *shell) error {
 	say("A namespace opts in: one label, and every Job in it is handled")
-	sh.run(ctx, "create", "namespace", "demo")
-	sh.run(ctx, "label", "namespace", "demo", api.EnabledLabel+"="+api.True)
-	sh.run(ctx, "config", "set-context", "--current", "--namespace=demo")
+	sh.run(ctx, "create", "namespace", demoNamespace)
+	sh.run(ctx, "label", "namespace", demoNamespace, api.EnabledLabel+"="+api.True)
+	sh.namespace = demoNamespace
 
 	say("An ordinary Job is created, and stamped at admission")
 	sh.show("nightly-report.yaml")

@@ -1,7 +1,8 @@
-// Command devrun runs the manager on this machine for people who develop or
-// look at it: `devrun run` against the cluster of `make cluster`, until
-// interrupted, and `devrun demo` with a cluster of its own, through two
-// stories, leaving nothing behind.
+// Command devrun is behind the targets of the Makefile that show Job Handler at
+// work: `devrun run` runs the manager on this machine against the cluster of
+// `make cluster`, until interrupted; `devrun demo` tells two stories, on a
+// cluster of its own that leaves nothing behind, or on one where Job Handler is
+// installed; `devrun deploy` and `devrun undeploy` install it and take it away.
 package main
 
 import (
@@ -17,7 +18,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/job-handler/job-handler/internal/hostmanager"
-	"github.com/job-handler/job-handler/internal/localcluster"
 )
 
 // How long ending and cleaning up may take after an interrupt.
@@ -34,34 +34,38 @@ func main() {
 }
 
 func newCommand() *cobra.Command {
-	var binary, clusterDir string
+	var binary string
+	on := target{}
 	root := &cobra.Command{
 		Use: "devrun", Short: "Run the manager on this machine",
 		SilenceUsage: true, SilenceErrors: true,
 	}
 	root.PersistentFlags().StringVar(&binary, "manager", "bin/job-handler", "the manager's program")
-	root.PersistentFlags().StringVar(&clusterDir, "cluster", "bin/cluster", "folder of the local cluster that run uses")
+	root.PersistentFlags().StringVar(&on.dir, "cluster", "bin/cluster", "folder of the local cluster")
+	root.PersistentFlags().StringVar(&on.on, "on", onLocal,
+		"local: a cluster on this machine; current: that of kubectl's current context")
+	root.AddCommand(newDeploy(&on)...)
 	root.AddCommand(&cobra.Command{
 		Use: "run [-- manager flags]", Short: "Run the manager against the local cluster until interrupted",
 		RunE: func(command *cobra.Command, args []string) error {
-			return runManager(command.Context(), binary, clusterDir, args)
+			return runManager(command.Context(), binary, on, args)
 		},
 	}, &cobra.Command{
-		Use: "demo", Short: "Show two Jobs on a cluster made for it", Args: cobra.NoArgs,
+		Use: "demo", Short: "Show two Jobs: on a cluster made for it, or where Job Handler is installed", Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			return demo(command.Context(), binary)
+			if on.on == onLocal {
+				return demo(command.Context(), binary)
+			}
+			return demoOn(command.Context(), binary, on)
 		},
 	})
 	return root
 }
 
-func runManager(ctx context.Context, binary, clusterDir string, args []string) (err error) {
-	cluster, err := localcluster.Open(clusterDir)
-	if errors.Is(err, localcluster.ErrNotRunning) {
-		return fmt.Errorf("no cluster is running in %s: start one with `make cluster`", clusterDir)
-	}
+func runManager(ctx context.Context, binary string, on target, args []string) (err error) {
+	cluster, err := on.local()
 	if err != nil {
-		return fmt.Errorf("opening the cluster in %s: %w", clusterDir, err)
+		return err
 	}
 	manager, err := hostmanager.Start(ctx, hostmanager.Options{
 		Cluster: cluster, Binary: binary, Dir: filepath.Join("bin", "run"), Args: args, Output: os.Stdout,

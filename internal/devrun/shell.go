@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"github.com/fatih/color"
@@ -19,10 +20,15 @@ var prompt = color.New(color.Faint)
 // what it answered. After the first failure it does nothing any more; err says
 // what failed.
 type shell struct {
-	kubectl, kubeconfig string
-	plugins             string
-	out                 io.Writer
-	err                 error
+	kubectl string
+	// kubeconfig is empty where kubectl finds it by itself.
+	kubeconfig string
+	// namespace is that of every command, if it is set.
+	namespace string
+	// plugins is the folder with plugins of kubectl.
+	plugins string
+	out     io.Writer
+	err     error
 }
 
 // run runs kubectl and returns what it printed.
@@ -56,10 +62,16 @@ func (s *shell) runWith(ctx context.Context, input []byte, args []string) string
 	if s.err != nil {
 		return ""
 	}
+	if s.namespace != "" {
+		args = append(slices.Clip(args), "-n", s.namespace)
+	}
 	_, _ = prompt.Fprintln(s.out, "$ kubectl "+quoted(args))
 	command := exec.CommandContext(ctx, s.kubectl, args...)
 	// kubectl finds its plugins by PATH.
-	command.Env = append(os.Environ(), "KUBECONFIG="+s.kubeconfig, "PATH="+s.plugins+":"+os.Getenv("PATH"))
+	command.Env = append(os.Environ(), "PATH="+s.plugins+":"+os.Getenv("PATH"))
+	if s.kubeconfig != "" {
+		command.Env = append(command.Env, "KUBECONFIG="+s.kubeconfig)
+	}
 	if input != nil {
 		command.Stdin = bytes.NewReader(input)
 	}

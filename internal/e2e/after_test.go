@@ -50,13 +50,6 @@ func nothingLeftToDo(t *testing.T, w *world) {
 		Should(BeNumerically(">", quiet), "the manager is not idle")
 }
 
-// endsCleanly: asked to end, the manager does, and calls that a success.
-func endsCleanly(t *testing.T, w *world) {
-	g := NewWithT(t)
-	g.Expect(within(t.Context(), w.manager.Stop)).To(Succeed())
-	g.Expect(w.manager.Err()).NotTo(HaveOccurred())
-}
-
 // expectedErrors are lines at level error that say nothing of trouble.
 var expectedErrors = []*regexp.Regexp{}
 

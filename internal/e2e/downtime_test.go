@@ -71,7 +71,7 @@ func (d *downtime) run(t *testing.T, w *world) {
 	go func() {
 		defer close(d.over)
 		d.waiting.Wait()
-		err := within(background, w.killManager)
+		err := within(background, w.manager.crash)
 		killed := time.Now()
 		close(d.begun)
 		if err != nil {
@@ -79,7 +79,7 @@ func (d *downtime) run(t *testing.T, w *world) {
 			return
 		}
 		d.watching.Wait()
-		if err := within(background, w.startManager); err != nil {
+		if err := within(background, w.manager.start); err != nil {
 			t.Errorf("starting the manager again: %v", err)
 		}
 		w.say("the manager was away for %s", time.Since(killed).Round(time.Second))

@@ -1,8 +1,6 @@
 package e2e
 
 import (
-	"time"
-
 	. "github.com/onsi/gomega"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -11,7 +9,6 @@ import (
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobtest"
-	"github.com/job-handler/job-handler/internal/plan"
 )
 
 // suspended: a suspended Job is left alone, however long it takes, and handled
@@ -83,27 +80,6 @@ func recreated(s *story) {
 		s.Expect(s.told(job, corev1.EventTypeNormal)).To(HaveLen(1))
 		s.Expect(s.told(job, corev1.EventTypeWarning)).To(BeEmpty())
 	}
-}
-
-// recheck: a Job that runs for long is looked at every 30 s, besides whatever
-// the watch tells.
-func recheck(s *story) {
-	s.optedIn()
-	job := s.start(s.job("patient", "sleep 70; echo rested"))
-	s.gone(job)
-	s.complete(s.stored(job))
-
-	looks := s.w.log.lines(func(line logLine) bool {
-		return line.Namespace == s.namespace && line.Name == job.Name &&
-			line.Message == messageDecided && line.Action == string(plan.Wait)
-	})
-	s.Expect(len(looks)).To(BeNumerically(">=", 2), texts(looks))
-	var gaps []time.Duration
-	for i := 1; i < len(looks); i++ {
-		gaps = append(gaps, looks[i].Time.Sub(looks[i-1].Time))
-	}
-	s.Expect(gaps).To(ContainElement(BeNumerically("~", 30*time.Second, 4*time.Second)), texts(looks))
-	s.Expect(gaps).To(HaveEach(BeNumerically("<=", 34*time.Second)), texts(looks))
 }
 
 // namespaceDeleted: a namespace goes when it is deleted, results, kept Jobs and

@@ -25,7 +25,7 @@ var stories = []struct {
 	name string
 	tell func(*story)
 }{
-	{"image", managerImage},
+	{"installed", installed},
 	{"success", success},
 	{"failure", failure},
 	{"never-started", neverStarted},
@@ -44,7 +44,6 @@ var stories = []struct {
 	{"generated-name", generatedName},
 	{"recreated", recreated},
 	{"deleted-later", deletedLater},
-	{"recheck", recheck},
 
 	{"cronjob", cronJob},
 	{"owned", owned},
@@ -100,8 +99,8 @@ func TestStories(t *testing.T) {
 	})
 	t.Run("after", func(t *testing.T) {
 		t.Run("nothing-left-to-do", func(t *testing.T) { nothingLeftToDo(t, w) })
-		t.Run("ends-cleanly", func(t *testing.T) { endsCleanly(t, w) })
-		t.Run("released", func(t *testing.T) { released(t, w) })
+		t.Run("rights", func(t *testing.T) { rightsAreUsed(t, w) })
+		t.Run("uninstalled", func(t *testing.T) { uninstalled(t, w) })
 		t.Run("log", func(t *testing.T) { logIsClean(t, w) })
 	})
 }

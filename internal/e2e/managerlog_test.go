@@ -10,8 +10,7 @@ import (
 
 // Messages of the manager that stories look for.
 const (
-	messageDecided = "decided"
-	messageStored  = "results stored"
+	messageStored = "results stored"
 )
 
 // managerLog is what all managers of a run logged, one after the other.
@@ -26,6 +25,7 @@ type logLine struct {
 	Name      string    `json:"name"`
 	Action    string    `json:"action"`
 	Results   string    `json:"results"`
+	Version   string    `json:"version"`
 	// NamespaceKey is the key of a Namespace that is reconciled. Without it its
 	// value would go to the field whose name differs in case only.
 	NamespaceKey any `json:"Namespace"`

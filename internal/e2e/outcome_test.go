@@ -59,11 +59,13 @@ func success(s *story) {
 	s.Expect(s.told(job, corev1.EventTypeWarning)).To(BeEmpty())
 	s.podsGone(job)
 
-	logged := s.w.log.lines(func(line logLine) bool {
-		return line.Namespace == s.namespace && line.Level == "info"
+	s.eventually(func(g Gomega) {
+		logged := s.w.log.lines(func(line logLine) bool {
+			return line.Namespace == s.namespace && line.Level == "info"
+		})
+		g.Expect(logged).To(HaveExactElements(And(
+			HaveField("Message", messageStored), HaveField("Name", "report"), HaveField("Results", "report-results"))))
 	})
-	s.Expect(logged).To(HaveExactElements(And(
-		HaveField("Message", messageStored), HaveField("Name", "report"), HaveField("Results", "report-results"))))
 }
 
 // failure: a Job that failed is kept for whoever looks into it, has its

@@ -10,10 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/job-handler/job-handler/internal/hostmanager"
 	"github.com/job-handler/job-handler/internal/localcluster"
 )
 
@@ -33,31 +33,35 @@ const (
 type world struct {
 	cluster *localcluster.Cluster
 	// client reads from the API server and may do everything.
-	client client.Client
+	client client.WithWatch
 	// dir is a folder of this run, on the machine and so on the node.
-	dir     string
+	dir string
+	// binary is the manager's program, for its subcommands.
 	binary  string
 	log     managerLog
-	manager *hostmanager.Manager
+	manager deployment
 }
 
-// newWorld starts a cluster and the manager. Whatever becomes of the test, it
-// ends with everything stopped.
+// newWorld starts a cluster with cert-manager and deploys the manager there.
+// Whatever becomes of the test, it ends with everything stopped.
 func newWorld(t *testing.T) *world {
 	w := &world{dir: t.TempDir()}
 	t.Cleanup(func() { w.keepLogs(t) })
 	began := time.Now()
-	built := make(chan error, 1)
-	go func() { built <- w.build(t.Context()) }()
+	var archive string
+	var building errgroup.Group
+	building.Go(func() (err error) {
+		archive, err = w.buildImage(t.Context())
+		return err
+	})
+	building.Go(func() error { return w.build(t.Context()) })
 	w.startCluster(t)
-	if err := <-built; err != nil {
+	if err := building.Wait(); err != nil {
 		t.Fatal(err)
 	}
 	w.log = managerLog{path: filepath.Join(w.dir, "manager.log")}
-	t.Cleanup(func() { w.endManager(t) })
-	if err := within(t.Context(), w.startManager); err != nil {
-		t.Fatalf("starting the manager: %v\n%s", err, w.log.last(20))
-	}
+	w.followLogs(t)
+	w.install(t, archive)
 	w.say("cluster and manager are ready after %s", time.Since(began).Round(time.Second))
 	t.Cleanup(func() { w.say("the stories took %s, with start", time.Since(began).Round(time.Second)) })
 	return w
@@ -73,6 +77,7 @@ func (w *world) startCluster(t *testing.T) {
 	var err error
 	w.cluster, err = localcluster.Start(ctx, localcluster.Options{
 		Mode: localcluster.WithNode, Dir: filepath.Join(w.dir, "cluster"), WaitForNode: true, Progress: os.Stderr,
+		CertManager: true, AuditPolicy: localcluster.AuditMetadata,
 	})
 	if err != nil {
 		t.Fatalf("starting the cluster: %v", err)
@@ -84,7 +89,7 @@ func (w *world) startCluster(t *testing.T) {
 			t.Errorf("stopping the cluster: %v", err)
 		}
 	})
-	w.client, err = client.New(w.cluster.RESTConfig(), client.Options{Scheme: clientgoscheme.Scheme})
+	w.client, err = client.NewWithWatch(w.cluster.RESTConfig(), client.Options{Scheme: clientgoscheme.Scheme})
 	if err != nil {
 		t.Fatalf("building a client: %v", err)
 	}
@@ -93,54 +98,18 @@ func (w *world) startCluster(t *testing.T) {
 // build makes the manager's program.
 func (w *world) build(ctx context.Context) error {
 	w.binary = filepath.Join(w.dir, "job-handler")
-	command := exec.CommandContext(ctx, "go", "build", "-o", w.binary, "./cmd/manager")
+	return w.inModule(ctx, "go", "build", "-o", w.binary, "./cmd/manager")
+}
+
+// inModule runs a command in the module's root.
+func (w *world) inModule(ctx context.Context, name string, args ...string) error {
+	command := exec.CommandContext(ctx, name, args...)
 	command.Dir = moduleRoot
 	command.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if output, err := command.CombinedOutput(); err != nil {
-		return fmt.Errorf("building the manager: %w\n%s", err, output)
+		return fmt.Errorf("running %s: %w\n%s", command, err, output)
 	}
 	return nil
-}
-
-// startManager starts the manager and waits until Jobs are sent to it. What it
-// logs is appended to the log of those before it.
-func (w *world) startManager(ctx context.Context) error {
-	output, err := os.OpenFile(w.log.path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
-	if err != nil {
-		return err
-	}
-	defer output.Close()
-	manager, err := hostmanager.Start(ctx, hostmanager.Options{
-		Cluster: w.cluster, Binary: w.binary, Dir: filepath.Join(w.dir, "manager"),
-		Args: []string{"--v=1", "--log-format=json"}, Output: output,
-	})
-	if err != nil {
-		return err
-	}
-	w.manager = manager
-	return manager.AwaitAdmission(ctx)
-}
-
-// killManager ends the manager as a crash would.
-func (w *world) killManager(ctx context.Context) error {
-	select {
-	case <-w.manager.Done():
-		return errors.New("it had ended before")
-	default:
-		return w.manager.Kill(ctx)
-	}
-}
-
-// endManager ends the manager if it runs still.
-func (w *world) endManager(t *testing.T) {
-	if w.manager == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), stopTimeout)
-	defer cancel()
-	if err := w.manager.Stop(ctx); err != nil {
-		t.Errorf("stopping the manager: %v", errors.Join(err, w.manager.Kill(ctx)))
-	}
 }
 
 // keepLogs saves the logs of a failed run.

@@ -1,7 +1,8 @@
-// Package events tells people about Jobs, and about the webhook, through Kubernetes Events. An Event
-// is written directly, under a name made from what it is about, so that
-// writing it twice leaves one, whichever process does it. No Event holds text
-// of a log.
+// Package events tells people about Jobs, and about the webhook, through
+// Kubernetes Events. An Event is written directly, under a name made from what
+// it is about, so that writing it twice leaves one, whichever process does it.
+// No Event holds text of a log. What is wrong for long is told of in the log of
+// the manager too.
 package events
 
 import (

@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 
+	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -29,9 +32,18 @@ var manifests = []string{
 
 const webhookManifests = "webhook/manifests.yaml"
 
-// install applies the manifests with admin's rights. The webhooks are reached
-// at baseURL, with a certificate of the authority ca (PEM).
-func install(ctx context.Context, admin *rest.Config, baseURL string, ca []byte) error {
+// endpoint is how the API server reaches the webhooks.
+type endpoint struct {
+	baseURL string
+	// ca is the authority, PEM-encoded, that it trusts; nil where cert-manager
+	// injects that of issuer, a Certificate.
+	ca     []byte
+	issuer types.NamespacedName
+}
+
+// install applies the manifests with admin's rights; the webhooks are reached
+// at the endpoint.
+func install(ctx context.Context, admin *rest.Config, webhooks endpoint) error {
 	objects, err := config.Load(manifests...)
 	if err != nil {
 		return err
@@ -41,7 +53,7 @@ func install(ctx context.Context, admin *rest.Config, baseURL string, ca []byte)
 		return fmt.Errorf("building a client: %w", err)
 	}
 	for _, object := range objects {
-		if err := pointAt(object, baseURL, ca); err != nil {
+		if err := webhooks.pointAt(object); err != nil {
 			return err
 		}
 		err := c.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), fieldOwner, client.ForceOwnership)
@@ -73,29 +85,47 @@ func uninstallWebhooks(ctx context.Context, admin *rest.Config) error {
 }
 
 // pointAt replaces the Service through which a webhook configuration reaches
-// the manager by a URL. Other objects stay as they are.
-func pointAt(object *unstructured.Unstructured, baseURL string, ca []byte) error {
+// the manager by the endpoint. Other objects stay as they are.
+func (e endpoint) pointAt(object *unstructured.Unstructured) error {
 	var err error
 	switch object.GetKind() {
 	case "MutatingWebhookConfiguration":
 		configuration := &admissionv1.MutatingWebhookConfiguration{}
 		err = edit(object, configuration, func() {
+			e.injectInto(configuration)
 			for i := range configuration.Webhooks {
-				toURL(&configuration.Webhooks[i].ClientConfig, baseURL, ca)
+				e.reach(&configuration.Webhooks[i].ClientConfig)
 			}
 		})
 	case "ValidatingWebhookConfiguration":
 		configuration := &admissionv1.ValidatingWebhookConfiguration{}
 		err = edit(object, configuration, func() {
+			e.injectInto(configuration)
 			for i := range configuration.Webhooks {
-				toURL(&configuration.Webhooks[i].ClientConfig, baseURL, ca)
+				e.reach(&configuration.Webhooks[i].ClientConfig)
 			}
 		})
 	}
 	if err != nil {
-		return fmt.Errorf("pointing %s %s at %s: %w", object.GetKind(), object.GetName(), baseURL, err)
+		return fmt.Errorf("pointing %s %s at %s: %w", object.GetKind(), object.GetName(), e.baseURL, err)
 	}
 	return nil
+}
+
+// injectInto asks cert-manager's CA injector for the authority, as
+// config/default does.
+func (e endpoint) injectInto(configuration metav1.Object) {
+	if e.issuer.Name != "" {
+		configuration.SetAnnotations(map[string]string{certmanagerv1.WantInjectAnnotation: e.issuer.String()})
+	}
+}
+
+func (e endpoint) reach(clientConfig *admissionv1.WebhookClientConfig) {
+	url := e.baseURL
+	if service := clientConfig.Service; service != nil && service.Path != nil {
+		url += *service.Path
+	}
+	*clientConfig = admissionv1.WebhookClientConfig{URL: &url, CABundle: e.ca}
 }
 
 // edit changes object through its typed form.
@@ -112,12 +142,4 @@ func edit(object *unstructured.Unstructured, typed any, change func()) error {
 	object.Object = content
 	unstructured.RemoveNestedField(object.Object, "metadata", "creationTimestamp")
 	return nil
-}
-
-func toURL(clientConfig *admissionv1.WebhookClientConfig, baseURL string, ca []byte) {
-	url := baseURL
-	if service := clientConfig.Service; service != nil && service.Path != nil {
-		url += *service.Path
-	}
-	*clientConfig = admissionv1.WebhookClientConfig{URL: &url, CABundle: ca}
 }

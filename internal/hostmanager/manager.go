@@ -1,6 +1,7 @@
 package hostmanager
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,16 +12,19 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strconv"
+	"slices"
 	"syscall"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/deploy"
 	"github.com/job-handler/job-handler/internal/localcluster"
 )
 
@@ -45,13 +49,30 @@ type Options struct {
 	Dir string
 	// Args are further flags.
 	Args []string
+	// Webhook is how the API server reaches the manager; the zero value:
+	// directly, with a certificate that is made for it.
+	Webhook Webhook
 	// Output gets what the manager logs.
 	Output io.Writer
+}
+
+// Webhook is how the API server reaches the manager's webhooks.
+type Webhook struct {
+	// URL is the base URL that it calls, such as that of a proxy before the
+	// manager. Empty means the manager itself.
+	URL string
+	// Certificate is the Certificate of cert-manager whose files the caller
+	// puts into CertDir; its authority is injected into the webhook
+	// configurations. Empty means that a certificate is made.
+	Certificate types.NamespacedName
+	// CertDir is the folder with tls.crt and tls.key of Certificate.
+	CertDir string
 }
 
 // Manager is a running manager.
 type Manager struct {
 	options Options
+	ports   ports
 	command *exec.Cmd
 	// done is closed when the process has ended; err is set before.
 	done chan struct{}
@@ -61,38 +82,61 @@ type Manager struct {
 // Start installs what the manager needs in the cluster, starts it and waits
 // until it is ready. The process does not outlive the calling one.
 func Start(ctx context.Context, options Options) (*Manager, error) {
-	ports, err := freePorts(ctx, 3)
+	ports, err := freePorts(ctx)
 	if err != nil {
 		return nil, err
 	}
-	certificates := filepath.Join(options.Dir, "certificates")
-	ca, err := localcluster.ServingCert(certificates, loopback)
+	manager := &Manager{options: options, ports: ports, done: make(chan struct{})}
+	certificateFlags, err := manager.installWebhooks(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("making the webhook's certificate: %w", err)
-	}
-	baseURL := "https://" + net.JoinHostPort(loopback, ports[0])
-	if err := install(ctx, options.Cluster.RESTConfig(), baseURL, ca); err != nil {
 		return nil, err
 	}
 	kubeconfig := filepath.Join(options.Dir, "kubeconfig")
 	if err := writeKubeconfig(options.Cluster, kubeconfig); err != nil {
 		return nil, err
 	}
-	args := append([]string{
+	args := slices.Concat([]string{
 		"--kubeconfig", kubeconfig, "--log-format", "text",
-		"--webhook-host", loopback, "--webhook-port", ports[0], "--webhook-cert-dir", certificates,
-		"--health-probe-bind-address", net.JoinHostPort(loopback, ports[1]),
-		"--metrics-bind-address", net.JoinHostPort(loopback, ports[2]),
-	}, options.Args...)
-	manager := &Manager{options: options, done: make(chan struct{})}
+		"--webhook-host", loopback, "--webhook-port", ports.webhook,
+		"--health-probe-bind-address", net.JoinHostPort(loopback, ports.health),
+		"--metrics-bind-address", net.JoinHostPort(loopback, ports.metrics),
+	}, certificateFlags, options.Args)
 	if err := manager.start(args); err != nil {
 		return nil, err
 	}
-	if err := manager.waitReady(ctx, "http://"+net.JoinHostPort(loopback, ports[1])+"/readyz"); err != nil {
+	if err := manager.waitReady(ctx); err != nil {
 		return nil, errors.Join(err, manager.Kill(context.WithoutCancel(ctx)))
 	}
 	return manager, nil
 }
+
+// installWebhooks installs the manifests and returns the flags with which the
+// manager serves the certificate that they trust.
+func (m *Manager) installWebhooks(ctx context.Context) ([]string, error) {
+	wanted := m.options.Webhook
+	webhooks := endpoint{baseURL: cmp.Or(wanted.URL, "https://"+m.WebhookAddress()), issuer: wanted.Certificate}
+	flags := []string{"--webhook-cert-dir", wanted.CertDir, "--webhook-certificate", wanted.Certificate.String()}
+	if wanted.Certificate.Name == "" {
+		certificates := filepath.Join(m.options.Dir, "certificates")
+		ca, err := localcluster.ServingCert(certificates, loopback)
+		if err != nil {
+			return nil, fmt.Errorf("making the webhook's certificate: %w", err)
+		}
+		webhooks.ca = ca
+		flags = []string{"--webhook-cert-dir", certificates}
+	}
+	return flags, install(ctx, m.options.Cluster.RESTConfig(), webhooks)
+}
+
+// WebhookAddress is the host:port on which the manager answers admission
+// requests.
+func (m *Manager) WebhookAddress() string { return net.JoinHostPort(loopback, m.ports.webhook) }
+
+// HealthURL is where /healthz and /readyz are, unless Args say otherwise.
+func (m *Manager) HealthURL() string { return "http://" + net.JoinHostPort(loopback, m.ports.health) }
+
+// MetricsURL is where /metrics is, unless Args say otherwise.
+func (m *Manager) MetricsURL() string { return "http://" + net.JoinHostPort(loopback, m.ports.metrics) }
 
 // start starts the process from a thread that stays until it has ended: the
 // kernel ends it with the thread, and so with the calling process.
@@ -117,28 +161,48 @@ func (m *Manager) start(args []string) error {
 	return nil
 }
 
-func (m *Manager) waitReady(ctx context.Context, url string) error {
+func (m *Manager) waitReady(ctx context.Context) error {
+	var last error
 	err := wait.PollUntilContextTimeout(ctx, readyPoll, readyTimeout, true, func(ctx context.Context) (bool, error) {
 		select {
 		case <-m.done:
 			return false, fmt.Errorf("the manager ended: %w", m.err)
 		default:
 		}
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-		if err != nil {
-			return false, err
-		}
-		response, err := http.DefaultClient.Do(request)
-		if err != nil {
-			return false, nil // not listening yet
-		}
-		defer response.Body.Close()
-		return response.StatusCode == http.StatusOK, nil
+		last = m.Ready(ctx)
+		return last == nil, nil
 	})
 	if err != nil {
-		return fmt.Errorf("waiting for the manager to be ready: %w", err)
+		return fmt.Errorf("waiting for the manager to be ready: %w", errors.Join(err, last))
 	}
 	return nil
+}
+
+// AwaitAdmission waits until the API server sends Jobs to the manager.
+func (m *Manager) AwaitAdmission(ctx context.Context) error {
+	kube, err := client.New(m.options.Cluster.RESTConfig(), client.Options{})
+	if err != nil {
+		return fmt.Errorf("building a client: %w", err)
+	}
+	return deploy.AwaitAdmission(ctx, kube)
+}
+
+// Ready returns nil if the manager says that it is ready, and else why not.
+func (m *Manager) Ready(ctx context.Context) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, m.HealthURL()+"/readyz", nil)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return fmt.Errorf("asking whether the manager is ready: %w", err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode == http.StatusOK {
+		return nil
+	}
+	text, err := io.ReadAll(response.Body)
+	return errors.Join(fmt.Errorf("the manager is not ready: %s %s", response.Status, text), err)
 }
 
 // Done is closed when the process has ended.
@@ -202,26 +266,27 @@ func writeKubeconfig(cluster Cluster, path string) error {
 	return nil
 }
 
-// freePorts returns count ports of the loopback address that are free now.
-func freePorts(ctx context.Context, count int) ([]string, error) {
-	ports := make([]string, 0, count)
-	listeners := make([]net.Listener, 0, count)
+// ports are those on which the manager listens.
+type ports struct{ webhook, health, metrics string }
+
+// freePorts returns ports of the loopback address that are free now.
+func freePorts(ctx context.Context) (ports, error) {
+	var found ports
+	var listeners []net.Listener
 	defer func() {
 		for _, listener := range listeners {
 			listener.Close()
 		}
 	}()
-	for range count {
+	for _, port := range []*string{&found.webhook, &found.health, &found.metrics} {
 		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(loopback, "0"))
 		if err != nil {
-			return nil, fmt.Errorf("looking for a free port: %w", err)
+			return ports{}, fmt.Errorf("looking for a free port: %w", err)
 		}
 		listeners = append(listeners, listener)
-		address, ok := listener.Addr().(*net.TCPAddr)
-		if !ok {
-			return nil, fmt.Errorf("looking for a free port: unexpected address %s", listener.Addr())
+		if _, *port, err = net.SplitHostPort(listener.Addr().String()); err != nil {
+			return ports{}, fmt.Errorf("looking for a free port: %w", err)
 		}
-		ports = append(ports, strconv.Itoa(address.Port))
 	}
-	return ports, nil
+	return found, nil
 }

@@ -36,19 +36,6 @@ func tryLock(path string) (*os.File, error) {
 	}
 }
 
-// lockSoon is tryLock that gives a holder which is ending a moment: a process
-// that was killed holds its files until its last thread is gone.
-func lockSoon(ctx context.Context, path string) (*os.File, error) {
-	const grace = 2 * time.Second
-	soon, cancel := context.WithTimeout(ctx, grace)
-	defer cancel()
-	file, err := lockFile(soon, path, func() {})
-	if err != nil && soon.Err() != nil && ctx.Err() == nil {
-		return nil, errLocked
-	}
-	return file, err
-}
-
 // isAt reports whether a file is the one that the path leads to.
 func isAt(file *os.File, path string) bool {
 	opened, err := file.Stat()

@@ -21,6 +21,10 @@ const (
 	// Never or IfNotPresent.
 	ShellImage = "localhost/busybox:1"
 
+	// shellAlias is ShellImage under a name of busybox's official image, so that
+	// manifests written for other clusters run here as they are.
+	shellAlias = "docker.io/library/busybox:1.36"
+
 	pauseImage = "localhost/pause:1"
 )
 
@@ -29,7 +33,7 @@ const (
 func (c *Cluster) LoadImage(ctx context.Context, ref string, image v1.Image) error {
 	archive := c.folder.path("node", "image-"+rand.Text()+".tar")
 	defer os.Remove(archive)
-	if err := writeArchive(archive, ref, image); err != nil {
+	if err := writeArchive(archive, image, ref); err != nil {
 		return err
 	}
 	return c.LoadArchive(ctx, archive)
@@ -59,13 +63,18 @@ func (c *Cluster) LoadArchive(ctx context.Context, path string) error {
 	return os.Remove(c.folder.log(id))
 }
 
-func writeArchive(path, ref string, image v1.Image) error {
-	tag, err := name.NewTag(ref)
-	if err != nil {
-		return fmt.Errorf("reading the reference of an image: %w", err)
+// writeArchive writes an image that has every one of the references.
+func writeArchive(path string, image v1.Image, refs ...string) error {
+	images := map[name.Tag]v1.Image{}
+	for _, ref := range refs {
+		tag, err := name.NewTag(ref)
+		if err != nil {
+			return fmt.Errorf("reading the reference of an image: %w", err)
+		}
+		images[tag] = image
 	}
-	if err := tarball.WriteToFile(path, tag, image); err != nil {
-		return fmt.Errorf("writing image %s: %w", ref, err)
+	if err := tarball.MultiWriteToFile(path, images); err != nil {
+		return fmt.Errorf("writing image %s: %w", refs[0], err)
 	}
 	return nil
 }

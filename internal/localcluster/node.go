@@ -58,7 +58,7 @@ func (c *Cluster) prepareMachine(ctx context.Context, wait bool) (*nodeOnMachine
 
 // lockNode takes the machine's one node, and waits for it if asked to.
 func (c *Cluster) lockNode(ctx context.Context, wait bool) (*os.File, error) {
-	lock, err := lockSoon(ctx, nodeLock)
+	lock, err := tryLock(nodeLock)
 	if !errors.Is(err, errLocked) {
 		return lock, err
 	}

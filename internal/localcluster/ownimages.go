@@ -27,14 +27,14 @@ func ownImages(ctx context.Context, progress reporter) ([]string, error) {
 	}
 	defer lock.Close()
 	images := []struct {
-		ref    string
 		create imageMaker
-	}{{pauseImage, makePause}, {ShellImage, makeShell}}
+		refs   []string
+	}{{makePause, []string{pauseImage}}, {makeShell, []string{ShellImage, shellAlias}}}
 	paths := make([]string, len(images))
 	var group errgroup.Group
 	for i, image := range images {
 		group.Go(func() (err error) {
-			paths[i], err = ownImage(ctx, cache, image.ref, image.create)
+			paths[i], err = ownImage(ctx, cache, image.create, image.refs...)
 			return err
 		})
 	}
@@ -45,11 +45,11 @@ func ownImages(ctx context.Context, progress reporter) ([]string, error) {
 type imageMaker func(ctx context.Context, work string) (v1.Image, error)
 
 // imageLayout is part of the archives' names; it changes with what is
-// put into the images.
-const imageLayout = "1"
+// put into the images, and with their references.
+const imageLayout = "2"
 
-func ownImage(ctx context.Context, cache, ref string, create imageMaker) (string, error) {
-	base := strings.NewReplacer("/", "-", ":", "-").Replace(ref)
+func ownImage(ctx context.Context, cache string, create imageMaker, refs ...string) (string, error) {
+	base := strings.NewReplacer("/", "-", ":", "-").Replace(refs[0])
 	path := filepath.Join(cache, base+"-"+imageLayout+"-"+runtime.GOARCH+".tar")
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
@@ -61,10 +61,10 @@ func ownImage(ctx context.Context, cache, ref string, create imageMaker) (string
 	defer os.RemoveAll(work)
 	image, err := create(ctx, work)
 	if err != nil {
-		return "", fmt.Errorf("making image %s: %w", ref, err)
+		return "", fmt.Errorf("making image %s: %w", refs[0], err)
 	}
 	temporary := filepath.Join(work, "image.tar")
-	if err := writeArchive(temporary, ref, image); err != nil {
+	if err := writeArchive(temporary, image, refs...); err != nil {
 		return "", err
 	}
 	return path, os.Rename(temporary, path)

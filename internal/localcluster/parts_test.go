@@ -83,24 +83,6 @@ func TestClearLeavesStrangers(t *testing.T) {
 	}
 }
 
-// A holder that is ending gets a moment, one that stays is told of.
-func TestLockSoon(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "lock")
-	held, err := tryLock(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := lockSoon(t.Context(), path); !errors.Is(err, errLocked) {
-		t.Errorf("error = %v, want %v", err, errLocked)
-	}
-	time.AfterFunc(50*time.Millisecond, func() { held.Close() })
-	next, err := lockSoon(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	next.Close()
-}
-
 func TestLock(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lock")
 	held, err := tryLock(path)

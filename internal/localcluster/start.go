@@ -28,7 +28,7 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 		return nil, err
 	}
 	started := time.Now()
-	lock, err := c.folder.lock(ctx)
+	lock, err := c.folder.lock()
 	if err != nil {
 		return nil, err
 	}

@@ -108,7 +108,7 @@ func (c *Cluster) removeFromMachine(ctx context.Context) ([]string, error) {
 	if ours := record != nil && record.Dir == string(c.folder); !ours && c.state.Mode != WithNode {
 		return nil, nil
 	}
-	lock, err := lockSoon(ctx, nodeLock)
+	lock, err := tryLock(nodeLock)
 	if errors.Is(err, errLocked) {
 		// By now the machine's node is another cluster's.
 		return nil, nil

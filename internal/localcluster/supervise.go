@@ -18,11 +18,11 @@ func (f folder) socket() string { return filepath.Join(f.runFolder(), "superviso
 
 // lock takes the data folder for a new cluster; the supervisor holds the lock
 // from then on.
-func (f folder) lock(ctx context.Context) (*os.File, error) {
+func (f folder) lock() (*os.File, error) {
 	if err := os.MkdirAll(f.runFolder(), 0o700); err != nil {
 		return nil, fmt.Errorf("making the folder for sockets: %w", err)
 	}
-	file, err := lockSoon(ctx, filepath.Join(f.runFolder(), "lock"))
+	file, err := tryLock(filepath.Join(f.runFolder(), "lock"))
 	if errors.Is(err, errLocked) {
 		return nil, fmt.Errorf("a cluster is running in %s already", f)
 	}

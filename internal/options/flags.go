@@ -17,9 +17,12 @@ func (m *Manager) addFlags(fs *pflag.FlagSet) {
 	fs.BoolVar(&m.LeaderElect, "leader-elect", m.LeaderElect,
 		"Let only one of several managers handle Jobs. All of them answer admission requests.")
 	fs.StringVar(&m.MetricsAddress, "metrics-bind-address", m.MetricsAddress,
-		"host:port of the metrics; 0 turns them off.")
+		"host:port of the metrics; 0 turns them off. On a loopback address they are for everybody there; on any other over TLS, "+
+			"with the webhook's certificate, for those who have the right to get /metrics.")
 	fs.StringVar(&m.HealthAddress, "health-probe-bind-address", m.HealthAddress,
 		"host:port of /healthz and /readyz; 0 turns them off.")
+	fs.StringVar(&m.PprofAddress, "pprof-bind-address", m.PprofAddress,
+		"host:port, of the loopback device, of profiles of the process; empty turns them off.")
 	fs.Int8VarP(&m.LogLevel, "v", "v", m.LogLevel,
 		"Log `level`: 0 a line for each Job handled, 1 also why a look at a Job changed nothing.")
 	fs.StringVar(&m.LogFormat, "log-format", m.LogFormat, "Form of the log lines: json or text.")
@@ -35,6 +38,10 @@ func (w *Webhook) addFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&w.Certificate, "webhook-certificate", w.Certificate,
 		"Certificate of cert-manager, as namespace/name, that fills --webhook-cert-dir: the manager is ready once it is issued. "+
 			"Empty: the files come from elsewhere.")
+	fs.DurationVar(&w.ShutdownDelay, "webhook-shutdown-delay", w.ShutdownDelay,
+		"How long admission requests are still taken once the manager was told to end and has given back its lease.")
+	fs.DurationVar(&w.SelfTestInterval, "self-test-interval", w.SelfTestInterval,
+		"How often the manager tests, with a Job that it creates in a dry run, whether Jobs are stamped; 0 turns it off.")
 }
 
 func (j *Jobs) addFlags(fs *pflag.FlagSet) {

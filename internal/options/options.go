@@ -35,8 +35,10 @@ type Manager struct {
 	LeaderElect        bool
 	// MetricsAddress and HealthAddress are host:port; "0" turns them off.
 	MetricsAddress, HealthAddress string
-	LogLevel                      int8
-	LogFormat                     string
+	// PprofAddress is host:port of the loopback device; empty turns it off.
+	PprofAddress string
+	LogLevel     int8
+	LogFormat    string
 }
 
 // Webhook is where admission requests arrive.
@@ -48,6 +50,11 @@ type Webhook struct {
 	// Certificate is the namespace/name of cert-manager's Certificate from which
 	// what is in CertDir comes; empty if it comes from elsewhere.
 	Certificate string
+	// SelfTestInterval is the time between tests of whether Jobs are stamped; 0
+	// turns them off.
+	SelfTestInterval time.Duration
+	// ShutdownDelay is how long requests are taken after the rest has ended.
+	ShutdownDelay time.Duration
 }
 
 // Jobs is how Jobs are handled where neither they nor their Namespace say.
@@ -93,7 +100,9 @@ func New() *Options {
 			Namespace: namespace, MetricsAddress: "127.0.0.1:8080", HealthAddress: ":8081",
 			LogFormat: logFormatJSON,
 		},
-		Webhook: Webhook{Enabled: true, Port: 9443, CertDir: "/var/run/job-handler/certs"},
+		Webhook: Webhook{
+			Enabled: true, Port: 9443, CertDir: "/var/run/job-handler/certs", SelfTestInterval: time.Minute,
+		},
 		Jobs: Jobs{
 			LogMode: api.LogModeFull, ResultsTTL: api.Never,
 			DeleteAfterSuccess: "0s", DeleteAfterFailure: api.Never,
@@ -128,6 +137,12 @@ func (o *Options) Excluded() []string {
 func (w Webhook) CertificateName() types.NamespacedName {
 	namespace, name, _ := strings.Cut(w.Certificate, "/")
 	return types.NamespacedName{Namespace: namespace, Name: name}
+}
+
+// SecureMetrics reports whether metrics are served to more than this machine:
+// then over TLS, and to those only who may read them.
+func (m Manager) SecureMetrics() bool {
+	return m.MetricsAddress != off && !isLoopback(m.MetricsAddress)
 }
 
 // LogMemoryBytes returns LogMemory in bytes.

@@ -59,9 +59,10 @@ func TestDefaultValues(t *testing.T) {
 	want := map[string]string{
 		"namespace": "job-handler-system", "exclude-namespaces": "[]", "kubeconfig": "", "leader-elect": "false",
 		"metrics-bind-address": "127.0.0.1:8080", "health-probe-bind-address": ":8081", "v": "0", "log-format": "json",
-		"webhook": "true", "webhook-host": "", "webhook-port": "9443", "webhook-cert-dir": "/var/run/job-handler/certs",
-		"webhook-certificate": "",
-		"log-mode":            "full", "results-ttl": "never", "delete-after-success": "0s", "delete-after-failure": "never",
+		"pprof-bind-address": "",
+		"webhook":            "true", "webhook-host": "", "webhook-port": "9443", "webhook-cert-dir": "/var/run/job-handler/certs",
+		"webhook-certificate": "", "self-test-interval": "1m0s", "webhook-shutdown-delay": "0s",
+		"log-mode": "full", "results-ttl": "never", "delete-after-success": "0s", "delete-after-failure": "never",
 		"propagatable-labels": "[]", "ttl-floor": "1h0m0s", "recheck-interval": "30s", "scan-interval": "5m0s", "log-deadline": "15m0s",
 		"redact-builtin": "true", "redact": "[]",
 		"workers": "64", "log-streams": "128", "log-memory": "128Mi", "writes": "32", "log-idle-timeout": "15s",
@@ -77,6 +78,7 @@ func TestFlagsSetOptions(t *testing.T) {
 	args := []string{
 		"--namespace=ns", "--exclude-namespaces=a,b", "--exclude-namespaces=c", "--kubeconfig=/k", "--leader-elect",
 		"--metrics-bind-address=:1", "--health-probe-bind-address=0", "-v=1", "--log-format=text",
+		"--pprof-bind-address=localhost:6", "--self-test-interval=9s", "--webhook-shutdown-delay=4s",
 		"--webhook=false", "--webhook-host=::1", "--webhook-port=2", "--webhook-cert-dir=/c", "--webhook-certificate=ns/serving",
 		"--log-mode=status", "--results-ttl=4w", "--delete-after-success=1d12h", "--delete-after-failure=2w",
 		"--propagatable-labels=app,team.example.com/*", "--ttl-floor=2h", "--recheck-interval=0", "--scan-interval=1m", "--log-deadline=3m",
@@ -89,14 +91,14 @@ func TestFlagsSetOptions(t *testing.T) {
 	}
 	manager := Manager{
 		Namespace: "ns", ExcludedNamespaces: []string{"a", "b", "c"}, Kubeconfig: "/k", LeaderElect: true,
-		MetricsAddress: ":1", HealthAddress: "0", LogLevel: 1, LogFormat: "text",
+		MetricsAddress: ":1", HealthAddress: "0", PprofAddress: "localhost:6", LogLevel: 1, LogFormat: "text",
 	}
 	jobs := Jobs{
 		LogMode: "status", ResultsTTL: "4w", DeleteAfterSuccess: "1d12h", DeleteAfterFailure: "2w",
 		PropagatableLabels: []string{"app", "team.example.com/*"}, TTLFloor: 2 * time.Hour,
 		ScanInterval: time.Minute, LogDeadline: 3 * time.Minute, Redact: []string{"a{1,2}", "b"},
 	}
-	webhook := Webhook{Host: "::1", Port: 2, CertDir: "/c", Certificate: "ns/serving"}
+	webhook := Webhook{Host: "::1", Port: 2, CertDir: "/c", Certificate: "ns/serving", SelfTestInterval: 9 * time.Second, ShutdownDelay: 4 * time.Second}
 	if diff := cmp.Diff([]any{manager, webhook, jobs}, []any{opts.Manager, opts.Webhook, opts.Jobs}); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
@@ -176,7 +178,7 @@ func TestHelp(t *testing.T) {
 		"a group":      `(?m)^Manager flags:$`,
 		"a namespace":  `(?m)^ +--namespace string +Namespace of the manager: .*\(default "job-handler-system"\)$`,
 		"a short flag": `(?m)^ +-v, --v level +Log level: `,
-		"an address":   `(?m)^ +--metrics-bind-address string +host:port of the metrics; 0 turns them off\. \(default "127\.0\.0\.1:8080"\)$`,
+		"an address":   `(?m)^ +--metrics-bind-address string +host:port of the metrics; 0 turns them off\. .*\(default "127\.0\.0\.1:8080"\)$`,
 		"a duration":   `(?m)^ +--ttl-floor duration .*\(default 1h0m0s\)$`,
 		"a delay":      `(?m)^ +--delete-after-success string .*\(s m h d w\).*or never\. \(default "0s"\)$`,
 		"a size":       `(?m)^ +--log-memory quantity .*in bytes \(Ki, Mi, Gi\)\. \(default 128Mi\)$`,
@@ -209,4 +211,15 @@ func TestEveryFlagReadsWell(t *testing.T) {
 			}
 		})
 	})
+}
+
+func TestSecureMetrics(t *testing.T) {
+	for address, want := range map[string]bool{
+		"0": false, "127.0.0.1:8080": false, "127.9.9.9:1": false, "[::1]:8080": false, "localhost:8080": false,
+		":8443": true, "0.0.0.0:8443": true, "[::]:8443": true, "10.0.0.1:8443": true, "localhost.example.com:8443": true,
+	} {
+		if got := (Manager{MetricsAddress: address}).SecureMetrics(); got != want {
+			t.Errorf("%s: %t", address, got)
+		}
+	}
 }

@@ -19,6 +19,9 @@ import (
 const (
 	maxConcurrency = 10_000
 	minLogMemory   = 8 << 20
+
+	// off is the address of a server that is turned off.
+	off = "0"
 )
 
 // Validate returns every flag that is out of its limits in one error, a line
@@ -77,13 +80,7 @@ func (m *Manager) validate() error {
 			errs = append(errs, invalid("exclude-namespaces", namespace, "the names of namespaces"))
 		}
 	}
-	for _, address := range []struct{ flag, value string }{
-		{"metrics-bind-address", m.MetricsAddress}, {"health-probe-bind-address", m.HealthAddress},
-	} {
-		if !isAddress(address.value) {
-			errs = append(errs, invalid(address.flag, address.value, "host:port, or 0 to turn it off"))
-		}
-	}
+	errs = append(errs, m.validateAddresses()...)
 	if m.LogFormat != logFormatJSON && m.LogFormat != logFormatText {
 		errs = append(errs, invalid("log-format", m.LogFormat, "json or text"))
 	}
@@ -93,13 +90,28 @@ func (m *Manager) validate() error {
 	return errors.Join(errs...)
 }
 
+func (m *Manager) validateAddresses() []error {
+	var errs []error
+	for _, address := range []struct{ flag, value string }{
+		{"metrics-bind-address", m.MetricsAddress}, {"health-probe-bind-address", m.HealthAddress},
+	} {
+		if !isAddress(address.value) {
+			errs = append(errs, invalid(address.flag, address.value, "host:port, or 0 to turn it off"))
+		}
+	}
+	if m.PprofAddress != "" && (!isAddress(m.PprofAddress) || !isLoopback(m.PprofAddress)) {
+		errs = append(errs, invalid("pprof-bind-address", m.PprofAddress, "host:port with a loopback address as host, or empty"))
+	}
+	return errs
+}
+
 func isNamespace(name string) bool {
 	return len(validation.IsDNS1123Label(name)) == 0
 }
 
 // isAddress also takes the 0 that turns a server off.
 func isAddress(address string) bool {
-	if address == "0" {
+	if address == off {
 		return true
 	}
 	_, port, err := net.SplitHostPort(address)
@@ -108,6 +120,14 @@ func isAddress(address string) bool {
 	}
 	_, err = strconv.ParseUint(port, 10, 16)
 	return err == nil
+}
+
+// isLoopback is true only of what cannot be reached from elsewhere whatever
+// resolves names.
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	ip := net.ParseIP(host)
+	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
 }
 
 func (w *Webhook) validate() error {
@@ -123,6 +143,12 @@ func (w *Webhook) validate() error {
 	}
 	if w.Certificate != "" && !isCertificate(w.CertificateName()) {
 		errs = append(errs, invalid("webhook-certificate", w.Certificate, "namespace/name of a Certificate, or empty"))
+	}
+	if w.ShutdownDelay < 0 {
+		errs = append(errs, invalid("webhook-shutdown-delay", w.ShutdownDelay, "at least 0s"))
+	}
+	if w.SelfTestInterval != 0 && w.SelfTestInterval < time.Second {
+		errs = append(errs, invalid("self-test-interval", w.SelfTestInterval, "at least 1s, or 0 to turn it off"))
 	}
 	return errors.Join(errs...)
 }

@@ -30,6 +30,16 @@ func TestValidateRefuses(t *testing.T) {
 		"--metrics-bind-address=:-1":     `--metrics-bind-address: invalid value ":-1": must be host:port, or 0 to turn it off`,
 		"--health-probe-bind-address=no": `--health-probe-bind-address: invalid value "no": must be host:port, or 0 to turn it off`,
 
+		"--pprof-bind-address=:6060":          `--pprof-bind-address: invalid value ":6060": must be host:port with a loopback address as host, or empty`,
+		"--pprof-bind-address=10.0.0.1:6060":  `--pprof-bind-address: invalid value "10.0.0.1:6060": must be host:port with a loopback address as host, or empty`,
+		"--pprof-bind-address=0":              `--pprof-bind-address: invalid value "0": must be host:port with a loopback address as host, or empty`,
+		"--pprof-bind-address=127.0.0.1:none": `--pprof-bind-address: invalid value "127.0.0.1:none": must be host:port with a loopback address as host, or empty`,
+
+		"--webhook-shutdown-delay=-1s": `--webhook-shutdown-delay: invalid value "-1s": must be at least 0s`,
+
+		"--self-test-interval=999ms": `--self-test-interval: invalid value "999ms": must be at least 1s, or 0 to turn it off`,
+		"--self-test-interval=-1m":   `--self-test-interval: invalid value "-1m0s": must be at least 1s, or 0 to turn it off`,
+
 		"--webhook-port=0":              `--webhook-port: invalid value "0": must be between 1 and 65535`,
 		"--webhook-port=65536":          `--webhook-port: invalid value "65536": must be between 1 and 65535`,
 		"--webhook-cert-dir=":           `--webhook-cert-dir: invalid value "": must be a folder with tls.crt and tls.key; --webhook=false turns the webhook off`,
@@ -97,6 +107,8 @@ func TestValidateAccepts(t *testing.T) {
 		"--namespace=" + strings.Repeat("a", 63),
 		"--metrics-bind-address=0 --health-probe-bind-address=0",
 		"--metrics-bind-address=[::1]:65535 --health-probe-bind-address=localhost:0",
+		"--pprof-bind-address=", "--pprof-bind-address=127.0.0.1:6060", "--pprof-bind-address=[::1]:0", "--pprof-bind-address=localhost:1",
+		"--webhook-shutdown-delay=0", "--self-test-interval=0", "--self-test-interval=1s",
 		"--webhook-port=1", "--webhook-port=65535",
 		"--webhook=false --webhook-port=0 --webhook-cert-dir=",
 		"--log-mode=status", "--log-mode=full",

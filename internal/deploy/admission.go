@@ -1,4 +1,4 @@
-package hostmanager
+package deploy
 
 import (
 	"context"
@@ -22,14 +22,10 @@ const (
 // AwaitAdmission waits until the API server sends Jobs to the manager. It takes
 // a moment to notice webhook configurations, and until then admits Jobs
 // unseen. Nothing is created: it asks with a dry run.
-func (m *Manager) AwaitAdmission(ctx context.Context) error {
-	c, err := client.New(m.options.Cluster.RESTConfig(), client.Options{})
-	if err != nil {
-		return fmt.Errorf("building a client: %w", err)
-	}
+func AwaitAdmission(ctx context.Context, kube client.Client) error {
 	stamped := func(ctx context.Context) (bool, error) {
 		job := probe()
-		if err := c.Create(ctx, job, client.DryRunAll); err != nil {
+		if err := kube.Create(ctx, job, client.DryRunAll); err != nil {
 			return false, fmt.Errorf("creating a Job in a dry run: %w", err)
 		}
 		return job.Spec.Template.Labels[api.EnabledLabel] == api.True, nil
@@ -40,7 +36,8 @@ func (m *Manager) AwaitAdmission(ctx context.Context) error {
 	return nil
 }
 
-// probe returns a Job that the webhook stamps in any namespace.
+// probe returns a Job that the webhook stamps in any namespace. It keeps to
+// the level restricted of Pod Security, which might warn of it.
 func probe() *batchv1.Job {
 	return &batchv1.Job{
 		ObjectMeta: metav1.ObjectMeta{
@@ -49,7 +46,17 @@ func probe() *batchv1.Job {
 		},
 		Spec: batchv1.JobSpec{Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{
 			RestartPolicy: corev1.RestartPolicyNever,
-			Containers:    []corev1.Container{{Name: "main", Image: "none"}},
+			SecurityContext: &corev1.PodSecurityContext{
+				RunAsNonRoot:   new(true),
+				SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+			},
+			Containers: []corev1.Container{{
+				Name: "main", Image: "none",
+				SecurityContext: &corev1.SecurityContext{
+					AllowPrivilegeEscalation: new(false),
+					Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+				},
+			}},
 		}}},
 	}
 }

@@ -1,0 +1,202 @@
+package main_test
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/jobtest"
+	"github.com/job-handler/job-handler/internal/localcluster"
+)
+
+const (
+	// outage is longer than a lease is renewed for without an answer.
+	outage = 12 * time.Second
+	// takeover is how long nobody handles Jobs after a leader was told to end.
+	takeover = 6 * time.Second
+	// comeBack is how long a watch may wait before it tries again.
+	comeBack = time.Minute
+
+	specTimeout = 3 * time.Minute
+)
+
+var _ = Describe("The self-test", func() {
+	It("tells whether Jobs are stamped, with the manager's own rights", func(ctx SpecContext) {
+		p := start(ctx, "--self-test-interval=1s")
+		Eventually(func(g Gomega) {
+			g.Expect(p.metric(g, "job_handler_self_test_stamping_works", "")).To(BeEquivalentTo(1))
+			g.Expect(p.metric(g, "job_handler_self_test_last_success_timestamp_seconds", "")).
+				To(BeNumerically("~", time.Now().Unix(), 5))
+		}).Should(Succeed())
+		Expect(string(p.log.Contents())).To(ContainSubstring("the self-test succeeds: Jobs are stamped"))
+		Expect(string(p.log.Contents())).NotTo(Or(ContainSubstring("PodSecurity"), ContainSubstring("unknown field")))
+
+		Expect(p.Uninstall(ctx)).To(Succeed())
+		Eventually(func(g Gomega) {
+			g.Expect(p.metric(g, "job_handler_self_test_stamping_works", "")).To(BeEquivalentTo(0))
+			g.Expect(p.metric(g, "job_handler_self_test_runs_total", "unstamped")).To(BeNumerically(">", 2))
+		}).Should(Succeed())
+		Expect(strings.Count(string(p.log.Contents()), "the self-test of stamping fails")).To(Equal(1))
+	}, SpecTimeout(specTimeout))
+
+	It("can be turned off", func(ctx SpecContext) {
+		p := start(ctx, "--self-test-interval=0")
+		Expect(body(p.MetricsURL() + "/metrics")).To(And(
+			ContainSubstring("job_handler_webhook_certificate_expiry"), Not(ContainSubstring("self_test"))))
+	}, SpecTimeout(specTimeout))
+})
+
+var _ = Describe("Profiles", func() {
+	It("are served only where they are asked for", func(ctx SpecContext) {
+		off := start(ctx)
+		for _, url := range []string{off.HealthURL(), off.MetricsURL()} {
+			Expect(status(url+"/debug/pprof/")).To(Equal(404), url)
+		}
+		Expect(off.Stop(ctx)).To(Succeed())
+
+		address := freeAddress()
+		start(ctx, "--pprof-bind-address="+address)
+		Expect(status("http://" + address + "/debug/pprof/cmdline")).To(Equal(200))
+	}, SpecTimeout(specTimeout))
+})
+
+var _ = Describe("With the API server away", Ordered, func() {
+	It("a manager stays healthy and ready, and is started without it", func(ctx SpecContext) {
+		leader := start(ctx, "--leader-elect")
+		Eventually(func() string { return holder(ctx) }).ShouldNot(BeEmpty())
+		p := start(ctx)
+		Expect(kube.Cluster().Kill(ctx, localcluster.APIServer)).To(Succeed())
+		DeferCleanup(func(ctx SpecContext) { Expect(kube.Cluster().Restart(ctx, localcluster.APIServer)).To(Succeed()) },
+			NodeTimeout(specTimeout))
+
+		By("starting another one meanwhile")
+		health := freeAddress()
+		other, log := startBare("--kubeconfig", filepath.Join(p.dir, "kubeconfig"), "--log-format=text", "--metrics-bind-address=0",
+			"--webhook-host=127.0.0.1", "--webhook-port="+port(freeAddress()), "--webhook-cert-dir="+filepath.Join(p.dir, "certificates"),
+			"--health-probe-bind-address="+health)
+		Eventually(func() int { return status("http://" + health + "/healthz") }).Should(Equal(200))
+
+		Consistently(func(g Gomega) {
+			g.Expect(status(p.HealthURL() + "/healthz")).To(Equal(200))
+			g.Expect(status(p.HealthURL() + "/readyz")).To(Equal(200))
+			g.Expect(status("http://" + health + "/healthz")).To(Equal(200))
+			g.Expect(status("http://" + health + "/readyz")).To(Equal(500))
+		}, outage, "500ms").Should(Succeed())
+		Expect(body("http://" + health + "/readyz/caches")).To(ContainSubstring("the namespaces have not been read yet (to do: "))
+		Expect(other.ProcessState).To(BeNil(), "it ended: %s", log.Contents())
+		select {
+		case <-p.Done():
+			Fail("the manager ended")
+		default:
+		}
+
+		By("not acting without a lease")
+		Eventually(leader.Done(), outage).Should(BeClosed())
+		Expect(string(leader.log.Contents())).To(ContainSubstring("leader election lost"))
+
+		Expect(kube.Cluster().Restart(ctx, localcluster.APIServer)).To(Succeed())
+		Eventually(func() int { return status("http://" + health + "/readyz/caches") }, comeBack).Should(Equal(200))
+	}, SpecTimeout(specTimeout))
+})
+
+var _ = Describe("Of two managers", func() {
+	It("both are ready, and one takes over soon after the other was told to end", func(ctx SpecContext) {
+		// A leader that lost its lease with the API server could not give it back.
+		Expect(client.IgnoreNotFound(kube.Delete(ctx, lease()))).To(Succeed())
+		leader := start(ctx, "--leader-elect", "--webhook-shutdown-delay=10s")
+		webhook := webhookURL(ctx)
+		var before string
+		Eventually(func() string { before = holder(ctx); return before }).ShouldNot(BeEmpty())
+		standby := start(ctx, "--leader-elect")
+		Expect(status(standby.HealthURL() + "/readyz/caches")).To(Equal(200))
+		Consistently(func() string { return holder(ctx) }, "1s").Should(Equal(before))
+
+		told := time.Now()
+		stopped := make(chan error, 1)
+		go func() { stopped <- leader.Stop(ctx) }()
+		Eventually(func() string { return holder(ctx) }, takeover, "50ms").ShouldNot(Or(BeEmpty(), Equal(before)))
+		Expect(time.Since(told)).To(BeNumerically("<", takeover))
+		AddReportEntry("takeover", time.Since(told).String())
+		Expect(leader.Done()).NotTo(BeClosed())
+		Expect(answers(webhook)).To(BeTrue(), "API servers call it still")
+		Eventually(stopped).Should(Receive(BeNil()))
+		Expect(leader.Err()).NotTo(HaveOccurred())
+		Expect(answers(webhook)).To(BeFalse())
+	}, SpecTimeout(specTimeout))
+})
+
+var _ = Describe("A manager that was told to end", func() {
+	It("stamps Jobs for as long as API servers may call it", func(ctx SpecContext) {
+		p := start(ctx, "--webhook-shutdown-delay=5s")
+		Expect(p.AwaitAdmission(ctx)).To(Succeed())
+		stopped := make(chan error, 1)
+		go func() { stopped <- p.Stop(ctx) }()
+		Eventually(func() int { return status(p.HealthURL() + "/healthz") }).Should(Equal(0), "the rest goes on too")
+		Consistently(func(g Gomega) {
+			job := jobtest.MakeJob(metav1.NamespaceDefault, "late").Label(api.EnabledLabel, api.True).Obj()
+			g.Expect(kube.Create(ctx, job, client.DryRunAll)).To(Succeed())
+			g.Expect(job.Spec.Template.Labels).To(HaveKeyWithValue(api.EnabledLabel, api.True))
+		}, "3s", "50ms").Should(Succeed())
+		Eventually(stopped).Should(Receive(BeNil()))
+		Expect(p.Err()).NotTo(HaveOccurred())
+	}, SpecTimeout(specTimeout))
+})
+
+// webhookURL returns where the API server calls the manager started last.
+func webhookURL(ctx context.Context) string {
+	GinkgoHelper()
+	configuration := &admissionv1.MutatingWebhookConfiguration{}
+	Expect(kube.Get(ctx, client.ObjectKey{Name: api.ManagerName}, configuration)).To(Succeed())
+	return *configuration.Webhooks[0].ClientConfig.URL
+}
+
+func answers(url string) bool {
+	anybody := &http.Client{Transport: &http.Transport{
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true,
+	}}
+	response, err := anybody.Get(url)
+	if err != nil {
+		return false
+	}
+	response.Body.Close()
+	return true
+}
+
+// holder returns who has the lease.
+func holder(ctx context.Context) string {
+	object := lease()
+	if err := kube.Get(ctx, client.ObjectKeyFromObject(object), object); err != nil || object.Spec.HolderIdentity == nil {
+		return ""
+	}
+	return *object.Spec.HolderIdentity
+}
+
+func lease() *coordinationv1.Lease {
+	return &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: api.ManagerNamespace, Name: api.ManagerName}}
+}
+
+func freeAddress() string {
+	GinkgoHelper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	Expect(err).NotTo(HaveOccurred())
+	defer func() { Expect(listener.Close()).To(Succeed()) }()
+	return listener.Addr().String()
+}
+
+func port(address string) string {
+	_, port, err := net.SplitHostPort(address)
+	Expect(err).NotTo(HaveOccurred())
+	return port
+}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+)
+
+// addCacheReadiness has mgr be ready once it knows the Namespaces, which the
+// webhook asks for in every replica. Jobs and pods matter to the one that
+// handles Jobs, and do not make the others unready. Once filled, a cache that
+// falls behind because the API server is away makes nobody unready either: who
+// would be asked in its place has no other one.
+func addCacheReadiness(ctx context.Context, mgr ctrl.Manager) error {
+	namespaces := &metav1.PartialObjectMetadata{}
+	namespaces.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	informer, err := mgr.GetCache().GetInformer(ctx, namespaces, cache.BlockUntilSynced(false))
+	if err != nil {
+		return fmt.Errorf("watching namespaces: %w", err)
+	}
+	return addReadiness(mgr, "caches", func(*http.Request) error {
+		if !informer.HasSynced() {
+			return errors.New("the namespaces have not been read yet (to do: if it goes on, check the connection to " +
+				"the API server and the manager's ClusterRole)")
+		}
+		return nil
+	})
+}
+
+func addReadiness(mgr ctrl.Manager, name string, check healthz.Checker) error {
+	if err := mgr.AddReadyzCheck(name, check); err != nil {
+		return fmt.Errorf("adding the readiness check: %w", err)
+	}
+	return nil
+}

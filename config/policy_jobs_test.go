@@ -1,0 +1,72 @@
+package config_test
+
+import (
+	"context"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/job-handler/job-handler/config"
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/jobtest"
+)
+
+var _ = Describe("What the policies let the manager create of Jobs", func() {
+	BeforeEach(installOwnNamespace)
+
+	const creates = "creates no Job, but for a dry run of its self-test in its own namespace"
+
+	DescribeTable("creation", func(ctx SpecContext, as func() client.Client, namespace func(SpecContext) string, label string, dryRun bool, answer string) {
+		job := jobtest.MakeJob(namespace(ctx), "probe")
+		if label != "" {
+			job.Label(api.SelfTestLabel, label)
+		}
+		var options []client.CreateOption
+		if dryRun {
+			options = append(options, client.DryRunAll)
+		}
+		Expect(as().Create(ctx, job.Obj(), options...)).To(answerWith(answer))
+	},
+		Entry("the self-test", theManager, itsOwn, api.True, true, allowed),
+		Entry("the self-test for good", theManager, itsOwn, api.True, false, creates),
+		Entry("another dry run", theManager, itsOwn, "", true, creates),
+		Entry("a dry run with another value", theManager, itsOwn, api.False, true, creates),
+		Entry("a Job for good", theManager, itsOwn, "", false, creates),
+		Entry("the self-test elsewhere, had it the right", withEveryRight, newNamespace, api.True, true, creates),
+		Entry("a Job elsewhere, had it the right", withEveryRight, newNamespace, "", false, creates),
+	)
+
+	It("is not even asked where the manager creates a Job in another namespace", func(ctx SpecContext) {
+		job := jobtest.MakeJob(newNamespace(ctx), "probe").Label(api.SelfTestLabel, api.True)
+		err := manager.Create(ctx, job.Obj(), client.DryRunAll)
+		Expect(err).To(And(Satisfy(apierrors.IsForbidden), MatchError(ContainSubstring("cannot create resource"))))
+	})
+})
+
+func theManager() client.Client     { return manager }
+func withEveryRight() client.Client { return almighty }
+
+func itsOwn(SpecContext) string { return api.ManagerNamespace }
+
+// installOwnNamespace gives the manager the rights that it has in its own
+// Namespace, and waits until they count.
+func installOwnNamespace(ctx context.Context) {
+	objects, err := config.Load("rbac/namespace.yaml", "rbac/role.yaml", "rbac/role_binding.yaml")
+	Expect(err).NotTo(HaveOccurred())
+	for _, object := range objects {
+		Expect(client.IgnoreAlreadyExists(kube.Create(ctx, object))).To(Succeed())
+	}
+	Eventually(func(g Gomega) {
+		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+			User: api.ManagerUser,
+			ResourceAttributes: &authorizationv1.ResourceAttributes{
+				Namespace: api.ManagerNamespace, Group: "batch", Resource: "jobs", Verb: "create",
+			},
+		}}
+		g.Expect(kube.Create(ctx, review)).To(Succeed())
+		g.Expect(review.Status.Allowed).To(BeTrue())
+	}).WithContext(ctx).Should(Succeed())
+}

@@ -1,0 +1,158 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/job-handler/job-handler/config"
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/deploy"
+)
+
+const (
+	// managerImage is the manager's image on the node.
+	managerImage   = "localhost/job-handler:e2e"
+	managerVersion = "v1.2.3-e2e"
+	// replicas is how many of the manager there are.
+	replicas = 2
+)
+
+// managerPods selects them.
+var managerPods = client.MatchingLabels{"app.kubernetes.io/name": api.ManagerName}
+
+// deployment is the manager as people install it: config/default as it is, but
+// for the name of the image.
+type deployment struct {
+	client   client.WithWatch
+	deployer *deploy.Deployer
+	objects  []*unstructured.Unstructured
+}
+
+// install puts the manager's image on the node, applies config/default and
+// waits until Jobs are sent to it. What it does is in the file deploy.log.
+func (w *world) install(t *testing.T, archive string) {
+	ctx, cancel := context.WithTimeout(t.Context(), managerTimeout)
+	defer cancel()
+	if err := w.cluster.LoadArchive(ctx, archive); err != nil {
+		t.Fatal(err)
+	}
+	output, err := os.Create(filepath.Join(w.dir, "deploy.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { output.Close() })
+	d := &w.manager
+	d.client = w.client
+	if d.deployer, err = deploy.New(w.cluster.RESTConfig(), output); err != nil {
+		t.Fatal(err)
+	}
+	if d.objects, err = w.render(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.deployer.Deploy(ctx, d.objects, false); err != nil {
+		log, _ := os.ReadFile(output.Name())
+		t.Fatalf("deploying the manager: %v\n%s\n%s", err, log, w.log.last(20))
+	}
+}
+
+// buildImage makes the archive of the manager's image, without a container
+// engine.
+func (w *world) buildImage(ctx context.Context) (string, error) {
+	archive := filepath.Join(w.dir, "image.tar")
+	return archive, w.inModule(ctx, "go", "run", "./internal/tools/image", "--output", archive,
+		"--ref", managerImage, "--platforms", "linux/"+runtime.GOARCH, "--version", managerVersion)
+}
+
+// render returns the objects of config/default.
+func (w *world) render(ctx context.Context) ([]*unstructured.Unstructured, error) {
+	root, err := filepath.Abs(moduleRoot)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := filepath.EvalSymlinks(w.dir)
+	if err != nil {
+		return nil, err
+	}
+	folder, err := os.MkdirTemp(dir, "overlay-")
+	if err != nil {
+		return nil, err
+	}
+	base, err := filepath.Rel(folder, filepath.Join(root, "config", "default"))
+	if err != nil {
+		return nil, err
+	}
+	text := fmt.Sprintf("resources: [%s]\nimages:\n- {name: job-handler, newName: localhost/job-handler, newTag: e2e}\n", base)
+	if err := os.WriteFile(filepath.Join(folder, "kustomization.yaml"), []byte(text), 0o600); err != nil {
+		return nil, err
+	}
+	rendered, err := exec.CommandContext(ctx, w.cluster.Kubectl(), "kustomize", folder).Output()
+	if err != nil {
+		return nil, fmt.Errorf("rendering config/default: %w", err)
+	}
+	return config.Decode(rendered)
+}
+
+// crash kills every replica as a machine that goes down would, and keeps them
+// away.
+func (d *deployment) crash(ctx context.Context) error {
+	if err := d.scale(ctx, 0); err != nil {
+		return err
+	}
+	// The pods end in an orderly way from here on, which begins with some
+	// seconds of waiting. They do not get that far.
+	pods, err := d.pods(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range pods {
+		if err := signal(&pods[i], syscall.SIGKILL); err != nil {
+			return err
+		}
+	}
+	return d.awaitGone(ctx)
+}
+
+// start brings all replicas back and waits until Jobs are sent to them.
+func (d *deployment) start(ctx context.Context) error {
+	if err := d.scale(ctx, replicas); err != nil {
+		return err
+	}
+	return d.deployer.Deploy(ctx, d.objects, false)
+}
+
+func (d *deployment) scale(ctx context.Context, replicas int32) error {
+	object := &appsv1.Deployment{}
+	if err := d.client.Get(ctx, client.ObjectKey{Namespace: api.ManagerNamespace, Name: api.ManagerName}, object); err != nil {
+		return err
+	}
+	patch := client.MergeFrom(object.DeepCopy())
+	object.Spec.Replicas = new(replicas)
+	return d.client.Patch(ctx, object, patch)
+}
+
+// pods returns the manager's pods, those that end included.
+func (d *deployment) pods(ctx context.Context) ([]corev1.Pod, error) {
+	var list corev1.PodList
+	err := d.client.List(ctx, &list, client.InNamespace(api.ManagerNamespace), managerPods)
+	return list.Items, err
+}
+
+func (d *deployment) awaitGone(ctx context.Context) error {
+	return wait.PollUntilContextCancel(ctx, 100*time.Millisecond, true, func(ctx context.Context) (bool, error) {
+		pods, err := d.pods(ctx)
+		return len(pods) == 0, err
+	})
+}

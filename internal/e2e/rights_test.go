@@ -1,0 +1,47 @@
+package e2e
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	. "github.com/onsi/gomega"
+
+	"github.com/job-handler/job-handler/config"
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/jobtest/audit"
+)
+
+// rightsAreUsed: the manager may do what it does, and nothing else.
+func rightsAreUsed(t *testing.T, w *world) {
+	g := NewWithT(t)
+	// The server begins a new file now and then.
+	paths, err := filepath.Glob(filepath.Join(w.cluster.Logs(), "audit*.log"))
+	g.Expect(err).NotTo(HaveOccurred())
+	var log bytes.Buffer
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		g.Expect(err).NotTo(HaveOccurred())
+		log.Write(text)
+	}
+	used, err := audit.Used(&log, api.ManagerUser)
+	g.Expect(err).NotTo(HaveOccurred())
+	objects, err := config.Load("rbac/role.yaml", "rbac/leader_election_role.yaml")
+	g.Expect(err).NotTo(HaveOccurred())
+	granted, err := audit.Granted(objects)
+	g.Expect(err).NotTo(HaveOccurred())
+
+	g.Expect(used.Refused).To(BeEmpty(), "requests for which the manager has no right")
+	g.Expect(audit.Outside(granted, used.Allowed)).To(HaveEach(HaveField("Path", Or(Equal("/api"), Equal("/apis")))),
+		"requests that other roles allow: everybody may ask which kinds there are")
+	unused := slices.DeleteFunc(audit.Unused(granted, used.Allowed), func(right audit.Right) bool {
+		return slices.Contains(fallbacks, right.String())
+	})
+	g.Expect(unused).To(BeEmpty(), "rights that nothing needed")
+}
+
+// fallbacks are rights that are needed where the API server does not stream
+// lists: before Kubernetes 1.34, and when it is busy.
+var fallbacks = []string{"list namespaces", "list pods", "list jobs.batch"}

@@ -1,0 +1,300 @@
+package selftest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-logr/logr/funcr"
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/utils/clock"
+	clocktesting "k8s.io/utils/clock/testing"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/events"
+	"github.com/job-handler/job-handler/internal/metrics"
+	"github.com/job-handler/job-handler/internal/policy"
+)
+
+const own = "job-handler-system"
+
+// world is an API server with a webhook, a clock, and a Runner in front of them.
+type world struct {
+	*Runner
+
+	client   client.Client
+	clock    *clocktesting.FakeClock
+	registry *prometheus.Registry
+	// admit is what becomes of a Job on its way.
+	admit func(*batchv1.Job) error
+	lines []string
+	tests int
+}
+
+func newWorld(t *testing.T, objects ...client.Object) *world {
+	t.Helper()
+	w := &world{
+		clock: clocktesting.NewFakeClock(time.Unix(1_800_000_000, 0)), registry: prometheus.NewRegistry(), admit: stamp,
+	}
+	w.client = fake.NewClientBuilder().WithScheme(scheme.Scheme).WithObjects(objects...).WithInterceptorFuncs(interceptor.Funcs{
+		Create: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.CreateOption) error {
+			job, isJob := object.(*batchv1.Job)
+			if !isJob {
+				return c.Create(ctx, object, options...)
+			}
+			w.tests++
+			if err := w.admit(job); err != nil {
+				return err
+			}
+			return c.Create(ctx, object, options...)
+		},
+	}).Build()
+	measures, err := metrics.NewSelfTest(w.registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Runner = &Runner{
+		Client: w.client, Events: events.New(w.client, w.clock, "test"), Metrics: measures, Clock: w.clock,
+		Options: Options{
+			Namespace: own, Configuration: "job-handler",
+			Interval: time.Minute, Retry: 10 * time.Second, Patience: time.Minute,
+		},
+	}
+	return w
+}
+
+// stamp does what the webhook does.
+func stamp(job *batchv1.Job) error {
+	policy.Stamp(job, time.Hour, true)
+	job.Annotations[api.SelfTestAnswerAnnotation] = job.Annotations[api.SelfTestAnnotation]
+	return nil
+}
+
+func ignored(*batchv1.Job) error { return nil }
+
+func configuration() *admissionv1.MutatingWebhookConfiguration {
+	selector := &metav1.LabelSelector{MatchLabels: map[string]string{api.SelfTestLabel: api.True}}
+	return &admissionv1.MutatingWebhookConfiguration{
+		ObjectMeta: metav1.ObjectMeta{Name: "job-handler", UID: "c"},
+		Webhooks:   []admissionv1.MutatingWebhook{{}, {ObjectSelector: selector}},
+	}
+}
+
+// testAfter tests again when some time has passed, and returns what it logs.
+func (w *world) testAfter(t *testing.T, passed time.Duration) []string {
+	t.Helper()
+	w.clock.Step(passed)
+	w.lines = nil
+	logger := funcr.New(func(_, line string) { w.lines = append(w.lines, line) }, funcr.Options{})
+	w.test(ctrl.LoggerInto(t.Context(), logger))
+	return w.lines
+}
+
+func (w *world) events(t *testing.T) []eventsv1.Event {
+	t.Helper()
+	list := &eventsv1.EventList{}
+	if err := w.client.List(t.Context(), list); err != nil {
+		t.Fatal(err)
+	}
+	return list.Items
+}
+
+// measured returns the values of the metrics by name and label value.
+func (w *world) measured(t *testing.T) map[string]float64 {
+	t.Helper()
+	families, err := w.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := map[string]float64{}
+	for _, family := range families {
+		name := strings.TrimPrefix(family.GetName(), "job_handler_self_test_")
+		for _, metric := range family.GetMetric() {
+			if len(metric.GetLabel()) == 0 {
+				values[name] = metric.GetGauge().GetValue()
+			} else if count := metric.GetCounter().GetValue(); count > 0 {
+				values[metric.GetLabel()[0].GetValue()] = count
+			}
+		}
+	}
+	return values
+}
+
+// What is told, step by step, of a webhook that goes and comes back.
+func TestTold(t *testing.T) {
+	w := newWorld(t, configuration())
+	for i, step := range []struct {
+		passed        time.Duration
+		admit         func(*batchv1.Job) error
+		lines, events int
+	}{
+		{0, ignored, 0, 0},                // once is nothing
+		{10 * time.Second, stamp, 1, 0},   // works
+		{time.Minute, stamp, 0, 0},        // still
+		{time.Minute, ignored, 0, 0},      // once is nothing
+		{10 * time.Second, ignored, 1, 0}, // twice is told
+		{59 * time.Second, ignored, 0, 0}, // known
+		{time.Second, ignored, 0, 1},      // it lasts
+		{58 * time.Minute, ignored, 0, 1}, // known
+		{61 * time.Minute, ignored, 1, 2}, // hourly
+		{10 * time.Second, stamp, 1, 2},   // works again
+		{10 * time.Second, ignored, 0, 2}, // once is nothing
+		{time.Minute, unreachable, 1, 2},  // another problem
+		{time.Minute, unreachable, 0, 3},  // it lasts
+		{10 * time.Second, stamp, 1, 3},   // works again
+	} {
+		w.admit = step.admit
+		if lines := w.testAfter(t, step.passed); len(lines) != step.lines {
+			t.Errorf("step %d: logged %q", i, lines)
+		}
+		if got := w.events(t); len(got) != step.events {
+			t.Errorf("step %d: %d Events, want %d", i, len(got), step.events)
+		}
+	}
+	for _, event := range w.events(t) {
+		got := fmt.Sprintf("%s %s %s %s", event.Type, event.Reason, event.Action, event.Regarding.Kind)
+		if got != "Warning WebhookSelfTest ServeWebhook MutatingWebhookConfiguration" || !strings.Contains(event.Note, ". To do: ") {
+			t.Errorf("Event %s: %s", got, event.Note)
+		}
+	}
+}
+
+func unreachable(*batchv1.Job) error {
+	return errors.New("read tcp 10.0.0.1:12345: connection refused")
+}
+
+// Each way in which a test can end: what is measured, and the start of what is told.
+func TestFound(t *testing.T) {
+	jobs := batchv1.Resource("jobs")
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: own, UID: "n"}}
+	elsewhere := configuration()
+	elsewhere.Webhooks = elsewhere.Webhooks[:1]
+	for name, tc := range map[string]struct {
+		objects []client.Object
+		admit   func(*batchv1.Job) error
+		result  string
+		about   string
+		text    string
+	}{
+		"not sent": {
+			[]client.Object{configuration(), namespace},
+			ignored, "unstamped", "MutatingWebhookConfiguration",
+			"Jobs are not stamped when they are created",
+		},
+		"no configuration":    {[]client.Object{namespace}, ignored, "unstamped", "Namespace", "Jobs are not stamped when they are created"},
+		"nothing to write on": {nil, ignored, "unstamped", "", "Jobs are not stamped when they are created"},
+		"an older configuration": {
+			[]client.Object{elsewhere},
+			ignored, "unstamped", "MutatingWebhookConfiguration",
+			"the mutating webhook configuration job-handler does not send the self-test",
+		},
+		"stamped by something else": {[]client.Object{configuration()}, func(job *batchv1.Job) error {
+			policy.Stamp(job, time.Hour, true)
+			return nil
+		}, "unstamped", "MutatingWebhookConfiguration", "Jobs are not stamped when they are created"},
+		"an earlier answer": {[]client.Object{configuration()}, func(job *batchv1.Job) error {
+			policy.Stamp(job, time.Hour, true)
+			job.Annotations[api.SelfTestAnswerAnnotation] = "earlier"
+			return nil
+		}, "unstamped", "MutatingWebhookConfiguration", "Jobs are not stamped when they are created"},
+		"the stamp taken off": {[]client.Object{configuration()}, func(job *batchv1.Job) error {
+			_ = stamp(job)
+			job.Labels, job.Spec.Template.Labels, job.Spec.TTLSecondsAfterFinished = nil, nil, nil
+			delete(job.Annotations, api.ResultsNameAnnotation)
+			delete(job.Annotations, api.TTLAnnotation)
+			return nil
+		}, "unstamped", "MutatingWebhookConfiguration", "Jobs do not keep the stamp that the webhook gives them: missing is " +
+			"the label job-handler/enabled, the pod template's label job-handler/enabled, the annotation job-handler/results-name, " +
+			"the annotation job-handler/ttl-seconds-after-finished, a raised ttlSecondsAfterFinished"},
+		"forbidden": {[]client.Object{configuration()}, func(*batchv1.Job) error {
+			return apierrors.NewForbidden(jobs, probeName, errors.New("no"))
+		}, "refused", "MutatingWebhookConfiguration", "the self-test cannot run: the API server refuses its Job"},
+		"throttled": {[]client.Object{configuration()}, func(*batchv1.Job) error {
+			return apierrors.NewTooManyRequests("later", 1)
+		}, "unanswered", "MutatingWebhookConfiguration", "the self-test cannot run: the API server did not answer: later"},
+		"another webhook fails": {[]client.Object{configuration()}, func(*batchv1.Job) error {
+			return apierrors.NewInternalError(errors.New("failed calling webhook"))
+		}, "unanswered", "MutatingWebhookConfiguration", "the self-test cannot run: the API server did not answer: Internal error"},
+		"no connection": {
+			[]client.Object{configuration()},
+			unreachable, "unanswered", "MutatingWebhookConfiguration",
+			"the self-test cannot run: the API server did not answer: it cannot be reached",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, tc.objects...)
+			w.admit = tc.admit
+			w.testAfter(t, 0)
+			w.testAfter(t, 10*time.Second)
+			w.testAfter(t, time.Minute)
+			want := map[string]float64{tc.result: 3}
+			if tc.result == "unstamped" {
+				want["stamping_works"] = 0
+			}
+			if diff := cmp.Diff(want, w.measured(t)); diff != "" {
+				t.Errorf("metrics: -want +got\n%s", diff)
+			}
+			var about []string
+			for _, event := range w.events(t) {
+				about = append(about, event.Regarding.Kind)
+				if !strings.HasPrefix(event.Note, tc.text) || strings.HasSuffix(event.Note, "…") {
+					t.Errorf("Event: %s", event.Note)
+				}
+			}
+			if strings.Join(about, " ") != tc.about {
+				t.Errorf("Events about %q", about)
+			}
+		})
+	}
+}
+
+// Tests come at the interval, sooner while they fail; what ends is not counted.
+func TestStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.Clock = clock.RealClock{}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- w.Start(ctx) }()
+		<-time.After(150 * time.Second)
+		synctest.Wait()
+		if w.tests != 3 {
+			t.Errorf("%d tests in 150 s", w.tests)
+		}
+		w.admit = ignored
+		<-time.After(60 * time.Second)
+		synctest.Wait()
+		if w.tests != 3+1+3 {
+			t.Errorf("%d tests 60 s later, of which 30 with failures", w.tests)
+		}
+		w.admit = func(*batchv1.Job) error {
+			cancel()
+			return context.Canceled
+		}
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		want := map[string]float64{"stamped": 3, "unstamped": 4, "stamping_works": 0}
+		got := w.measured(t)
+		delete(got, "last_success_timestamp_seconds")
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("-want +got\n%s", diff)
+		}
+	})
+}
