@@ -136,6 +136,10 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	if err != nil {
 		return fmt.Errorf("building the client for logs: %w", err)
 	}
+	redaction, err := p.opts.Redaction()
+	if err != nil {
+		return err
+	}
 	recorder := events.New(mgr.GetClient(), clock.RealClock{}, instance())
 	jobs := &job.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Clock: clock.RealClock{},
@@ -143,11 +147,12 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 			IdleTimeout: p.opts.Limits.LogIdleTimeout,
 			Streams:     p.opts.Limits.LogStreams,
 			MemoryBytes: p.opts.Limits.LogMemoryBytes(),
+			Redact:      redaction,
 		}),
 		Options: job.Options{
 			Defaults: p.defaults, ExcludedNamespaces: p.opts.Excluded(), TTLFloor: p.opts.Jobs.TTLFloor,
 			RecheckInterval: p.opts.Jobs.RecheckInterval, LogDeadline: p.opts.Jobs.LogDeadline,
-			Workers: p.opts.Limits.Workers,
+			Redact: redaction, Workers: p.opts.Limits.Workers,
 		},
 	}
 	if err := jobs.SetupWithManager(ctx, mgr); err != nil {

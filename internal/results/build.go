@@ -48,6 +48,7 @@ func Build(run Run) (*Content, error) {
 	if run.LogMode != api.LogModeStatus {
 		run.LogMode = api.LogModeFull
 	}
+	run.redactMessages()
 	pods := view(&run)
 	data := outcomeData(&run)
 	budget := run.limit() - size(data)

@@ -32,7 +32,7 @@ func (d *details) jobJSON(run *Run, summary Summary, capture func(*instanceLog) 
 		Message:   logtext.Text(outcome.Message, maxJobMessage),
 		StartTime: startTime(run), CompletionTime: rfc3339(outcome.FinishTime),
 		LogMode: run.LogMode,
-		Capture: RunCapture(summary),
+		Capture: RunCapture(summary), Redacted: run.redacted,
 		PodCounts: PodCounts{
 			Succeeded: run.Job.Status.Succeeded, Failed: run.Job.Status.Failed,
 			Seen: len(run.Pods), Missing: run.MissingPods,

@@ -15,11 +15,13 @@ type Record struct {
 	CompletionTime  string `json:"completionTime,omitempty"`
 	DurationSeconds *int64 `json:"durationSeconds,omitempty"`
 	// LogMode is how much of the logs was to be read.
-	LogMode   string         `json:"logMode"`
-	Capture   RunCapture     `json:"capture"`
-	PodCounts PodCounts      `json:"podCounts"`
-	Pods      []PodRecord    `json:"pods"`
-	Omitted   OmittedRecords `json:"omitted"`
+	LogMode string     `json:"logMode"`
+	Capture RunCapture `json:"capture"`
+	// Redacted counts by rule what was replaced in logs and messages.
+	Redacted  map[string]int64 `json:"redacted,omitempty"`
+	PodCounts PodCounts        `json:"podCounts"`
+	Pods      []PodRecord      `json:"pods"`
+	Omitted   OmittedRecords   `json:"omitted"`
 }
 
 // JobRecord names the Job.
@@ -131,9 +133,11 @@ type CaptureRecord struct {
 	Reason  string `json:"reason,omitempty"`
 	Message string `json:"message,omitempty"`
 	// BytesSeen were read, BytesKept of them are stored; as the container
-	// wrote them, before they were made readable.
+	// wrote them, after redaction, before they were made readable.
 	BytesSeen int64 `json:"bytesSeen"`
 	BytesKept int64 `json:"bytesKept"`
+	// Redacted is how often something was replaced in the log.
+	Redacted int64 `json:"redacted,omitempty"`
 	// Exact is where they are stored as the container wrote them; nil where
 	// there is none, or only the readable form.
 	Exact *ExactRecord `json:"exact,omitempty"`
