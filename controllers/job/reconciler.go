@@ -21,6 +21,7 @@ import (
 	"github.com/job-handler/job-handler/internal/events"
 	"github.com/job-handler/job-handler/internal/plan"
 	"github.com/job-handler/job-handler/internal/policy"
+	"github.com/job-handler/job-handler/internal/redact"
 	"github.com/job-handler/job-handler/internal/results"
 )
 
@@ -38,6 +39,8 @@ type Options struct {
 	RecheckInterval time.Duration
 	// LogDeadline is how long reading logs is tried again.
 	LogDeadline time.Duration
+	// Redact replaces credentials in messages; nil: none. In logs Logs does.
+	Redact *redact.Set
 	// Workers is the number of Jobs handled at the same time.
 	Workers int
 }

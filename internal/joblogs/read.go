@@ -21,43 +21,33 @@ const (
 )
 
 // read reads one log whole, keeping at most capacity bytes of it, and tells
-// whether that was the log and all of it. The text is nil where nothing came.
+// whether that was the log and all of it. Nothing is kept where nothing came.
 //
 // Neither the status of the answer nor its clean end says so: the API server
 // does not tell when the kubelet's answer breaks off, and the kubelet sends
 // errors as text once it has begun to answer.
-func (r *Reader) read(ctx context.Context, t *task, capacity int) (*logtext.Buffer, results.Capture) {
-	text := logtext.NewBuffer(capacity)
-	if err := r.stream(ctx, t, corev1.PodLogOptions{}, text); err != nil {
-		return kept(text), classify(err, t.pod)
+func (r *Reader) read(ctx context.Context, t *task, capacity int) results.ContainerLog {
+	log := newSink(capacity, r.options.Redact)
+	err := r.stream(ctx, t, corev1.PodLogOptions{}, log)
+	log.close()
+	read := results.ContainerLog{Redacted: log.redactor.Counts()}
+	if err != nil {
+		read.Text, read.Capture = log.kept(), classify(err, t.pod)
+		return read
 	}
-	if message := r.errorText(ctx, t, text); message != "" {
-		return kept(withoutEnd(text, len(message))), classifyText(message, t)
+	if message := r.errorText(ctx, t, log.raw); message != "" {
+		redacted, _ := r.options.Redact.String(message)
+		log.dropEnd(len(redacted))
+		read.Text, read.Capture = log.kept(), classifyText(redacted, t)
+		return read
 	}
+	read.Text = log.text
 	if t.end == nil {
-		return text, unlessFinal(t.pod, results.ReasonStillRunning, "the container was running")
+		read.Capture = unlessFinal(t.pod, results.ReasonStillRunning, "the container was running")
+		return read
 	}
-	return text, r.head(ctx, t, text, r.verify(ctx, t, text))
-}
-
-// kept returns text, nil if it is empty.
-func kept(text *logtext.Buffer) *logtext.Buffer {
-	if text.Seen() == 0 {
-		return nil
-	}
-	return text
-}
-
-// withoutEnd returns text without its last size bytes, or as it is where it is
-// not kept whole: then the capture alone tells of them.
-func withoutEnd(text *logtext.Buffer, size int) *logtext.Buffer {
-	if !text.Whole() {
-		return text
-	}
-	cut := logtext.NewBuffer(text.Capacity())
-	// A Buffer never fails.
-	_, _ = cut.Write(text.Head()[:text.Kept()-size])
-	return cut
+	read.Capture = r.head(ctx, t, log.raw, r.verify(ctx, t, log.raw))
+	return read
 }
 
 // verify reads the last lines of the log of an instance that has ended again

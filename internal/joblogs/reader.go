@@ -12,6 +12,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/redact"
 	"github.com/job-handler/job-handler/internal/results"
 )
 
@@ -39,8 +40,11 @@ type Options struct {
 	// Streams is how many log streams are open at once, over all Jobs.
 	Streams int
 	// MemoryBytes is the most that logs hold in memory at once, over all Jobs
-	// from their Collect to its release.
+	// from their Collect to its release; besides, each open stream has some
+	// 100 KiB to work with.
 	MemoryBytes int64
+	// Redact replaces credentials in logs as they are read; nil: none.
+	Redact *redact.Set
 	// Clock drives the idle timeout; nil means the real clock.
 	Clock clock.WithDelayedExecution
 }
@@ -112,11 +116,11 @@ func (r *Reader) collectOne(ctx context.Context, t *task, capacity int) error {
 		return fmt.Errorf("waiting for a log stream: %w", err)
 	}
 	defer r.streams.Release(1)
-	text, capture := r.read(ctx, t, capacity)
+	read := r.read(ctx, t, capacity)
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	t.log.Text, t.log.Capture = text, capture
+	t.log.Text, t.log.Capture, t.log.Redacted = read.Text, read.Capture, read.Redacted
 	return nil
 }
 

@@ -49,6 +49,7 @@ func Build(run Run) (*Content, error) {
 	if run.LogMode != api.LogModeStatus {
 		run.LogMode = api.LogModeFull
 	}
+	run.redactMessages()
 	pods := view(&run)
 	data := outcomeData(&run)
 	own := chooseOwn(&run, pods, run.limit())

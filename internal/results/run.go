@@ -8,6 +8,7 @@ import (
 
 	"github.com/job-handler/job-handler/internal/jobstatus"
 	"github.com/job-handler/job-handler/internal/logtext"
+	"github.com/job-handler/job-handler/internal/redact"
 )
 
 // Run is everything that Build needs to know of one finished Job. Build reads
@@ -33,10 +34,16 @@ type Run struct {
 	CreatedAt time.Time
 	// ExpiresAt is when the results may be deleted, or nil: never.
 	ExpiresAt *time.Time
+	// Redact replaces credentials in messages of the Job, its pods and containers;
+	// nil: none. Logs are redacted as they are read.
+	Redact *redact.Set
 	// MaxBytes bounds the sum of all values, in bytes. 0, or more than the API
 	// server takes, means api.MaxResultsBytes; less than MinBytes means MinBytes.
 	// It is how results are stored that an API server found too large.
 	MaxBytes int
+
+	// redacted counts what was replaced in messages and in logs.
+	redacted redact.Counts
 }
 
 // Pod is one pod of a run and what was read of its logs.
@@ -57,6 +64,8 @@ type ContainerLog struct {
 	Previous bool
 	// Text is the raw log; nil where nothing was read.
 	Text *logtext.Buffer
+	// Redacted counts what was replaced in it.
+	Redacted redact.Counts
 	// Capture tells whether Text is all there was.
 	Capture Capture
 }

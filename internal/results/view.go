@@ -36,9 +36,10 @@ type containerView struct {
 
 // instanceLog is the log of one instance, and how much of it is stored.
 type instanceLog struct {
-	text    *logtext.Buffer
-	capture Capture
-	excerpt logtext.Excerpt
+	text     *logtext.Buffer
+	capture  Capture
+	redacted int64
+	excerpt  logtext.Excerpt
 	// exact is where the bytes that excerpt tells of are kept as they were
 	// written; nil if they are nowhere.
 	exact *ExactRecord
@@ -94,7 +95,7 @@ func instance(run *Run, log *ContainerLog) *instanceLog {
 	if log == nil {
 		return &instanceLog{capture: unread(run)}
 	}
-	l := &instanceLog{text: log.Text, capture: log.Capture}
+	l := &instanceLog{text: log.Text, capture: log.Capture, redacted: log.Redacted.Total()}
 	if l.capture == (Capture{}) {
 		l.capture = unread(run)
 	}
@@ -188,7 +189,7 @@ func (l *instanceLog) record(kept int64) CaptureRecord {
 	return CaptureRecord{
 		Complete: l.capture.Complete, Reason: logtext.Line(l.capture.Reason, maxReason),
 		Message:   logtext.Line(l.capture.Message, maxCaptureMessage),
-		BytesSeen: l.seen(), BytesKept: kept,
+		BytesSeen: l.seen(), BytesKept: kept, Redacted: l.redacted,
 	}
 }
 

@@ -153,7 +153,7 @@ func kindOf(schema *jsonschema.Schema) (kind, definition string) {
 	case schema.Type == "array":
 		return "list of " + schema.Items.Type + "s", ""
 	case schema.Type == "object":
-		return "map of strings", ""
+		return "map of " + schema.AdditionalProperties.Type + "s", ""
 	case schema.Format == "date-time":
 		return "time", ""
 	case len(schema.Enum) > 0:
