@@ -37,7 +37,8 @@ const (
 	LogModeAnnotation = Prefix + "log-mode"
 
 	// ResultsKindAnnotation sits on a Job or Namespace: the kind of object that
-	// holds the results. ResultsKindConfigMap.
+	// holds the results. ResultsKindConfigMap or ResultsKindSecret. Once stored
+	// the manager writes ResultsKindSecret on a Job with results of that kind.
 	ResultsKindAnnotation = Prefix + "results-kind"
 
 	// ResultsTTLAnnotation sits on a Job or Namespace: how long results are
@@ -69,6 +70,16 @@ const (
 
 	// ResultsKindConfigMap stores results in a ConfigMap.
 	ResultsKindConfigMap = "ConfigMap"
+	// ResultsKindSecret stores results in a Secret, where the manager was given
+	// the rights for that.
+	ResultsKindSecret = "Secret"
+
+	// SecretType is the type of the Secrets that hold results.
+	SecretType = Prefix + "results"
+
+	// SecretResultsRole is the name of the ClusterRole with the rights for
+	// ResultsKindSecret, and of the RoleBindings that grant it in a Namespace.
+	SecretResultsRole = "job-handler-secret-results" //nolint:gosec // a name, no secret
 
 	// ResultsSuffix ends every name of a results object that a user or the
 	// webhook asks for, so that nobody can ask for an unrelated name.
@@ -162,6 +173,10 @@ const (
 	DataContainers = "containers"
 	// DataJobJSON holds the same as DataContainers and more, typed.
 	DataJobJSON = "job.json"
+	// DataResultPrefix starts the key of a result of the Job's own that has a
+	// name which is one of these keys, or is no valid key. All others have their
+	// own names.
+	DataResultPrefix = "result."
 )
 
 // SchemaV1 is the value of the field schema in DataJobJSON.

@@ -42,10 +42,10 @@ func (r *Reader) read(ctx context.Context, t *task, capacity int) results.Contai
 		return read
 	}
 	read.Text = log.text
-	if t.ended {
-		read.Capture = r.verify(ctx, t, log.raw)
-	} else {
+	if t.end == nil {
 		read.Capture = unlessFinal(t.pod, results.ReasonStillRunning, "the container was running")
+	} else {
+		read.Capture = r.head(ctx, t, log.raw, r.verify(ctx, t, log.raw))
 	}
 	return read
 }
