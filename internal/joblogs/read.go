@@ -44,9 +44,9 @@ func (r *Reader) read(ctx context.Context, t *task, capacity int) results.Contai
 	read.Text = log.text
 	if t.end == nil {
 		read.Capture = unlessFinal(t.pod, results.ReasonStillRunning, "the container was running")
-		return read
+	} else {
+		read.Capture = r.head(ctx, t, log.raw, r.verify(ctx, t, log.raw))
 	}
-	read.Capture = r.head(ctx, t, log.raw, r.verify(ctx, t, log.raw))
 	return read
 }
 
