@@ -162,6 +162,10 @@ const (
 	DataContainers = "containers"
 	// DataJobJSON holds the same as DataContainers and more, typed.
 	DataJobJSON = "job.json"
+	// DataResultPrefix starts the key of a result of the Job's own that has a
+	// name which is one of these keys, or is no valid key. All others have their
+	// own names.
+	DataResultPrefix = "result."
 )
 
 // SchemaV1 is the value of the field schema in DataJobJSON.

@@ -34,10 +34,10 @@ func (r *Reader) read(ctx context.Context, t *task, capacity int) (*logtext.Buff
 	if message := r.errorText(ctx, t, text); message != "" {
 		return kept(withoutEnd(text, len(message))), classifyText(message, t)
 	}
-	if !t.ended {
+	if t.end == nil {
 		return text, unlessFinal(t.pod, results.ReasonStillRunning, "the container was running")
 	}
-	return text, r.verify(ctx, t, text)
+	return text, r.head(ctx, t, text, r.verify(ctx, t, text))
 }
 
 // kept returns text, nil if it is empty.

@@ -38,8 +38,9 @@ type Content struct {
 	Capture Summary
 }
 
-// Build returns the results of run. Every value of Data is valid UTF-8 and free
-// of control characters other than tab and newline. The same run gives the same
+// Build returns the results of run. Every value of Data is valid UTF-8 and, but
+// for the Job's own results, which are as their container wrote them, free of
+// control characters other than tab and newline. The same run gives the same
 // content. It returns ErrUnfinished for a run that has not finished.
 func Build(run Run) (*Content, error) {
 	if run.Job == nil || !run.Outcome.Finished() {
@@ -50,12 +51,15 @@ func Build(run Run) (*Content, error) {
 	}
 	pods := view(&run)
 	data := outcomeData(&run)
+	own := chooseOwn(&run, pods, run.limit())
+	maps.Copy(data, own.data)
 	budget := run.limit() - size(data)
 
-	detail, err := chooseDetails(pods, detailBudget(budget), detailCopies(&run))
+	detail, err := chooseDetails(pods, detailBudget(budget-own.listed), detailCopies(&run))
 	if err != nil {
 		return nil, err
 	}
+	detail.own = own.record
 	reserved, err := detail.reserve(&run)
 	if err != nil {
 		return nil, err

@@ -15,11 +15,13 @@ type Record struct {
 	CompletionTime  string `json:"completionTime,omitempty"`
 	DurationSeconds *int64 `json:"durationSeconds,omitempty"`
 	// LogMode is how much of the logs was to be read.
-	LogMode   string         `json:"logMode"`
-	Capture   RunCapture     `json:"capture"`
-	PodCounts PodCounts      `json:"podCounts"`
-	Pods      []PodRecord    `json:"pods"`
-	Omitted   OmittedRecords `json:"omitted"`
+	LogMode string     `json:"logMode"`
+	Capture RunCapture `json:"capture"`
+	// OwnResults is there if a container reported results of its own.
+	OwnResults *OwnRecord     `json:"ownResults,omitempty"`
+	PodCounts  PodCounts      `json:"podCounts"`
+	Pods       []PodRecord    `json:"pods"`
+	Omitted    OmittedRecords `json:"omitted"`
 }
 
 // JobRecord names the Job.

@@ -104,6 +104,9 @@ const (
 	ReasonNeverStarted = "NeverStarted"
 	// ReasonContainerGone: the kubelet removed the container and its log. Incurable.
 	ReasonContainerGone = "ContainerGone"
+	// ReasonRotatedHead: the kubelet probably rotated the log, and what was
+	// written before cannot be read. Incurable.
+	ReasonRotatedHead = "RotatedHead"
 	// ReasonPodGone: the pod is gone, and its logs with it. Incurable.
 	ReasonPodGone = "PodGone"
 	// ReasonNodeGone: the Node object is gone. Incurable.

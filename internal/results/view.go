@@ -24,7 +24,7 @@ type containerView struct {
 	// position is where the container stands among all of the run's.
 	position int
 	// rank is 0 for a failed container, 1 for another one in a failed pod,
-	// else 2.
+	// else healthyRank.
 	rank int
 	// current is the log of the last instance; previous that of the one before
 	// it, nil if there was none.
@@ -111,6 +111,8 @@ func (p *Pod) log(container string, previous bool) *ContainerLog {
 	return nil
 }
 
+const healthyRank = 2
+
 func rank(c Container, podFailed bool) int {
 	switch {
 	case c.Failed():
@@ -118,7 +120,7 @@ func rank(c Container, podFailed bool) int {
 	case podFailed:
 		return 1
 	default:
-		return 2
+		return healthyRank
 	}
 }
 
