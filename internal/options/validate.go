@@ -11,12 +11,17 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/policy"
+	"github.com/job-handler/job-handler/internal/results"
 )
 
 const (
 	maxConcurrency = 10_000
 	minLogMemory   = 8 << 20
+	// memoryForResults is how many times the results of one run have to fit into
+	// the memory for logs.
+	memoryForResults = 4
 
 	// off is the address of a server that is turned off.
 	off = "0"
@@ -176,6 +181,11 @@ func (l *Limits) validate() error {
 		if count.value < 1 || count.value > maxConcurrency {
 			errs = append(errs, invalid(count.flag, count.value, "between 1 and 10000"))
 		}
+	}
+	if size := l.MaxResultsSize.Value(); size < results.MinBytes || size > api.MostResultsBytes {
+		errs = append(errs, invalid("max-results-size", l.MaxResultsSize.String(), "between 32Ki and 16Mi"))
+	} else if l.LogMemoryBytes() < memoryForResults*size {
+		errs = append(errs, invalid("log-memory", l.LogMemory.String(), "at least 4 times --max-results-size"))
 	}
 	if l.LogMemoryBytes() < minLogMemory {
 		errs = append(errs, invalid("log-memory", l.LogMemory.String(), "at least 8Mi"))

@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/job-handler/job-handler/internal/jobstatus"
+	"github.com/job-handler/job-handler/internal/logpack"
 	"github.com/job-handler/job-handler/internal/logtext"
 )
 
@@ -33,9 +34,10 @@ type Run struct {
 	CreatedAt time.Time
 	// ExpiresAt is when the results may be deleted, or nil: never.
 	ExpiresAt *time.Time
-	// MaxBytes bounds the sum of all values, in bytes. 0, or more than the API
-	// server takes, means api.MaxResultsBytes; less than MinBytes means MinBytes.
-	// It is how results are stored that an API server found too large.
+	// MaxBytes bounds the sum of all values, those of parts included, in bytes. 0
+	// means api.MaxResultsBytes, which is what one object can hold; more than that
+	// allows parts, up to api.MostResultsBytes. Less than MinBytes means MinBytes:
+	// it is how results are stored that an API server found too large.
 	MaxBytes int
 }
 
@@ -57,6 +59,9 @@ type ContainerLog struct {
 	Previous bool
 	// Text is the raw log; nil where nothing was read.
 	Text *logtext.Buffer
+	// Packed is the same log compressed, where Text cannot keep all of it; else
+	// nil. It is closed.
+	Packed *logpack.Log
 	// Capture tells whether Text is all there was.
 	Capture Capture
 }

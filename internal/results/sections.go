@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/job-handler/job-handler/internal/logpack"
 	"github.com/job-handler/job-handler/internal/logtext"
 )
 
@@ -26,12 +27,21 @@ type section struct {
 	place          int
 	failed         bool
 	heading, notes string
-	// want is the size of the whole readable text, limit what it may take.
+	// packed is what the log is compressed; nil where its text is written, readable
+	// or not.
+	packed *logpack.Log
+	// want is the size of the whole log as it is written, limit what it may take.
 	want, limit int
 }
 
 // fixed is what the section takes beside the text, the blank line included.
-func (s *section) fixed() int { return len(s.heading) + len(s.notes) + 1 }
+func (s *section) fixed() int {
+	size := len(s.heading) + len(s.notes) + 1
+	if s.packed != nil {
+		size += memberBytes
+	}
+	return size
+}
 
 func (s *section) least() int { return min(s.want, minSection) }
 
