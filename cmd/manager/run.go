@@ -113,7 +113,7 @@ func (p *parts) newManager() (ctrl.Manager, error) {
 		},
 		Client: client.Options{
 			FieldOwner: api.ManagerName,
-			Cache:      &client.CacheOptions{DisableFor: []client.Object{&corev1.ConfigMap{}, &batchv1.CronJob{}}},
+			Cache:      &client.CacheOptions{DisableFor: []client.Object{&corev1.ConfigMap{}, &corev1.Secret{}, &batchv1.CronJob{}}},
 		},
 		Metrics:                       metricsOptions(p.opts, p.files, p.direct),
 		HealthProbeBindAddress:        p.opts.Manager.HealthAddress,

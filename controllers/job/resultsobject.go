@@ -20,9 +20,13 @@ import (
 
 // stored is what a report needs to know of stored results.
 type stored struct {
+	kind    string
 	name    string
 	capture results.Summary
 }
+
+// String returns kind and name.
+func (s stored) String() string { return s.kind + " " + s.name }
 
 // value returns what the capture annotation says.
 func (s stored) value() string {
@@ -58,16 +62,16 @@ func (r *Reconciler) storeResults(ctx context.Context, observed plan.Observation
 // createResults creates the object under the first name that is free, or finds
 // it there already.
 func (r *Reconciler) createResults(ctx context.Context, observed plan.Observation, content *results.Content, pods []types.UID) (stored, error) {
-	job := observed.Job
+	job, kind := observed.Job, observed.Policy.ResultsKind
 	var taken []string
 	for _, name := range names.Candidates(observed.Policy.ResultsName, job.UID) {
-		object, err := r.createOrAdopt(ctx, observed, content.ConfigMap(job.Namespace, name), pods)
+		object, err := r.createOrAdopt(ctx, observed, newResults(kind, content, job.Namespace, name), pods)
 		switch {
 		case err == nil:
-			return stored{name: name, capture: captureOf(object)}, nil
+			return stored{kind: kind, name: name, capture: captureOf(object)}, nil
 		case errors.Is(err, results.ErrEarlierRun):
 		case errors.Is(err, results.ErrStranger), errors.Is(err, results.ErrDamaged):
-			note := fmt.Sprintf("ConfigMap %s cannot hold the results (%v); they get another name", name, err)
+			note := fmt.Sprintf("%s %s cannot hold the results (%v); they get another name", kind, name, err)
 			r.warn(ctx, job, "name/"+name, note)
 		default:
 			return stored{}, err
@@ -80,8 +84,8 @@ func (r *Reconciler) createResults(ctx context.Context, observed plan.Observatio
 // captureOf tells whether the logs that are stored are complete: an object that
 // was stored in an earlier pass may hold more, or less, than could be built
 // now. If it does not say, the Job stays.
-func captureOf(object *corev1.ConfigMap) results.Summary {
-	capture, err := results.CaptureOf(object)
+func captureOf(object client.Object) results.Summary {
+	capture, err := results.CaptureOf(contentOf(object))
 	if err != nil {
 		return results.Summary{Why: err.Error(), Curable: true}
 	}
@@ -93,25 +97,25 @@ func captureOf(object *corev1.ConfigMap) results.Summary {
 // createOrAdopt creates wanted, or verifies that what has its name holds this
 // very run, and returns what is stored. What the server made of wanted is
 // verified too: an admission webhook may have changed it.
-func (r *Reconciler) createOrAdopt(ctx context.Context, observed plan.Observation, wanted *corev1.ConfigMap, pods []types.UID) (*corev1.ConfigMap, error) {
-	key := client.ObjectKeyFromObject(wanted)
+func (r *Reconciler) createOrAdopt(ctx context.Context, observed plan.Observation, wanted client.Object, pods []types.UID) (client.Object, error) {
+	key, kind := client.ObjectKeyFromObject(wanted), observed.Policy.ResultsKind
 	err := r.Client.Create(ctx, wanted)
 	if apierrors.IsAlreadyExists(err) {
-		wanted, err = r.existing(ctx, key)
+		wanted, err = r.existing(ctx, kind, key)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("creating results %s: %w", key, err)
+		return nil, fmt.Errorf("creating results %s: %w", key, explain(kind, key.Namespace, err))
 	}
-	return wanted, results.Verify(wanted, observed.Job, pods)
+	return wanted, verify(wanted, observed.Job, pods)
 }
 
 // existing returns the object that has the name. One that went away meanwhile
 // is a conflict: the name is free.
-func (r *Reconciler) existing(ctx context.Context, key types.NamespacedName) (*corev1.ConfigMap, error) {
-	object := &corev1.ConfigMap{}
+func (r *Reconciler) existing(ctx context.Context, kind string, key types.NamespacedName) (client.Object, error) {
+	object := emptyResults(kind)
 	err := r.Live.Get(ctx, key, object)
 	if apierrors.IsNotFound(err) {
-		return nil, apierrors.NewConflict(corev1.Resource("configmaps"), key.Name, err)
+		return nil, apierrors.NewConflict(corev1.Resource(strings.ToLower(kind)+"s"), key.Name, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("getting what has its name: %w", err)

@@ -37,7 +37,8 @@ const (
 	LogModeAnnotation = Prefix + "log-mode"
 
 	// ResultsKindAnnotation sits on a Job or Namespace: the kind of object that
-	// holds the results. ResultsKindConfigMap.
+	// holds the results. ResultsKindConfigMap or ResultsKindSecret. Once stored
+	// the manager writes ResultsKindSecret on a Job with results of that kind.
 	ResultsKindAnnotation = Prefix + "results-kind"
 
 	// ResultsTTLAnnotation sits on a Job or Namespace: how long results are
@@ -69,6 +70,16 @@ const (
 
 	// ResultsKindConfigMap stores results in a ConfigMap.
 	ResultsKindConfigMap = "ConfigMap"
+	// ResultsKindSecret stores results in a Secret, where the manager was given
+	// the rights for that.
+	ResultsKindSecret = "Secret"
+
+	// SecretType is the type of the Secrets that hold results.
+	SecretType = Prefix + "results"
+
+	// SecretResultsRole is the name of the ClusterRole with the rights for
+	// ResultsKindSecret, and of the RoleBindings that grant it in a Namespace.
+	SecretResultsRole = "job-handler-secret-results"
 
 	// ResultsSuffix ends every name of a results object that a user or the
 	// webhook asks for, so that nobody can ask for an unrelated name.

@@ -23,9 +23,12 @@ func readRecord(t testing.TB, content *Content) Record {
 	return readAny(t, content)
 }
 
+// readAny refuses fields that the types, and so the schema, do not have.
 func readAny(t interface{ Fatalf(string, ...any) }, content *Content) Record {
 	var record Record
-	if err := json.Unmarshal([]byte(content.Data[api.DataJobJSON]), &record); err != nil {
+	decoder := json.NewDecoder(strings.NewReader(content.Data[api.DataJobJSON]))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&record); err != nil {
 		t.Fatalf("job.json: %v", err)
 	}
 	return record
@@ -118,9 +121,9 @@ func checkContent(t interface{ Fatalf(string, ...any) }, run *Run, content *Cont
 	if s := content.Capture.String(); len(s) > maxSummary || !utf8.ValidString(s) || strings.ContainsAny(s, "\n\t") {
 		t.Fatalf("capture %q", s)
 	}
-	var record Record
-	if err := json.Unmarshal([]byte(content.Data[api.DataJobJSON]), &record); err != nil {
-		t.Fatalf("job.json: %v", err)
+	record := readAny(t, content)
+	if err := conforms(content.Data[api.DataJobJSON]); err != nil {
+		t.Fatalf("job.json does not conform to its schema: %v", err)
 	}
 	containers := 0
 	for _, p := range record.Pods {

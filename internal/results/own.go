@@ -47,24 +47,28 @@ const (
 // OwnRecord tells of the Job's own results: what its containers reported in
 // their termination messages.
 type OwnRecord struct {
-	// DataKeys are the keys of the object's data that hold them, sorted.
+	// DataKeys has the keys of the object's data that hold them, sorted.
 	DataKeys []string `json:"dataKeys"`
 	// Renamed has, for each data key that starts with result., the name that it
 	// stands for, as readable text: one that is reserved, or no valid key.
 	Renamed map[string]string `json:"renamed,omitempty"`
-	// LeftOut names those that have no data key, MoreLeftOut counts the rest of
-	// them.
-	LeftOut     []OwnLeftOut `json:"leftOut,omitempty"`
-	MoreLeftOut int          `json:"moreLeftOut,omitempty"`
+	// LeftOut names those that have no data key.
+	LeftOut []OwnLeftOut `json:"leftOut,omitempty"`
+	// MoreLeftOut counts those that have no data key and are not named.
+	MoreLeftOut int `json:"moreLeftOut,omitempty"`
 }
 
 // OwnLeftOut is a result of the Job's own that has no data key.
 type OwnLeftOut struct {
-	Pod       string `json:"pod"`
+	// Pod is the name of the pod that reported it.
+	Pod string `json:"pod"`
+	// Container is the name of the container that reported it.
 	Container string `json:"container"`
-	Key       string `json:"key"`
-	Bytes     int    `json:"bytes"`
-	// Reason is one of the Own constants.
+	// Key is the name that the container gave it.
+	Key string `json:"key"`
+	// Bytes is how long its value is.
+	Bytes int `json:"bytes"`
+	// Reason is why it has no data key.
 	Reason string `json:"reason"`
 }
 
