@@ -45,16 +45,19 @@ var _ = Describe("The rights of the manager", func() {
 			for _, rule := range rules {
 				Expect(rule.Resources).NotTo(ContainElement("secrets"))
 			}
-			objects, err := config.Load(config.SecretResultsManifests...)
-			Expect(err).NotTo(HaveOccurred())
-			return append(rules, find[rbacv1.ClusterRole](objects, "ClusterRole", api.SecretResultsRole).Rules...)
+			return rules
 		}),
 		Entry("in its own", "In its own namespace", "With the component", func() []rbacv1.PolicyRule {
 			own := find[rbacv1.Role](load("rbac/role.yaml"), "Role", "job-handler-manager").Rules
 			election := find[rbacv1.Role](load("rbac/leader_election_role.yaml"), "Role", "job-handler-leader-election")
 			return append(own, election.Rules...)
 		}),
-		Entry("with the component prometheus", "With the component", "Two of these rights", func() []rbacv1.PolicyRule {
+		Entry("where results go into Secrets", "In the namespaces that want", "Elsewhere it has no right", func() []rbacv1.PolicyRule {
+			objects, err := config.Load(config.SecretResultsManifests...)
+			Expect(err).NotTo(HaveOccurred())
+			return find[rbacv1.ClusterRole](objects, "ClusterRole", api.SecretResultsRole).Rules
+		}),
+		Entry("with the component prometheus", "With the component", "In the namespaces that want", func() []rbacv1.PolicyRule {
 			text, err := os.ReadFile("components/prometheus/metrics_access.yaml")
 			Expect(err).NotTo(HaveOccurred())
 			objects, err := config.Decode(text)

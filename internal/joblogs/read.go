@@ -3,6 +3,7 @@ package joblogs
 import (
 	"bytes"
 	"context"
+	"errors"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -20,24 +21,28 @@ const (
 	probeBuffer = 1 << 10
 )
 
-// read reads one log whole, keeping at most capacity bytes of it, and tells
-// whether that was the log and all of it. The text is nil where nothing came.
+// read reads one log whole into a sink and tells whether that was the log and
+// all of it. The error is errNoMemory only.
 //
 // Neither the status of the answer nor its clean end says so: the API server
 // does not tell when the kubelet's answer breaks off, and the kubelet sends
 // errors as text once it has begun to answer.
-func (r *Reader) read(ctx context.Context, t *task, capacity int) (*logtext.Buffer, results.Capture) {
-	text := logtext.NewBuffer(capacity)
-	if err := r.stream(ctx, t, corev1.PodLogOptions{}, text); err != nil {
-		return kept(text), classify(err, t.pod)
+func (r *Reader) read(ctx context.Context, t *task, into *sink) (results.Capture, error) {
+	err := r.stream(ctx, t, corev1.PodLogOptions{}, into)
+	if errors.Is(err, errNoMemory) {
+		return results.Capture{}, errNoMemory
 	}
-	if message := r.errorText(ctx, t, text); message != "" {
-		return kept(withoutEnd(text, len(message))), classifyText(message, t)
+	if err != nil {
+		return classify(err, t.pod), nil
+	}
+	if message := r.errorText(ctx, t, into.text); message != "" {
+		into.text = withoutEnd(into.text, len(message))
+		return classifyText(message, t), nil
 	}
 	if t.end == nil {
-		return text, unlessFinal(t.pod, results.ReasonStillRunning, "the container was running")
+		return unlessFinal(t.pod, results.ReasonStillRunning, "the container was running"), nil
 	}
-	return text, r.head(ctx, t, text, r.verify(ctx, t, text))
+	return r.head(ctx, t, into.text, r.verify(ctx, t, into.text)), nil
 }
 
 // kept returns text, nil if it is empty.

@@ -182,13 +182,16 @@ func (l *Limits) validate() error {
 			errs = append(errs, invalid(count.flag, count.value, "between 1 and 10000"))
 		}
 	}
-	if size := l.MaxResultsSize.Value(); size < results.MinBytes || size > api.MostResultsBytes {
+	size := l.MaxResultsSize.Value()
+	if size < results.MinBytes || size > api.MostResultsBytes {
 		errs = append(errs, invalid("max-results-size", l.MaxResultsSize.String(), "between 32Ki and 16Mi"))
-	} else if l.LogMemoryBytes() < memoryForResults*size {
-		errs = append(errs, invalid("log-memory", l.LogMemory.String(), "at least 4 times --max-results-size"))
+		size = 0
 	}
-	if l.LogMemoryBytes() < minLogMemory {
+	switch {
+	case l.LogMemoryBytes() < minLogMemory:
 		errs = append(errs, invalid("log-memory", l.LogMemory.String(), "at least 8Mi"))
+	case l.LogMemoryBytes() < memoryForResults*size:
+		errs = append(errs, invalid("log-memory", l.LogMemory.String(), "at least 4 times --max-results-size"))
 	}
 	if l.LogIdleTimeout < time.Second {
 		errs = append(errs, invalid("log-idle-timeout", l.LogIdleTimeout, "at least 1s"))

@@ -11,7 +11,6 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/job-handler/job-handler/internal/api"
 )
@@ -78,7 +77,7 @@ func (c *Content) ListParts(names []string) error {
 		// A hash never fails.
 		_, _ = whole.Write(p.Bytes)
 		list.Bytes += int64(len(p.Bytes))
-		list.Parts = append(list.Parts, PartRecord{Name: names[i], Bytes: int64(len(p.Bytes)), SHA256: p.SHA256})
+		list.Parts = append(list.Parts, p.Record(names[i]))
 	}
 	list.SHA256 = hex.EncodeToString(whole.Sum(nil))
 	text, err := json.MarshalIndent(list, "", "  ")
@@ -90,25 +89,25 @@ func (c *Content) ListParts(names []string) error {
 	return nil
 }
 
-// PartConfigMap returns a part of the content as an immutable ConfigMap without
-// an owner. of is the name of the results object.
-func (c *Content) PartConfigMap(namespace, name, of string, p Part) *corev1.ConfigMap {
-	immutable := true
-	labels := maps.Clone(c.Labels)
-	labels[api.PartLabel] = strconv.Itoa(p.Number)
-	data := map[string][]byte{api.DataLogsGzip: p.Bytes}
-	return &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace: namespace, Name: name, Labels: labels,
-			Annotations: map[string]string{
-				api.CreatedAtAnnotation: c.Annotations[api.CreatedAtAnnotation],
-				api.PartOfAnnotation:    of,
-				api.SHA256Annotation:    Digest(nil, data),
-				api.BytesAnnotation:     strconv.Itoa(len(p.Bytes)),
-			},
+// PartContent returns what the object that holds the part is to hold. of is the
+// name of the results object.
+func (c *Content) PartContent(p Part, of string) *Content {
+	part := &Content{
+		BinaryData: map[string][]byte{api.DataLogsGzip: p.Bytes},
+		Labels:     maps.Clone(c.Labels),
+		Annotations: map[string]string{
+			api.CreatedAtAnnotation: c.Annotations[api.CreatedAtAnnotation], api.PartOfAnnotation: of,
 		},
-		Immutable: &immutable, BinaryData: data,
 	}
+	part.Labels[api.PartLabel] = strconv.Itoa(p.Number)
+	part.seal()
+	return part
+}
+
+// Record returns what tells of the part in api.DataParts where it is stored under
+// name.
+func (p Part) Record(name string) PartRecord {
+	return PartRecord{Name: name, Bytes: int64(len(p.Bytes)), SHA256: p.SHA256}
 }
 
 // PartsOf returns the list of parts in the data of a results object; nil if it
@@ -128,8 +127,8 @@ func PartsOf(data map[string]string) (*PartList, error) {
 	return &list, nil
 }
 
-// VerifyPart returns nil if cm holds the part that the results of job list, whole
-// and immutable. Otherwise the error is as that of Verify.
+// VerifyPart returns nil if cm, or FromSecret of what is stored, holds the part
+// that the results of job list, whole and immutable. Otherwise the error is as that of Verify.
 func VerifyPart(cm *corev1.ConfigMap, job *batchv1.Job, want PartRecord) error {
 	if err := verifyIdentity(cm, job); err != nil {
 		return err
