@@ -25,6 +25,9 @@ func Parse(object Object) (*Run, error) {
 	if err := object.verify(); err != nil {
 		return nil, err
 	}
+	if object.Labels[api.PartLabel] != "" {
+		return nil, fmt.Errorf("%w: a part of %s", results.ErrStranger, object.Annotations[api.PartOfAnnotation])
+	}
 	run := &Run{Object: object}
 	if err := json.Unmarshal([]byte(object.Data[api.DataJobJSON]), &run.Record); err != nil {
 		return nil, fmt.Errorf("%w: reading %s: %w", results.ErrDamaged, api.DataJobJSON, err)
@@ -82,7 +85,7 @@ func (r *Run) LogBytes() (kept, seen int64) {
 // reserved are the keys of Data that Job Handler itself sets.
 var reserved = []string{
 	api.DataJobName, api.DataStatus, api.DataCompletionTime, api.DataStartTime, api.DataDuration,
-	api.DataReason, api.DataMessage, api.DataLogs, api.DataContainers, api.DataJobJSON,
+	api.DataReason, api.DataMessage, api.DataLogs, api.DataContainers, api.DataJobJSON, api.DataParts,
 }
 
 // OwnResults returns what the Job itself reported, by key.
