@@ -46,6 +46,9 @@ KUSTOMIZE := $(call tool,kustomize,$(call pinned,generate,sigs.k8s.io/kustomize/
 BUILD = go build -trimpath -buildvcs=$(if $(shell git rev-parse HEAD 2>/dev/null),true,false) \
 	-ldflags '-s -w -X github.com/job-handler/job-handler/internal/version.Version=$(VERSION)'
 
+# The image, if somebody named it: none is published yet.
+NAMED_IMAGE = $(if $(filter file,$(origin IMAGE)),,$(IMAGE))
+
 LOCALCLUSTER = go run ./internal/localcluster/cmd/localcluster
 
 ##@ General
@@ -89,13 +92,13 @@ run: build bin/devrun ## Run the manager here against the cluster of `make clust
 # On the local cluster the image is the one built here, under a name that stays
 # the same; elsewhere it comes from a registry, and IMAGE has to say which.
 .PHONY: deploy
-deploy: bin/devrun ## Install on CLUSTER, with IMAGE and COMPONENTS, and wait until it works
-	@$(MAKE) install-manifest $(if $(filter local,$(CLUSTER)),image-load IMAGE='$(IMAGE)')
+deploy: bin/devrun $(KUSTOMIZE) $(if $(filter local,$(CLUSTER)),image-load) ## Install on CLUSTER, with IMAGE and COMPONENTS, and wait until it works
+	@internal/tools/install-manifest '$(KUSTOMIZE)' '$(if $(filter local,$(CLUSTER)),$(IMAGE),$(NAMED_IMAGE))' bin/install.yaml $(COMPONENTS)
 	@bin/devrun deploy --on '$(CLUSTER)' --cluster $(CLUSTER_DIR) --manifest bin/install.yaml $(if $(filter local,$(CLUSTER)),--restart)
 
 .PHONY: undeploy
 undeploy: bin/devrun $(KUSTOMIZE) ## Release what the manager holds and remove it from CLUSTER; results stay
-	@internal/tools/install-manifest '$(KUSTOMIZE)' job-handler:any bin/uninstall.yaml >/dev/null
+	@internal/tools/install-manifest '$(KUSTOMIZE)' job-handler:any bin/uninstall.yaml
 	@bin/devrun undeploy --on '$(CLUSTER)' --cluster $(CLUSTER_DIR) --manifest bin/uninstall.yaml
 
 ##@ Build
@@ -109,7 +112,8 @@ build: ## Build the manager and the kubectl plugin into bin
 
 .PHONY: install-manifest
 install-manifest: $(KUSTOMIZE) ## Render bin/install.yaml, one file for kubectl apply -f, with IMAGE and COMPONENTS
-	@internal/tools/install-manifest '$(KUSTOMIZE)' '$(if $(filter file,$(origin IMAGE)),,$(IMAGE))' bin/install.yaml $(COMPONENTS)
+	@internal/tools/install-manifest '$(KUSTOMIZE)' '$(NAMED_IMAGE)' bin/install.yaml $(COMPONENTS)
+	@echo 'kubectl apply -f bin/install.yaml'
 
 .PHONY: image
 image: ## Build the manager's image into bin/image.tar, an OCI archive, without a container engine

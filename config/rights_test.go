@@ -52,17 +52,17 @@ var _ = Describe("The rights of the manager", func() {
 			election := find[rbacv1.Role](load("rbac/leader_election_role.yaml"), "Role", "job-handler-leader-election")
 			return append(own, election.Rules...)
 		}),
-		Entry("where results go into Secrets", "In the namespaces that want", "Elsewhere it has no right", func() []rbacv1.PolicyRule {
-			objects, err := config.Load(config.SecretResultsManifests...)
-			Expect(err).NotTo(HaveOccurred())
-			return find[rbacv1.ClusterRole](objects, "ClusterRole", api.SecretResultsRole).Rules
-		}),
 		Entry("with the component prometheus", "With the component", "In the namespaces that want", func() []rbacv1.PolicyRule {
 			text, err := os.ReadFile("components/prometheus/metrics_access.yaml")
 			Expect(err).NotTo(HaveOccurred())
 			objects, err := config.Decode(text)
 			Expect(err).NotTo(HaveOccurred())
 			return find[rbacv1.ClusterRole](objects, "ClusterRole", "job-handler-metrics-access").Rules
+		}),
+		Entry("where results go into Secrets", "In the namespaces that want", "Two of these rights", func() []rbacv1.PolicyRule {
+			objects, err := config.Load(config.SecretResultsManifests...)
+			Expect(err).NotTo(HaveOccurred())
+			return find[rbacv1.ClusterRole](objects, "ClusterRole", api.SecretResultsRole).Rules
 		}),
 	)
 })

@@ -70,7 +70,9 @@ func (c *cluster) open(ctx context.Context, k kind, name string) (*resultsview.R
 
 // fetch returns how to get objects of a kind.
 func (c *cluster) fetch(k kind) resultsview.Fetch {
-	return func(ctx context.Context, name string) (resultsview.Object, error) { return k.get(ctx, c.namespace, name) }
+	return func(ctx context.Context, name string) (resultsview.Object, error) {
+		return k.get(ctx, c.namespace, name)
+	}
 }
 
 // logs returns the logs of run, with their parts.

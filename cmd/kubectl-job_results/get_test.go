@@ -8,10 +8,13 @@ import (
 	. "github.com/onsi/gomega"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobtest"
 	"github.com/job-handler/job-handler/internal/jobtest/runs"
+	"github.com/job-handler/job-handler/internal/redact"
 )
 
 var _ = Describe("get", func() {
@@ -20,6 +23,7 @@ var _ = Describe("get", func() {
 			runs.MakePod("import-1", start).Container("main", 0, []byte("fine\n")),
 			runs.MakePod("import-2", start.Add(time.Second)).Container("main", 3, []byte("line 1\nline 2\n\x1b[31mline 3")).Restarted(6, 1, []byte("before\n")))
 		run.CronJob, run.MissingPods = "nightly", 1
+		run.Pods[0].Logs[0].Redacted = redact.Counts{"jwt": 2, "github-token": 1}
 		cm := build(run)
 		cm.Data["records-processed"] = "1,234,567"
 		reseal(cm)
@@ -30,6 +34,7 @@ Outcome:   failed: BackoffLimitExceeded: Job has reached the specified backoff l
 Finished:  2026-11-05T10:01:30Z (24h ago), after 90s
 Pods:      1 succeeded, 1 failed, 1 gone before they could be read
 Logs:      37, incomplete: PodGone (1 pod); InstancesGone (5 logs, first pod import-2, container main)
+Redacted:  1 github-token, 2 jwt
 Stored in: ConfigMap import-results, run ` + string(uidOf("import", 1)) + `
 
 POD        CONTAINER   KIND   STATE                    EXIT CODE   RESTARTS       DURATION   LOG
@@ -88,6 +93,29 @@ Last lines of pod import-2, container main:
 		} {
 			Expect(succeed(ctx, args...)).NotTo(ContainSubstring("\x1b"), "%v", args)
 		}
+	})
+
+	It("needs no right but to read results", func(ctx SpecContext) {
+		said(ctx, "report", 1, "hello\n")
+		reader := []string{"--as=reader"}
+		role := &rbacv1.Role{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "reader"},
+			Rules:      []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"get", "list", "watch"}}},
+		}
+		Expect(kube.Create(ctx, role)).To(Succeed())
+		Expect(kube.Create(ctx, &rbacv1.RoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "reader"},
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "reader"},
+			Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: "reader"}},
+		})).To(Succeed())
+		Eventually(ctx, func(g Gomega, ctx SpecContext) {
+			g.Expect(command(ctx, append(reader, "get", "report", "-o", "name")...).out).To(Equal("configmap/report-results\n"))
+		}).WithContext(ctx).Should(Succeed())
+
+		Expect(succeed(ctx, append(reader, "list", "-o", "name")...)).To(Equal("configmap/report-results\n"))
+		Expect(succeed(ctx, append(reader, "wait", "report")...)).To(HavePrefix("job report completed"))
+		Expect(fail(ctx, append(reader, "get", "other")...)).To(HavePrefix(`Error: no results of "other" in namespace ` + namespace + "; why, cannot be told"))
+		Expect(fail(ctx, append(reader, "list", "-A")...)).To(ContainSubstring("forbidden"))
 	})
 
 	It("refuses what is not whole, or not ours", func(ctx SpecContext) {

@@ -229,7 +229,7 @@ func captureOf(t *rapid.T, cm *corev1.ConfigMap, l *written) results.CaptureReco
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
-	logs, err := run.Logs()
+	logs, err := run.Logs(context.Background(), nil)
 	if err != nil {
 		t.Fatalf("%v", err)
 	}

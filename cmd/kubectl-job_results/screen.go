@@ -77,6 +77,7 @@ func (s *screen) summary() {
 	s.line("Pods", pods(r))
 	kept, seen := r.LogBytes()
 	s.line("Logs", logSummary(r.Capture, kept, seen))
+	s.line("Redacted", redacted(r.Redacted))
 	s.line("Stored in", fmt.Sprintf("%s, run %s", r.Object, r.Job.UID))
 	if expires := r.Annotations[api.ExpiresAtAnnotation]; expires != "" {
 		s.line("Expires", expires)
@@ -103,6 +104,15 @@ func pods(r *resultsview.Run) string {
 		counts = append(counts, fmt.Sprintf("%d gone before they could be read", r.PodCounts.Missing))
 	}
 	return strings.Join(counts, ", ")
+}
+
+// redacted says what was replaced, by rule.
+func redacted(counts map[string]int64) string {
+	var parts []string
+	for _, rule := range slices.Sorted(maps.Keys(counts)) {
+		parts = append(parts, fmt.Sprintf("%d %s", counts[rule], rule))
+	}
+	return strings.Join(parts, ", ")
 }
 
 func logSummary(c results.RunCapture, kept, seen int64) string {

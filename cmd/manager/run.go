@@ -5,19 +5,16 @@ import (
 	"fmt"
 	"os"
 
-	"go.uber.org/zap/zapcore"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
-	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
-	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"github.com/job-handler/job-handler/certs"
 	"github.com/job-handler/job-handler/controllers/job"
@@ -39,7 +36,10 @@ func run(ctx context.Context, opts *options.Options) error {
 	if err != nil {
 		return fmt.Errorf("connecting to the cluster: %w", err)
 	}
-	p := &parts{opts: opts, files: certs.NewFiles(opts.Webhook.CertDir), config: config, direct: rest.CopyConfig(config)}
+	p := &parts{
+		opts: opts, files: certs.NewFiles(opts.Webhook.CertDir), config: config, direct: rest.CopyConfig(config),
+		admission: namespace.NewAdmission(),
+	}
 	p.config.Wrap(writelimit.New(opts.Limits.Writes))
 	p.server = newWebhookServer(opts, p.files)
 	if p.defaults, err = opts.Defaults(); err != nil {
@@ -70,17 +70,8 @@ type parts struct {
 	// config is the connection to the API server with a limit on writes. What
 	// is sent through direct waits for no other write.
 	config, direct *rest.Config
-}
-
-func setLogger(opts *options.Options) {
-	times := func(config *zapcore.EncoderConfig) { config.EncodeTime = zapcore.RFC3339NanoTimeEncoder }
-	encode := zap.JSONEncoder(times)
-	if opts.TextLogs() {
-		encode = zap.ConsoleEncoder(times)
-	}
-	logger := zap.New(encode, zap.Level(zapcore.Level(-opts.Manager.LogLevel)), zap.StacktraceLevel(zapcore.PanicLevel))
-	ctrl.SetLogger(logger)
-	klog.SetLogger(logger.WithName("client-go"))
+	// admission is what the self-test finds, for those who look for missed Jobs.
+	admission *namespace.Admission
 }
 
 // restConfig turns the client's own rate limit off: API Priority and Fairness
@@ -145,6 +136,10 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	if err != nil {
 		return fmt.Errorf("building the client for logs: %w", err)
 	}
+	redaction, err := p.opts.Redaction()
+	if err != nil {
+		return err
+	}
 	recorder := events.New(mgr.GetClient(), clock.RealClock{}, instance())
 	jobs := &job.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Clock: clock.RealClock{},
@@ -153,11 +148,12 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 			Streams:      p.opts.Limits.LogStreams,
 			MemoryBytes:  p.opts.Limits.LogMemoryBytes(),
 			ResultsBytes: p.opts.Limits.MaxResultsBytes(),
+			Redact:       redaction,
 		}),
 		Options: job.Options{
 			Defaults: p.defaults, ExcludedNamespaces: p.opts.Excluded(), TTLFloor: p.opts.Jobs.TTLFloor,
 			RecheckInterval: p.opts.Jobs.RecheckInterval, LogDeadline: p.opts.Jobs.LogDeadline,
-			MaxResultsBytes: p.opts.Limits.MaxResultsBytes(), Workers: p.opts.Limits.Workers,
+			MaxResultsBytes: p.opts.Limits.MaxResultsBytes(), Redact: redaction, Workers: p.opts.Limits.Workers,
 		},
 	}
 	if err := jobs.SetupWithManager(ctx, mgr); err != nil {
@@ -165,6 +161,7 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	}
 	namespaces := &namespace.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Clock: clock.RealClock{},
+		Admission: p.admission,
 		Options: namespace.Options{
 			Defaults: p.defaults, ExcludedNamespaces: p.opts.Excluded(),
 			TTLFloor: p.opts.Jobs.TTLFloor, ScanInterval: p.opts.Jobs.ScanInterval,
@@ -184,7 +181,7 @@ func (p *parts) addWebhooks(_ context.Context, mgr ctrl.Manager) error {
 	if err := addCertificates(mgr, p.opts, p.server, p.files); err != nil {
 		return err
 	}
-	return addSelfTest(mgr, p.opts, p.direct)
+	return addSelfTest(mgr, p.opts, p.direct, p.admission.Found)
 }
 
 // instance names this process in Events.

@@ -21,6 +21,7 @@ import (
 	"github.com/job-handler/job-handler/internal/events"
 	"github.com/job-handler/job-handler/internal/plan"
 	"github.com/job-handler/job-handler/internal/policy"
+	"github.com/job-handler/job-handler/internal/redact"
 	"github.com/job-handler/job-handler/internal/results"
 )
 
@@ -41,6 +42,8 @@ type Options struct {
 	// MaxResultsBytes bounds what is stored of one Job, parts included; 0 means
 	// api.MaxResultsBytes.
 	MaxResultsBytes int
+	// Redact replaces credentials in messages; nil: none. In logs Logs does.
+	Redact *redact.Set
 	// Workers is the number of Jobs handled at the same time.
 	Workers int
 }

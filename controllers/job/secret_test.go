@@ -22,7 +22,7 @@ import (
 
 const createSecret = "create Secret"
 
-var errCannotGet = errors.New(`User "x" cannot get resource "secrets" in API group ""`)
+var errCannotGet = errors.New(`the user cannot get resource "secrets" in API group ""`)
 
 // secret returns the Secret of this name.
 func secret(ctx context.Context, name string) *corev1.Secret {

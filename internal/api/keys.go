@@ -79,7 +79,7 @@ const (
 
 	// SecretResultsRole is the name of the ClusterRole with the rights for
 	// ResultsKindSecret, and of the RoleBindings that grant it in a Namespace.
-	SecretResultsRole = "job-handler-secret-results"
+	SecretResultsRole = "job-handler-secret-results" //nolint:gosec // a name, no secret
 
 	// ResultsSuffix ends every name of a results object that a user or the
 	// webhook asks for, so that nobody can ask for an unrelated name.

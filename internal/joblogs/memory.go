@@ -9,7 +9,6 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/job-handler/job-handler/internal/logpack"
-	"github.com/job-handler/job-handler/internal/logtext"
 )
 
 const (
@@ -96,38 +95,4 @@ func (j *jobMemory) release() {
 	if j.grown {
 		j.long.Release(resultsBuffers * j.resultsBytes)
 	}
-}
-
-// sink takes a log: its text as far as that fits, and all of it compressed once
-// it does not.
-type sink struct {
-	text   *logtext.Buffer
-	packed *logpack.Log
-	memory *jobMemory
-	// tailFirst is as for logpack.Pool.Open.
-	tailFirst bool
-}
-
-// Write implements io.Writer. It fails with errNoMemory only.
-func (s *sink) Write(p []byte) (int, error) {
-	if s.packed == nil && s.text.Whole() && s.text.Kept()+len(p) > s.text.Capacity() {
-		if !s.memory.tryGrow() {
-			return 0, errNoMemory
-		}
-		s.packed = s.memory.pool.Open(s.tailFirst)
-		_, _ = s.packed.Write(s.text.Head())
-	}
-	if s.packed != nil {
-		_, _ = s.packed.Write(p)
-	}
-	return s.text.Write(p)
-}
-
-// close returns what was taken: no text if it is empty, and what is compressed
-// only if text has not all of it.
-func (s *sink) close() (*logtext.Buffer, *logpack.Log) {
-	if s.packed != nil {
-		_ = s.packed.Close()
-	}
-	return kept(s.text), s.packed
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/logtext"
+	"github.com/job-handler/job-handler/internal/redact"
 	"github.com/job-handler/job-handler/internal/results"
 )
 
@@ -41,11 +42,14 @@ type Options struct {
 	// Streams is how many log streams are open at once, over all Jobs.
 	Streams int
 	// MemoryBytes is the most that logs hold in memory at once, over all Jobs
-	// from their Collect to its release.
+	// from their Collect to its release; besides, each open stream has some
+	// 100 KiB to work with.
 	MemoryBytes int64
 	// ResultsBytes is what the results of one Job may take, parts included; 0
 	// means api.MaxResultsBytes. MemoryBytes should be four times that at least.
 	ResultsBytes int
+	// Redact replaces credentials in logs as they are read; nil: none.
+	Redact *redact.Set
 	// Clock drives the idle timeout; nil means the real clock.
 	Clock clock.WithDelayedExecution
 }
@@ -134,16 +138,14 @@ func (r *Reader) tryOne(ctx context.Context, t *task, memory *jobMemory, capacit
 		return fmt.Errorf("waiting for a log stream: %w", err)
 	}
 	defer r.streams.Release(1)
-	into := &sink{text: logtext.NewBuffer(capacity), memory: memory, tailFirst: t.failed()}
-	capture, err := r.read(ctx, t, into)
+	read, err := r.read(ctx, t, newSink(&keeper{text: logtext.NewBuffer(capacity), memory: memory, tailFirst: t.failed()}, r.options.Redact))
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	if err != nil {
 		return err
 	}
-	t.log.Capture = capture
-	t.log.Text, t.log.Packed = into.close()
+	t.log.Text, t.log.Packed, t.log.Capture, t.log.Redacted = read.Text, read.Packed, read.Capture, read.Redacted
 	return nil
 }
 

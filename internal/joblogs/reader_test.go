@@ -13,6 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/job-handler/job-handler/internal/redact"
 )
 
 // podNamed returns a finished pod with one container, c.
@@ -181,8 +183,16 @@ func (e *endless) Read(p []byte) (int, error) {
 }
 
 func BenchmarkCollect(b *testing.B) {
-	for title, size := range map[string]int64{"2 KiB": 2 << 10, "64 MiB": 64 << 20} {
+	rules, err := redact.New(true, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for title, bench := range map[string]struct {
+		size  int64
+		rules *redact.Set
+	}{"2 KiB": {2 << 10, nil}, "64 MiB": {64 << 20, nil}, "2 KiB redacted": {2 << 10, rules}, "64 MiB redacted": {64 << 20, rules}} {
 		b.Run(title, func(b *testing.B) {
+			size := bench.size
 			k := &kubelet{faults: map[string]fault{"p1/c": func(_ context.Context, opts *corev1.PodLogOptions, _ string) (io.ReadCloser, error) {
 				left := size
 				if opts.TailLines != nil {
@@ -190,7 +200,7 @@ func BenchmarkCollect(b *testing.B) {
 				}
 				return io.NopCloser(&endless{left: left}), nil
 			}}}
-			reader := NewReader(k, Options{})
+			reader := NewReader(k, Options{Redact: bench.rules})
 			b.SetBytes(size)
 			b.ReportAllocs()
 			for b.Loop() {

@@ -63,6 +63,10 @@ func (j *Jobs) addFlags(fs *pflag.FlagSet) {
 		"How often opted-in namespaces are searched for Jobs that admission missed; 0 searches only when a namespace changes.")
 	fs.DurationVar(&j.LogDeadline, "log-deadline", j.LogDeadline,
 		"How long reading logs is tried again before results are stored without them.")
+	fs.BoolVar(&j.RedactBuiltin, "redact-builtin", j.RedactBuiltin,
+		"Replace well-known forms of credentials in logs and messages before they are stored.")
+	fs.StringArrayVar(&j.Redact, "redact", nil,
+		"Replace also what matches this `pattern` (RE2) within a line, or its first group. Can be given several times.")
 }
 
 func (l *Limits) addFlags(fs *pflag.FlagSet) {

@@ -70,6 +70,10 @@ type Jobs struct {
 	RecheckInterval    time.Duration
 	ScanInterval       time.Duration
 	LogDeadline        time.Duration
+	// RedactBuiltin replaces well-known forms of credentials in what is stored,
+	// Redact what matches these patterns.
+	RedactBuiltin bool
+	Redact        []string
 }
 
 // Limits bounds what the manager takes for itself and from the API server.
@@ -105,7 +109,7 @@ func New() *Options {
 			LogMode: api.LogModeFull, ResultsTTL: api.Never,
 			DeleteAfterSuccess: "0s", DeleteAfterFailure: api.Never,
 			TTLFloor: time.Hour, RecheckInterval: 30 * time.Second,
-			ScanInterval: 5 * time.Minute, LogDeadline: 15 * time.Minute,
+			ScanInterval: 5 * time.Minute, LogDeadline: 15 * time.Minute, RedactBuiltin: true,
 		},
 		Limits: Limits{
 			Workers: 64, LogStreams: 128, Writes: 32,

@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/policy"
+	"github.com/job-handler/job-handler/internal/redact"
 	"github.com/job-handler/job-handler/internal/results"
 )
 
@@ -31,7 +33,17 @@ const (
 // for each, naming flag, value and what is allowed.
 func (o *Options) Validate() error {
 	_, err := o.Defaults()
-	return errors.Join(o.Manager.validate(), o.Webhook.validate(), err, o.Jobs.validate(), o.Limits.validate())
+	_, patterns := o.Redaction()
+	return errors.Join(o.Manager.validate(), o.Webhook.validate(), err, o.Jobs.validate(), patterns, o.Limits.validate())
+}
+
+// Redaction returns what the flags set to be replaced in what is stored.
+func (o *Options) Redaction() (*redact.Set, error) {
+	set, err := redact.New(o.Jobs.RedactBuiltin, o.Jobs.Redact)
+	if err != nil {
+		return nil, fmt.Errorf("--redact: %s", strings.ReplaceAll(err.Error(), "\n", "\n--redact: "))
+	}
+	return set, nil
 }
 
 // Defaults returns what the flags set for Jobs as the policy's defaults.

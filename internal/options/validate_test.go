@@ -61,6 +61,8 @@ func TestValidateRefuses(t *testing.T) {
 		"--recheck-interval=-1ns":         `--recheck-interval: invalid value "-1ns": must be at least 0s`,
 		"--scan-interval=-1s":             `--scan-interval: invalid value "-1s": must be at least 0s`,
 		"--log-deadline=-1s":              `--log-deadline: invalid value "-1s": must be at least 0s`,
+		"--redact=(":                      "--redact: invalid value \"(\": must be a pattern in RE2 syntax: error parsing regexp: missing closing ): `(`",
+		"--redact=x*":                     `--redact: invalid value "x*": must not match the empty text, which is everywhere`,
 
 		"--workers=0":                 `--workers: invalid value "0": must be between 1 and 10000`,
 		"--workers=10001":             `--workers: invalid value "10001": must be between 1 and 10000`,

@@ -53,9 +53,11 @@ func Build(run Run) (*Content, error) {
 	if run.LogMode != api.LogModeStatus {
 		run.LogMode = api.LogModeFull
 	}
+	cut := findCut(run.Pods)
+	run.redactMessages()
 	pods := view(&run)
 	data := outcomeData(&run)
-	own := chooseOwn(&run, pods, run.limit())
+	own := chooseOwn(&run, pods, cut, run.limit())
 	maps.Copy(data, own.data)
 	budget := run.limit() - size(data)
 

@@ -43,6 +43,7 @@ func BenchmarkBuild(b *testing.B) {
 		"1 pod 2 KiB":          completedRun(podAt("report-abc12", 1).with("main", exited(0), numbered(85))),
 		"1 pod 1 MiB":          completedRun(podAt("report-abc12", 1).with("main", exited(0), numbered(43_690))),
 		"10000 pods 2 KiB":     largeRun(10_000),
+		"10000 pods report":    reporting(largeRun(10_000)),
 		"1 pod more than kept": completedRun(podAt("report-abc12", 1).with("main", exited(0), numbered(200_000))),
 	}
 	for name, run := range runs {

@@ -33,6 +33,7 @@ func (d *details) jobJSON(run *Run, summary Summary, capture func(*instanceLog) 
 		StartTime: startTime(run), CompletionTime: rfc3339(outcome.FinishTime),
 		LogMode:    run.LogMode,
 		Capture:    RunCapture(summary),
+		Redacted:   run.redacted,
 		OwnResults: d.own,
 		PodCounts: PodCounts{
 			Succeeded: run.Job.Status.Succeeded, Failed: run.Job.Status.Failed,

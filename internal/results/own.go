@@ -94,12 +94,13 @@ type ownResults struct {
 }
 
 // chooseOwn returns the own results of run, in at most a quarter of limit.
-func chooseOwn(run *Run, pods []*podView, limit int) *ownResults {
+// cut has the messages that were cut before they were redacted.
+func chooseOwn(run *Run, pods []*podView, cut cutMessages, limit int) *ownResults {
 	o := &ownResults{
 		data: map[string]string{},
 		room: min(maxOwnBytes, limit/ownShare), listRoom: limit / ownShare, noteRoom: limit / ownNotesShare,
 	}
-	reports := ownReports(run, pods)
+	reports := ownReports(run, pods, cut)
 	if len(reports) == 0 {
 		return o
 	}
@@ -118,12 +119,12 @@ func chooseOwn(run *Run, pods []*podView, limit int) *ownResults {
 // ownReports returns what containers reported that ended with exit code 0, by
 // completion index where the Job has them, else in order of creation; failed
 // attempts last.
-func ownReports(run *Run, pods []*podView) []*ownReport {
+func ownReports(run *Run, pods []*podView, cut cutMessages) []*ownReport {
 	indexed := run.Job.Spec.CompletionMode != nil && *run.Job.Spec.CompletionMode == batchv1.IndexedCompletion
 	var reports []*ownReport
 	for _, p := range pods {
 		for _, c := range p.containers {
-			if values := reported(c, len(p.containers)); len(values) > 0 {
+			if values := reported(run, c, cut[messageKey{c.pod.UID, c.Name}]); len(values) > 0 {
 				r := &ownReport{c: c, values: values}
 				if indexed {
 					r.index = completionIndex(c.pod)
@@ -138,14 +139,6 @@ func ownReports(run *Run, pods []*podView) []*ownReport {
 		return cmp.Or(cmp.Compare(a.late(), b.late()), cmp.Compare(a.scope(), b.scope()))
 	})
 	return reports
-}
-
-func reported(c *containerView, containers int) []termination.Value {
-	end := c.State().Terminated
-	if end == nil || end.ExitCode != 0 || end.Signal != 0 || end.Message == "" {
-		return nil
-	}
-	return termination.Parse(end.Message, termination.Limit(containers))
 }
 
 // scope is what one pod has to succeed for: a completion index, or, as -1, the
@@ -209,6 +202,9 @@ func (o *ownResults) add(r *ownReport, v termination.Value) (reason string) {
 	if r.superseded {
 		return OwnFailedAttempt
 	}
+	if len(r.prefix)+len(v.Key)+len(v.Text) > o.room {
+		return OwnNoRoom
+	}
 	key, renamed := ownKey(r.prefix + v.Key)
 	if len(key) > maxKey {
 		return OwnKeyTooLong
@@ -241,11 +237,16 @@ func (o *ownResults) add(r *ownReport, v termination.Value) (reason string) {
 
 // leaveOut names v in job.json, or counts it.
 func (o *ownResults) leaveOut(r *ownReport, v termination.Value, reason string) {
+	// What is not named costs next to nothing: it may be from 10,000 pods.
+	if len(o.record.LeftOut) == maxOwnNotes || o.noteRoom < 6*ownListing {
+		o.record.MoreLeftOut++
+		return
+	}
 	left := OwnLeftOut{
 		Pod: line(r.c.pod.Name), Container: line(r.c.Name), Key: line(v.Key), Bytes: len(v.Text), Reason: reason,
 	}
 	size := jsonSize(left) + 6*ownListing
-	if len(o.record.LeftOut) == maxOwnNotes || size > o.noteRoom {
+	if size > o.noteRoom {
 		o.record.MoreLeftOut++
 		return
 	}

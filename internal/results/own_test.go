@@ -15,6 +15,8 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"pgregory.net/rapid"
+
+	"github.com/job-handler/job-handler/internal/api"
 )
 
 // says has the container that was added last leave a termination message.
@@ -209,6 +211,39 @@ func TestOwnResultsThatDoNotFit(t *testing.T) {
 				t.Errorf("%+v", record.LeftOut[0])
 			}
 		})
+	}
+}
+
+// reporting has every pod of an Indexed Job report 20 results, as much as the
+// kubelet keeps of them.
+func reporting(run Run) Run {
+	for i, pod := range run.Pods {
+		values := map[string]string{}
+		for n := range 20 {
+			values[fmt.Sprintf("result-%02d", n)] = strings.Repeat("x", 180)
+		}
+		message, _ := json.Marshal(values)
+		run.Pods[i] = pod.says(string(message)).index(strconv.Itoa(i))
+	}
+	return indexed(run)
+}
+
+// However many pods report, what is stored of it is bounded, and the rest is
+// counted.
+func TestOwnResultsOfTenThousandPods(t *testing.T) {
+	run := reporting(largeRun(10_000))
+	content := build(t, run)
+	checkContent(t, &run, content)
+	record := readRecord(t, content)
+	// The failed pods, 10 of them, report nothing.
+	if got := len(record.OwnResults.DataKeys) + len(record.OwnResults.LeftOut) + record.OwnResults.MoreLeftOut; got != 9990*20 {
+		t.Errorf("%d of 199,800 accounted for", got)
+	}
+	if got := len(record.Pods); got < 100 {
+		t.Errorf("only %d pods in detail", got)
+	}
+	if got := len(content.Data[api.DataLogs]); got < 200<<10 {
+		t.Errorf("only %d bytes of logs", got)
 	}
 }
 

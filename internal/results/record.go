@@ -24,6 +24,8 @@ type Record struct {
 	LogMode string `json:"logMode"`
 	// Capture tells whether all logs of the run are stored.
 	Capture RunCapture `json:"capture"`
+	// Redacted counts by rule what was replaced in logs and messages.
+	Redacted map[string]int64 `json:"redacted,omitempty"`
 	// OwnResults is there if a container reported results of its own.
 	OwnResults *OwnRecord `json:"ownResults,omitempty"`
 	// PodCounts counts the run's pods.
@@ -181,10 +183,13 @@ type CaptureRecord struct {
 	Reason string `json:"reason,omitempty"`
 	// Message says the same in words.
 	Message string `json:"message,omitempty"`
-	// BytesSeen is how many bytes were read, as the container wrote them.
+	// BytesSeen is how many bytes were read, as the container wrote them, after
+	// redaction.
 	BytesSeen int64 `json:"bytesSeen"`
 	// BytesKept is how many of those are stored, before they were made readable.
 	BytesKept int64 `json:"bytesKept"`
+	// Redacted is how often something was replaced in the log.
+	Redacted int64 `json:"redacted,omitempty"`
 	// Exact is where they are stored as the container wrote them; absent where
 	// there is none, or only the readable form.
 	Exact *ExactRecord `json:"exact,omitempty"`

@@ -9,6 +9,7 @@ import (
 	"github.com/job-handler/job-handler/internal/jobstatus"
 	"github.com/job-handler/job-handler/internal/logpack"
 	"github.com/job-handler/job-handler/internal/logtext"
+	"github.com/job-handler/job-handler/internal/redact"
 )
 
 // Run is everything that Build needs to know of one finished Job. Build reads
@@ -34,11 +35,17 @@ type Run struct {
 	CreatedAt time.Time
 	// ExpiresAt is when the results may be deleted, or nil: never.
 	ExpiresAt *time.Time
+	// Redact replaces credentials in messages of the Job, its pods and containers;
+	// nil: none. Logs are redacted as they are read.
+	Redact *redact.Set
 	// MaxBytes bounds the sum of all values, those of parts included, in bytes. 0
 	// means api.MaxResultsBytes, which is what one object can hold; more than that
 	// allows parts, up to api.MostResultsBytes. Less than MinBytes means MinBytes:
 	// it is how results are stored that an API server found too large.
 	MaxBytes int
+
+	// redacted counts what was replaced in messages and in logs.
+	redacted redact.Counts
 }
 
 // Pod is one pod of a run and what was read of its logs.
@@ -62,6 +69,8 @@ type ContainerLog struct {
 	// Packed is the same log compressed, where Text cannot keep all of it; else
 	// nil. It is closed.
 	Packed *logpack.Log
+	// Redacted counts what was replaced in it.
+	Redacted redact.Counts
 	// Capture tells whether Text is all there was.
 	Capture Capture
 }

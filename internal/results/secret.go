@@ -2,6 +2,7 @@ package results
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -23,9 +24,7 @@ func (c *Content) Secret(namespace, name string) *corev1.Secret {
 	for key, value := range c.Data {
 		data[key] = []byte(value)
 	}
-	for key, value := range c.BinaryData {
-		data[key] = value
-	}
+	maps.Copy(data, c.BinaryData)
 	return &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: namespace, Name: name, Labels: c.Labels, Annotations: c.Annotations,

@@ -39,9 +39,10 @@ type containerView struct {
 type instanceLog struct {
 	text *logtext.Buffer
 	// packed is the log compressed; nil where text has all of it, or nobody has.
-	packed  *logpack.Log
-	capture Capture
-	excerpt logtext.Excerpt
+	packed   *logpack.Log
+	capture  Capture
+	redacted int64
+	excerpt  logtext.Excerpt
 	// exact is where the bytes that excerpt tells of are kept as they were
 	// written; nil if they are nowhere.
 	exact *ExactRecord
@@ -97,7 +98,7 @@ func instance(run *Run, log *ContainerLog) *instanceLog {
 	if log == nil {
 		return &instanceLog{capture: unread(run)}
 	}
-	l := &instanceLog{text: log.Text, packed: log.Packed, capture: log.Capture}
+	l := &instanceLog{text: log.Text, packed: log.Packed, capture: log.Capture, redacted: log.Redacted.Total()}
 	if l.capture == (Capture{}) {
 		l.capture = unread(run)
 	}
@@ -191,7 +192,7 @@ func (l *instanceLog) record(kept int64) CaptureRecord {
 	return CaptureRecord{
 		Complete: l.capture.Complete, Reason: logtext.Line(l.capture.Reason, maxReason),
 		Message:   logtext.Line(l.capture.Message, maxCaptureMessage),
-		BytesSeen: l.seen(), BytesKept: kept,
+		BytesSeen: l.seen(), BytesKept: kept, Redacted: l.redacted,
 	}
 }
 

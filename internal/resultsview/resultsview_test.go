@@ -155,9 +155,31 @@ func TestShortenedLog(t *testing.T) {
 	}
 }
 
+func TestDamagedLogs(t *testing.T) {
+	tests := map[string]func(cm *corev1.ConfigMap){
+		"not gzip":      func(cm *corev1.ConfigMap) { cm.BinaryData[api.DataLogsGzip] = []byte("text") },
+		"cut short":     func(cm *corev1.ConfigMap) { cm.BinaryData[api.DataLogsGzip] = cm.BinaryData[api.DataLogsGzip][:30] },
+		"another place": func(cm *corev1.ConfigMap) { cm.BinaryData = nil; cm.Data[api.DataLogs] = "short" },
+	}
+	for name, damage := range tests {
+		t.Run(name, func(t *testing.T) {
+			cm := store(t, runs.MakePod("a", start).Container("main", 0, []byte("\x00\x01\x02")))
+			damage(cm)
+			reseal(cm)
+			run, err := Parse(FromConfigMap(cm))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := run.Logs(context.Background(), nil); !errors.Is(err, results.ErrDamaged) {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 func TestRunTells(t *testing.T) {
 	cm := store(t,
-		runs.MakePod("a", start).Container("main", 3, []byte("hello\n")).Restarted(7, 1, nil),
+		runs.MakePod("a", start).Container("main", 3, []byte("hello\n")).Restarted(7, 1, []byte("before")),
 		runs.MakePod("b", start).Container("main", 0, []byte("hello\n")),
 		runs.MakePod("c", start).Container("main", 3, nil),
 	)
@@ -175,6 +197,9 @@ func TestRunTells(t *testing.T) {
 	}
 	if got := run.Finished(); !got.Equal(start.Add(90 * time.Second)) {
 		t.Errorf("finished %s", got)
+	}
+	if kept, seen := run.LogBytes(); kept != 18 || seen != 18 {
+		t.Errorf("kept %d of %d bytes", kept, seen)
 	}
 	if c := run.Pods[0].Containers[0]; !c.Unstable() || !c.Failed() {
 		t.Errorf("%+v", c)

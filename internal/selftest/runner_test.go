@@ -136,6 +136,24 @@ func (w *world) measured(t *testing.T) map[string]float64 {
 	return values
 }
 
+// Only what a test says about stamping is passed on.
+func TestPassedOn(t *testing.T) {
+	w := newWorld(t, configuration())
+	var found []bool
+	w.Found = func(stamped bool) { found = append(found, stamped) }
+	refused := func(*batchv1.Job) error {
+		return apierrors.NewForbidden(batchv1.Resource("jobs"), "probe", errors.New("no"))
+	}
+	unanswered := func(*batchv1.Job) error { return context.DeadlineExceeded }
+	for _, admit := range []func(*batchv1.Job) error{stamp, ignored, refused, unanswered, ignored, stamp} {
+		w.admit = admit
+		w.testAfter(t, time.Minute)
+	}
+	if diff := cmp.Diff([]bool{true, false, false, true}, found); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
 // What is told, step by step, of a webhook that goes and comes back.
 func TestTold(t *testing.T) {
 	w := newWorld(t, configuration())

@@ -28,24 +28,23 @@ type Value struct {
 	Text string
 }
 
-// Limit returns how many bytes of a message are kept of a container in a pod
-// of so many. A message of that size may have been cut at either end.
-func Limit(containers int) int {
-	return min(ContainerLimit, podLimit/max(1, containers))
+// MayBeCut reports whether message, of a container in a pod of so many, is as
+// long as it can be: it may lack its beginning or its end.
+func MayBeCut(message string, containers int) bool {
+	return len(message) >= min(ContainerLimit, podLimit/max(1, containers))
 }
 
 // Parse returns the values that a message reports, in the order in which their
 // keys come first; nil if it is not a report. A report is one of
 //
 //   - a flat JSON object, so one without arrays and objects in it;
-//   - lines of the form key=value. Blanks around either and blank lines do not
-//     count; keys have no blanks in them and values may be empty. Such a message
-//     of limit bytes or more may lack its beginning or end, and is none.
+//   - lines of the form key=value, unless the message may be cut. Blanks around
+//     either and blank lines do not count; keys have no blanks in them and
+//     values may be empty.
 //
 // Of a key that is there more than once the last value counts. A byte order
 // mark is skipped; a message that is not valid UTF-8 is no report.
-func Parse(message string, limit int) []Value {
-	mayBeCut := len(message) >= limit
+func Parse(message string, mayBeCut bool) []Value {
 	message = strings.TrimPrefix(message, "\ufeff")
 	if !utf8.ValidString(message) {
 		return nil

@@ -35,24 +35,23 @@ func TestParse(t *testing.T) {
 		"a replacement character": {
 			message: "{\"a\": \"\ufffd\", \"b\": \"\\uFFFD\"}", want: []Value{{"a", "\ufffd"}, {"b", "\ufffd"}},
 		},
-		"an empty key":             {message: `{"": 1}`, want: []Value{{"", "1"}}},
-		"a key twice":              {message: `{"a": 1, "b": 2, "a": 3}`, want: []Value{{"a", "3"}, {"b", "2"}}},
-		"a byte order mark":        {message: "\ufeff{\"a\": 1}", want: []Value{{"a", "1"}}},
-		"an empty object":          {message: `{}`},
-		"an array inside":          {message: `{"a": 1, "b": []}`},
-		"an object inside":         {message: `{"a": {"b": 1}}`},
-		"an array":                 {message: `[{"a": 1}]`},
-		"a string":                 {message: `"a"`},
-		"cut at the end":           {message: `{"a": 1, "b": "2`},
-		"cut before the brace":     {message: `{"a": 1`},
-		"cut after the colon":      {message: `{"a":`},
-		"a comma too many":         {message: `{"a": 1,}`},
-		"two objects":              {message: `{"a": 1} {"b": 2}`},
-		"text after it":            {message: `{"a": 1} done`},
-		"a line after it":          {message: "{\"a\": 1}\nb=2"},
-		"a raw control character":  {message: "{\"a\": \"\x00\"}"},
-		"an object, not UTF-8":     {message: "{\"a\": \"\xff\"}"},
-		"an object of limit bytes": {message: `{"a": "` + strings.Repeat("x", 91) + `"}`, want: []Value{{"a", strings.Repeat("x", 91)}}},
+		"an empty key":            {message: `{"": 1}`, want: []Value{{"", "1"}}},
+		"a key twice":             {message: `{"a": 1, "b": 2, "a": 3}`, want: []Value{{"a", "3"}, {"b", "2"}}},
+		"a byte order mark":       {message: "\ufeff{\"a\": 1}", want: []Value{{"a", "1"}}},
+		"an empty object":         {message: `{}`},
+		"an array inside":         {message: `{"a": 1, "b": []}`},
+		"an object inside":        {message: `{"a": {"b": 1}}`},
+		"an array":                {message: `[{"a": 1}]`},
+		"a string":                {message: `"a"`},
+		"cut at the end":          {message: `{"a": 1, "b": "2`},
+		"cut before the brace":    {message: `{"a": 1`},
+		"cut after the colon":     {message: `{"a":`},
+		"a comma too many":        {message: `{"a": 1,}`},
+		"two objects":             {message: `{"a": 1} {"b": 2}`},
+		"text after it":           {message: `{"a": 1} done`},
+		"a line after it":         {message: "{\"a\": 1}\nb=2"},
+		"a raw control character": {message: "{\"a\": \"\x00\"}"},
+		"an object, not UTF-8":    {message: "{\"a\": \"\xff\"}"},
 
 		"lines": {
 			message: "records-processed=1,234,567\noutput-location=s3://bucket/day?x=y",
@@ -73,22 +72,31 @@ func TestParse(t *testing.T) {
 		"a control character, key":  {message: "\x1ba=1"},
 		"a carriage return inside":  {message: "a=10%\ra=20%"},
 		"lines, not UTF-8":          {message: "a=\xff"},
-		"lines of limit bytes":      {message: "a=" + strings.Repeat("x", 98)},
-		"lines of a byte less":      {message: "a=" + strings.Repeat("x", 97), want: []Value{{"a", strings.Repeat("x", 97)}}},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(tc.want, Parse(tc.message, 100)); diff != "" {
+			if diff := cmp.Diff(tc.want, Parse(tc.message, false)); diff != "" {
 				t.Errorf("-want +got\n%s", diff)
 			}
 		})
 	}
 }
 
-func TestLimit(t *testing.T) {
-	for containers, want := range map[int]int{0: 4096, 1: 4096, 3: 4096, 4: 3072, 12: 1024} {
-		if got := Limit(containers); got != want {
-			t.Errorf("%d containers: %d, want %d", containers, got, want)
+func TestParseOfWhatMayBeCut(t *testing.T) {
+	if got := Parse(`{"a": 1}`, true); len(got) != 1 {
+		t.Errorf("an object, which would not end: %v", got)
+	}
+	if got := Parse("a=1", true); got != nil {
+		t.Errorf("lines: %v", got)
+	}
+}
+
+func TestMayBeCut(t *testing.T) {
+	for containers, limit := range map[int]int{0: 4096, 1: 4096, 3: 4096, 4: 3072, 12: 1024} {
+		for size, want := range map[int]bool{limit - 1: false, limit: true, limit + 1: true} {
+			if got := MayBeCut(strings.Repeat("x", size), containers); got != want {
+				t.Errorf("%d containers, %d bytes: %t", containers, size, got)
+			}
 		}
 	}
 }
@@ -101,7 +109,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(`{"a": "\ud83d", "a": [{}]}`)
 	f.Add("\ufeff{\"\\u0000\": false}")
 	f.Fuzz(func(t *testing.T, message string) {
-		values := Parse(message, ContainerLimit)
+		values := Parse(message, false)
 		again := map[string]string{}
 		for _, v := range values {
 			if !utf8.ValidString(v.Key) || !utf8.ValidString(v.Text) {
@@ -117,7 +125,7 @@ func FuzzParse(f *testing.F) {
 			t.Fatal(err)
 		}
 		reread := map[string]string{}
-		for _, v := range Parse(string(text), ContainerLimit) {
+		for _, v := range Parse(string(text), false) {
 			reread[v.Key] = v.Text
 		}
 		if diff := cmp.Diff(again, reread); diff != "" {

@@ -153,11 +153,9 @@ func kindOf(schema *jsonschema.Schema) (kind, definition string) {
 	case schema.Type == "array":
 		return "list of " + schema.Items.Type + "s", ""
 	case schema.Type == "object":
-		return "map of strings", ""
+		return "map of " + schema.AdditionalProperties.Type + "s", ""
 	case schema.Format == "date-time":
 		return "time", ""
-	case schema.Const != nil:
-		return fmt.Sprintf("`%v`", schema.Const), ""
 	case len(schema.Enum) > 0:
 		var values []string
 		for _, value := range schema.Enum {

@@ -42,20 +42,29 @@ func jobSchema() (*jsonschema.Schema, error) {
 			narrow(pair.Key, pair.Value)
 		}
 	}
-	definitions := schema.Definitions
-	property(definitions, "Record", "schema").Const = api.SchemaV1
-	property(definitions, "Record", "status").Enum = []any{api.StatusCompleted, api.StatusFailed}
-	property(definitions, "Record", "logMode").Enum = anys(policy.LogModes)
-	property(definitions, "ContainerRecord", "kind").Enum = []any{
-		results.KindInit, results.KindSidecar, results.KindMain, results.KindEphemeral,
+	return schema, enumerate(schema.Definitions)
+}
+
+// enumerate says which values texts may have.
+func enumerate(definitions jsonschema.Definitions) error {
+	for _, values := range []struct {
+		definition, property string
+		allowed              []any
+	}{
+		{"Record", "schema", []any{api.SchemaV1}},
+		{"Record", "status", []any{api.StatusCompleted, api.StatusFailed}},
+		{"Record", "logMode", anys(policy.LogModes)},
+		{"ContainerRecord", "kind", []any{results.KindInit, results.KindSidecar, results.KindMain, results.KindEphemeral}},
+		{"StateRecord", "state", []any{results.StateWaiting, results.StateRunning, results.StateTerminated, results.StateUnknown}},
+		{"OwnLeftOut", "reason", []any{results.OwnNoRoom, results.OwnKeyTaken, results.OwnKeyTooLong, results.OwnFailedAttempt}},
+	} {
+		found, ok := definitions[values.definition].Properties.Get(values.property)
+		if !ok {
+			return fmt.Errorf("%s has no %s", values.definition, values.property)
+		}
+		found.Enum = values.allowed
 	}
-	property(definitions, "StateRecord", "state").Enum = []any{
-		results.StateWaiting, results.StateRunning, results.StateTerminated, results.StateUnknown,
-	}
-	property(definitions, "OwnLeftOut", "reason").Enum = []any{
-		results.OwnNoRoom, results.OwnKeyTaken, results.OwnKeyTooLong, results.OwnFailedAttempt,
-	}
-	return schema, nil
+	return nil
 }
 
 // narrow says what the names of fields tell of their values.
@@ -66,14 +75,6 @@ func narrow(name string, schema *jsonschema.Schema) {
 	case schema.Type == "integer" && !slices.Contains(strings.Fields(signed), name):
 		schema.Minimum = json.Number("0")
 	}
-}
-
-func property(definitions jsonschema.Definitions, definition, name string) *jsonschema.Schema {
-	found, ok := definitions[definition].Properties.Get(name)
-	if !ok {
-		panic(definition + " has no " + name)
-	}
-	return found
 }
 
 func anys(values []string) []any {
