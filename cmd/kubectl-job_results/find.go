@@ -94,7 +94,12 @@ func (c *cluster) runsOf(ctx context.Context, job string) ([]stored, error) {
 }
 
 // resultsOf selects results objects, not their parts, that have these labels.
-func resultsOf(set labels.Set) string { return api.ResultsSelector + "," + set.String() }
+func resultsOf(set labels.Set) string {
+	if len(set) == 0 {
+		return api.ResultsSelector
+	}
+	return api.ResultsSelector + "," + set.String()
+}
 
 // metadataOf returns the objects with these labels, the newest first.
 func (c *cluster) metadataOf(ctx context.Context, selector string) ([]stored, error) {
