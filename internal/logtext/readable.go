@@ -112,7 +112,7 @@ func plainRun(raw []byte) int {
 // what adding to all of them at once does to their highest bits.
 func mayBeSpecial(eight uint64) bool {
 	const ones = 0x0101010101010101
-	return (eight-ones*' '|eight+ones|eight)&(ones<<7) != 0
+	return ((eight-ones*' ')|(eight+ones)|eight)&(ones<<7) != 0
 }
 
 func allPlain(raw []byte) bool {

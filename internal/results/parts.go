@@ -11,13 +11,18 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/job-handler/job-handler/internal/api"
 )
 
-// partsListing is more than what the list of parts takes in the object that has
-// it: a name has at most 253 bytes, a digest 64.
-const partsListing = 512 * (api.MostResultsBytes/api.MaxResultsBytes + 2)
+const (
+	// mostParts is how many parts there can be.
+	mostParts = api.MostResultsBytes / api.MaxResultsBytes
+	// partsListing is more than what the list of parts takes in the object that has
+	// it: a name has at most 253 bytes, a digest 64.
+	partsListing = 512 * (mostParts + 1)
+)
 
 // Part is a piece of a value that is too large for one object.
 type Part struct {
@@ -121,8 +126,13 @@ func PartsOf(data map[string]string) (*PartList, error) {
 	if err := json.NewDecoder(bytes.NewReader([]byte(text))).Decode(&list); err != nil {
 		return nil, fmt.Errorf("%w: reading %s: %w", ErrDamaged, api.DataParts, err)
 	}
-	if list.Key != api.DataLogsGzip || len(list.Parts) == 0 {
+	if list.Key != api.DataLogsGzip || len(list.Parts) == 0 || len(list.Parts) > mostParts {
 		return nil, fmt.Errorf("%w: %s lists %d parts of %q", ErrDamaged, api.DataParts, len(list.Parts), list.Key)
+	}
+	for _, part := range list.Parts {
+		if len(validation.IsDNS1123Subdomain(part.Name)) > 0 {
+			return nil, fmt.Errorf("%w: %s lists a part called %q", ErrDamaged, api.DataParts, part.Name)
+		}
 	}
 	return &list, nil
 }
