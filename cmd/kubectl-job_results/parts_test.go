@@ -78,7 +78,8 @@ var _ = Describe("Results in parts", func() {
 			Expect(kube.DeleteAllOf(ctx, cm, client.InNamespace(namespace), client.HasLabels{api.CreatedLabel})).To(Succeed())
 			Expect(got.code).To(BeZero(), got.err)
 			if whole(content) {
-				Expect(got.out == string(log)).To(BeTrue(), "the log is what was written")
+				same := got.out == string(log)
+				Expect(same).To(BeTrue(), "the log is what was written")
 				continue
 			}
 			Expect(got.err).To(ContainSubstring("left out"))

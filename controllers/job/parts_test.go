@@ -67,7 +67,8 @@ func logOf(ctx context.Context, name string) string {
 func expectWhole(ctx context.Context, object *batchv1.Job, name string) {
 	GinkgoHelper()
 	Expect(results.Verify(configMap(ctx, name), object, nil)).To(Succeed())
-	Expect(logOf(ctx, name) == noise(largeLog)).To(BeTrue(), "the log is what was written")
+	same := logOf(ctx, name) == noise(largeLog)
+	Expect(same).To(BeTrue(), "the log is what was written")
 }
 
 var _ = Describe("Results that are larger than an object", func() {

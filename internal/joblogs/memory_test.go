@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/job-handler/job-handler/internal/logpack"
+	"github.com/job-handler/job-handler/internal/redact"
 )
 
 const longLine = "0123456789abcde\n"
@@ -54,6 +55,25 @@ func TestLongLogIsCompressed(t *testing.T) {
 	}
 	if got := textOf(t, logs[2].Packed); got != k.logs["p1/more"] {
 		t.Errorf("%d bytes", len(got))
+	}
+}
+
+func TestLongLogIsRedacted(t *testing.T) {
+	rules, err := redact.New(true, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const line, replaced = "url=pg://me:hunter2@db/x\n", "url=pg://me:[redacted url-password]@db/x\n"
+	const lines = 2 * maxBuffer / len(line)
+	k := &kubelet{logs: map[string]string{"p1/c": strings.Repeat(line, lines)}}
+	collected, release, err := NewReader(k, Options{Redact: rules}).Collect(t.Context(), []*corev1.Pod{podNamed("p1")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	l := collected[0].Logs[0]
+	if got := textOf(t, l.Packed); got != strings.Repeat(replaced, lines) || !l.Capture.Complete || l.Redacted["url-password"] != int64(lines) {
+		t.Errorf("%d bytes, %+v, %v", len(got), l.Capture, l.Redacted)
 	}
 }
 

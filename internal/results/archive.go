@@ -141,19 +141,25 @@ func compressLogs(pods []*podView, room int) (archive, error) {
 		if size > 0 && (try == 0 || size >= room*wellFilled/100) {
 			break
 		}
-		switch {
-		case try == 0:
-			// What compresses to nothing less fits then.
-			budget = room - room/50 - minArchive/2
-		case size == 0:
-			budget -= budget / 8
-		default:
-			budget = int(float64(budget) * float64(room) / float64(size) * 0.98)
-		}
+		budget = nextBudget(budget, size, room)
 		chosen = sections[:fitting(sections, budget)]
 		share(chosen, budget)
 	}
 	return best, nil
+}
+
+// nextBudget returns how much of the logs to try next, after budget of them made
+// size bytes of room, or too many if size is 0.
+func nextBudget(budget, size, room int) int {
+	switch {
+	case budget == 0:
+		// That fits also where nothing can be compressed.
+		return room - room/50 - minArchive/2
+	case size == 0:
+		return budget - budget/8
+	default:
+		return int(float64(budget) * float64(room) / float64(size) * 0.98)
+	}
 }
 
 // pack has the section be written compressed where the log is, or is large

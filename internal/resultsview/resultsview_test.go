@@ -170,7 +170,7 @@ func TestDamagedLogs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := run.Logs(context.Background(), nil); !errors.Is(err, results.ErrDamaged) {
+			if _, err := run.Logs(t.Context(), nil); !errors.Is(err, results.ErrDamaged) {
 				t.Error(err)
 			}
 		})
