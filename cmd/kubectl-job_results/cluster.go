@@ -27,7 +27,9 @@ type cluster struct {
 	// namespace is the one that the flags name; with allNamespaces for list
 	// alone, "" where it lists all.
 	namespace string
-	kinds     []kind
+	// kinds are those that hold results: see readable.
+	kinds []kind
+	asked bool
 }
 
 // kind is a kind of objects that hold results.

@@ -104,7 +104,7 @@ func resultsOf(set labels.Set) string {
 // metadataOf returns the objects with these labels, the newest first.
 func (c *cluster) metadataOf(ctx context.Context, selector string) ([]stored, error) {
 	var found []stored
-	for _, k := range c.kinds {
+	for _, k := range c.readable(ctx) {
 		list, err := c.metadata.Resource(k.resource()).Namespace(c.namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
 		if err != nil {
 			return nil, fmt.Errorf("listing results: %w", err)
@@ -156,7 +156,7 @@ func list(lines []string, none string) string {
 // named returns the results in the object that t names. Where there is none,
 // the error says why no results are found and what to do.
 func (c *cluster) named(ctx context.Context, t target) (*resultsview.Run, error) {
-	for _, k := range c.kinds {
+	for _, k := range c.readable(ctx) {
 		run, err := c.open(ctx, k, t.name)
 		switch {
 		case apierrors.IsNotFound(err), errors.Is(err, results.ErrStranger):

@@ -8,8 +8,6 @@ import (
 	. "github.com/onsi/gomega"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobtest"
@@ -20,14 +18,11 @@ import (
 var _ = Describe("get", func() {
 	It("shows what happened on one screen", func(ctx SpecContext) {
 		run := runs.Of(failed("import", 1),
-			runs.MakePod("import-1", start).Container("main", 0, []byte("fine\n")),
+			runs.MakePod("import-1", start).Container("main", 0, []byte("fine\n")).Said("records-processed=1,234,567"),
 			runs.MakePod("import-2", start.Add(time.Second)).Container("main", 3, []byte("line 1\nline 2\n\x1b[31mline 3")).Restarted(6, 1, []byte("before\n")))
 		run.CronJob, run.MissingPods = "nightly", 1
 		run.Pods[0].Logs[0].Redacted = redact.Counts{"jwt": 2, "github-token": 1}
-		cm := build(run)
-		cm.Data["records-processed"] = "1,234,567"
-		reseal(cm)
-		Expect(kube.Create(ctx, cm)).To(Succeed())
+		store(ctx, run)
 
 		Expect(succeed(ctx, "get", "import", "--lines=2")).To(Equal(`Job:       import in namespace ` + namespace + `, of CronJob nightly
 Outcome:   failed: BackoffLimitExceeded: Job has reached the specified backoff limit
@@ -98,19 +93,7 @@ Last lines of pod import-2, container main:
 	It("needs no right but to read results", func(ctx SpecContext) {
 		said(ctx, "report", 1, "hello\n")
 		reader := []string{"--as=reader"}
-		role := &rbacv1.Role{
-			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "reader"},
-			Rules:      []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"get", "list", "watch"}}},
-		}
-		Expect(kube.Create(ctx, role)).To(Succeed())
-		Expect(kube.Create(ctx, &rbacv1.RoleBinding{
-			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "reader"},
-			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "reader"},
-			Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: "reader"}},
-		})).To(Succeed())
-		Eventually(ctx, func(g Gomega, ctx SpecContext) {
-			g.Expect(command(ctx, append(reader, "get", "report", "-o", "name")...).out).To(Equal("configmap/report-results\n"))
-		}).WithContext(ctx).Should(Succeed())
+		grantConfigMaps(ctx, "reader")
 
 		Expect(succeed(ctx, append(reader, "list", "-o", "name")...)).To(Equal("configmap/report-results\n"))
 		Expect(succeed(ctx, append(reader, "wait", "report")...)).To(HavePrefix("job report completed"))

@@ -126,7 +126,7 @@ func (o *listOptions) finishedAfter() (time.Time, error) {
 // left out.
 func (o *listOptions) runs(ctx context.Context, c *cluster, selector string, after time.Time) ([]*resultsview.Run, error) {
 	var runs []*resultsview.Run
-	for _, k := range c.kinds {
+	for _, k := range c.readable(ctx) {
 		opts := metav1.ListOptions{LabelSelector: selector, Limit: pageSize}
 		for more := true; more; more = opts.Continue != "" {
 			objects, next, err := k.list(ctx, c.namespace, opts)

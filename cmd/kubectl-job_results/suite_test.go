@@ -11,6 +11,7 @@ import (
 	. "github.com/onsi/gomega"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
@@ -173,4 +174,20 @@ func said(ctx context.Context, job string, run int, text string) *corev1.ConfigM
 // reseal makes the annotations of cm agree with its content again.
 func reseal(cm *corev1.ConfigMap) {
 	cm.Annotations[api.SHA256Annotation] = results.Digest(cm.Data, cm.BinaryData)
+}
+
+// grantConfigMaps lets a user read ConfigMaps of the spec's namespace, and
+// nothing else.
+func grantConfigMaps(ctx context.Context, user string) {
+	GinkgoHelper()
+	Expect(kube.Create(ctx, &rbacv1.Role{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: user},
+		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"get", "list", "watch"}}},
+	})).To(Succeed())
+	Expect(kube.Create(ctx, &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: user},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: user},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}},
+	})).To(Succeed())
+	Eventually(ctx, func(ctx SpecContext) int { return command(ctx, "--as="+user, "list").code }).Should(BeZero())
 }

@@ -162,7 +162,7 @@ func (c *cluster) await(ctx context.Context, job string, is wanted) (*stored, er
 	selector := resultsOf(labels.Set{api.JobNameLabel: names.LabelValue(job)})
 	var found atomic.Pointer[stored]
 	var group errgroup.Group
-	for _, k := range c.kinds {
+	for _, k := range c.readable(ctx) {
 		group.Go(func() error {
 			event, err := watchtools.UntilWithSync(ctx, c.watcher(k, selector), &metav1.PartialObjectMetadata{}, nil, matches(is))
 			if err != nil {

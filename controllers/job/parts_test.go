@@ -25,7 +25,7 @@ import (
 )
 
 // largeLog makes three parts, the last of them short.
-const largeLog = 3_600_000
+const largeLog = 4_800_000
 
 // withParts has the results of a Job have parts.
 func withParts(o *job.Options) { o.MaxResultsBytes = 4 << 20 }

@@ -3,6 +3,7 @@ package job_test
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -186,6 +187,22 @@ var _ = Describe("Results in a Secret", func() {
 		h.beforeRead = nil
 		h.settle(ctx, object)
 		expectGone(ctx, object)
+	})
+
+	It("hold as much as a ConfigMap", func(ctx SpecContext) {
+		inSecrets(ctx)
+		object := completed(ctx, aJob())
+		h.logs.read = func(_ *corev1.Pod, container string) results.ContainerLog { return whole(container, noise(3<<20)) }
+		h.settle(ctx, object)
+		expectGone(ctx, object)
+		stored := secret(ctx, "job-results")
+		Expect(results.VerifySecret(stored, object, nil)).To(Succeed())
+		size := 0
+		for _, value := range stored.Data {
+			size += len(value)
+		}
+		Expect(size).To(And(BeNumerically(">", api.MaxResultsBytes*9/10), BeNumerically("<=", api.MaxResultsBytes)))
+		Expect(stored.Annotations).To(HaveKeyWithValue(api.BytesAnnotation, strconv.Itoa(size)))
 	})
 
 	It("are stored shorter where the API server finds them too large", func(ctx SpecContext) {

@@ -2,6 +2,8 @@ package logpack
 
 import (
 	"bytes"
+	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -199,4 +201,28 @@ func BenchmarkWrite(b *testing.B) {
 		size = l.Size()
 	}
 	b.ReportMetric(float64(size), "kept")
+}
+
+// What has no repetitions is compressed all the same.
+func TestPoorTextIsCompressed(t *testing.T) {
+	random := noise(1, 1<<20)
+	tests := map[string]struct {
+		text []byte
+		// percent of the text is the most that it may take.
+		percent int
+	}{
+		"hex":    {[]byte(hex.EncodeToString(random)), 55},
+		"base64": {[]byte(base64.StdEncoding.EncodeToString(random)), 80},
+		"text":   {logText(1 << 20), 25},
+		"noise":  {random, 101},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			l := write(NewPool(8<<20).Open(false), tc.text, 32<<10)
+			check(t, l, tc.text)
+			if limit := len(tc.text) * tc.percent / 100; l.Size() > limit {
+				t.Errorf("%d bytes of %d, want at most %d", l.Size(), len(tc.text), limit)
+			}
+		})
+	}
 }

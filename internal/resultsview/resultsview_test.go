@@ -180,10 +180,10 @@ func TestDamagedLogs(t *testing.T) {
 func TestRunTells(t *testing.T) {
 	cm := store(t,
 		runs.MakePod("a", start).Container("main", 3, []byte("hello\n")).Restarted(7, 1, []byte("before")),
-		runs.MakePod("b", start).Container("main", 0, []byte("hello\n")),
+		runs.MakePod("b", start).Container("main", 0, []byte("hello\n")).Said("records-processed=1,234,567"),
 		runs.MakePod("c", start).Container("main", 3, nil),
 	)
-	cm.Data["records-processed"] = "1,234,567"
+	cm.Data["smuggled"] = "in"
 	reseal(cm)
 	run, err := Parse(FromConfigMap(cm))
 	if err != nil {

@@ -96,11 +96,8 @@ func (r *Runner) found(result metrics.SelfTestResult) {
 	if r.Found == nil {
 		return
 	}
-	switch result {
-	case metrics.SelfTestStamped:
-		r.Found(true)
-	case metrics.SelfTestUnstamped:
-		r.Found(false)
+	if stamped := result == metrics.SelfTestStamped; stamped || result == metrics.SelfTestUnstamped {
+		r.Found(stamped)
 	}
 }
 
