@@ -3,18 +3,25 @@ package joblogs
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/klauspost/compress/gzip"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/jobstatus"
+	"github.com/job-handler/job-handler/internal/jobtest"
 	"github.com/job-handler/job-handler/internal/logpack"
+	"github.com/job-handler/job-handler/internal/logtext"
 	"github.com/job-handler/job-handler/internal/redact"
+	"github.com/job-handler/job-handler/internal/results"
 )
 
 const longLine = "0123456789abcde\n"
@@ -156,5 +163,21 @@ func TestGiBLog(t *testing.T) {
 	}
 	if allocated := after.TotalAlloc - before.TotalAlloc; allocated > 32<<20 {
 		t.Errorf("%d bytes allocated in all", allocated)
+	}
+	start := time.Date(2026, 11, 5, 10, 0, 0, 0, time.UTC)
+	job := jobtest.MakeJob("batch", "large").UID("uid").Started(start).Completed(start.Add(time.Minute)).Obj()
+	content, err := results.Build(results.Run{Job: job, Outcome: jobstatus.Of(job), Pods: collected})
+	if err != nil || content.Bytes() > api.MaxResultsBytes || !strings.HasPrefix(content.Capture.Why, results.ReasonShortenedToFit) {
+		t.Fatalf("%v, %+v", err, content)
+	}
+	var record results.Record
+	if err := json.Unmarshal([]byte(content.Data[api.DataJobJSON]), &record); err != nil {
+		t.Fatal(err)
+	}
+	capture := record.Pods[0].Containers[0].Capture
+	left := capture.BytesSeen - capture.BytesKept
+	want := logtext.Count(left, "byte") + " in " + logtext.Count(left/16, "line") + " left out"
+	if capture.BytesSeen != size || capture.Message != want {
+		t.Errorf("%+v, want %q", capture, want)
 	}
 }

@@ -49,6 +49,7 @@ func (l *Log) Fit(room int) (*Log, error) {
 func (l *Log) takeBack(part *partial, head bool, from chunk) {
 	l.chunks = slices.Insert(l.chunks, l.gap, part.chunk)
 	l.size += len(part.packed)
+	l.raw += part.raw
 	l.omittedBytes -= part.raw
 	l.omittedNewlines -= part.newlines
 	if head {

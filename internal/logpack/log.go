@@ -29,8 +29,9 @@ type Log struct {
 	// what was left out.
 	chunks []chunk
 	gap    int
-	// size is what chunks take, in bytes.
+	// size is what chunks take, in bytes, raw what their text does.
 	size int
+	raw  int64
 
 	omittedBytes    int64
 	omittedNewlines int64
@@ -148,12 +149,14 @@ func (l *Log) EndsLine() bool {
 	return len(l.chunks) > 0 && l.chunks[len(l.chunks)-1].last == '\n'
 }
 
-func (l *Log) weight() int {
+func (l *Log) weight() int64 {
 	if l.tailFirst {
-		return l.size / failedWeight
+		return int64(l.size / failedWeight)
 	}
-	return l.size
+	return int64(l.size)
 }
+
+func (l *Log) rawWeight() int64 { return l.raw }
 
 // evict takes the piece next to the gap away, from the side that is longer than
 // its share, and returns it.
@@ -166,6 +169,7 @@ func (l *Log) evict() chunk {
 	l.gap = at
 	l.chunks = slices.Delete(l.chunks, at, at+1)
 	l.size -= len(gone.packed)
+	l.raw -= gone.raw
 	l.omittedBytes += gone.raw
 	l.omittedNewlines += gone.newlines
 	return gone

@@ -1,6 +1,7 @@
 package logpack
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 )
@@ -54,7 +55,7 @@ func (p *Pool) Drop(l *Log) {
 		p.raw -= c.raw
 		p.give(c.packed)
 	}
-	l.chunks, l.size = nil, 0
+	l.chunks, l.size, l.raw = nil, 0, 0
 	l.release()
 }
 
@@ -67,17 +68,22 @@ func (p *Pool) add(l *Log, packed []byte, c chunk) {
 	l.size += len(packed)
 	p.used += len(packed)
 	p.raw += c.raw
+	l.raw += c.raw
 	for p.used > p.budget || p.raw > maxRaw {
-		gone := p.largest().evict()
+		weight := (*Log).weight
+		if p.used <= p.budget {
+			weight = (*Log).rawWeight
+		}
+		gone := p.largest(weight).evict()
 		p.used -= len(gone.packed)
 		p.raw -= gone.raw
 		p.give(gone.packed)
 	}
 }
 
-// largest returns the log that takes most, by the weights of logs.
-func (p *Pool) largest() *Log {
-	return slices.MaxFunc(p.logs, func(a, b *Log) int { return a.weight() - b.weight() })
+// largest returns the log that weighs most.
+func (p *Pool) largest(weight func(*Log) int64) *Log {
+	return slices.MaxFunc(p.logs, func(a, b *Log) int { return cmp.Compare(weight(a), weight(b)) })
 }
 
 // take returns an empty slice for size bytes.
