@@ -41,7 +41,11 @@ var _ = Describe("The rights of the manager", func() {
 		Expect(told).To(Equal(granted))
 	},
 		Entry("in all namespaces", "In all namespaces", "In its own namespace", func() []rbacv1.PolicyRule {
-			return find[rbacv1.ClusterRole](load("rbac/role.yaml"), "ClusterRole", "job-handler-manager").Rules
+			rules := find[rbacv1.ClusterRole](load("rbac/role.yaml"), "ClusterRole", "job-handler-manager").Rules
+			for _, rule := range rules {
+				Expect(rule.Resources).NotTo(ContainElement("secrets"))
+			}
+			return rules
 		}),
 		Entry("in its own", "In its own namespace", "With the component", func() []rbacv1.PolicyRule {
 			own := find[rbacv1.Role](load("rbac/role.yaml"), "Role", "job-handler-manager").Rules

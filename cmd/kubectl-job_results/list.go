@@ -88,23 +88,26 @@ func (o *listOptions) run(ctx context.Context) error {
 
 // labels returns the selector that the flags make up.
 func (o *listOptions) labels() (string, error) {
-	own := labels.Set{api.CreatedLabel: api.True}
+	own := labels.Set{}
 	if o.failed {
 		own[api.StatusLabel] = api.StatusFailed
 	}
 	if o.cronJob != "" {
 		own[api.CronJobLabel] = names.LabelValue(o.cronJob)
 	}
-	validated, err := labels.ValidatedSelectorFromSet(own)
-	if err != nil {
+	if _, err := labels.ValidatedSelectorFromSet(own); err != nil {
 		return "", fmt.Errorf("--cronjob: %q is not the name of a CronJob", o.cronJob)
+	}
+	all, err := labels.Parse(resultsOf(own))
+	if err != nil {
+		return "", fmt.Errorf("selecting results: %w", err)
 	}
 	given, err := labels.Parse(o.selector)
 	if err != nil {
 		return "", fmt.Errorf("--selector: %w", err)
 	}
 	requirements, _ := given.Requirements()
-	return validated.Add(requirements...).String(), nil
+	return all.Add(requirements...).String(), nil
 }
 
 // finishedAfter returns the time that --since means, the zero time without it.

@@ -42,12 +42,8 @@ type screen struct {
 }
 
 // printScreen prints what happened in run.
-func printScreen(out io.Writer, run *resultsview.Run, opts screenOptions) error {
+func printScreen(out io.Writer, run *resultsview.Run, logs *resultsview.Logs, opts screenOptions) error {
 	s := &screen{screenOptions: opts, out: out, run: run}
-	logs, err := run.Logs()
-	if err != nil {
-		return err
-	}
 	s.summary()
 	if err := s.containers(); err != nil {
 		return err

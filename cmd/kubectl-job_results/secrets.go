@@ -17,6 +17,8 @@ import (
 // secrets is the kind that results are stored in where results-kind asks for it.
 type secrets struct{ client corev1client.SecretsGetter }
 
+func (secrets) name() string { return api.ResultsKindSecret }
+
 func (secrets) resource() schema.GroupVersionResource {
 	return corev1.SchemeGroupVersion.WithResource("secrets")
 }

@@ -34,6 +34,25 @@ var _ = Describe("Results in Secrets", func() {
 		Expect(succeed(ctx, "wait", "payroll")).To(HavePrefix("job payroll completed"))
 	})
 
+	It("are put together from parts in Secrets", func(ctx SpecContext) {
+		log := bytesOf(2 * mib)
+		run := wroteBytes("payroll", 4*mib, log)
+		content, err := results.Build(run)
+		Expect(err).NotTo(HaveOccurred())
+		var stored []string
+		for _, part := range content.Parts {
+			stored = append(stored, names.Parts("payroll-results", part.Number, part.SHA256, run.Job.UID)[0])
+			Expect(kube.Create(ctx, content.PartContent(part, "payroll-results").Secret(namespace, stored[part.Number]))).To(Succeed())
+		}
+		Expect(stored).To(HaveLen(3))
+		Expect(content.ListParts(stored)).To(Succeed())
+		Expect(kube.Create(ctx, content.Secret(namespace, "payroll-results"))).To(Succeed())
+
+		Expect(succeed(ctx, "list", "-o", "name")).To(Equal("secret/payroll-results\n"))
+		same := succeed(ctx, "logs", "payroll", "--raw") == string(log)
+		Expect(same).To(BeTrue(), "the log is what was written")
+	})
+
 	It("are not missed where the user may not list Secrets", func(ctx SpecContext) {
 		said(ctx, "report", 1, "open\n")
 		hid(ctx, "payroll", 1, "hidden\n")

@@ -119,21 +119,50 @@ func failed(name string, run int) *batchv1.Job {
 		Failed(start.Add(90*time.Second), batchv1.JobReasonBackoffLimitExceeded, "Job has reached the specified backoff limit").Obj()
 }
 
-// build returns the results of run as the manager stores them.
+// build returns the results of run as the manager stores them, if they have no
+// parts.
 func build(run results.Run) *corev1.ConfigMap {
 	GinkgoHelper()
 	content, err := results.Build(run)
 	Expect(err).NotTo(HaveOccurred())
-	name := names.Candidates(names.Results(run.Job.Name), run.Job.UID)[min(1, int(run.Job.UID[7]-'1'))]
-	return content.ConfigMap(run.Job.Namespace, name)
+	Expect(content.Parts).To(BeEmpty())
+	return content.ConfigMap(run.Job.Namespace, nameOf(run))
 }
 
-// store stores the results of run.
+func nameOf(run results.Run) string {
+	return names.Candidates(names.Results(run.Job.Name), run.Job.UID)[min(1, int(run.Job.UID[7]-'1'))]
+}
+
+// store stores the results of run, its parts first, as the manager does.
 func store(ctx context.Context, run results.Run) *corev1.ConfigMap {
 	GinkgoHelper()
-	cm := build(run)
-	Expect(kube.Create(ctx, cm)).To(Succeed())
+	content, err := results.Build(run)
+	Expect(err).NotTo(HaveOccurred())
+	cm, err := storeContent(ctx, run, content)
+	Expect(err).NotTo(HaveOccurred())
 	return cm
+}
+
+func storeContent(ctx context.Context, run results.Run, content *results.Content) (*corev1.ConfigMap, error) {
+	name, job := nameOf(run), run.Job
+	var parts []string
+	for _, part := range content.Parts {
+		partName := names.Parts(name, part.Number, part.SHA256, job.UID)[0]
+		if err := kube.Create(ctx, content.PartContent(part, name).ConfigMap(job.Namespace, partName)); err != nil {
+			return nil, fmt.Errorf("storing %d bytes: %w", len(part.Bytes), err)
+		}
+		parts = append(parts, partName)
+	}
+	if len(parts) > 0 {
+		if err := content.ListParts(parts); err != nil {
+			return nil, err
+		}
+	}
+	cm := content.ConfigMap(job.Namespace, name)
+	if err := kube.Create(ctx, cm); err != nil {
+		return nil, fmt.Errorf("storing %d bytes: %w", content.Bytes(), err)
+	}
+	return cm, nil
 }
 
 // said stores the results of a Job that completed and printed text.

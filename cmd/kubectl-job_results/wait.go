@@ -159,7 +159,7 @@ func (o *waitOptions) later(uid string, runs []stored) wanted {
 func (c *cluster) await(ctx context.Context, job string, is wanted) (*stored, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	selector := labels.Set{api.CreatedLabel: api.True, api.JobNameLabel: names.LabelValue(job)}.String()
+	selector := resultsOf(labels.Set{api.JobNameLabel: names.LabelValue(job)})
 	var found atomic.Pointer[stored]
 	var group errgroup.Group
 	for _, k := range c.readable(ctx) {

@@ -144,15 +144,16 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	jobs := &job.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Clock: clock.RealClock{},
 		Logs: joblogs.NewReader(joblogs.FromClient(pods), joblogs.Options{
-			IdleTimeout: p.opts.Limits.LogIdleTimeout,
-			Streams:     p.opts.Limits.LogStreams,
-			MemoryBytes: p.opts.Limits.LogMemoryBytes(),
-			Redact:      redaction,
+			IdleTimeout:  p.opts.Limits.LogIdleTimeout,
+			Streams:      p.opts.Limits.LogStreams,
+			MemoryBytes:  p.opts.Limits.LogMemoryBytes(),
+			ResultsBytes: p.opts.Limits.MaxResultsBytes(),
+			Redact:       redaction,
 		}),
 		Options: job.Options{
 			Defaults: p.defaults, ExcludedNamespaces: p.opts.Excluded(), TTLFloor: p.opts.Jobs.TTLFloor,
 			RecheckInterval: p.opts.Jobs.RecheckInterval, LogDeadline: p.opts.Jobs.LogDeadline,
-			Redact: redaction, Workers: p.opts.Limits.Workers,
+			MaxResultsBytes: p.opts.Limits.MaxResultsBytes(), Redact: redaction, Workers: p.opts.Limits.Workers,
 		},
 	}
 	if err := jobs.SetupWithManager(ctx, mgr); err != nil {

@@ -2,6 +2,7 @@ package job
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/plan"
+	"github.com/job-handler/job-handler/internal/results"
 )
 
 // How long to wait for the CronJob controller to take note of a Job's end. It
@@ -81,12 +83,25 @@ func (r *Reconciler) found(ctx context.Context, job *batchv1.Job) (bool, error) 
 			return false, fmt.Errorf("getting results %s: %w", key, explain(kind, key.Namespace, err))
 		}
 	}
-	if err := verify(object, job, nil); err != nil {
+	err := verify(object, job, nil)
+	if err == nil {
+		err = r.verifyParts(ctx, kind, object, job)
+	}
+	if err != nil && !unlike(err) {
+		return false, err
+	}
+	if err != nil {
 		ctrl.LoggerFrom(ctx).Info("results are not there, storing them again", "results", key.Name, "cause", err.Error())
 		r.runs.lost(job)
 		return false, nil
 	}
 	return true, nil
+}
+
+// unlike reports whether err says that an object is not the results of a run,
+// whole, rather than that this cannot be found out.
+func unlike(err error) bool {
+	return errors.Is(err, results.ErrStranger) || errors.Is(err, results.ErrEarlierRun) || errors.Is(err, results.ErrDamaged)
 }
 
 // +kubebuilder:rbac:groups=batch,resources=cronjobs,verbs=get

@@ -32,6 +32,11 @@ type task struct {
 	log *results.ContainerLog
 }
 
+// failed reports whether the instance, or its pod, is known to have failed.
+func (t *task) failed() bool {
+	return t.pod.Status.Phase == corev1.PodFailed || t.end != nil && (t.end.ExitCode != 0 || t.end.Signal != 0)
+}
+
 // assign decides for every container of pods which logs to read, and fills in
 // why for those that cannot be.
 func assign(pods []*corev1.Pod) ([]results.Pod, []*task) {

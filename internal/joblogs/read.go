@@ -3,6 +3,7 @@ package joblogs
 import (
 	"bytes"
 	"context"
+	"errors"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -20,34 +21,37 @@ const (
 	probeBuffer = 1 << 10
 )
 
-// read reads one log whole, keeping at most capacity bytes of it, and tells
-// whether that was the log and all of it. Nothing is kept where nothing came.
+// read reads one log whole into a sink and tells whether that was the log and
+// all of it. Nothing is kept where nothing came. The error is errNoMemory only.
 //
 // Neither the status of the answer nor its clean end says so: the API server
 // does not tell when the kubelet's answer breaks off, and the kubelet sends
 // errors as text once it has begun to answer.
-func (r *Reader) read(ctx context.Context, t *task, capacity int) results.ContainerLog {
-	log := newSink(capacity, r.options.Redact)
+func (r *Reader) read(ctx context.Context, t *task, log *sink) (results.ContainerLog, error) {
 	err := r.stream(ctx, t, corev1.PodLogOptions{}, log)
-	log.close()
-	read := results.ContainerLog{Redacted: log.redactor.Counts()}
+	if full := errors.Join(log.close(), err); errors.Is(full, errNoMemory) {
+		return results.ContainerLog{}, errNoMemory
+	}
+	read := results.ContainerLog{Redacted: log.redactor.Counts(), Capture: r.judge(ctx, t, log, err)}
+	read.Text, read.Packed = log.kept()
+	return read, nil
+}
+
+// judge tells whether what came is the log, given how its stream ended. An error
+// text that was sent for its end is taken off.
+func (r *Reader) judge(ctx context.Context, t *task, log *sink, err error) results.Capture {
 	if err != nil {
-		read.Text, read.Capture = log.kept(), classify(err, t.pod)
-		return read
+		return classify(err, t.pod)
 	}
 	if message := r.errorText(ctx, t, log.raw); message != "" {
 		redacted, _ := r.options.Redact.String(message)
 		log.dropEnd(len(redacted))
-		read.Text, read.Capture = log.kept(), classifyText(redacted, t)
-		return read
+		return classifyText(redacted, t)
 	}
-	read.Text = log.text
 	if t.end == nil {
-		read.Capture = unlessFinal(t.pod, results.ReasonStillRunning, "the container was running")
-	} else {
-		read.Capture = r.head(ctx, t, log.raw, r.verify(ctx, t, log.raw))
+		return unlessFinal(t.pod, results.ReasonStillRunning, "the container was running")
 	}
-	return read
+	return r.head(ctx, t, log.raw, r.verify(ctx, t, log.raw))
 }
 
 // verify reads the last lines of the log of an instance that has ended again

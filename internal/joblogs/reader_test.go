@@ -105,7 +105,7 @@ func TestStreamsAreBounded(t *testing.T) {
 func TestMemoryIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := &kubelet{logs: map[string]string{"p1/c": "one\n"}}
-		reader := NewReader(k, Options{MemoryBytes: maxBuffer})
+		reader := NewReader(k, Options{MemoryBytes: 3 * maxBuffer})
 		pods := []*corev1.Pod{podNamed("p1")}
 		_, release, err := reader.Collect(t.Context(), pods)
 		if err != nil {
@@ -128,7 +128,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		if err := <-second; err != nil {
 			t.Fatal(err)
 		}
-		if !reader.memory.TryAcquire(maxBuffer) {
+		if !reader.memory.short.TryAcquire(maxBuffer) {
 			t.Error("memory is not given back")
 		}
 	})
@@ -141,7 +141,7 @@ func TestCollectEndsWithItsContext(t *testing.T) {
 	}{
 		"while the stream hangs":      {fault: hangs("half")},
 		"while the request hangs":     {fault: stuck},
-		"while it waits for memory":   {prepare: func(r *Reader) { r.memory.TryAcquire(r.options.MemoryBytes) }},
+		"while it waits for memory":   {prepare: func(r *Reader) { r.memory.short.TryAcquire(r.memory.shortBytes) }},
 		"while it waits for a stream": {prepare: func(r *Reader) { r.streams.TryAcquire(int64(r.options.Streams)) }},
 	}
 	for title, tc := range tests {
@@ -159,7 +159,7 @@ func TestCollectEndsWithItsContext(t *testing.T) {
 				if !errors.Is(err, context.DeadlineExceeded) || collected != nil {
 					t.Errorf("Collect: %v, %v", collected, err)
 				}
-				if tc.prepare == nil && (k.open != 0 && tc.fault != nil || !reader.memory.TryAcquire(reader.options.MemoryBytes)) {
+				if tc.prepare == nil && (k.open != 0 && tc.fault != nil || !reader.memory.short.TryAcquire(reader.memory.shortBytes)) {
 					t.Errorf("%d streams open, or memory is not given back", k.open)
 				}
 			})

@@ -73,6 +73,8 @@ func (l *Limits) addFlags(fs *pflag.FlagSet) {
 	fs.IntVar(&l.Workers, "workers", l.Workers, "Jobs looked at at the same time.")
 	fs.IntVar(&l.LogStreams, "log-streams", l.LogStreams, "Log reads open at the same time.")
 	fs.Var(&l.LogMemory, "log-memory", "Log text in memory at the same time, in bytes (Ki, Mi, Gi).")
+	fs.Var(&l.MaxResultsSize, "max-results-size",
+		"The most that is stored of one Job, in bytes (Ki, Mi), from 32Ki to 16Mi. What is more than an object can hold, 1Mi, is stored in further objects.")
 	fs.IntVar(&l.Writes, "writes", l.Writes, "Writing requests in flight at the same time.")
 	fs.DurationVar(&l.LogIdleTimeout, "log-idle-timeout", l.LogIdleTimeout,
 		"How long a log read may go without a byte before it is given up for this try.")

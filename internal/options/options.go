@@ -84,6 +84,8 @@ type Limits struct {
 	LogStreams int
 	// LogMemory bounds the log text in memory, in all Jobs together.
 	LogMemory resource.QuantityValue
+	// MaxResultsSize bounds what the results of one run take, parts included.
+	MaxResultsSize resource.QuantityValue
 	// Writes is the number of writing requests in flight at the same time.
 	Writes         int
 	LogIdleTimeout time.Duration
@@ -111,6 +113,7 @@ func New() *Options {
 		},
 		Limits: Limits{
 			Workers: 64, LogStreams: 128, Writes: 32,
+			MaxResultsSize: resource.QuantityValue{Quantity: resource.MustParse("1Mi")},
 			LogMemory:      resource.QuantityValue{Quantity: resource.MustParse("128Mi")},
 			LogIdleTimeout: 15 * time.Second,
 		},
@@ -148,6 +151,12 @@ func (m Manager) SecureMetrics() bool {
 // LogMemoryBytes returns LogMemory in bytes.
 func (l Limits) LogMemoryBytes() int64 {
 	return l.LogMemory.Value()
+}
+
+// MaxResultsBytes returns MaxResultsSize in bytes. It is right if Validate found
+// nothing.
+func (l Limits) MaxResultsBytes() int {
+	return int(l.MaxResultsSize.Value())
 }
 
 func invalid(flag string, value any, allowed string) error {

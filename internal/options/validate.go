@@ -12,13 +12,18 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/policy"
 	"github.com/job-handler/job-handler/internal/redact"
+	"github.com/job-handler/job-handler/internal/results"
 )
 
 const (
 	maxConcurrency = 10_000
 	minLogMemory   = 8 << 20
+	// memoryForResults is how many times the results of one run have to fit into
+	// the memory for logs.
+	memoryForResults = 4
 
 	// off is the address of a server that is turned off.
 	off = "0"
@@ -189,8 +194,16 @@ func (l *Limits) validate() error {
 			errs = append(errs, invalid(count.flag, count.value, "between 1 and 10000"))
 		}
 	}
-	if l.LogMemoryBytes() < minLogMemory {
+	size := l.MaxResultsSize.Value()
+	if size < results.MinBytes || size > api.MostResultsBytes {
+		errs = append(errs, invalid("max-results-size", l.MaxResultsSize.String(), "between 32Ki and 16Mi"))
+		size = 0
+	}
+	switch {
+	case l.LogMemoryBytes() < minLogMemory:
 		errs = append(errs, invalid("log-memory", l.LogMemory.String(), "at least 8Mi"))
+	case l.LogMemoryBytes() < memoryForResults*size:
+		errs = append(errs, invalid("log-memory", l.LogMemory.String(), "at least 4 times --max-results-size"))
 	}
 	if l.LogIdleTimeout < time.Second {
 		errs = append(errs, invalid("log-idle-timeout", l.LogIdleTimeout, "at least 1s"))

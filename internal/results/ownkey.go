@@ -13,12 +13,11 @@ import (
 // maxKey is how long a key of an object's data can be.
 const maxKey = 253
 
-// ownKeys are the keys of the data that are not for the Job's own results: those
-// of package api, and those that later versions may use.
+// ownKeys are the keys of the data that are not for the Job's own results.
 var ownKeys = []string{
 	api.DataJobName, api.DataStatus, api.DataCompletionTime, api.DataStartTime, api.DataDuration,
 	api.DataReason, api.DataMessage, api.DataLogs, api.DataLogsGzip, api.DataContainers, api.DataJobJSON,
-	"parts",
+	api.DataParts,
 }
 
 // reserved reports whether a key is not for the Job's own results under their

@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/job-handler/job-handler/internal/jobstatus"
+	"github.com/job-handler/job-handler/internal/logpack"
 	"github.com/job-handler/job-handler/internal/logtext"
 	"github.com/job-handler/job-handler/internal/redact"
 )
@@ -37,9 +38,10 @@ type Run struct {
 	// Redact replaces credentials in messages of the Job, its pods and containers;
 	// nil: none. Logs are redacted as they are read.
 	Redact *redact.Set
-	// MaxBytes bounds the sum of all values, in bytes. 0, or more than the API
-	// server takes, means api.MaxResultsBytes; less than MinBytes means MinBytes.
-	// It is how results are stored that an API server found too large.
+	// MaxBytes bounds the sum of all values, those of parts included, in bytes. 0
+	// means api.MaxResultsBytes, which is what one object can hold; more than that
+	// allows parts, up to api.MostResultsBytes. Less than MinBytes means MinBytes:
+	// it is how results are stored that an API server found too large.
 	MaxBytes int
 
 	// redacted counts what was replaced in messages and in logs.
@@ -64,6 +66,9 @@ type ContainerLog struct {
 	Previous bool
 	// Text is the raw log; nil where nothing was read.
 	Text *logtext.Buffer
+	// Packed is the same log compressed, where Text cannot keep all of it; else
+	// nil. It is closed.
+	Packed *logpack.Log
 	// Redacted counts what was replaced in it.
 	Redacted redact.Counts
 	// Capture tells whether Text is all there was.

@@ -57,3 +57,11 @@ func VerifySecret(secret *corev1.Secret, job *batchv1.Job, pods []types.UID) err
 	}
 	return Verify(FromSecret(secret), job, pods)
 }
+
+// VerifySecretPart is VerifyPart for a part in a Secret.
+func VerifySecretPart(secret *corev1.Secret, job *batchv1.Job, want PartRecord) error {
+	if secret.Type != api.SecretType {
+		return fmt.Errorf("%w: a Secret of type %q", ErrStranger, secret.Type)
+	}
+	return VerifyPart(FromSecret(secret), job, want)
+}

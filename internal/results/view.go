@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/logpack"
 	"github.com/job-handler/job-handler/internal/logtext"
 )
 
@@ -36,7 +37,9 @@ type containerView struct {
 
 // instanceLog is the log of one instance, and how much of it is stored.
 type instanceLog struct {
-	text     *logtext.Buffer
+	text *logtext.Buffer
+	// packed is the log compressed; nil where text has all of it, or nobody has.
+	packed   *logpack.Log
 	capture  Capture
 	redacted int64
 	excerpt  logtext.Excerpt
@@ -95,7 +98,7 @@ func instance(run *Run, log *ContainerLog) *instanceLog {
 	if log == nil {
 		return &instanceLog{capture: unread(run)}
 	}
-	l := &instanceLog{text: log.Text, capture: log.Capture, redacted: log.Redacted.Total()}
+	l := &instanceLog{text: log.Text, packed: log.Packed, capture: log.Capture, redacted: log.Redacted.Total()}
 	if l.capture == (Capture{}) {
 		l.capture = unread(run)
 	}

@@ -114,7 +114,7 @@ func TestLogs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			logs, err := run.Logs()
+			logs, err := run.Logs(t.Context(), nil)
 			if err != nil || logs.Exact != tc.exact {
 				t.Fatalf("exact %t, %v", logs.Exact, err)
 			}
@@ -142,7 +142,7 @@ func TestShortenedLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	logs, err := run.Logs()
+	logs, err := run.Logs(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +170,7 @@ func TestDamagedLogs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := run.Logs(); !errors.Is(err, results.ErrDamaged) {
+			if _, err := run.Logs(t.Context(), nil); !errors.Is(err, results.ErrDamaged) {
 				t.Error(err)
 			}
 		})
@@ -270,7 +270,7 @@ func FuzzLogs(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		logs, err := run.Logs()
+		logs, err := run.Logs(t.Context(), nil)
 		if err != nil && !errors.Is(err, results.ErrDamaged) {
 			t.Fatal(err)
 		}

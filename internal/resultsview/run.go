@@ -25,6 +25,9 @@ func Parse(object Object) (*Run, error) {
 	if err := object.verify(); err != nil {
 		return nil, err
 	}
+	if object.Labels[api.PartLabel] != "" {
+		return nil, fmt.Errorf("%w: a part of %s", results.ErrStranger, object.Annotations[api.PartOfAnnotation])
+	}
 	run := &Run{Object: object}
 	if err := json.Unmarshal([]byte(object.Data[api.DataJobJSON]), &run.Record); err != nil {
 		return nil, fmt.Errorf("%w: reading %s: %w", results.ErrDamaged, api.DataJobJSON, err)
