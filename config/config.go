@@ -18,12 +18,18 @@ import (
 // Manifests holds the YAML files of this folder by their paths, such as
 // rbac/role.yaml.
 //
-//go:embed policy/*.yaml rbac/*.yaml webhook/*.yaml
+//go:embed policy/*.yaml rbac/*.yaml webhook/*.yaml components/secret-results/*.yaml
 var Manifests embed.FS
 
 // PolicyManifests is the path of the policies that narrow what the manager may
 // write. The last of them to take effect is that on ConfigMaps.
 const PolicyManifests = "policy/manager_writes.yaml"
+
+// SecretResultsManifests are the paths of the ClusterRole with the rights that
+// results in Secrets need, and of the RoleBinding that grants it in a namespace.
+var SecretResultsManifests = []string{
+	"components/secret-results/cluster_role.yaml", "components/secret-results/role_binding.yaml",
+}
 
 // Load returns the objects in the files of Manifests with these paths, in their
 // order.

@@ -18,6 +18,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
@@ -77,7 +78,8 @@ var _ = Describe("Manifests", Ordered, func() {
 		Entry("default", "default"),
 		Entry("fail-closed", "default", "fail-closed"),
 		Entry("prometheus", "default", "prometheus"),
-		Entry("all components", "default", "fail-closed", "prometheus"),
+		Entry("secret-results", "default", "secret-results"),
+		Entry("all components", "default", "fail-closed", "prometheus", "secret-results"),
 		Entry("samples", "samples"),
 	)
 
@@ -167,6 +169,23 @@ var _ = Describe("Manifests", Ordered, func() {
 					HaveField("Expression", "request.userInfo.username == '"+api.ManagerUser+"'")))
 				find[admissionv1.ValidatingAdmissionPolicyBinding](objects, "ValidatingAdmissionPolicyBinding", object.GetName())
 			}
+		}
+	})
+
+	It("grant rights on Secrets to the manager's account alone, in one namespace", func(ctx SpecContext) {
+		kubectl(ctx, nil, "apply", "--server-side", "--dry-run=server", "--validate=strict", "-n", newNamespace(ctx),
+			"-f", "components/secret-results/role_binding.yaml")
+		objects, err := config.Load(config.SecretResultsManifests...)
+		Expect(err).NotTo(HaveOccurred())
+		binding := find[rbacv1.RoleBinding](objects, "RoleBinding", api.SecretResultsRole)
+		Expect(binding.RoleRef.Name).To(Equal(api.SecretResultsRole))
+		Expect(binding.Subjects).To(HaveExactElements(rbacv1.Subject{
+			Kind: rbacv1.ServiceAccountKind, Namespace: api.ManagerNamespace, Name: api.ManagerName,
+		}))
+		rendered, err := config.Decode(overlay(ctx, "default", "secret-results"))
+		Expect(err).NotTo(HaveOccurred())
+		for _, object := range rendered {
+			Expect([]string{object.GetKind(), object.GetName()}).NotTo(Equal([]string{"RoleBinding", api.SecretResultsRole}))
 		}
 	})
 

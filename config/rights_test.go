@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/job-handler/job-handler/config"
+	"github.com/job-handler/job-handler/internal/api"
 )
 
 // right is a row of docs/security.md: `resource` (`group`), verbs.
@@ -40,19 +41,28 @@ var _ = Describe("The rights of the manager", func() {
 		Expect(told).To(Equal(granted))
 	},
 		Entry("in all namespaces", "In all namespaces", "In its own namespace", func() []rbacv1.PolicyRule {
-			return find[rbacv1.ClusterRole](load("rbac/role.yaml"), "ClusterRole", "job-handler-manager").Rules
+			rules := find[rbacv1.ClusterRole](load("rbac/role.yaml"), "ClusterRole", "job-handler-manager").Rules
+			for _, rule := range rules {
+				Expect(rule.Resources).NotTo(ContainElement("secrets"))
+			}
+			return rules
 		}),
 		Entry("in its own", "In its own namespace", "With the component", func() []rbacv1.PolicyRule {
 			own := find[rbacv1.Role](load("rbac/role.yaml"), "Role", "job-handler-manager").Rules
 			election := find[rbacv1.Role](load("rbac/leader_election_role.yaml"), "Role", "job-handler-leader-election")
 			return append(own, election.Rules...)
 		}),
-		Entry("with the component prometheus", "With the component", "Two of these rights", func() []rbacv1.PolicyRule {
+		Entry("with the component prometheus", "With the component", "In the namespaces that want", func() []rbacv1.PolicyRule {
 			text, err := os.ReadFile("components/prometheus/metrics_access.yaml")
 			Expect(err).NotTo(HaveOccurred())
 			objects, err := config.Decode(text)
 			Expect(err).NotTo(HaveOccurred())
 			return find[rbacv1.ClusterRole](objects, "ClusterRole", "job-handler-metrics-access").Rules
+		}),
+		Entry("where results go into Secrets", "In the namespaces that want", "Two of these rights", func() []rbacv1.PolicyRule {
+			objects, err := config.Load(config.SecretResultsManifests...)
+			Expect(err).NotTo(HaveOccurred())
+			return find[rbacv1.ClusterRole](objects, "ClusterRole", api.SecretResultsRole).Rules
 		}),
 	)
 })

@@ -47,7 +47,7 @@ var _ = Describe("An invalid value", func() {
 		refusal(api.EnabledAnnotation, "yes", unsupported(api.EnabledAnnotation, "yes", `"true", "false"`)),
 		refusal(api.LogModeAnnotation, "verbose", unsupported(api.LogModeAnnotation, "verbose", `"status", "full"`)),
 		refusal(api.LogModeAnnotation, "follow", unsupported(api.LogModeAnnotation, "follow", `"status", "full"`)),
-		refusal(api.ResultsKindAnnotation, "Secret", unsupported(api.ResultsKindAnnotation, "Secret", `"ConfigMap"`)),
+		refusal(api.ResultsKindAnnotation, "Pod", unsupported(api.ResultsKindAnnotation, "Pod", `"ConfigMap", "Secret"`)),
 		refusal(api.ResultsTTLAnnotation, "soon", invalid(api.ResultsTTLAnnotation, "soon", delayRule)),
 		refusal(api.DeleteAfterSuccessAnnotation, "-1s", invalid(api.DeleteAfterSuccessAnnotation, "-1s", delayRule)),
 		refusal(api.DeleteAfterSuccessAnnotation, "2147483648s", invalid(api.DeleteAfterSuccessAnnotation, "2147483648s", delayRule)),

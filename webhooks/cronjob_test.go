@@ -34,7 +34,7 @@ func validated(t *testing.T, cronJob, old *jobtest.CronJobBuilder) admission.Res
 
 func TestCronJobRefused(t *testing.T) {
 	badMode := template("annotations[" + api.LogModeAnnotation + `]: Unsupported value: "x": supported values: "status", "full"`)
-	badKind := template("annotations[" + api.ResultsKindAnnotation + `]: Unsupported value: "x": supported values: "ConfigMap"`)
+	badKind := template("annotations[" + api.ResultsKindAnnotation + `]: Unsupported value: "x": supported values: "ConfigMap", "Secret"`)
 	badLabel := template("labels[" + api.EnabledLabel + `]: Unsupported value: "yes": supported values: "true", "false"`)
 	for name, tc := range map[string]struct {
 		cronJob, old *jobtest.CronJobBuilder

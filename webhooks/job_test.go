@@ -176,14 +176,14 @@ func TestJobChildGetsDefaults(t *testing.T) {
 func TestJobRefused(t *testing.T) {
 	badLabel := "metadata.labels[" + api.EnabledLabel + `]: Unsupported value: "yes": supported values: "true", "false"`
 	badMode := "metadata.annotations[" + api.LogModeAnnotation + `]: Unsupported value: "x": supported values: "status", "full"`
-	badKind := "metadata.annotations[" + api.ResultsKindAnnotation + `]: Unsupported value: "Secret": supported values: "ConfigMap"`
+	badKind := "metadata.annotations[" + api.ResultsKindAnnotation + `]: Unsupported value: "Pod": supported values: "ConfigMap", "Secret"`
 	for name, tc := range map[string]struct {
 		labelled bool
 		job      *jobtest.JobBuilder
 		want     string
 	}{
 		"one value":                  {inLabelled, plainJob().Annotation(api.LogModeAnnotation, "x"), `Job.batch "job" is invalid: ` + badMode},
-		"all at once":                {inLabelled, plainJob().Annotation(api.LogModeAnnotation, "x").Annotation(api.ResultsKindAnnotation, "Secret").Label(api.EnabledLabel, "yes"), `Job.batch "job" is invalid: [` + badLabel + ", " + badMode + ", " + badKind + "]"},
+		"all at once":                {inLabelled, plainJob().Annotation(api.LogModeAnnotation, "x").Annotation(api.ResultsKindAnnotation, "Pod").Label(api.EnabledLabel, "yes"), `Job.batch "job" is invalid: [` + badLabel + ", " + badMode + ", " + badKind + "]"},
 		"no name yet":                {inLabelled, plainJob().GenerateName("job-").Annotation(api.LogModeAnnotation, "x"), `Job.batch "job-" is invalid: ` + badMode},
 		"a Job that opts in itself":  {elsewhere, plainJob().Label(api.EnabledLabel, api.True).Annotation(api.LogModeAnnotation, "x"), `Job.batch "job" is invalid: ` + badMode},
 		"a label nobody understands": {elsewhere, plainJob().Label(api.EnabledLabel, "yes"), `Job.batch "job" is invalid: ` + badLabel},

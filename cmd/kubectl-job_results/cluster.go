@@ -11,6 +11,7 @@ import (
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/metadata"
 
+	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/resultsview"
 	"github.com/job-handler/job-handler/internal/version"
 )
@@ -26,11 +27,15 @@ type cluster struct {
 	// namespace is the one that the flags name; with allNamespaces for list
 	// alone, "" where it lists all.
 	namespace string
-	kinds     []kind
+	// kinds are those that hold results: see readable.
+	kinds []kind
+	asked bool
 }
 
 // kind is a kind of objects that hold results.
 type kind interface {
+	// name is that of a resultsview.Object of the kind.
+	name() string
 	resource() schema.GroupVersionResource
 	get(ctx context.Context, namespace, name string) (resultsview.Object, error)
 	// list returns a page of objects, and where the next one begins.
@@ -69,6 +74,8 @@ func (p *plugin) connect() (*cluster, error) {
 // configMaps is the kind that results are stored in unless somebody asks for
 // another.
 type configMaps struct{ client corev1client.ConfigMapsGetter }
+
+func (configMaps) name() string { return api.ResultsKindConfigMap }
 
 func (configMaps) resource() schema.GroupVersionResource {
 	return corev1.SchemeGroupVersion.WithResource("configmaps")

@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/job-handler/job-handler/internal/api"
 )
@@ -21,7 +20,7 @@ func (p *plugin) completeName(command *cobra.Command, args []string, start strin
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}
-	found, err := c.metadataOf(command.Context(), labels.Set{api.CreatedLabel: api.True}.String())
+	found, err := c.metadataOf(command.Context(), api.ResultsSelector)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}

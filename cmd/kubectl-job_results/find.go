@@ -65,24 +65,46 @@ func (c *cluster) find(ctx context.Context, t target) (*resultsview.Run, error) 
 }
 
 func (c *cluster) open(ctx context.Context, k kind, name string) (*resultsview.Run, error) {
-	return resultsview.Open(ctx, name, func(ctx context.Context, name string) (resultsview.Object, error) {
+	return resultsview.Open(ctx, name, c.fetch(k))
+}
+
+// fetch returns how to get objects of a kind.
+func (c *cluster) fetch(k kind) resultsview.Fetch {
+	return func(ctx context.Context, name string) (resultsview.Object, error) {
 		return k.get(ctx, c.namespace, name)
-	})
+	}
+}
+
+// logs returns the logs of run, with their parts.
+func (c *cluster) logs(ctx context.Context, run *resultsview.Run) (*resultsview.Logs, error) {
+	at := slices.IndexFunc(c.kinds, func(k kind) bool { return k.name() == run.Kind })
+	if at < 0 {
+		return nil, fmt.Errorf("%s is of a kind that cannot be read", run.Object)
+	}
+	return run.Logs(ctx, c.fetch(c.kinds[at]))
 }
 
 // runsOf returns the results of all runs of the Job, the newest first.
 func (c *cluster) runsOf(ctx context.Context, job string) ([]stored, error) {
-	selector := labels.Set{api.CreatedLabel: api.True, api.JobNameLabel: names.LabelValue(job)}
-	if _, err := labels.ValidatedSelectorFromSet(selector); err != nil {
+	name := labels.Set{api.JobNameLabel: names.LabelValue(job)}
+	if _, err := labels.ValidatedSelectorFromSet(name); err != nil {
 		return nil, fmt.Errorf("%q is not the name of a Job or of a results object", job)
 	}
-	return c.metadataOf(ctx, selector.String())
+	return c.metadataOf(ctx, resultsOf(name))
+}
+
+// resultsOf selects results objects, not their parts, that have these labels.
+func resultsOf(set labels.Set) string {
+	if len(set) == 0 {
+		return api.ResultsSelector
+	}
+	return api.ResultsSelector + "," + set.String()
 }
 
 // metadataOf returns the objects with these labels, the newest first.
 func (c *cluster) metadataOf(ctx context.Context, selector string) ([]stored, error) {
 	var found []stored
-	for _, k := range c.kinds {
+	for _, k := range c.readable(ctx) {
 		list, err := c.metadata.Resource(k.resource()).Namespace(c.namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
 		if err != nil {
 			return nil, fmt.Errorf("listing results: %w", err)
@@ -134,7 +156,7 @@ func list(lines []string, none string) string {
 // named returns the results in the object that t names. Where there is none,
 // the error says why no results are found and what to do.
 func (c *cluster) named(ctx context.Context, t target) (*resultsview.Run, error) {
-	for _, k := range c.kinds {
+	for _, k := range c.readable(ctx) {
 		run, err := c.open(ctx, k, t.name)
 		switch {
 		case apierrors.IsNotFound(err), errors.Is(err, results.ErrStranger):

@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 	"k8s.io/kubectl/pkg/cmd/get"
+
+	"github.com/job-handler/job-handler/internal/resultsview"
 )
 
 // getOptions are the flags of get.
@@ -44,7 +47,7 @@ func (o *getOptions) run(ctx context.Context) error {
 		return err
 	}
 	if *o.output.OutputFormat == "" && table(o.output) {
-		return printScreen(o.Out, run, screenOptions{now: o.clock.Now(), lines: o.lines})
+		return o.printScreen(ctx, c, run)
 	}
 	printer, err := o.output.ToPrinter()
 	if err != nil {
@@ -59,4 +62,17 @@ func (o *getOptions) run(ctx context.Context) error {
 		return fmt.Errorf("printing %s: %w", run.Object, err)
 	}
 	return nil
+}
+
+// printScreen prints the screen, also where a part of the logs is lost.
+func (o *getOptions) printScreen(ctx context.Context, c *cluster, run *resultsview.Run) error {
+	logs, err := c.logs(ctx, run)
+	var lost *resultsview.PartError
+	if err != nil && !errors.As(err, &lost) {
+		return err
+	}
+	if err := printScreen(o.Out, run, logs, screenOptions{now: o.clock.Now(), lines: o.lines}); err != nil || lost == nil {
+		return err
+	}
+	return unreadable(run, lost)
 }

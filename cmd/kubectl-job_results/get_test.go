@@ -12,24 +12,24 @@ import (
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobtest"
 	"github.com/job-handler/job-handler/internal/jobtest/runs"
+	"github.com/job-handler/job-handler/internal/redact"
 )
 
 var _ = Describe("get", func() {
 	It("shows what happened on one screen", func(ctx SpecContext) {
 		run := runs.Of(failed("import", 1),
-			runs.MakePod("import-1", start).Container("main", 0, []byte("fine\n")),
+			runs.MakePod("import-1", start).Container("main", 0, []byte("fine\n")).Said("records-processed=1,234,567"),
 			runs.MakePod("import-2", start.Add(time.Second)).Container("main", 3, []byte("line 1\nline 2\n\x1b[31mline 3")).Restarted(6, 1, []byte("before\n")))
 		run.CronJob, run.MissingPods = "nightly", 1
-		cm := build(run)
-		cm.Data["records-processed"] = "1,234,567"
-		reseal(cm)
-		Expect(kube.Create(ctx, cm)).To(Succeed())
+		run.Pods[0].Logs[0].Redacted = redact.Counts{"jwt": 2, "github-token": 1}
+		store(ctx, run)
 
 		Expect(succeed(ctx, "get", "import", "--lines=2")).To(Equal(`Job:       import in namespace ` + namespace + `, of CronJob nightly
 Outcome:   failed: BackoffLimitExceeded: Job has reached the specified backoff limit
 Finished:  2026-11-05T10:01:30Z (24h ago), after 90s
 Pods:      1 succeeded, 1 failed, 1 gone before they could be read
 Logs:      37, incomplete: PodGone (1 pod); InstancesGone (5 logs, first pod import-2, container main)
+Redacted:  1 github-token, 2 jwt
 Stored in: ConfigMap import-results, run ` + string(uidOf("import", 1)) + `
 
 POD        CONTAINER   KIND   STATE                    EXIT CODE   RESTARTS       DURATION   LOG
@@ -88,6 +88,17 @@ Last lines of pod import-2, container main:
 		} {
 			Expect(succeed(ctx, args...)).NotTo(ContainSubstring("\x1b"), "%v", args)
 		}
+	})
+
+	It("needs no right but to read results", func(ctx SpecContext) {
+		said(ctx, "report", 1, "hello\n")
+		reader := []string{"--as=reader"}
+		grantConfigMaps(ctx, "reader")
+
+		Expect(succeed(ctx, append(reader, "list", "-o", "name")...)).To(Equal("configmap/report-results\n"))
+		Expect(succeed(ctx, append(reader, "wait", "report")...)).To(HavePrefix("job report completed"))
+		Expect(fail(ctx, append(reader, "get", "other")...)).To(HavePrefix(`Error: no results of "other" in namespace ` + namespace + "; why, cannot be told"))
+		Expect(fail(ctx, append(reader, "list", "-A")...)).To(ContainSubstring("forbidden"))
 	})
 
 	It("refuses what is not whole, or not ours", func(ctx SpecContext) {

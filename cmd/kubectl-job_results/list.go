@@ -88,23 +88,26 @@ func (o *listOptions) run(ctx context.Context) error {
 
 // labels returns the selector that the flags make up.
 func (o *listOptions) labels() (string, error) {
-	own := labels.Set{api.CreatedLabel: api.True}
+	own := labels.Set{}
 	if o.failed {
 		own[api.StatusLabel] = api.StatusFailed
 	}
 	if o.cronJob != "" {
 		own[api.CronJobLabel] = names.LabelValue(o.cronJob)
 	}
-	validated, err := labels.ValidatedSelectorFromSet(own)
-	if err != nil {
+	if _, err := labels.ValidatedSelectorFromSet(own); err != nil {
 		return "", fmt.Errorf("--cronjob: %q is not the name of a CronJob", o.cronJob)
+	}
+	all, err := labels.Parse(resultsOf(own))
+	if err != nil {
+		return "", fmt.Errorf("selecting results: %w", err)
 	}
 	given, err := labels.Parse(o.selector)
 	if err != nil {
 		return "", fmt.Errorf("--selector: %w", err)
 	}
 	requirements, _ := given.Requirements()
-	return validated.Add(requirements...).String(), nil
+	return all.Add(requirements...).String(), nil
 }
 
 // finishedAfter returns the time that --since means, the zero time without it.
@@ -123,7 +126,7 @@ func (o *listOptions) finishedAfter() (time.Time, error) {
 // left out.
 func (o *listOptions) runs(ctx context.Context, c *cluster, selector string, after time.Time) ([]*resultsview.Run, error) {
 	var runs []*resultsview.Run
-	for _, k := range c.kinds {
+	for _, k := range c.readable(ctx) {
 		opts := metav1.ListOptions{LabelSelector: selector, Limit: pageSize}
 		for more := true; more; more = opts.Continue != "" {
 			objects, next, err := k.list(ctx, c.namespace, opts)

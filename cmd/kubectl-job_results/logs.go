@@ -81,18 +81,21 @@ func (o *logsOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	logs, err := run.Logs()
-	if err != nil {
+	logs, err := c.logs(ctx, run)
+	var lost *resultsview.PartError
+	if err != nil && !errors.As(err, &lost) {
 		return err
 	}
 	w := newLogWriter(o.Out, o.ErrOut, printers.AllowsColorOutput(o.Out), o.tail)
-	if err := w.print(run, logs, o); err != nil {
-		return err
+	if lost == nil {
+		err = w.print(run, logs, o)
+	} else {
+		err = w.printRest(run, logs, o, lost)
 	}
-	if err := w.out.Flush(); err != nil {
-		return fmt.Errorf("printing logs: %w", err)
+	if flushed := w.out.Flush(); err == nil && flushed != nil {
+		err = fmt.Errorf("printing logs: %w", flushed)
 	}
-	return nil
+	return err
 }
 
 func (w *logWriter) print(run *resultsview.Run, logs *resultsview.Logs, o *logsOptions) error {

@@ -10,6 +10,7 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	"pgregory.net/rapid"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobtest/runs"
@@ -128,9 +129,17 @@ now
 			run++
 			name := fmt.Sprintf("any-%d", run)
 			logs, pods := drawLogs(t)
-			cm := build(runs.Of(completed(name, 1), pods...))
-			if err := kube.Create(ctx, cm); err != nil {
-				t.Fatalf("storing %d bytes: %v", len(cm.BinaryData[api.DataLogsGzip])+len(cm.Data[api.DataLogs]), err)
+			finished := runs.Of(completed(name, 1), pods...)
+			finished.MaxBytes = rapid.SampledFrom([]int{
+				0, results.MinBytes, api.MaxResultsBytes + 1, 2 * api.MaxResultsBytes, api.MostResultsBytes,
+			}).Draw(t, "maxBytes")
+			content, err := results.Build(finished)
+			if err != nil {
+				t.Fatalf("%v", err)
+			}
+			cm, err := storeContent(ctx, finished, content)
+			if err != nil {
+				t.Fatalf("%v", err)
 			}
 			for _, l := range logs {
 				got := command(ctx, "logs", name, "--raw", "--pod", l.pod, "-c", l.container, fmt.Sprintf("--previous=%t", l.previous))
@@ -139,7 +148,7 @@ now
 				}
 				l.check(t, got, captureOf(t, cm, l))
 			}
-			if err := kube.Delete(ctx, cm); err != nil {
+			if err := kube.DeleteAllOf(ctx, cm, client.InNamespace(namespace), client.MatchingLabels{api.CreatedLabel: api.True}); err != nil {
 				t.Fatalf("%v", err)
 			}
 		})
@@ -184,6 +193,9 @@ func drawLogs(t *rapid.T) ([]*written, []*runs.PodBuilder) {
 			l := &written{pod: fmt.Sprintf("pod-%d", i), container: name, text: drawText(t)}
 			logs = append(logs, l)
 			pod.Container(name, rapid.Int32Range(0, 1).Draw(t, "exitCode"), l.text)
+			if len(l.text) > runs.BufferBytes {
+				pod.Packed(l.text)
+			}
 			if rapid.IntRange(0, 3).Draw(t, "restarted") == 0 {
 				before := &written{pod: l.pod, container: name, previous: true, text: drawText(t)}
 				logs = append(logs, before)
@@ -229,14 +241,15 @@ func captureOf(t *rapid.T, cm *corev1.ConfigMap, l *written) results.CaptureReco
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
-	logs, err := run.Logs()
-	if err != nil {
-		t.Fatalf("%v", err)
-	}
-	for i := range logs.List {
-		found := &logs.List[i]
-		if found.Pod.Name == l.pod && found.Container.Name == l.container && found.Previous == l.previous {
-			return found.Capture
+	for i := range run.Pods {
+		for _, c := range run.Pods[i].Containers {
+			switch {
+			case run.Pods[i].Name != l.pod || c.Name != l.container:
+			case l.previous:
+				return *c.PreviousCapture
+			default:
+				return c.Capture
+			}
 		}
 	}
 	t.Fatalf("job.json lacks %+v", l.container)

@@ -17,38 +17,53 @@ import (
 
 // missing returns an error that says why there are no results of name.
 func (c *cluster) missing(ctx context.Context, name string) error {
-	job, namespace, err := c.look(ctx, name)
+	s, err := c.look(ctx, name)
 	if err != nil {
 		return err
 	}
-	return errors.New(whyMissing(c.namespace, name, job, namespace))
+	return errors.New(s.whyMissing(c.namespace, name))
 }
 
-// look returns the Job of this name and its Namespace, nil where there is none,
-// or where the Namespace may not be read.
-func (c *cluster) look(ctx context.Context, name string) (*batchv1.Job, *corev1.Namespace, error) {
+// sight is what the user can see of a Job.
+type sight struct {
+	// job is nil where there is none, or where it may not be read.
+	job    *batchv1.Job
+	hidden bool
+	// namespace is nil where it may not be read.
+	namespace *corev1.Namespace
+}
+
+// look returns what can be seen of the Job of this name. Many may read results
+// and not Jobs, or Jobs and not Namespaces.
+func (c *cluster) look(ctx context.Context, name string) (sight, error) {
 	job, err := c.jobs.Jobs(c.namespace).Get(ctx, name, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return nil, nil, nil
-	}
-	if err != nil {
-		return nil, nil, fmt.Errorf("there are no results for %s; looking for the Job: %w", name, err)
+	switch {
+	case apierrors.IsNotFound(err):
+		return sight{}, nil
+	case apierrors.IsForbidden(err):
+		return sight{hidden: true}, nil
+	case err != nil:
+		return sight{}, fmt.Errorf("looking for Job %s: %w", name, err)
 	}
 	namespace, err := c.core.Namespaces().Get(ctx, c.namespace, metav1.GetOptions{})
-	if err != nil {
-		// Many may read Jobs and not Namespaces: then it is not known whether the
-		// Job is opted in.
-		return job, nil, nil //nolint:nilerr // the rest of the answer is worth more than this
+	if apierrors.IsForbidden(err) {
+		return sight{job: job}, nil
 	}
-	return job, namespace, nil
+	if err != nil {
+		return sight{}, fmt.Errorf("looking at namespace %s: %w", c.namespace, err)
+	}
+	return sight{job: job, namespace: namespace}, nil
 }
 
 // whyMissing says why there are no results of name, and what to do.
-func whyMissing(in, name string, job *batchv1.Job, namespace *corev1.Namespace) string {
+func (s sight) whyMissing(in, name string) string {
+	job := s.job
 	switch {
+	case s.hidden:
+		return fmt.Sprintf("no results of %q in namespace %s; why, cannot be told without the right to get Jobs there", name, in)
 	case job == nil:
 		return fmt.Sprintf("no Job and no results of that name in namespace %s: %q (kubectl job-results list -A shows all that there are)", in, name)
-	case !optedIn(job, namespace):
+	case !s.optedIn():
 		return fmt.Sprintf("job %s is not opted in: label it, or its namespace, for results to be kept: kubectl label -n %s job %s %s=%s",
 			name, in, name, api.EnabledLabel, api.True)
 	}
@@ -66,11 +81,11 @@ func whyMissing(in, name string, job *batchv1.Job, namespace *corev1.Namespace) 
 }
 
 // optedIn reports whether the Job is handled, as far as that can be known.
-func optedIn(job *batchv1.Job, namespace *corev1.Namespace) bool {
-	own, _ := policy.JobOptIn(job)
-	if namespace == nil {
+func (s sight) optedIn() bool {
+	own, _ := policy.JobOptIn(s.job)
+	if s.namespace == nil {
 		return own != policy.Out
 	}
-	around, _ := policy.NamespaceOptIn(namespace)
+	around, _ := policy.NamespaceOptIn(s.namespace)
 	return policy.Handled(own, around)
 }

@@ -42,12 +42,8 @@ type screen struct {
 }
 
 // printScreen prints what happened in run.
-func printScreen(out io.Writer, run *resultsview.Run, opts screenOptions) error {
+func printScreen(out io.Writer, run *resultsview.Run, logs *resultsview.Logs, opts screenOptions) error {
 	s := &screen{screenOptions: opts, out: out, run: run}
-	logs, err := run.Logs()
-	if err != nil {
-		return err
-	}
 	s.summary()
 	if err := s.containers(); err != nil {
 		return err
@@ -81,6 +77,7 @@ func (s *screen) summary() {
 	s.line("Pods", pods(r))
 	kept, seen := r.LogBytes()
 	s.line("Logs", logSummary(r.Capture, kept, seen))
+	s.line("Redacted", redacted(r.Redacted))
 	s.line("Stored in", fmt.Sprintf("%s, run %s", r.Object, r.Job.UID))
 	if expires := r.Annotations[api.ExpiresAtAnnotation]; expires != "" {
 		s.line("Expires", expires)
@@ -107,6 +104,15 @@ func pods(r *resultsview.Run) string {
 		counts = append(counts, fmt.Sprintf("%d gone before they could be read", r.PodCounts.Missing))
 	}
 	return strings.Join(counts, ", ")
+}
+
+// redacted says what was replaced, by rule.
+func redacted(counts map[string]int64) string {
+	var parts []string
+	for _, rule := range slices.Sorted(maps.Keys(counts)) {
+		parts = append(parts, fmt.Sprintf("%d %s", counts[rule], rule))
+	}
+	return strings.Join(parts, ", ")
 }
 
 func logSummary(c results.RunCapture, kept, seen int64) string {

@@ -11,6 +11,7 @@ import (
 	. "github.com/onsi/gomega"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
@@ -118,21 +119,50 @@ func failed(name string, run int) *batchv1.Job {
 		Failed(start.Add(90*time.Second), batchv1.JobReasonBackoffLimitExceeded, "Job has reached the specified backoff limit").Obj()
 }
 
-// build returns the results of run as the manager stores them.
+// build returns the results of run as the manager stores them, if they have no
+// parts.
 func build(run results.Run) *corev1.ConfigMap {
 	GinkgoHelper()
 	content, err := results.Build(run)
 	Expect(err).NotTo(HaveOccurred())
-	name := names.Candidates(names.Results(run.Job.Name), run.Job.UID)[min(1, int(run.Job.UID[7]-'1'))]
-	return content.ConfigMap(run.Job.Namespace, name)
+	Expect(content.Parts).To(BeEmpty())
+	return content.ConfigMap(run.Job.Namespace, nameOf(run))
 }
 
-// store stores the results of run.
+func nameOf(run results.Run) string {
+	return names.Candidates(names.Results(run.Job.Name), run.Job.UID)[min(1, int(run.Job.UID[7]-'1'))]
+}
+
+// store stores the results of run, its parts first, as the manager does.
 func store(ctx context.Context, run results.Run) *corev1.ConfigMap {
 	GinkgoHelper()
-	cm := build(run)
-	Expect(kube.Create(ctx, cm)).To(Succeed())
+	content, err := results.Build(run)
+	Expect(err).NotTo(HaveOccurred())
+	cm, err := storeContent(ctx, run, content)
+	Expect(err).NotTo(HaveOccurred())
 	return cm
+}
+
+func storeContent(ctx context.Context, run results.Run, content *results.Content) (*corev1.ConfigMap, error) {
+	name, job := nameOf(run), run.Job
+	var parts []string
+	for _, part := range content.Parts {
+		partName := names.Parts(name, part.Number, part.SHA256, job.UID)[0]
+		if err := kube.Create(ctx, content.PartContent(part, name).ConfigMap(job.Namespace, partName)); err != nil {
+			return nil, fmt.Errorf("storing %d bytes: %w", len(part.Bytes), err)
+		}
+		parts = append(parts, partName)
+	}
+	if len(parts) > 0 {
+		if err := content.ListParts(parts); err != nil {
+			return nil, err
+		}
+	}
+	cm := content.ConfigMap(job.Namespace, name)
+	if err := kube.Create(ctx, cm); err != nil {
+		return nil, fmt.Errorf("storing %d bytes: %w", content.Bytes(), err)
+	}
+	return cm, nil
 }
 
 // said stores the results of a Job that completed and printed text.
@@ -144,4 +174,20 @@ func said(ctx context.Context, job string, run int, text string) *corev1.ConfigM
 // reseal makes the annotations of cm agree with its content again.
 func reseal(cm *corev1.ConfigMap) {
 	cm.Annotations[api.SHA256Annotation] = results.Digest(cm.Data, cm.BinaryData)
+}
+
+// grantConfigMaps lets a user read ConfigMaps of the spec's namespace, and
+// nothing else.
+func grantConfigMaps(ctx context.Context, user string) {
+	GinkgoHelper()
+	Expect(kube.Create(ctx, &rbacv1.Role{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: user},
+		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"get", "list", "watch"}}},
+	})).To(Succeed())
+	Expect(kube.Create(ctx, &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: user},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: user},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}},
+	})).To(Succeed())
+	Eventually(ctx, func(ctx SpecContext) int { return command(ctx, "--as="+user, "list").code }).Should(BeZero())
 }

@@ -111,7 +111,7 @@ type wanted func(object *metav1.ObjectMeta) bool
 // now returns the run if its results are there, else what to wait for. It says
 // so where there is nothing yet, and is an error where nothing will come.
 func (o *waitOptions) now(ctx context.Context, c *cluster) (wanted, *resultsview.Run, error) {
-	job, namespace, err := c.look(ctx, o.target.name)
+	seen, err := c.look(ctx, o.target.name)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -121,17 +121,17 @@ func (o *waitOptions) now(ctx context.Context, c *cluster) (wanted, *resultsview
 		return nil, nil, err
 	}
 	uid := o.target.run
-	if uid == "" && job != nil {
-		uid = string(job.UID)
+	if uid == "" && seen.job != nil {
+		uid = string(seen.job.UID)
 	}
 	at := slices.IndexFunc(runs, func(s stored) bool { return strings.HasPrefix(s.uid(), uid) })
 	switch {
 	case at >= 0:
 		run, err := c.open(ctx, runs[at].kind, runs[at].Name)
 		return nil, run, err
-	case job != nil && !optedIn(job, namespace):
-		return nil, nil, errors.New(whyMissing(c.namespace, o.target.name, job, namespace))
-	case job == nil:
+	case seen.job != nil && !seen.optedIn():
+		return nil, nil, errors.New(seen.whyMissing(c.namespace, o.target.name))
+	case seen.job == nil && !seen.hidden:
 		fmt.Fprintf(o.ErrOut, "There is no Job %s in namespace %s, and no results of %s; waiting for them.\n",
 			o.target.name, c.namespace, o.target.what())
 	}
@@ -159,10 +159,10 @@ func (o *waitOptions) later(uid string, runs []stored) wanted {
 func (c *cluster) await(ctx context.Context, job string, is wanted) (*stored, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	selector := labels.Set{api.CreatedLabel: api.True, api.JobNameLabel: names.LabelValue(job)}.String()
+	selector := resultsOf(labels.Set{api.JobNameLabel: names.LabelValue(job)})
 	var found atomic.Pointer[stored]
 	var group errgroup.Group
-	for _, k := range c.kinds {
+	for _, k := range c.readable(ctx) {
 		group.Go(func() error {
 			event, err := watchtools.UntilWithSync(ctx, c.watcher(k, selector), &metav1.PartialObjectMetadata{}, nil, matches(is))
 			if err != nil {

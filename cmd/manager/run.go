@@ -37,7 +37,10 @@ func run(ctx context.Context, opts *options.Options) error {
 	if err != nil {
 		return fmt.Errorf("connecting to the cluster: %w", err)
 	}
-	p := &parts{opts: opts, files: certs.NewFiles(opts.Webhook.CertDir), config: config, direct: rest.CopyConfig(config)}
+	p := &parts{
+		opts: opts, files: certs.NewFiles(opts.Webhook.CertDir), config: config, direct: rest.CopyConfig(config),
+		admission: namespace.NewAdmission(),
+	}
 	p.config.Wrap(writelimit.New(opts.Limits.Writes))
 	p.server = newWebhookServer(opts, p.files)
 	if p.defaults, err = opts.Defaults(); err != nil {
@@ -68,6 +71,8 @@ type parts struct {
 	// config is the connection to the API server with a limit on writes. What
 	// is sent through direct waits for no other write.
 	config, direct *rest.Config
+	// admission is what the self-test finds, for those who look for missed Jobs.
+	admission *namespace.Admission
 }
 
 // restConfig turns the client's own rate limit off: API Priority and Fairness
@@ -100,7 +105,7 @@ func (p *parts) newManager() (ctrl.Manager, error) {
 		},
 		Client: client.Options{
 			FieldOwner: api.ManagerName,
-			Cache:      &client.CacheOptions{DisableFor: []client.Object{&corev1.ConfigMap{}, &batchv1.CronJob{}}},
+			Cache:      &client.CacheOptions{DisableFor: []client.Object{&corev1.ConfigMap{}, &corev1.Secret{}, &batchv1.CronJob{}}},
 		},
 		Metrics:                       metricsOptions(p.opts, p.files, p.direct),
 		HealthProbeBindAddress:        p.opts.Manager.HealthAddress,
@@ -132,11 +137,17 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	if err != nil {
 		return fmt.Errorf("building the client for logs: %w", err)
 	}
+	redaction, err := p.opts.Redaction()
+	if err != nil {
+		return err
+	}
 	recorder := events.New(mgr.GetClient(), clock.RealClock{}, instance())
 	logs := joblogs.NewReader(joblogs.FromClient(pods), joblogs.Options{
-		IdleTimeout: p.opts.Limits.LogIdleTimeout,
-		Streams:     p.opts.Limits.LogStreams,
-		MemoryBytes: p.opts.Limits.LogMemoryBytes(),
+		IdleTimeout:  p.opts.Limits.LogIdleTimeout,
+		Streams:      p.opts.Limits.LogStreams,
+		MemoryBytes:  p.opts.Limits.LogMemoryBytes(),
+		ResultsBytes: p.opts.Limits.MaxResultsBytes(),
+		Redact:       redaction,
 	})
 	jobs := &job.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Clock: clock.RealClock{},
@@ -144,7 +155,7 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 		Options: job.Options{
 			Defaults: p.defaults, ExcludedNamespaces: p.opts.Excluded(), TTLFloor: p.opts.Jobs.TTLFloor,
 			RecheckInterval: p.opts.Jobs.RecheckInterval, LogDeadline: p.opts.Jobs.LogDeadline,
-			Workers: p.opts.Limits.Workers,
+			MaxResultsBytes: p.opts.Limits.MaxResultsBytes(), Redact: redaction, Workers: p.opts.Limits.Workers,
 		},
 	}
 	if err := jobs.SetupWithManager(ctx, mgr); err != nil {
@@ -152,6 +163,7 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	}
 	namespaces := &namespace.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Clock: clock.RealClock{},
+		Admission: p.admission,
 		Options: namespace.Options{
 			Defaults: p.defaults, ExcludedNamespaces: p.opts.Excluded(),
 			TTLFloor: p.opts.Jobs.TTLFloor, ScanInterval: p.opts.Jobs.ScanInterval,
@@ -171,7 +183,7 @@ func (p *parts) addWebhooks(_ context.Context, mgr ctrl.Manager) error {
 	if err := addCertificates(mgr, p.opts, p.server, p.files); err != nil {
 		return err
 	}
-	return addSelfTest(mgr, p.opts, p.direct)
+	return addSelfTest(mgr, p.opts, p.direct, p.admission.Found)
 }
 
 // instance names this process in Events.

@@ -26,8 +26,8 @@ const (
 
 // addSelfTest has mgr test whether Jobs are stamped. It asks through a
 // connection of its own, so that a manager with much to write does not seem to
-// be a broken webhook.
-func addSelfTest(mgr ctrl.Manager, opts *options.Options, connection *rest.Config) error {
+// be a broken webhook. What it finds is told to found.
+func addSelfTest(mgr ctrl.Manager, opts *options.Options, connection *rest.Config, found func(stamped bool)) error {
 	if opts.Webhook.SelfTestInterval == 0 {
 		return nil
 	}
@@ -43,7 +43,7 @@ func addSelfTest(mgr ctrl.Manager, opts *options.Options, connection *rest.Confi
 	}
 	runner := &selftest.Runner{
 		Client: direct, Metrics: measures, Clock: clock.RealClock{},
-		Events: events.New(mgr.GetClient(), clock.RealClock{}, instance()),
+		Events: events.New(mgr.GetClient(), clock.RealClock{}, instance()), Found: found,
 		Options: selftest.Options{
 			Namespace: opts.Manager.Namespace, Configuration: webhooks.ConfigurationName,
 			Interval: opts.Webhook.SelfTestInterval, Retry: selfTestRetry, Patience: selfTestPatience,

@@ -197,6 +197,12 @@ func expectGone(ctx context.Context, object client.Object) {
 // resultsIn returns the results objects of the spec's namespace by name.
 func resultsIn(ctx context.Context) []corev1.ConfigMap {
 	GinkgoHelper()
+	return slices.DeleteFunc(created(ctx), func(cm corev1.ConfigMap) bool { return cm.Labels[api.PartLabel] != "" })
+}
+
+// created returns the ConfigMaps that Job Handler made in the spec's namespace.
+func created(ctx context.Context) []corev1.ConfigMap {
+	GinkgoHelper()
 	var list corev1.ConfigMapList
 	Expect(kube.List(ctx, &list, client.InNamespace(namespace))).To(Succeed())
 	return slices.DeleteFunc(list.Items, func(cm corev1.ConfigMap) bool { return cm.Labels[api.CreatedLabel] != api.True })

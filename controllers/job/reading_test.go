@@ -12,7 +12,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/job-handler/job-handler/controllers/job"
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/redact"
 	"github.com/job-handler/job-handler/internal/results"
 )
 
@@ -211,6 +213,28 @@ var _ = Describe("Logs", func() {
 		Expect(expectStored(ctx, object).Data[api.DataLogs]).To(And(
 			ContainSubstring(results.ReasonContainerGone), ContainSubstring(results.ReasonNodeUnreachable)))
 		Expect(read(ctx, object).DeletionTimestamp).To(BeNil())
+	})
+
+	It("and messages with credentials are stored without them", func(ctx SpecContext) {
+		rules, err := redact.New(true, nil)
+		Expect(err).NotTo(HaveOccurred())
+		h = newHandler(func(o *job.Options) { o.Redact = rules })
+		h.logs.read = everyLog(func(container string) results.ContainerLog {
+			log := whole(container, "a line\n")
+			log.Redacted = redact.Counts{"jwt": 3}
+			return log
+		})
+		object := running(ctx, aJob())
+		addPod(ctx, object, ended(0), func(pod *corev1.Pod) {
+			pod.Status.ContainerStatuses[0].State.Terminated.Message = "password=hunter2"
+		})
+		complete(ctx, object, 1)
+
+		h.settle(ctx, object)
+
+		stored := expectStored(ctx, object)
+		Expect(stored.Data[api.DataContainers]).To(ContainSubstring("password=[redacted password]"))
+		Expect(recordOf(stored).Redacted).To(Equal(map[string]int64{"jwt": 3, "password": 1}))
 	})
 
 	It("whose reading is cut short leave everything as it was", func(ctx SpecContext) {

@@ -22,6 +22,7 @@ import (
 	"github.com/job-handler/job-handler/internal/events"
 	"github.com/job-handler/job-handler/internal/plan"
 	"github.com/job-handler/job-handler/internal/policy"
+	"github.com/job-handler/job-handler/internal/redact"
 	"github.com/job-handler/job-handler/internal/results"
 )
 
@@ -39,6 +40,11 @@ type Options struct {
 	RecheckInterval time.Duration
 	// LogDeadline is how long reading logs is tried again.
 	LogDeadline time.Duration
+	// MaxResultsBytes bounds what is stored of one Job, parts included; 0 means
+	// api.MaxResultsBytes.
+	MaxResultsBytes int
+	// Redact replaces credentials in messages; nil: none. In logs Logs does.
+	Redact *redact.Set
 	// Workers is the number of Jobs handled at the same time.
 	Workers int
 }

@@ -2,11 +2,11 @@ package job
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -75,19 +75,33 @@ func (r *Reconciler) changeSafely(ctx context.Context, job, desired *batchv1.Job
 // whole, and if not notes that they have to be stored again.
 func (r *Reconciler) found(ctx context.Context, job *batchv1.Job) (bool, error) {
 	key := types.NamespacedName{Namespace: job.Namespace, Name: job.Annotations[api.ResultsNameAnnotation]}
-	object := &corev1.ConfigMap{}
+	kind := plan.ResultsKind(job)
+	object := emptyResults(kind)
 	// Anybody may edit the annotation; nothing is there under what is no name.
 	if len(validation.IsDNS1123Subdomain(key.Name)) == 0 {
 		if err := r.Live.Get(ctx, key, object); client.IgnoreNotFound(err) != nil {
-			return false, fmt.Errorf("getting results %s: %w", key, err)
+			return false, fmt.Errorf("getting results %s: %w", key, explain(kind, key.Namespace, err))
 		}
 	}
-	if err := results.Verify(object, job, nil); err != nil {
+	err := verify(object, job, nil)
+	if err == nil {
+		err = r.verifyParts(ctx, kind, object, job)
+	}
+	if err != nil && !unlike(err) {
+		return false, err
+	}
+	if err != nil {
 		ctrl.LoggerFrom(ctx).Info("results are not there, storing them again", "results", key.Name, "cause", err.Error())
 		r.runs.lost(job)
 		return false, nil
 	}
 	return true, nil
+}
+
+// unlike reports whether err says that an object is not the results of a run,
+// whole, rather than that this cannot be found out.
+func unlike(err error) bool {
+	return errors.Is(err, results.ErrStranger) || errors.Is(err, results.ErrEarlierRun) || errors.Is(err, results.ErrDamaged)
 }
 
 // +kubebuilder:rbac:groups=batch,resources=cronjobs,verbs=get

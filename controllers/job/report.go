@@ -48,17 +48,17 @@ func (r *Reconciler) sendOutcome(ctx context.Context, observed plan.Observation,
 	notice := events.Notice{Action: api.ActionStore, Class: "outcome"}
 	if outcome.Phase == jobstatus.Completed {
 		notice.Type = corev1.EventTypeNormal
-		notice.Note = fmt.Sprintf("Job completed; results stored in ConfigMap %s; %s", results.name, fate.Why)
+		notice.Note = fmt.Sprintf("Job completed; results stored in %s; %s", results, fate.Why)
 	} else {
 		notice.Type = corev1.EventTypeWarning
-		notice.Note = fmt.Sprintf("Job failed (%s); results stored in ConfigMap %s; %s", reason(outcome), results.name, fate.Why)
+		notice.Note = fmt.Sprintf("Job failed (%s); results stored in %s; %s", reason(outcome), results, fate.Why)
 	}
 	if err := r.Events.Send(ctx, observed.Job, notice); err != nil || results.capture.Complete {
 		return err
 	}
 	return r.Events.Send(ctx, observed.Job, events.Notice{
 		Type: corev1.EventTypeWarning, Action: api.ActionStore, Class: "capture",
-		Note: fmt.Sprintf("The logs in ConfigMap %s are incomplete: %s", results.name, results.capture.Why),
+		Note: fmt.Sprintf("The logs in %s are incomplete: %s", results, results.capture.Why),
 	})
 }
 

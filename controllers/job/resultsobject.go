@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -20,9 +21,13 @@ import (
 
 // stored is what a report needs to know of stored results.
 type stored struct {
+	kind    string
 	name    string
 	capture results.Summary
 }
+
+// String returns kind and name.
+func (s stored) String() string { return s.kind + " " + s.name }
 
 // value returns what the capture annotation says.
 func (s stored) value() string {
@@ -36,11 +41,21 @@ func (s stored) value() string {
 // large: its own limits, or a webhook's, may be lower than the default.
 var sizes = []int{api.MaxResultsBytes, 256 << 10, results.MinBytes}
 
+// sizes returns the sizes to try, the largest first.
+func (r *Reconciler) sizes() []int {
+	most := r.Options.MaxResultsBytes
+	if most == 0 {
+		return sizes
+	}
+	smaller := slices.DeleteFunc(slices.Clone(sizes), func(size int) bool { return size >= most })
+	return append([]int{most}, smaller...)
+}
+
 // storeResults builds the results of run and stores them, smaller where they
 // are found too large.
 func (r *Reconciler) storeResults(ctx context.Context, observed plan.Observation, run results.Run, pods []types.UID) (stored, error) {
 	var err error
-	for _, size := range sizes {
+	for _, size := range r.sizes() {
 		run.MaxBytes = size
 		var content *results.Content
 		if content, err = results.Build(run); err != nil {
@@ -58,16 +73,16 @@ func (r *Reconciler) storeResults(ctx context.Context, observed plan.Observation
 // createResults creates the object under the first name that is free, or finds
 // it there already.
 func (r *Reconciler) createResults(ctx context.Context, observed plan.Observation, content *results.Content, pods []types.UID) (stored, error) {
-	job := observed.Job
+	job, kind := observed.Job, observed.Policy.ResultsKind
 	var taken []string
 	for _, name := range names.Candidates(observed.Policy.ResultsName, job.UID) {
-		object, err := r.createOrAdopt(ctx, observed, content.ConfigMap(job.Namespace, name), pods)
+		object, err := r.storeUnder(ctx, observed, content, name, pods)
 		switch {
 		case err == nil:
-			return stored{name: name, capture: captureOf(object)}, nil
+			return stored{kind: kind, name: name, capture: captureOf(object)}, nil
 		case errors.Is(err, results.ErrEarlierRun):
 		case errors.Is(err, results.ErrStranger), errors.Is(err, results.ErrDamaged):
-			note := fmt.Sprintf("ConfigMap %s cannot hold the results (%v); they get another name", name, err)
+			note := fmt.Sprintf("%s %s cannot hold the results (%v); they get another name", kind, name, err)
 			r.warn(ctx, job, "name/"+name, note)
 		default:
 			return stored{}, err
@@ -80,43 +95,94 @@ func (r *Reconciler) createResults(ctx context.Context, observed plan.Observatio
 // captureOf tells whether the logs that are stored are complete: an object that
 // was stored in an earlier pass may hold more, or less, than could be built
 // now. If it does not say, the Job stays.
-func captureOf(object *corev1.ConfigMap) results.Summary {
-	capture, err := results.CaptureOf(object)
+func captureOf(object client.Object) results.Summary {
+	capture, err := results.CaptureOf(contentOf(object))
 	if err != nil {
 		return results.Summary{Why: err.Error(), Curable: true}
 	}
 	return capture
 }
 
-// +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;create
-
-// createOrAdopt creates wanted, or verifies that what has its name holds this
-// very run, and returns what is stored. What the server made of wanted is
-// verified too: an admission webhook may have changed it.
-func (r *Reconciler) createOrAdopt(ctx context.Context, observed plan.Observation, wanted *corev1.ConfigMap, pods []types.UID) (*corev1.ConfigMap, error) {
-	key := client.ObjectKeyFromObject(wanted)
-	err := r.Client.Create(ctx, wanted)
+// storeUnder stores content, its parts first, in the object of this name, or
+// finds results of this very run there, and returns what is stored.
+func (r *Reconciler) storeUnder(
+	ctx context.Context, observed plan.Observation, content *results.Content, name string, pods []types.UID,
+) (client.Object, error) {
+	job, kind := observed.Job, observed.Policy.ResultsKind
+	if len(content.Parts) > 0 {
+		// Asked first, so that no parts are left behind for a name that is taken.
+		object, err := r.adopt(ctx, observed, name, pods)
+		if !apierrors.IsNotFound(err) && !errors.Is(err, errPartsLost) {
+			return object, err
+		}
+		// Parts that an object lists and that were lost are stored again here.
+		if err := r.storeParts(ctx, observed, content, name); err != nil {
+			return nil, err
+		}
+	}
+	wanted := newResults(kind, content, job.Namespace, name)
+	err := r.create(ctx, kind, wanted)
 	if apierrors.IsAlreadyExists(err) {
-		wanted, err = r.existing(ctx, key)
+		object, err := r.adopt(ctx, observed, name, pods)
+		return object, conflictIfGone(kind, name, err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("creating results %s: %w", key, err)
+		return nil, err
 	}
-	return wanted, results.Verify(wanted, observed.Job, pods)
+	// What the server made of it: an admission webhook may have changed it.
+	return wanted, verify(wanted, job, pods)
 }
 
-// existing returns the object that has the name. One that went away meanwhile
-// is a conflict: the name is free.
-func (r *Reconciler) existing(ctx context.Context, key types.NamespacedName) (*corev1.ConfigMap, error) {
-	object := &corev1.ConfigMap{}
-	err := r.Live.Get(ctx, key, object)
-	if apierrors.IsNotFound(err) {
-		return nil, apierrors.NewConflict(corev1.Resource("configmaps"), key.Name, err)
-	}
+// adopt returns the object of this name if it holds this very run, whole, with
+// all its parts.
+func (r *Reconciler) adopt(ctx context.Context, observed plan.Observation, name string, pods []types.UID) (client.Object, error) {
+	job, kind := observed.Job, observed.Policy.ResultsKind
+	object, err := r.get(ctx, kind, types.NamespacedName{Namespace: job.Namespace, Name: name})
 	if err != nil {
-		return nil, fmt.Errorf("getting what has its name: %w", err)
+		return nil, err
+	}
+	if err := verify(object, job, pods); err != nil {
+		return nil, err
+	}
+	return object, r.verifyParts(ctx, kind, object, job)
+}
+
+// +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;create
+
+func (r *Reconciler) create(ctx context.Context, kind string, wanted client.Object) error {
+	if err := r.Client.Create(ctx, wanted); err != nil {
+		key := client.ObjectKeyFromObject(wanted)
+		return fmt.Errorf("creating results %s: %w", key, explain(kind, key.Namespace, err))
+	}
+	return nil
+}
+
+// createOrGet creates wanted, or returns what has its name already.
+func (r *Reconciler) createOrGet(ctx context.Context, kind string, wanted client.Object) (client.Object, error) {
+	key := client.ObjectKeyFromObject(wanted)
+	err := r.create(ctx, kind, wanted)
+	if apierrors.IsAlreadyExists(err) {
+		wanted, err = r.get(ctx, kind, key)
+		err = conflictIfGone(kind, key.Name, err)
+	}
+	return wanted, err
+}
+
+func (r *Reconciler) get(ctx context.Context, kind string, key types.NamespacedName) (client.Object, error) {
+	object := emptyResults(kind)
+	if err := r.Live.Get(ctx, key, object); err != nil {
+		return nil, fmt.Errorf("getting results %s: %w", key, explain(kind, key.Namespace, err))
 	}
 	return object, nil
+}
+
+// conflictIfGone makes a conflict of an object that had the name and went away
+// meanwhile: the name is free.
+func conflictIfGone(kind, name string, err error) error {
+	if apierrors.IsNotFound(err) {
+		return apierrors.NewConflict(corev1.Resource(strings.ToLower(kind)+"s"), name, err)
+	}
+	return err
 }
 
 // namesTakenError says that no name is left for the results of a run.

@@ -89,6 +89,7 @@ func (r *Reconciler) collect(ctx context.Context, observed plan.Observation, pod
 		MissingPods: max(0, countedPods(job)-len(pods)),
 		Labels:      chosenLabels(job, observed.Policy.PropagateLabels),
 		CreatedAt:   r.Clock.Now().UTC(),
+		Redact:      r.Options.Redact,
 	}
 	if cronJob, owned := plan.CronJobOf(job); owned {
 		run.CronJob = cronJob.Name

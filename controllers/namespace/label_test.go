@@ -135,6 +135,22 @@ var _ = Describe("The opt-in of a Namespace", func() {
 		Expect(h.reconcile(ctx, object).RequeueAfter).To(BeZero())
 	})
 
+	It("has the Namespace searched more often while admission misses Jobs", func(ctx SpecContext) {
+		object := create(ctx, aNamespace().Label(api.EnabledLabel, api.True))
+		h.Admission = namespace.NewAdmission()
+		h.Admission.Found(false)
+		Expect(h.settle(ctx, object).RequeueAfter).To(Equal(30 * time.Second))
+
+		h.Options.ScanInterval = 10 * time.Second
+		Expect(h.reconcile(ctx, object).RequeueAfter).To(Equal(10 * time.Second))
+		h.Options.ScanInterval = 0
+		Expect(h.reconcile(ctx, object).RequeueAfter).To(BeZero())
+
+		h.Options.ScanInterval = scanInterval
+		h.Admission.Found(true)
+		Expect(h.reconcile(ctx, object).RequeueAfter).To(Equal(scanInterval))
+	})
+
 	DescribeTable("is not looked at", func(ctx SpecContext, prepare func(context.Context, *corev1.Namespace)) {
 		object := create(ctx, aNamespace().Annotation(api.EnabledAnnotation, api.True))
 		prepare(ctx, object)

@@ -27,6 +27,12 @@ import (
 // manager's rights, in all Namespaces, until the spec ends or stop is called.
 func startManager(ctx SpecContext, interval time.Duration) (stop func()) {
 	GinkgoHelper()
+	return startManagerWith(ctx, interval, nil)
+}
+
+// startManagerWith is startManager with what is known of admission.
+func startManagerWith(ctx SpecContext, interval time.Duration, admission *namespace.Admission) (stop func()) {
+	GinkgoHelper()
 	mgr, err := ctrl.NewManager(rest.CopyConfig(managerConfig), ctrl.Options{
 		Scheme:  scheme.Scheme,
 		Metrics: server.Options{BindAddress: "0"}, HealthProbeBindAddress: "0",
@@ -36,7 +42,7 @@ func startManager(ctx SpecContext, interval time.Duration) (stop func()) {
 	Expect(err).NotTo(HaveOccurred())
 	reconciler := &namespace.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: clock.RealClock{},
-		Events: events.New(mgr.GetClient(), clock.RealClock{}, "manager-0"),
+		Events: events.New(mgr.GetClient(), clock.RealClock{}, "manager-0"), Admission: admission,
 		Options: namespace.Options{
 			TTLFloor: ttlFloor, ScanInterval: interval, ExcludedNamespaces: []string{"kube-system"},
 		},
@@ -94,6 +100,29 @@ var _ = Describe("The controller in a manager", func() {
 
 		second := jobtest.MakeJob(object.Name, "second").Obj()
 		Expect(kube.Create(ctx, second)).To(Succeed())
+		Eventually(ctx, stamp(second)).Should(Equal(api.True))
+	}, SpecTimeout(time.Minute))
+
+	It("looks at once when admission breaks and when it is mended", func(ctx SpecContext) {
+		object := create(ctx, aNamespace().Label(api.EnabledLabel, api.True))
+		before := jobtest.MakeJob(object.Name, "before").Obj()
+		Expect(kube.Create(ctx, before)).To(Succeed())
+		admission := namespace.NewAdmission()
+		startManagerWith(ctx, time.Hour, admission)
+		Eventually(ctx, stamp(before)).Should(Equal(api.True))
+		admission.Found(true)
+
+		first := jobtest.MakeJob(object.Name, "first").Obj()
+		Expect(kube.Create(ctx, first)).To(Succeed())
+		Consistently(ctx, stamp(first)).Should(BeEmpty())
+		admission.Found(false)
+		Eventually(ctx, stamp(first)).Should(Equal(api.True))
+
+		second := jobtest.MakeJob(object.Name, "second").Obj()
+		Expect(kube.Create(ctx, second)).To(Succeed())
+		admission.Found(false)
+		Consistently(ctx, stamp(second)).Should(BeEmpty())
+		admission.Found(true)
 		Eventually(ctx, stamp(second)).Should(Equal(api.True))
 	}, SpecTimeout(time.Minute))
 

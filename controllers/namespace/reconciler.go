@@ -46,22 +46,26 @@ type Reconciler struct {
 	// Client reads Namespaces (metadata only) from the cache and writes.
 	Client client.Client
 	// Live lists and reads Jobs from the API server.
-	Live    client.Reader
-	Events  *events.Recorder
-	Clock   clock.PassiveClock
-	Options Options
+	Live   client.Reader
+	Events *events.Recorder
+	Clock  clock.PassiveClock
+	// Admission is optional.
+	Admission *Admission
+	Options   Options
 
 	old finishedJobs
 }
 
 // SetupWithManager registers the Reconciler with mgr.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
-	err := ctrl.NewControllerManagedBy(mgr).
+	build := ctrl.NewControllerManagedBy(mgr).
 		Named("namespace").
 		For(&corev1.Namespace{}, builder.OnlyMetadata).
-		WithOptions(controller.Options{RateLimiter: retry.Limiter()}).
-		Complete(r)
-	if err != nil {
+		WithOptions(controller.Options{RateLimiter: retry.Limiter()})
+	if r.Admission != nil {
+		build = build.WatchesRawSource(r.Admission.source(r.Client))
+	}
+	if err := build.Complete(r); err != nil {
 		return fmt.Errorf("setting up the namespace controller: %w", err)
 	}
 	return nil
@@ -101,10 +105,15 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	return ctrl.Result{RequeueAfter: r.nextScan(missed)}, nil
 }
 
-// nextScan returns when to scan again, sooner if the last scan missed Jobs.
+// nextScan returns when to scan again, sooner if the last scan missed Jobs or
+// admission misses them.
 func (r *Reconciler) nextScan(missed int) time.Duration {
-	if missed == 0 || r.Options.ScanInterval > 0 && r.Options.ScanInterval < missedRetry {
-		return r.Options.ScanInterval
+	interval := r.Options.ScanInterval
+	if r.Admission != nil && r.Admission.broken.Load() {
+		interval = min(interval, brokenScan)
+	}
+	if missed == 0 || interval > 0 && interval < missedRetry {
+		return interval
 	}
 	return missedRetry
 }

@@ -37,7 +37,8 @@ const (
 	LogModeAnnotation = Prefix + "log-mode"
 
 	// ResultsKindAnnotation sits on a Job or Namespace: the kind of object that
-	// holds the results. ResultsKindConfigMap.
+	// holds the results. ResultsKindConfigMap or ResultsKindSecret. Once stored
+	// the manager writes ResultsKindSecret on a Job with results of that kind.
 	ResultsKindAnnotation = Prefix + "results-kind"
 
 	// ResultsTTLAnnotation sits on a Job or Namespace: how long results are
@@ -69,6 +70,16 @@ const (
 
 	// ResultsKindConfigMap stores results in a ConfigMap.
 	ResultsKindConfigMap = "ConfigMap"
+	// ResultsKindSecret stores results in a Secret, where the manager was given
+	// the rights for that.
+	ResultsKindSecret = "Secret"
+
+	// SecretType is the type of the Secrets that hold results.
+	SecretType = Prefix + "results"
+
+	// SecretResultsRole is the name of the ClusterRole with the rights for
+	// ResultsKindSecret, and of the RoleBindings that grant it in a Namespace.
+	SecretResultsRole = "job-handler-secret-results" //nolint:gosec // a name, no secret
 
 	// ResultsSuffix ends every name of a results object that a user or the
 	// webhook asks for, so that nobody can ask for an unrelated name.
@@ -131,6 +142,12 @@ const (
 	SHA256Annotation = Prefix + "sha256"
 	// BytesAnnotation holds the sum of the sizes of all values, in bytes.
 	BytesAnnotation = Prefix + "bytes"
+	// PartLabel holds the number of a part, from 0; it is on no results object, and
+	// on every object that holds a part of the results of another.
+	PartLabel = Prefix + "part"
+	// PartOfAnnotation sits on a part and holds the name of the results object that
+	// it was written for.
+	PartOfAnnotation = Prefix + "part-of"
 	// ExpiresAtAnnotation holds when the results may be deleted (RFC 3339,
 	// UTC); absent where they are kept for ever.
 	ExpiresAtAnnotation = Prefix + "expires-at"
@@ -158,10 +175,17 @@ const (
 	// compressed by gzip; there only if DataLogs had to be shortened or made
 	// readable.
 	DataLogsGzip = "logs.gz"
+	// DataParts holds, as JSON, the objects over which DataLogsGzip is divided,
+	// with size and SHA-256 of each; there only where it does not fit into one.
+	DataParts = "parts"
 	// DataContainers holds a text block for each container.
 	DataContainers = "containers"
 	// DataJobJSON holds the same as DataContainers and more, typed.
 	DataJobJSON = "job.json"
+	// DataResultPrefix starts the key of a result of the Job's own that has a
+	// name which is one of these keys, or is no valid key. All others have their
+	// own names.
+	DataResultPrefix = "result."
 )
 
 // SchemaV1 is the value of the field schema in DataJobJSON.
@@ -170,3 +194,11 @@ const SchemaV1 = Prefix + "v1"
 // MaxResultsBytes is what the API server takes at most as the sum of the
 // values of one ConfigMap (keys and metadata do not count): 1 MiB.
 const MaxResultsBytes = 1 << 20
+
+// MostResultsBytes is what the results of one run may take at most, with parts:
+// 16 MiB.
+const MostResultsBytes = 16 << 20
+
+// ResultsSelector selects the results objects among what Job Handler made: all
+// but parts.
+const ResultsSelector = CreatedLabel + "=" + True + ",!" + PartLabel

@@ -70,9 +70,9 @@ func (c *Captures) follow(ctx context.Context, l *followedLog, log joblogs.Log, 
 	defer c.end(l)
 	defer c.clock.AfterFunc(left, l.cancel).Stop()
 	if err := c.streams.Acquire(ctx, 1); err != nil {
-		c.keep(l, results.Capture{
+		c.keep(l, results.ContainerLog{Capture: results.Capture{
 			Reason: results.ReasonCaptureLimit, Message: "too many logs of deleted pods were followed at once",
-		})
+		}})
 		return
 	}
 	defer c.streams.Release(1)
@@ -81,9 +81,9 @@ func (c *Captures) follow(ctx context.Context, l *followedLog, log joblogs.Log, 
 		if text == nil {
 			return
 		}
-		capture := c.reader.Follow(ctx, log, text)
-		c.keep(l, capture)
-		if !capture.Curable {
+		read := c.reader.Follow(ctx, log, text)
+		c.keep(l, read)
+		if !read.Capture.Curable {
 			return
 		}
 		select {
@@ -114,13 +114,17 @@ func (c *Captures) open(l *followedLog) *text {
 
 // keep notes how a try ended. A log that was taken or dropped meanwhile stays as
 // it is.
-func (c *Captures) keep(l *followedLog, capture results.Capture) {
+func (c *Captures) keep(l *followedLog, read results.ContainerLog) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !l.done {
-		l.keepBetter(capture.Complete)
-		l.capture = capture
+	if l.done {
+		return
 	}
+	if l.current != nil {
+		l.current.redacted = read.Redacted
+	}
+	l.keepBetter(read.Capture.Complete)
+	l.capture = read.Capture
 }
 
 // keepBetter keeps the current text if it is known to be whole, or has at least
@@ -185,7 +189,7 @@ func (l *followedLog) result(log joblogs.Log, gone bool) results.ContainerLog {
 	kept := log.ContainerLog
 	kept.Capture = l.capture
 	if l.text.seen() > 0 || l.capture.Complete {
-		kept.Text = l.text.buffer
+		kept.Text, kept.Redacted = l.text.buffer, l.text.redacted
 	}
 	switch {
 	case l.capture.Complete && !log.Ended && gone:

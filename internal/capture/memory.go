@@ -8,6 +8,7 @@ import (
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/logtext"
+	"github.com/job-handler/job-handler/internal/redact"
 )
 
 const (
@@ -38,6 +39,9 @@ type memory struct {
 type text struct {
 	memory *memory
 	buffer *logtext.Buffer
+	// redacted counts what was replaced in it; known at the end of a try, and
+	// guarded by Captures.mu.
+	redacted redact.Counts
 	// taken is true once nothing may be added, pins how many read it: nothing
 	// may change then.
 	taken bool

@@ -130,7 +130,8 @@ func tell(ctx context.Context, sh *shell) error {
 	say("It runs in a real container; when it has finished, its results are there and the Job is gone")
 	sh.run(ctx, "wait", "--for=delete", "job/nightly-report", "--timeout=120s")
 	results := sh.run(ctx, "get", "configmap", "nightly-report-results", "-o", "yaml")
-	sh.expect("the results", results, "part 3 of 3: 1234566 rows", "report written", "status: completed")
+	sh.expect("the results", results, "part 3 of 3: 1234566 rows", "report written", "status: completed",
+		"records-processed:", "1,234,567", "output-location: s3://bucket/reports/")
 	gone := sh.run(ctx, "get", "jobs", "--ignore-not-found", "nightly-report", "-o", "name")
 	sh.expectNone("the Job", gone)
 

@@ -68,6 +68,11 @@ var stories = []struct {
 	{"binary-output", binaryOutput},
 	{"large-log", largeLog},
 	{"name-taken", nameTaken},
+	{"own-results", ownResults},
+	{"redacted", redacted},
+	{"in-secret", inSecret},
+	{"unstable-container", unstableContainer},
+	{"rotated-log", rotatedLog},
 }
 
 // interruptions are the stories in which the manager is killed and is away for

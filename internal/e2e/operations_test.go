@@ -5,12 +5,15 @@ import (
 	"testing"
 )
 
-// operations are what administrators do to the manager, and what happens to
-// it, while Jobs are at work. Each takes minutes, one after the other.
+// operations are what administrators do to the manager, what happens to it
+// while Jobs are at work, and what is much for one machine. They take minutes,
+// one after the other.
 var operations = []struct {
 	name string
 	tell func(*story)
 }{
+	{"huge-log", hugeLog},
+	{"many-pods", manyPods},
 	{"replaced", replaced},
 	{"leaf-rotated", leafRotated},
 	{"ca-rotated", caRotated},
@@ -23,7 +26,8 @@ func TestOperations(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("the operations need root: their containers run on this machine")
 	}
-	w := newWorld(t)
+	// The log of huge-log is not rotated.
+	w := newWorld(t, "--container-log-max-size=4Gi")
 	for _, told := range operations {
 		t.Run(told.name, func(t *testing.T) { told.tell(newStory(t, w, told.name)) })
 	}

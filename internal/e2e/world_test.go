@@ -42,9 +42,10 @@ type world struct {
 	manager deployment
 }
 
-// newWorld starts a cluster with cert-manager and deploys the manager there.
+// newWorld starts a cluster with cert-manager, and arguments added to those of
+// the kubelet, and deploys the manager there.
 // Whatever becomes of the test, it ends with everything stopped.
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T, kubelet ...string) *world {
 	w := &world{dir: t.TempDir()}
 	t.Cleanup(func() { w.keepLogs(t) })
 	began := time.Now()
@@ -55,7 +56,7 @@ func newWorld(t *testing.T) *world {
 		return err
 	})
 	building.Go(func() error { return w.build(t.Context()) })
-	w.startCluster(t)
+	w.startCluster(t, kubelet)
 	if err := building.Wait(); err != nil {
 		t.Fatal(err)
 	}
@@ -71,13 +72,14 @@ func (w *world) say(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "e2e: "+format+"\n", args...)
 }
 
-func (w *world) startCluster(t *testing.T) {
+func (w *world) startCluster(t *testing.T, kubelet []string) {
 	ctx, cancel := context.WithTimeout(t.Context(), clusterTimeout)
 	defer cancel()
 	var err error
 	w.cluster, err = localcluster.Start(ctx, localcluster.Options{
 		Mode: localcluster.WithNode, Dir: filepath.Join(w.dir, "cluster"), WaitForNode: true, Progress: os.Stderr,
 		CertManager: true, AuditPolicy: localcluster.AuditMetadata,
+		ExtraArgs: map[string][]string{localcluster.Kubelet: kubelet},
 	})
 	if err != nil {
 		t.Fatalf("starting the cluster: %v", err)

@@ -23,12 +23,18 @@ type task struct {
 	previous  bool
 	// containerID is the instance's as the kubelet tells it; may be "".
 	containerID string
-	// ended is true if the instance has terminated, so that its log has an end.
-	ended bool
+	// end is how the instance ended, so that its log has an end; nil while it
+	// runs.
+	end *corev1.ContainerStateTerminated
 	// superseded is true if a later instance has terminated too.
 	superseded bool
 	// log is where the outcome goes.
 	log *results.ContainerLog
+}
+
+// failed reports whether the instance, or its pod, is known to have failed.
+func (t *task) failed() bool {
+	return t.pod.Status.Phase == corev1.PodFailed || t.end != nil && (t.end.ExitCode != 0 || t.end.Signal != 0)
 }
 
 // assign decides for every container of pods which logs to read, and fills in
@@ -63,7 +69,7 @@ func assignPrevious(pod *corev1.Pod, c results.Container, log *results.Container
 	}
 	return []*task{{
 		pod: pod, container: log.Container, previous: true,
-		containerID: end.ContainerID, ended: true, superseded: c.State().Terminated != nil, log: log,
+		containerID: end.ContainerID, end: end, superseded: c.State().Terminated != nil, log: log,
 	}}
 }
 
@@ -82,7 +88,7 @@ func assignCurrent(pod *corev1.Pod, c results.Container, log *results.ContainerL
 		log.Capture = terminatedWithoutLog(c, state.Terminated)
 		if log.Capture.Reason == "" {
 			return []*task{{
-				pod: pod, container: c.Name, containerID: state.Terminated.ContainerID, ended: true, log: log,
+				pod: pod, container: c.Name, containerID: state.Terminated.ContainerID, end: state.Terminated, log: log,
 			}}
 		}
 	default:

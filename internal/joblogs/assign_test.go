@@ -148,24 +148,29 @@ func TestAssign(t *testing.T) {
 }
 
 func TestBufferCapacity(t *testing.T) {
+	const mib = 1 << 20
 	tests := map[string]struct {
-		logs   int
-		memory int64
-		want   int64
+		logs     int
+		memory   int64
+		results  int
+		want     int64
+		wantHeld int64
 	}{
-		"no log":           {0, DefaultMemoryBytes, 1 << 20},
-		"one":              {1, DefaultMemoryBytes, 1 << 20},
-		"four":             {4, DefaultMemoryBytes, 1 << 20},
-		"eight":            {8, DefaultMemoryBytes, 512 << 10},
-		"ten thousand":     {10_000, DefaultMemoryBytes, 1 << 10},
-		"little memory":    {2, 1 << 20, 512 << 10},
-		"far too many":     {1 << 20, 1 << 20, 1},
-		"more than memory": {3, 2, 0},
+		"no log":           {logs: 0, memory: DefaultMemoryBytes, want: mib},
+		"one":              {logs: 1, memory: DefaultMemoryBytes, want: mib, wantHeld: mib},
+		"one, with parts":  {logs: 1, memory: DefaultMemoryBytes, results: mib + 1, want: mib, wantHeld: 2 * mib},
+		"four":             {logs: 4, memory: DefaultMemoryBytes, want: mib, wantHeld: 4 * mib},
+		"eight":            {logs: 8, memory: DefaultMemoryBytes, want: mib / 2, wantHeld: 4 * mib},
+		"ten thousand":     {logs: 10_000, memory: DefaultMemoryBytes, want: 1 << 10, wantHeld: 10_000 << 10},
+		"little memory":    {logs: 2, memory: 3 * mib, want: mib / 2, wantHeld: mib},
+		"far too many":     {logs: mib, memory: 3 * mib, want: 1, wantHeld: mib},
+		"more than memory": {logs: 3, memory: 2, want: 0},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			if got := bufferCapacity(tc.logs, tc.memory); got != tc.want {
-				t.Errorf("bufferCapacity(%d, %d) = %d, want %d", tc.logs, tc.memory, got, tc.want)
+			r := NewReader(nil, Options{MemoryBytes: tc.memory, ResultsBytes: tc.results})
+			if got, held := r.bufferCapacity(tc.logs); got != tc.want || held != tc.wantHeld {
+				t.Errorf("bufferCapacity(%d) = %d, %d, want %d, %d", tc.logs, got, held, tc.want, tc.wantHeld)
 			}
 		})
 	}

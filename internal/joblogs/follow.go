@@ -2,10 +2,12 @@ package joblogs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/job-handler/job-handler/internal/logtext"
 	"github.com/job-handler/job-handler/internal/results"
@@ -36,7 +38,7 @@ func LogsOf(pod *corev1.Pod) []Log {
 		log := Log{ContainerLog: collected[0].Logs[i]}
 		for _, t := range tasks {
 			if t.log == &collected[0].Logs[i] {
-				log.task, log.InstanceID, log.Ended = t, t.containerID, t.ended
+				log.task, log.InstanceID, log.Ended = t, t.containerID, t.end != nil
 			}
 		}
 		logs = append(logs, log)
@@ -44,25 +46,35 @@ func LogsOf(pod *corev1.Pod) []Log {
 	return logs
 }
 
-// Follow copies a Readable log from its beginning to dst while it is being
-// written, until it ends, ctx ends or dst fails. The capture tells whether that
-// was all of it, as far as the kubelet still has the log to compare; whether the
-// container has ended is the caller's to find out.
+// Follow copies a Readable log, redacted, from its beginning to dst while it is
+// being written, until it ends, ctx ends or dst fails. What it returns has no
+// text; its capture tells whether that was all of the log, as far as the kubelet
+// still has it to compare. Whether the container has ended is the caller's to
+// find out.
 //
 // No stream of Options.Streams is taken, so that it waits for nobody, and a
 // container that is silent is waited for.
-func (r *Reader) Follow(ctx context.Context, log Log, dst io.Writer) results.Capture {
-	t := log.task
+func (r *Reader) Follow(ctx context.Context, log Log, dst io.Writer) results.ContainerLog {
+	t, read := log.task, log.ContainerLog
 	opts := &corev1.PodLogOptions{Container: t.container, Previous: t.previous, Follow: true}
-	text := &followed{dst: dst, end: logtext.NewBuffer(verifyBuffer)}
+	redactor := r.options.Redact.Writer(dst)
+	text := &followed{dst: redactor, end: logtext.NewBuffer(verifyBuffer)}
 	err := r.copyLog(ctx, t, opts, text)
 	failure := ""
 	if err == nil {
 		failure = text.dropError(t)
 	}
-	if flushed := text.flush(); err == nil {
+	if flushed := errors.Join(text.flush(), redactor.Close()); err == nil {
 		err = flushed
 	}
+	read.Capture = r.judgeFollowed(ctx, t, text.end, failure, err)
+	read.Redacted = redactor.Counts()
+	return read
+}
+
+// judgeFollowed tells whether what came is the log, given the kubelet's error at
+// its end and how its stream ended.
+func (r *Reader) judgeFollowed(ctx context.Context, t *task, end *logtext.Buffer, failure string, err error) results.Capture {
 	switch {
 	case ctx.Err() != nil:
 		return incurable(results.ReasonStillRunning, "the container did not end in its pod's grace period")
@@ -71,10 +83,26 @@ func (r *Reader) Follow(ctx context.Context, log Log, dst io.Writer) results.Cap
 	case removed(failure, t):
 		return results.Capture{Complete: true}
 	case failure != "":
-		return classifyText(failure, t)
+		redacted, _ := r.options.Redact.String(failure)
+		return classifyText(redacted, t)
 	default:
-		return r.confirm(ctx, t, text.end)
+		return r.head(ctx, r.endedNow(t), end, r.confirm(ctx, t, end))
 	}
+}
+
+// endedNow returns t with an end, where the watch has not told of it yet.
+func (r *Reader) endedNow(t *task) *task {
+	if t.end != nil {
+		return t
+	}
+	ended := *t
+	ended.end = &corev1.ContainerStateTerminated{FinishedAt: metav1.NewTime(r.options.Clock.Now())}
+	for _, c := range results.Containers(t.pod) {
+		if running := c.State().Running; c.Name == t.container && running != nil {
+			ended.end.StartedAt = running.StartedAt
+		}
+	}
+	return &ended
 }
 
 // confirm is verify for a log that may go away meanwhile, with its container.

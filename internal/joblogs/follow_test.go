@@ -13,8 +13,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/job-handler/job-handler/internal/logtext"
+	"github.com/job-handler/job-handler/internal/redact"
 	"github.com/job-handler/job-handler/internal/results"
 )
 
@@ -82,7 +84,7 @@ func TestFollow(t *testing.T) {
 				k.faults = map[string]fault{"p1/c": following(tc.follow, tc.end)}
 			}
 			text := logtext.NewBuffer(1 << 20)
-			got := NewReader(k, Options{}).Follow(t.Context(), LogsOf(podWith(exited("c")))[0], text)
+			got := NewReader(k, Options{}).Follow(t.Context(), LogsOf(podWith(exited("c")))[0], text).Capture
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("capture (-want +got):\n%s", diff)
 			}
@@ -112,7 +114,7 @@ func TestFollowWaits(t *testing.T) {
 		defer cancel()
 		began := time.Now()
 		text := logtext.NewBuffer(1 << 10)
-		got := NewReader(k, Options{IdleTimeout: time.Second}).Follow(ctx, LogsOf(podWith(exited("c")))[0], text)
+		got := NewReader(k, Options{IdleTimeout: time.Second}).Follow(ctx, LogsOf(podWith(exited("c")))[0], text).Capture
 		want := incurable(results.ReasonStillRunning, "the container did not end in its pod's grace period")
 		if got != want || string(text.Head()) != "working\nhalf" || time.Since(began) != time.Hour {
 			t.Errorf("%+v with %q after %s", got, text.Head(), time.Since(began))
@@ -153,5 +155,48 @@ func TestLogsOf(t *testing.T) {
 	want[3] = log{Container: "unready", InstanceID: "containerd://third", Readable: true}
 	if diff := cmp.Diff(want, list()); diff != "" {
 		t.Errorf("of a pod that is being deleted (-want +got):\n%s", diff)
+	}
+}
+
+// TestFollowRedacts has a credential, split by the stream, not be kept.
+func TestFollowRedacts(t *testing.T) {
+	rules, err := redact.New(true, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		k := &kubelet{
+			logs:   map[string]string{"p1/c": "password=hunter2\ngot TERM"},
+			faults: map[string]fault{"p1/c": following(drips(time.Second), nil)},
+		}
+		text := logtext.NewBuffer(1 << 10)
+		got := NewReader(k, Options{Redact: rules}).Follow(t.Context(), LogsOf(podWith(exited("c")))[0], text)
+		if got.Capture != whole || got.Redacted.Total() != 1 || string(text.Head()) != "password=[redacted password]\ngot TERM" {
+			t.Errorf("%q, %+v, %v", text.Head(), got.Capture, got.Redacted)
+		}
+	})
+}
+
+// TestFollowRotatedHead has the head of a long log be gone before it is followed.
+func TestFollowRotatedHead(t *testing.T) {
+	started := time.Date(2026, 11, 5, 10, 0, 0, 0, time.UTC)
+	log := strings.Repeat("0123456789abcde\n", 6<<20/16)
+	first := started.Add(time.Hour)
+	k := &kubelet{logs: map[string]string{"p1/c": log}, faults: map[string]fault{
+		"p1/c": func(_ context.Context, opts *corev1.PodLogOptions, right string) (io.ReadCloser, error) {
+			if opts.Timestamps {
+				right = first.Format(time.RFC3339Nano) + " 0123"
+			}
+			return io.NopCloser(strings.NewReader(right)), nil
+		},
+	}}
+	pod := podWith(corev1.ContainerStatus{Name: "c", State: corev1.ContainerState{
+		Running: &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(started)},
+	}})
+	pod.DeletionTimestamp = &metav1.Time{}
+	clock := clocktesting.NewFakeClock(first.Add(time.Minute))
+	got := NewReader(k, Options{Clock: clock}).Follow(t.Context(), LogsOf(pod)[0], logtext.NewBuffer(1<<10))
+	if got.Capture.Reason != results.ReasonRotatedHead {
+		t.Errorf("%+v", got.Capture)
 	}
 }

@@ -3,6 +3,7 @@ package joblogs
 import (
 	"bytes"
 	"context"
+	"errors"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -20,44 +21,37 @@ const (
 	probeBuffer = 1 << 10
 )
 
-// read reads one log whole, keeping at most capacity bytes of it, and tells
-// whether that was the log and all of it. The text is nil where nothing came.
+// read reads one log whole into a sink and tells whether that was the log and
+// all of it. Nothing is kept where nothing came. The error is errNoMemory only.
 //
 // Neither the status of the answer nor its clean end says so: the API server
 // does not tell when the kubelet's answer breaks off, and the kubelet sends
 // errors as text once it has begun to answer.
-func (r *Reader) read(ctx context.Context, t *task, capacity int) (*logtext.Buffer, results.Capture) {
-	text := logtext.NewBuffer(capacity)
-	if err := r.stream(ctx, t, corev1.PodLogOptions{}, text); err != nil {
-		return kept(text), classify(err, t.pod)
+func (r *Reader) read(ctx context.Context, t *task, log *sink) (results.ContainerLog, error) {
+	err := r.stream(ctx, t, corev1.PodLogOptions{}, log)
+	if full := errors.Join(log.close(), err); errors.Is(full, errNoMemory) {
+		return results.ContainerLog{}, errNoMemory
 	}
-	if message := r.errorText(ctx, t, text); message != "" {
-		return kept(withoutEnd(text, len(message))), classifyText(message, t)
-	}
-	if !t.ended {
-		return text, unlessFinal(t.pod, results.ReasonStillRunning, "the container was running")
-	}
-	return text, r.verify(ctx, t, text)
+	read := results.ContainerLog{Redacted: log.redactor.Counts(), Capture: r.judge(ctx, t, log, err)}
+	read.Text, read.Packed = log.kept()
+	return read, nil
 }
 
-// kept returns text, nil if it is empty.
-func kept(text *logtext.Buffer) *logtext.Buffer {
-	if text.Seen() == 0 {
-		return nil
+// judge tells whether what came is the log, given how its stream ended. An error
+// text that was sent for its end is taken off.
+func (r *Reader) judge(ctx context.Context, t *task, log *sink, err error) results.Capture {
+	if err != nil {
+		return classify(err, t.pod)
 	}
-	return text
-}
-
-// withoutEnd returns text without its last size bytes, or as it is where it is
-// not kept whole: then the capture alone tells of them.
-func withoutEnd(text *logtext.Buffer, size int) *logtext.Buffer {
-	if !text.Whole() {
-		return text
+	if message := r.errorText(ctx, t, log.raw); message != "" {
+		redacted, _ := r.options.Redact.String(message)
+		log.dropEnd(len(redacted))
+		return classifyText(redacted, t)
 	}
-	cut := logtext.NewBuffer(text.Capacity())
-	// A Buffer never fails.
-	_, _ = cut.Write(text.Head()[:text.Kept()-size])
-	return cut
+	if t.end == nil {
+		return unlessFinal(t.pod, results.ReasonStillRunning, "the container was running")
+	}
+	return r.head(ctx, t, log.raw, r.verify(ctx, t, log.raw))
 }
 
 // verify reads the last lines of the log of an instance that has ended again

@@ -156,6 +156,9 @@ func TestLargeLog(t *testing.T) {
 			if got.Text.Seen() != int64(tc.seen) || got.Text.Kept() != maxBuffer || got.Capture != tc.want {
 				t.Errorf("seen %d, kept %d, %+v", got.Text.Seen(), got.Text.Kept(), got.Capture)
 			}
+			if kept := got.Packed.Excerpt().HeadBytes; kept != int64(tc.seen) {
+				t.Errorf("%d bytes compressed", kept)
+			}
 		})
 	}
 }

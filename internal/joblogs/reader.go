@@ -2,6 +2,7 @@ package joblogs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -12,6 +13,8 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/logtext"
+	"github.com/job-handler/job-handler/internal/redact"
 	"github.com/job-handler/job-handler/internal/results"
 )
 
@@ -23,11 +26,11 @@ const (
 )
 
 const (
-	// jobMemory is what the logs of one Job may hold in memory, in bytes,
-	// divided equally between its containers.
-	jobMemory = 4 << 20
-	// minBuffer and maxBuffer bound a container's part of it. No results
-	// object can hold more of one log than maxBuffer.
+	// jobBuffers is what the texts of one Job's logs may hold in memory, in bytes,
+	// divided equally between its containers. What is longer is compressed.
+	jobBuffers = 4 << 20
+	// minBuffer and maxBuffer bound a container's part of it. No results object
+	// shows more text than maxBuffer.
 	minBuffer = 1 << 10
 	maxBuffer = api.MaxResultsBytes
 )
@@ -39,8 +42,14 @@ type Options struct {
 	// Streams is how many log streams are open at once, over all Jobs.
 	Streams int
 	// MemoryBytes is the most that logs hold in memory at once, over all Jobs
-	// from their Collect to its release.
+	// from their Collect to its release; besides, each open stream has some
+	// 100 KiB to work with.
 	MemoryBytes int64
+	// ResultsBytes is what the results of one Job may take, parts included; 0
+	// means api.MaxResultsBytes. MemoryBytes should be four times that at least.
+	ResultsBytes int
+	// Redact replaces credentials in logs as they are read; nil: none.
+	Redact *redact.Set
 	// Clock drives the idle timeout; nil means the real clock.
 	Clock clock.WithDelayedExecution
 }
@@ -51,7 +60,7 @@ type Reader struct {
 	streamer LogStreamer
 	options  Options
 	streams  *semaphore.Weighted
-	memory   *semaphore.Weighted
+	memory   *memory
 }
 
 // NewReader returns a Reader of streamer. Options of 0 or less mean the
@@ -66,13 +75,16 @@ func NewReader(streamer LogStreamer, opts Options) *Reader {
 	if opts.MemoryBytes <= 0 {
 		opts.MemoryBytes = DefaultMemoryBytes
 	}
+	if opts.ResultsBytes <= 0 {
+		opts.ResultsBytes = api.MaxResultsBytes
+	}
 	if opts.Clock == nil {
 		opts.Clock = clock.RealClock{}
 	}
 	return &Reader{
 		streamer: streamer, options: opts,
 		streams: semaphore.NewWeighted(int64(opts.Streams)),
-		memory:  semaphore.NewWeighted(opts.MemoryBytes),
+		memory:  newMemory(opts.MemoryBytes, int64(opts.ResultsBytes)),
 	}
 }
 
@@ -86,17 +98,17 @@ func NewReader(streamer LogStreamer, opts Options) *Reader {
 // and is never nil. The error is only that ctx ended.
 func (r *Reader) Collect(ctx context.Context, pods []*corev1.Pod) (collected []results.Pod, release func(), err error) {
 	collected, tasks := assign(pods)
-	capacity := bufferCapacity(len(tasks), r.options.MemoryBytes)
-	memory := capacity * int64(len(tasks))
-	if err := r.memory.Acquire(ctx, memory); err != nil {
-		return nil, func() {}, fmt.Errorf("waiting for memory for logs: %w", err)
+	capacity, held := r.bufferCapacity(len(tasks))
+	memory, err := r.memory.acquire(ctx, held)
+	if err != nil {
+		return nil, func() {}, err
 	}
-	release = sync.OnceFunc(func() { r.memory.Release(memory) })
+	release = sync.OnceFunc(memory.release)
 
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(r.options.Streams)
 	for _, t := range tasks {
-		group.Go(func() error { return r.collectOne(groupCtx, t, int(capacity)) })
+		group.Go(func() error { return r.collectOne(groupCtx, t, memory, int(capacity)) })
 	}
 	if err := group.Wait(); err != nil {
 		release()
@@ -105,23 +117,45 @@ func (r *Reader) Collect(ctx context.Context, pods []*corev1.Pod) (collected []r
 	return collected, release, nil
 }
 
-// collectOne reads one log within the bound on streams. The error is only that
-// ctx ended.
-func (r *Reader) collectOne(ctx context.Context, t *task, capacity int) error {
+// collectOne reads one log, again from the start once there is memory for it
+// where it is long and there was none. The error is only that ctx ended.
+func (r *Reader) collectOne(ctx context.Context, t *task, memory *jobMemory, capacity int) error {
+	for {
+		err := r.tryOne(ctx, t, memory, capacity)
+		if !errors.Is(err, errNoMemory) {
+			return err
+		}
+		if err := memory.grow(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// tryOne reads one log within the bound on streams. The error is that ctx ended,
+// or errNoMemory.
+func (r *Reader) tryOne(ctx context.Context, t *task, memory *jobMemory, capacity int) error {
 	if err := r.streams.Acquire(ctx, 1); err != nil {
 		return fmt.Errorf("waiting for a log stream: %w", err)
 	}
 	defer r.streams.Release(1)
-	text, capture := r.read(ctx, t, capacity)
-	if err := ctx.Err(); err != nil {
+	read, err := r.read(ctx, t, newSink(&keeper{text: logtext.NewBuffer(capacity), memory: memory, tailFirst: t.failed()}, r.options.Redact))
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
 		return err
 	}
-	t.log.Text, t.log.Capture = text, capture
+	t.log.Text, t.log.Packed, t.log.Capture, t.log.Redacted = read.Text, read.Packed, read.Capture, read.Redacted
 	return nil
 }
 
-// bufferCapacity returns how many bytes each of so many logs may hold.
-func bufferCapacity(logs int, memory int64) int64 {
-	each := min(maxBuffer, max(minBuffer, jobMemory/int64(max(1, logs))))
-	return min(each, memory/int64(max(1, logs)))
+// bufferCapacity returns how many bytes of text each of so many logs may hold,
+// and how much memory that is with what may be stored of it.
+func (r *Reader) bufferCapacity(logs int) (each, held int64) {
+	n, copies := int64(max(1, logs)), int64(1)
+	if r.options.ResultsBytes > api.MaxResultsBytes {
+		copies = 2
+	}
+	each = min(maxBuffer, max(minBuffer, jobBuffers/n), r.memory.shortBytes/n/copies)
+	return each, each * int64(logs) * copies
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/job-handler/job-handler/internal/redact"
 )
 
 // podNamed returns a finished pod with one container, c.
@@ -103,7 +105,7 @@ func TestStreamsAreBounded(t *testing.T) {
 func TestMemoryIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := &kubelet{logs: map[string]string{"p1/c": "one\n"}}
-		reader := NewReader(k, Options{MemoryBytes: maxBuffer})
+		reader := NewReader(k, Options{MemoryBytes: 3 * maxBuffer})
 		pods := []*corev1.Pod{podNamed("p1")}
 		_, release, err := reader.Collect(t.Context(), pods)
 		if err != nil {
@@ -126,7 +128,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		if err := <-second; err != nil {
 			t.Fatal(err)
 		}
-		if !reader.memory.TryAcquire(maxBuffer) {
+		if !reader.memory.short.TryAcquire(maxBuffer) {
 			t.Error("memory is not given back")
 		}
 	})
@@ -139,7 +141,7 @@ func TestCollectEndsWithItsContext(t *testing.T) {
 	}{
 		"while the stream hangs":      {fault: hangs("half")},
 		"while the request hangs":     {fault: stuck},
-		"while it waits for memory":   {prepare: func(r *Reader) { r.memory.TryAcquire(r.options.MemoryBytes) }},
+		"while it waits for memory":   {prepare: func(r *Reader) { r.memory.short.TryAcquire(r.memory.shortBytes) }},
 		"while it waits for a stream": {prepare: func(r *Reader) { r.streams.TryAcquire(int64(r.options.Streams)) }},
 	}
 	for title, tc := range tests {
@@ -157,7 +159,7 @@ func TestCollectEndsWithItsContext(t *testing.T) {
 				if !errors.Is(err, context.DeadlineExceeded) || collected != nil {
 					t.Errorf("Collect: %v, %v", collected, err)
 				}
-				if tc.prepare == nil && (k.open != 0 && tc.fault != nil || !reader.memory.TryAcquire(reader.options.MemoryBytes)) {
+				if tc.prepare == nil && (k.open != 0 && tc.fault != nil || !reader.memory.short.TryAcquire(reader.memory.shortBytes)) {
 					t.Errorf("%d streams open, or memory is not given back", k.open)
 				}
 			})
@@ -181,8 +183,16 @@ func (e *endless) Read(p []byte) (int, error) {
 }
 
 func BenchmarkCollect(b *testing.B) {
-	for title, size := range map[string]int64{"2 KiB": 2 << 10, "64 MiB": 64 << 20} {
+	rules, err := redact.New(true, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for title, bench := range map[string]struct {
+		size  int64
+		rules *redact.Set
+	}{"2 KiB": {2 << 10, nil}, "64 MiB": {64 << 20, nil}, "2 KiB redacted": {2 << 10, rules}, "64 MiB redacted": {64 << 20, rules}} {
 		b.Run(title, func(b *testing.B) {
+			size := bench.size
 			k := &kubelet{faults: map[string]fault{"p1/c": func(_ context.Context, opts *corev1.PodLogOptions, _ string) (io.ReadCloser, error) {
 				left := size
 				if opts.TailLines != nil {
@@ -190,7 +200,7 @@ func BenchmarkCollect(b *testing.B) {
 				}
 				return io.NopCloser(&endless{left: left}), nil
 			}}}
-			reader := NewReader(k, Options{})
+			reader := NewReader(k, Options{Redact: bench.rules})
 			b.SetBytes(size)
 			b.ReportAllocs()
 			for b.Loop() {

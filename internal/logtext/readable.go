@@ -1,6 +1,7 @@
 package logtext
 
 import (
+	"encoding/binary"
 	"fmt"
 	"unicode"
 	"unicode/utf8"
@@ -95,12 +96,32 @@ var plain = func() (table [256]bool) {
 
 // plainRun returns how many bytes at the start of raw stand for themselves.
 func plainRun(raw []byte) int {
-	for i, c := range raw {
-		if !plain[c] {
-			return i
+	at := 0
+	for ; at+8 <= len(raw); at += 8 {
+		if mayBeSpecial(binary.LittleEndian.Uint64(raw[at:])) && !allPlain(raw[at:at+8]) {
+			break
 		}
 	}
-	return len(raw)
+	for at < len(raw) && plain[raw[at]] {
+		at++
+	}
+	return at
+}
+
+// mayBeSpecial reports whether one of eight bytes is not from ' ' to '~', by
+// what adding to all of them at once does to their highest bits.
+func mayBeSpecial(eight uint64) bool {
+	const ones = 0x0101010101010101
+	return ((eight-ones*' ')|(eight+ones)|eight)&(ones<<7) != 0
+}
+
+func allPlain(raw []byte) bool {
+	for _, c := range raw {
+		if !plain[c] {
+			return false
+		}
+	}
+	return true
 }
 
 type form uint8

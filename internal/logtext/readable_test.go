@@ -161,3 +161,28 @@ func BenchmarkAppendReadable(b *testing.B) {
 		})
 	}
 }
+
+// plainRun looks at eight bytes at once: every byte in every place counts.
+func TestPlainRunFindsEveryByte(t *testing.T) {
+	for size := range 26 {
+		for at := range size {
+			for c := range 256 {
+				raw := bytes.Repeat([]byte("~"), size)
+				raw[at] = byte(c)
+				want := size
+				if !plain[c] {
+					want = at
+				}
+				if got := plainRun(raw); got != want {
+					t.Fatalf("%q: %d, want %d", raw, got, want)
+				}
+				if at+1 < size {
+					raw[at+1] = '\x7f'
+					if got := plainRun(raw); got != min(want, at+1) {
+						t.Fatalf("%q: %d, want %d", raw, got, min(want, at+1))
+					}
+				}
+			}
+		}
+	}
+}

@@ -6,6 +6,7 @@ package names
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -44,6 +45,20 @@ func Candidates(wish string, uid types.UID) []string {
 		short = short[:hashLength]
 	}
 	return []string{wish, withSuffix(wish, "-"+short), withSuffix(wish, "-"+string(uid))}
+}
+
+// Parts returns the names to try for part number of the results called results,
+// in order: "<results>-part-<number>-<first 8 of its SHA-256>", and that with
+// the start of the run's UID and with the whole of it. Where a suffix does not
+// fit into 253 characters the name of the results is cut and hashed. The same
+// content has the same name, another one another.
+func Parts(results string, number int, sha256 string, uid types.UID) []string {
+	suffix := fmt.Sprintf("-part-%d-%.*s", number, hashLength, sha256)
+	return []string{
+		withSuffix(results, suffix),
+		withSuffix(results, fmt.Sprintf("%s-%.*s", suffix, hashLength, string(uid))),
+		withSuffix(results, fmt.Sprintf("%s-%s", suffix, uid)),
+	}
 }
 
 // LabelValue returns name as a label value: as it is up to 63 characters,

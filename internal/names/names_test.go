@@ -122,6 +122,39 @@ func TestCandidates(t *testing.T) {
 	}
 }
 
+func TestParts(t *testing.T) {
+	const sum = "0123456789abcdef"
+	for name, test := range map[string]struct {
+		results string
+		number  int
+		want    []string
+	}{
+		"short": {"a-results", 0, []string{
+			"a-results-part-0-01234567", "a-results-part-0-01234567-1b9d6bcd", "a-results-part-0-01234567-" + string(uid),
+		}},
+		"room for no more": {times("a", 236), 3, []string{
+			times("a", 236) + "-part-3-01234567",
+			times("a", 219) + "-" + digits(times("a", 236), 8) + "-part-3-01234567-1b9d6bcd",
+			times("a", 191) + "-" + digits(times("a", 236), 8) + "-part-3-01234567-" + string(uid),
+		}},
+		"too long": {times("a", 253), 15, []string{
+			times("a", 227) + "-" + digits(times("a", 253), 8) + "-part-15-01234567",
+			times("a", 218) + "-" + digits(times("a", 253), 8) + "-part-15-01234567-1b9d6bcd",
+			times("a", 190) + "-" + digits(times("a", 253), 8) + "-part-15-01234567-" + string(uid),
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := Parts(test.results, test.number, sum, uid)
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("-want +got\n%s", diff)
+			}
+			for _, name := range got {
+				valid(t, name)
+			}
+		})
+	}
+}
+
 func TestLabelValue(t *testing.T) {
 	hashed := func(name string) string { return name[:54] + "-" + digits(name, 8) }
 	for name, test := range map[string]struct{ name, want string }{

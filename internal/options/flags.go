@@ -63,6 +63,10 @@ func (j *Jobs) addFlags(fs *pflag.FlagSet) {
 		"How often opted-in namespaces are searched for Jobs that admission missed; 0 searches only when a namespace changes.")
 	fs.DurationVar(&j.LogDeadline, "log-deadline", j.LogDeadline,
 		"How long reading logs is tried again before results are stored without them.")
+	fs.BoolVar(&j.RedactBuiltin, "redact-builtin", j.RedactBuiltin,
+		"Replace well-known forms of credentials in logs and messages before they are stored.")
+	fs.StringArrayVar(&j.Redact, "redact", nil,
+		"Replace also what matches this `pattern` (RE2) within a line, or its first group. Can be given several times.")
 }
 
 func (l *Limits) addFlags(fs *pflag.FlagSet) {
@@ -71,6 +75,8 @@ func (l *Limits) addFlags(fs *pflag.FlagSet) {
 	fs.Var(&l.LogMemory, "log-memory", "Log text in memory at the same time, in bytes (Ki, Mi, Gi).")
 	fs.Var(&l.CaptureMemory, "capture-memory",
 		"Log text in memory of pods that are deleted before the results of their Job are stored, in bytes (Ki, Mi, Gi).")
+	fs.Var(&l.MaxResultsSize, "max-results-size",
+		"The most that is stored of one Job, in bytes (Ki, Mi), from 32Ki to 16Mi. What is more than an object can hold, 1Mi, is stored in further objects.")
 	fs.IntVar(&l.Writes, "writes", l.Writes, "Writing requests in flight at the same time.")
 	fs.DurationVar(&l.LogIdleTimeout, "log-idle-timeout", l.LogIdleTimeout,
 		"How long a log read may go without a byte before it is given up for this try.")

@@ -71,6 +71,10 @@ type Jobs struct {
 	RecheckInterval    time.Duration
 	ScanInterval       time.Duration
 	LogDeadline        time.Duration
+	// RedactBuiltin replaces well-known forms of credentials in what is stored,
+	// Redact what matches these patterns.
+	RedactBuiltin bool
+	Redact        []string
 }
 
 // Limits bounds what the manager takes for itself and from the API server.
@@ -84,6 +88,8 @@ type Limits struct {
 	// CaptureMemory bounds the log text in memory of pods that are deleted before
 	// their Job is stored.
 	CaptureMemory resource.QuantityValue
+	// MaxResultsSize bounds what the results of one run take, parts included.
+	MaxResultsSize resource.QuantityValue
 	// Writes is the number of writing requests in flight at the same time.
 	Writes         int
 	LogIdleTimeout time.Duration
@@ -107,10 +113,11 @@ func New() *Options {
 			LogMode: api.LogModeFull, ResultsTTL: api.Never,
 			DeleteAfterSuccess: "0s", DeleteAfterFailure: api.Never,
 			TTLFloor: time.Hour, RecheckInterval: 30 * time.Second,
-			ScanInterval: 5 * time.Minute, LogDeadline: 15 * time.Minute,
+			ScanInterval: 5 * time.Minute, LogDeadline: 15 * time.Minute, RedactBuiltin: true,
 		},
 		Limits: Limits{
 			Workers: 64, LogStreams: 128, Writes: 32,
+			MaxResultsSize: resource.QuantityValue{Quantity: resource.MustParse("1Mi")},
 			LogMemory:      resource.QuantityValue{Quantity: resource.MustParse("128Mi")},
 			CaptureMemory:  resource.QuantityValue{Quantity: resource.MustParse("64Mi")},
 			LogIdleTimeout: 15 * time.Second,
@@ -154,6 +161,12 @@ func (l Limits) LogMemoryBytes() int64 {
 // CaptureMemoryBytes returns CaptureMemory in bytes.
 func (l Limits) CaptureMemoryBytes() int {
 	return int(min(l.CaptureMemory.Value(), math.MaxInt))
+}
+
+// MaxResultsBytes returns MaxResultsSize in bytes. It is right if Validate found
+// nothing.
+func (l Limits) MaxResultsBytes() int {
+	return int(l.MaxResultsSize.Value())
 }
 
 func invalid(flag string, value any, allowed string) error {

@@ -64,7 +64,8 @@ func TestDefaultValues(t *testing.T) {
 		"webhook-certificate": "", "self-test-interval": "1m0s", "webhook-shutdown-delay": "0s",
 		"log-mode": "full", "results-ttl": "never", "delete-after-success": "0s", "delete-after-failure": "never",
 		"propagatable-labels": "[]", "ttl-floor": "1h0m0s", "recheck-interval": "30s", "scan-interval": "5m0s", "log-deadline": "15m0s",
-		"workers": "64", "log-streams": "128", "log-memory": "128Mi", "capture-memory": "64Mi", "writes": "32", "log-idle-timeout": "15s",
+		"redact-builtin": "true", "redact": "[]",
+		"workers": "64", "log-streams": "128", "log-memory": "128Mi", "capture-memory": "64Mi", "max-results-size": "1Mi", "writes": "32", "log-idle-timeout": "15s",
 	}
 	got := map[string]string{}
 	flagSet(New()).VisitAll(func(f *pflag.Flag) { got[f.Name] = f.DefValue })
@@ -81,7 +82,8 @@ func TestFlagsSetOptions(t *testing.T) {
 		"--webhook=false", "--webhook-host=::1", "--webhook-port=2", "--webhook-cert-dir=/c", "--webhook-certificate=ns/serving",
 		"--log-mode=status", "--results-ttl=4w", "--delete-after-success=1d12h", "--delete-after-failure=2w",
 		"--propagatable-labels=app,team.example.com/*", "--ttl-floor=2h", "--recheck-interval=0", "--scan-interval=1m", "--log-deadline=3m",
-		"--workers=5", "--log-streams=6", "--log-memory=1Gi", "--capture-memory=2Gi", "--writes=7", "--log-idle-timeout=8s",
+		"--redact-builtin=false", `--redact=a{1,2}`, "--redact=b",
+		"--workers=5", "--log-streams=6", "--log-memory=1Gi", "--capture-memory=2Gi", "--max-results-size=2Mi", "--writes=7", "--log-idle-timeout=8s",
 	}
 	opts := parse(t, args...)
 	if err := opts.Validate(); err != nil {
@@ -94,7 +96,7 @@ func TestFlagsSetOptions(t *testing.T) {
 	jobs := Jobs{
 		LogMode: "status", ResultsTTL: "4w", DeleteAfterSuccess: "1d12h", DeleteAfterFailure: "2w",
 		PropagatableLabels: []string{"app", "team.example.com/*"}, TTLFloor: 2 * time.Hour,
-		ScanInterval: time.Minute, LogDeadline: 3 * time.Minute,
+		ScanInterval: time.Minute, LogDeadline: 3 * time.Minute, Redact: []string{"a{1,2}", "b"},
 	}
 	webhook := Webhook{Host: "::1", Port: 2, CertDir: "/c", Certificate: "ns/serving", SelfTestInterval: 9 * time.Second, ShutdownDelay: 4 * time.Second}
 	if diff := cmp.Diff([]any{manager, webhook, jobs}, []any{opts.Manager, opts.Webhook, opts.Jobs}); diff != "" {
@@ -103,9 +105,10 @@ func TestFlagsSetOptions(t *testing.T) {
 	if got := opts.Webhook.CertificateName(); got.Namespace != "ns" || got.Name != "serving" {
 		t.Errorf("certificate = %v", got)
 	}
-	limits := []any{5, 6, int64(1 << 30), 2 << 30, 7, 8 * time.Second}
+	limits := []any{5, 6, int64(1 << 30), 2 << 30, 2 << 20, 7, 8 * time.Second}
 	got := []any{
-		opts.Limits.Workers, opts.Limits.LogStreams, opts.Limits.LogMemoryBytes(), opts.Limits.CaptureMemoryBytes(), opts.Limits.Writes, opts.Limits.LogIdleTimeout,
+		opts.Limits.Workers, opts.Limits.LogStreams, opts.Limits.LogMemoryBytes(), opts.Limits.CaptureMemoryBytes(),
+		opts.Limits.MaxResultsBytes(), opts.Limits.Writes, opts.Limits.LogIdleTimeout,
 	}
 	if diff := cmp.Diff(limits, got); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
@@ -180,6 +183,7 @@ func TestHelp(t *testing.T) {
 		"a duration":   `(?m)^ +--ttl-floor duration .*\(default 1h0m0s\)$`,
 		"a delay":      `(?m)^ +--delete-after-success string .*\(s m h d w\).*or never\. \(default "0s"\)$`,
 		"a size":       `(?m)^ +--log-memory quantity .*in bytes \(Ki, Mi, Gi\)\. \(default 128Mi\)$`,
+		"a list":       `(?m)^ +--redact pattern +Replace also what matches this pattern`,
 		"a switch":     `(?m)^ +--webhook\S* +Answer admission requests\. .*\(default true\)$`,
 		"a count":      `(?m)^ +--writes int +Writing requests in flight at the same time\. \(default 32\)$`,
 	} {
@@ -198,11 +202,11 @@ func TestEveryFlagReadsWell(t *testing.T) {
 			if strings.ToUpper(first) != first && !strings.HasPrefix(f.Usage, "host:port") {
 				t.Errorf("%q does not start with a capital", f.Usage)
 			}
-			// Backquotes name the value; only v wants that.
-			if !strings.HasSuffix(f.Usage, ".") || strings.Contains(f.Usage, "`") && f.Name != "v" {
+			// Backquotes name the value; few want that.
+			if !strings.HasSuffix(f.Usage, ".") || strings.Contains(f.Usage, "`") && f.Name != "v" && f.Name != "redact" {
 				t.Errorf("%q is not a sentence", f.Usage)
 			}
-			switches := []string{"leader-elect", "webhook"}
+			switches := []string{"leader-elect", "redact-builtin", "webhook"}
 			if f.Value.Type() == "bool" && !slices.Contains(switches, f.Name) {
 				t.Errorf("a new switch: is it clear what it turns on?")
 			}

@@ -6,17 +6,24 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/policy"
+	"github.com/job-handler/job-handler/internal/redact"
+	"github.com/job-handler/job-handler/internal/results"
 )
 
 const (
 	maxConcurrency = 10_000
 	minLogMemory   = 8 << 20
+	// memoryForResults is how many times the results of one run have to fit into
+	// the memory for logs.
+	memoryForResults = 4
 
 	// off is the address of a server that is turned off.
 	off = "0"
@@ -26,7 +33,17 @@ const (
 // for each, naming flag, value and what is allowed.
 func (o *Options) Validate() error {
 	_, err := o.Defaults()
-	return errors.Join(o.Manager.validate(), o.Webhook.validate(), err, o.Jobs.validate(), o.Limits.validate())
+	_, patterns := o.Redaction()
+	return errors.Join(o.Manager.validate(), o.Webhook.validate(), err, o.Jobs.validate(), patterns, o.Limits.validate())
+}
+
+// Redaction returns what the flags set to be replaced in what is stored.
+func (o *Options) Redaction() (*redact.Set, error) {
+	set, err := redact.New(o.Jobs.RedactBuiltin, o.Jobs.Redact)
+	if err != nil {
+		return nil, fmt.Errorf("--redact: %s", strings.ReplaceAll(err.Error(), "\n", "\n--redact: "))
+	}
+	return set, nil
 }
 
 // Defaults returns what the flags set for Jobs as the policy's defaults.
@@ -177,8 +194,16 @@ func (l *Limits) validate() error {
 			errs = append(errs, invalid(count.flag, count.value, "between 1 and 10000"))
 		}
 	}
-	if l.LogMemoryBytes() < minLogMemory {
+	size := l.MaxResultsSize.Value()
+	if size < results.MinBytes || size > api.MostResultsBytes {
+		errs = append(errs, invalid("max-results-size", l.MaxResultsSize.String(), "between 32Ki and 16Mi"))
+		size = 0
+	}
+	switch {
+	case l.LogMemoryBytes() < minLogMemory:
 		errs = append(errs, invalid("log-memory", l.LogMemory.String(), "at least 8Mi"))
+	case l.LogMemoryBytes() < memoryForResults*size:
+		errs = append(errs, invalid("log-memory", l.LogMemory.String(), "at least 4 times --max-results-size"))
 	}
 	if l.CaptureMemoryBytes() < minLogMemory {
 		errs = append(errs, invalid("capture-memory", l.CaptureMemory.String(), "at least 8Mi"))

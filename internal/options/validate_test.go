@@ -61,15 +61,22 @@ func TestValidateRefuses(t *testing.T) {
 		"--recheck-interval=-1ns":         `--recheck-interval: invalid value "-1ns": must be at least 0s`,
 		"--scan-interval=-1s":             `--scan-interval: invalid value "-1s": must be at least 0s`,
 		"--log-deadline=-1s":              `--log-deadline: invalid value "-1s": must be at least 0s`,
+		"--redact=(":                      "--redact: invalid value \"(\": must be a pattern in RE2 syntax: error parsing regexp: missing closing ): `(`",
+		"--redact=x*":                     `--redact: invalid value "x*": must not match the empty text, which is everywhere`,
 
-		"--workers=0":              `--workers: invalid value "0": must be between 1 and 10000`,
-		"--workers=10001":          `--workers: invalid value "10001": must be between 1 and 10000`,
-		"--log-streams=-1":         `--log-streams: invalid value "-1": must be between 1 and 10000`,
-		"--log-streams=10001":      `--log-streams: invalid value "10001": must be between 1 and 10000`,
-		"--writes=0":               `--writes: invalid value "0": must be between 1 and 10000`,
-		"--writes=10001":           `--writes: invalid value "10001": must be between 1 and 10000`,
-		"--log-memory=8191Ki":      `--log-memory: invalid value "8191Ki": must be at least 8Mi`,
-		"--log-memory=-1Gi":        `--log-memory: invalid value "-1Gi": must be at least 8Mi`,
+		"--workers=0":                 `--workers: invalid value "0": must be between 1 and 10000`,
+		"--workers=10001":             `--workers: invalid value "10001": must be between 1 and 10000`,
+		"--log-streams=-1":            `--log-streams: invalid value "-1": must be between 1 and 10000`,
+		"--log-streams=10001":         `--log-streams: invalid value "10001": must be between 1 and 10000`,
+		"--writes=0":                  `--writes: invalid value "0": must be between 1 and 10000`,
+		"--writes=10001":              `--writes: invalid value "10001": must be between 1 and 10000`,
+		"--log-memory=8191Ki":         `--log-memory: invalid value "8191Ki": must be at least 8Mi`,
+		"--log-memory=-1Gi":           `--log-memory: invalid value "-1Gi": must be at least 8Mi`,
+		"--max-results-size=32767":    `--max-results-size: invalid value "32767": must be between 32Ki and 16Mi`,
+		"--max-results-size=16777217": `--max-results-size: invalid value "16777217": must be between 32Ki and 16Mi`,
+		"--max-results-size=-1":       `--max-results-size: invalid value "-1": must be between 32Ki and 16Mi`,
+		"--max-results-size=1Gi":      `--max-results-size: invalid value "1Gi": must be between 32Ki and 16Mi`,
+
 		"--capture-memory=8191Ki":  `--capture-memory: invalid value "8191Ki": must be at least 8Mi`,
 		"--capture-memory=-1Gi":    `--capture-memory: invalid value "-1Gi": must be at least 8Mi`,
 		"--log-idle-timeout=999ms": `--log-idle-timeout: invalid value "999ms": must be at least 1s`,
@@ -117,6 +124,7 @@ func TestValidateAccepts(t *testing.T) {
 		"--ttl-floor=5m", "--ttl-floor=2147483647s",
 		"--recheck-interval=0", "--scan-interval=0", "--log-deadline=0",
 		"--workers=1", "--workers=10000", "--log-streams=1", "--log-streams=10000", "--writes=1", "--writes=10000",
+		"--max-results-size=32Ki", "--max-results-size=16Mi", "--max-results-size=16Mi --log-memory=64Mi",
 		"--log-memory=8Mi", "--log-memory=8388608", "--capture-memory=8Mi", "--log-idle-timeout=1s",
 	} {
 		t.Run(args, func(t *testing.T) {
@@ -124,6 +132,13 @@ func TestValidateAccepts(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+func TestMemoryForResults(t *testing.T) {
+	err := parse(t, "--max-results-size=16Mi", "--log-memory=65535Ki").Validate()
+	if want := `--log-memory: invalid value "65535Ki": must be at least 4 times --max-results-size`; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
 	}
 }
 

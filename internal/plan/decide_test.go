@@ -235,6 +235,7 @@ func TestReport(t *testing.T) {
 		"a raised TTL, put back":  {stamp(done()).TTL(3600).Annotation(api.TTLAnnotation, "10"), name(stored(done())).TTL(10), api.CaptureComplete},
 		"deleted now, still held": {stamp(done()).TTL(3600).Annotation(api.TTLAnnotation, "0"), name(stored(done())).TTL(3600).Annotation(api.TTLAnnotation, "0"), api.CaptureComplete},
 		"kept, so not deleted":    {stamp(done()).Annotation(api.DeleteAfterSuccessAnnotation, "1m"), name(stored(done())).Annotation(api.DeleteAfterSuccessAnnotation, "1m").Annotation(api.CaptureAnnotation, kept), kept},
+		"in a Secret":             {stamp(done()).Annotation(api.ResultsKindAnnotation, api.ResultsKindSecret), name(stored(done())).Annotation(api.ResultsKindAnnotation, api.ResultsKindSecret), api.CaptureComplete},
 		"deleted later":           {stamp(done()).Annotation(api.DeleteAfterSuccessAnnotation, "1m"), name(stored(done())).Annotation(api.DeleteAfterSuccessAnnotation, "1m").TTL(60), api.CaptureComplete},
 	} {
 		t.Run(test, func(t *testing.T) {
@@ -250,6 +251,18 @@ func TestReport(t *testing.T) {
 				t.Errorf("the observed Job changed:\n%s", diff)
 			}
 		})
+	}
+}
+
+// What the Namespace wants may change after a Job is stored.
+func TestReportKeepsTheKind(t *testing.T) {
+	o := observe(done().Obj())
+	if kind := ResultsKind(Report(o, "x-results", api.CaptureComplete)); kind != api.ResultsKindConfigMap {
+		t.Errorf("got %s", kind)
+	}
+	o.Policy, _ = policy.Resolve(o.Job, map[string]string{api.ResultsKindAnnotation: api.ResultsKindSecret}, policy.Defaults{})
+	if kind := ResultsKind(Report(o, "x-results", api.CaptureComplete)); kind != api.ResultsKindSecret {
+		t.Errorf("got %s", kind)
 	}
 }
 

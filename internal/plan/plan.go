@@ -117,9 +117,21 @@ func Report(o Observation, resultsName, capture string) *batchv1.Job {
 	setAnnotation(desired, api.StatusAnnotation, outcome.Status())
 	setAnnotation(desired, api.ResultsNameAnnotation, resultsName)
 	setAnnotation(desired, api.CaptureAnnotation, capture)
+	if o.Policy.ResultsKind == api.ResultsKindSecret {
+		setAnnotation(desired, api.ResultsKindAnnotation, api.ResultsKindSecret)
+	}
 	fate := FateOf(o.Job, outcome, o.Policy, capture)
 	fate.apply(desired)
 	return desired
+}
+
+// ResultsKind returns the kind of object that holds the results of a stored
+// Job, as Report wrote it: what its Namespace wants may be another one by now.
+func ResultsKind(job *batchv1.Job) string {
+	if job.Annotations[api.ResultsKindAnnotation] == api.ResultsKindSecret {
+		return api.ResultsKindSecret
+	}
+	return api.ResultsKindConfigMap
 }
 
 func setAnnotation(job *batchv1.Job, key, value string) {

@@ -18,6 +18,8 @@ type Policy struct {
 	ResultsName string
 	// LogMode is api.LogModeStatus or api.LogModeFull.
 	LogMode string
+	// ResultsKind is api.ResultsKindConfigMap or api.ResultsKindSecret.
+	ResultsKind string
 	// ResultsTTL is how long results are kept after they were stored.
 	ResultsTTL Delay
 	// DeleteAfterSuccess and DeleteAfterFailure count from the Job's end.
@@ -114,15 +116,17 @@ type resolver struct {
 
 func (r *resolver) resolve(job *batchv1.Job) Policy {
 	never := Delay{Never: true}
-	logMode := api.LogModeFull
+	logMode, resultsKind := api.LogModeFull, api.ResultsKindConfigMap
 	r.ttl = r.ownTTL(job)
 	policy := Policy{ResultsName: r.resultsName(job.Name)}
 	policy.LogMode = *cmp.Or(
 		lookup(&r.job, api.LogModeAnnotation, parseLogMode),
 		lookup(&r.namespace, api.LogModeAnnotation, parseLogMode),
 		unlessEmpty(r.defaults.LogMode), &logMode)
-	lookup(&r.job, api.ResultsKindAnnotation, parseResultsKind)
-	lookup(&r.namespace, api.ResultsKindAnnotation, parseResultsKind)
+	policy.ResultsKind = *cmp.Or(
+		lookup(&r.job, api.ResultsKindAnnotation, parseResultsKind),
+		lookup(&r.namespace, api.ResultsKindAnnotation, parseResultsKind),
+		&resultsKind)
 	policy.ResultsTTL = *cmp.Or(
 		lookup(&r.job, api.ResultsTTLAnnotation, parseDelay),
 		lookup(&r.namespace, api.ResultsTTLAnnotation, parseDelay),

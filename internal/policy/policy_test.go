@@ -21,6 +21,7 @@ func builtIn() Policy {
 	return Policy{
 		ResultsName:        "job-results",
 		LogMode:            api.LogModeFull,
+		ResultsKind:        api.ResultsKindConfigMap,
 		ResultsTTL:         Delay{Never: true},
 		DeleteAfterSuccess: SourcedDelay{after(0), SourceDefault},
 		DeleteAfterFailure: SourcedDelay{Delay{Never: true}, SourceDefault},
@@ -206,8 +207,20 @@ func TestResolvePrecedence(t *testing.T) {
 			func(p *Policy) { p.PropagateLabels = []string{"team"} },
 		},
 		"results-kind": {
-			job().Annotation(api.ResultsKindAnnotation, api.ResultsKindConfigMap),
+			job().Annotation(api.ResultsKindAnnotation, api.ResultsKindSecret),
 			annotations{api.ResultsKindAnnotation: api.ResultsKindConfigMap},
+			Defaults{},
+			func(p *Policy) { p.ResultsKind = api.ResultsKindSecret },
+		},
+		"results-kind of the Namespace": {
+			job().Annotation(api.ResultsKindAnnotation, "secret"),
+			annotations{api.ResultsKindAnnotation: api.ResultsKindSecret},
+			Defaults{},
+			func(p *Policy) { p.ResultsKind = api.ResultsKindSecret },
+		},
+		"results-kind against the Namespace": {
+			job().Annotation(api.ResultsKindAnnotation, api.ResultsKindConfigMap),
+			annotations{api.ResultsKindAnnotation: api.ResultsKindSecret},
 			Defaults{},
 			func(*Policy) {},
 		},
@@ -297,6 +310,9 @@ func checkBounds(t *testing.T, p Policy) {
 	t.Helper()
 	if p.LogMode != api.LogModeFull && p.LogMode != api.LogModeStatus {
 		t.Errorf("LogMode %q", p.LogMode)
+	}
+	if p.ResultsKind != api.ResultsKindConfigMap && p.ResultsKind != api.ResultsKindSecret {
+		t.Errorf("ResultsKind %q", p.ResultsKind)
 	}
 	for _, delay := range []Delay{p.ResultsTTL, p.DeleteAfterSuccess.Delay, p.DeleteAfterFailure.Delay} {
 		if delay.After < 0 || delay.After > LongestDelay || delay.After%time.Second != 0 {

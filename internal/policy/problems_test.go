@@ -40,7 +40,7 @@ func TestProblems(t *testing.T) {
 		"log-mode follow":              {api.LogModeAnnotation, "follow", []string{unsupportedMessage(api.LogModeAnnotation, "follow", `"status", "full"`)}},
 		"log-mode empty":               {api.LogModeAnnotation, "", []string{unsupportedMessage(api.LogModeAnnotation, "", `"status", "full"`)}},
 		"log-mode capital":             {api.LogModeAnnotation, "Full", []string{unsupportedMessage(api.LogModeAnnotation, "Full", `"status", "full"`)}},
-		"results-kind":                 {api.ResultsKindAnnotation, "Secret", []string{unsupportedMessage(api.ResultsKindAnnotation, "Secret", `"ConfigMap"`)}},
+		"results-kind":                 {api.ResultsKindAnnotation, "Pod", []string{unsupportedMessage(api.ResultsKindAnnotation, "Pod", `"ConfigMap", "Secret"`)}},
 		"results-ttl":                  {api.ResultsTTLAnnotation, "soon", []string{invalidMessage(api.ResultsTTLAnnotation, "soon", delayRule)}},
 		"delete-after-success":         {api.DeleteAfterSuccessAnnotation, "-1s", []string{invalidMessage(api.DeleteAfterSuccessAnnotation, "-1s", delayRule)}},
 		"delete-after-failure":         {api.DeleteAfterFailureAnnotation, "1y", []string{invalidMessage(api.DeleteAfterFailureAnnotation, "1y", delayRule)}},
@@ -118,7 +118,7 @@ func TestProblemsTogether(t *testing.T) {
 	none := "no label may be propagated here (--propagatable-labels is empty)"
 	if diff := cmp.Diff([]string{
 		invalidMessage(api.ResultsNameAnnotation, "x", nameRule),
-		unsupportedMessage(api.ResultsKindAnnotation, "x", `"ConfigMap"`),
+		unsupportedMessage(api.ResultsKindAnnotation, "x", `"ConfigMap", "Secret"`),
 		invalidMessage(api.ResultsTTLAnnotation, "x", delayRule),
 		invalidMessage(api.DeleteAfterSuccessAnnotation, "x", delayRule),
 		invalidMessage(api.DeleteAfterFailureAnnotation, "x", delayRule),

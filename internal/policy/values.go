@@ -29,6 +29,9 @@ const (
 // LogModes are the valid log modes. Callers must not change it.
 var LogModes = []string{api.LogModeStatus, api.LogModeFull}
 
+// resultsKinds are the valid kinds of results objects.
+var resultsKinds = []string{api.ResultsKindConfigMap, api.ResultsKindSecret}
+
 // ValidatePropagatable returns what is wrong with pattern as an element of
 // Defaults.PropagatableLabels.
 func ValidatePropagatable(pattern string) error {
@@ -53,7 +56,7 @@ func parseLogMode(path *field.Path, value string) (string, field.ErrorList) {
 }
 
 func parseResultsKind(path *field.Path, value string) (string, field.ErrorList) {
-	return oneOf(path, value, []string{api.ResultsKindConfigMap})
+	return oneOf(path, value, resultsKinds)
 }
 
 func oneOf(path *field.Path, value string, allowed []string) (string, field.ErrorList) {

@@ -3,6 +3,7 @@ package redact
 import (
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -43,14 +44,11 @@ func named(name, pattern string, keywords ...string) *rule {
 func anchored(pattern string) *regexp.Regexp { return regexp.MustCompile(`\A(?:` + pattern + `)`) }
 
 func either(keywords []string) string {
-	pattern := ""
-	for i, k := range keywords {
-		if i > 0 {
-			pattern += "|"
-		}
-		pattern += regexp.QuoteMeta(k)
+	quoted := make([]string, 0, len(keywords))
+	for _, k := range keywords {
+		quoted = append(quoted, regexp.QuoteMeta(k))
 	}
-	return pattern
+	return strings.Join(quoted, "|")
 }
 
 // followed returns start followed by each byte of set.
@@ -126,19 +124,21 @@ func serviceRules() []*rule {
 
 func headerRules() []*rule {
 	const value = `[\w+/=.~:-]`
+	// Without a word for its scheme, a value is told from prose and code by a digit.
 	bearer := named("authorization", `\s{1,3}(`+value+`{16,})`, "bearer")
-	bearer.digit = true
+	plain := named("authorization", assigned+`(`+value+`{20,})`, "authorization")
+	bearer.digit, plain.digit = true, true
 	return []*rule{
 		named("authorization", assigned+
-			`(?:(?:(?i:basic|bearer|token|apikey|negotiate)\s{1,3}(`+value+`{6,}))|(?:(?i:digest|hawk|aws4-hmac-sha256)\s{1,3}([^\[\r]{6,}))|(`+value+`{20,}))`,
+			`(?:(?:(?i:basic|bearer|token|apikey|negotiate)\s{1,3}(`+value+`{6,}))|(?:(?i:digest|hawk|aws4-hmac-sha256)\s{1,3}([^\[\r]{6,})))`,
 			"authorization"),
-		bearer,
+		plain, bearer,
 		named("token-header", assigned+`(`+value+`{16,})`, "x-api-key", "x-auth-token", "private-token", "x-vault-token"),
 		{
 			name: "url-password", keywords: preceded(letters+digits, "://"),
 			re: anchored(`\w://[^\s/?#:@"'<>\[]{0,200}:([^\s/?#@"'<>\[]{1,300})@`),
 		},
-		named("url-token", `([^\s&"'\[\\]{8,})`, "access_token=", "refresh_token=", "client_secret=", "id_token="),
+		named("url-token", `([^\s&"'\[\\$<{(*%][^\s&"'\[\\]{7,})`, "access_token=", "refresh_token=", "client_secret=", "id_token="),
 		named("password", `\\?["']?([^\s"'&,;\[\]{}()<>$*%\\][^\s"'&,;\[\\]{3,})`, "password=", "passwd=", "pwd="),
 		named("password", `\s{0,2}\\?"([^"\[\\]{4,})`, `password":`, `password\":`),
 	}

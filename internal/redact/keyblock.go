@@ -55,15 +55,18 @@ func (k *keyBlock) goOn(w *Writer, text []byte, at int) int {
 		end := lineEnd(text, at)
 		line := text[at:end]
 		s := span{start: at, end: end, rule: privateKey, more: true}
-		if m := keyEnds.FindIndex(line); m != nil && keyLine.Match(line[:m[0]]) {
+		body := line
+		if m := keyEnds.FindIndex(line); len(m) == 2 {
+			body, s.end = line[:m[0]], at+m[1]
 			k.inside = false
-			s.end = at + m[1]
-			w.spans = append(w.spans, s)
-			return s.end
 		}
-		if !keyLine.Match(line) {
+		if !keyLine.Match(body) {
 			k.inside = false
 			return at
+		}
+		if !k.inside {
+			w.spans = append(w.spans, s)
+			return s.end
 		}
 		if s.end = at + len(bytes.TrimRight(line, "\r")); s.end > at {
 			w.spans = append(w.spans, s)

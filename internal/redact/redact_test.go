@@ -139,7 +139,7 @@ func TestBuiltinLeavesAlone(t *testing.T) {
 		"mailto://a/b:c@d", "http://[::1]:8080/x@y", "12:30:01 user@host:/path",
 		"password is wrong", "password: incorrect", "password=", "password=***", "password=$DB_PASSWORD", "password=<none>",
 		`{"password": ""}`, `{"password":null}`, "--password=%s", "reset_password_url=x",
-		"authorization: denied for user jane", "authorization failed", "Authorization: none", "authorization=enabled",
+		"authorization: denied for user jane", "authorization failed", "Authorization: none", "Authorization: options.NewDelegatingAuthorizationOptions(),", "access_token=$(get-credentials)", "authorization=enabled",
 		"bearer of good news", "bearer authentication-is-required", "token_count=123", "max_tokens: 4096", "tokens per second: 12.5",
 		"eyJ is how it starts", "eyJhbGciOiJIUzI1NiJ9", "monkey-" + of("0123456789abcdef", 32) + "x", "key-value store",
 		"npm_config_cache=/tmp npm_lifecycle_event", "SKAKIAABCD2345ABCD2345X", "AKIAIOSFODNN7", "ghp_short", "xghp_" + of(b64, 36),
@@ -181,7 +181,7 @@ func TestNewRefuses(t *testing.T) {
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, want := range []string{`"(": not a pattern in RE2 syntax`, `"a*": matches the empty text`, `"x(?=y)": not a pattern`, "longer than 1024 bytes"} {
+	for _, want := range []string{`"(": must be a pattern in RE2 syntax`, `"a*": must not match the empty text`, `"x(?=y)": must be a pattern`, ": must have at most 1024 bytes"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("no %q in %v", want, err)
 		}
@@ -199,6 +199,15 @@ func TestNeeded(t *testing.T) {
 		if got := string(needed(pattern)); got != want {
 			t.Errorf("%s: %q, want %q", pattern, got, want)
 		}
+	}
+}
+
+func TestCounts(t *testing.T) {
+	counts := Counts{"a": 1}
+	counts.Add(Counts{"a": 2, "b": 3})
+	counts.Add(nil)
+	if diff := cmp.Diff(Counts{"a": 3, "b": 3}, counts); diff != "" || counts.Total() != 6 {
+		t.Errorf("total %d (-want +got):\n%s", counts.Total(), diff)
 	}
 }
 

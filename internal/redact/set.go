@@ -19,7 +19,7 @@ type Set struct {
 // New returns a Set with the built-in rules, if builtin, and the operator's
 // patterns, in RE2 syntax. What a pattern matches is replaced, or, where it has
 // a group, what its first group matches; it is matched against each line by
-// itself. The errors name the patterns that cannot be used.
+// itself. The error names every pattern that cannot be used, a line for each.
 func New(builtin bool, patterns []string) (*Set, error) {
 	s := &Set{}
 	if builtin {
@@ -29,7 +29,7 @@ func New(builtin bool, patterns []string) (*Set, error) {
 	for i, text := range patterns {
 		p, err := newPattern(fmt.Sprintf("pattern-%d", i+1), text)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("%q: %w", text, err))
+			errs = append(errs, fmt.Errorf("invalid value %q: %w", text, err))
 			continue
 		}
 		s.patterns = append(s.patterns, p)
@@ -54,6 +54,13 @@ func (s *Set) String(text string) (string, Counts) {
 
 // Counts tells how often each rule, by name, replaced something.
 type Counts map[string]int64
+
+// Add adds more to c, which must not be nil.
+func (c Counts) Add(more Counts) {
+	for rule, n := range more {
+		c[rule] += n
+	}
+}
 
 // Total returns how often something was replaced.
 func (c Counts) Total() int64 {
@@ -87,14 +94,14 @@ type pattern struct {
 
 func newPattern(name, text string) (pattern, error) {
 	if len(text) > maxPattern {
-		return pattern{}, fmt.Errorf("longer than %d bytes", maxPattern)
+		return pattern{}, fmt.Errorf("must have at most %d bytes", maxPattern)
 	}
 	re, err := regexp.Compile(text)
 	if err != nil {
-		return pattern{}, fmt.Errorf("not a pattern in RE2 syntax: %w", err)
+		return pattern{}, fmt.Errorf("must be a pattern in RE2 syntax: %w", err)
 	}
 	if re.MatchString("") {
-		return pattern{}, errors.New("matches the empty text, and so everywhere")
+		return pattern{}, errors.New("must not match the empty text, which is everywhere")
 	}
 	return pattern{name: name, re: re, group: min(1, re.NumSubexp()), needed: needed(text)}, nil
 }

@@ -5,32 +5,42 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
+	"math"
 	"slices"
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
 
+	"github.com/job-handler/job-handler/internal/logpack"
 	"github.com/job-handler/job-handler/internal/logtext"
 )
 
 const (
-	// archivePercent is how much of the room for logs logs.gz may take at most;
-	// the rest is for the readable text.
+	// archivePercent is how much of the room for logs logs.gz may take at most in
+	// the same object; the rest is for the readable text.
 	archivePercent = 75
 	// minArchive is the least room, in bytes, in which logs.gz is tried.
 	minArchive = 1 << 10
-	// archiveTries bounds how often the logs are compressed to find out how much
-	// of them fits; the last try supposes that nothing can be compressed.
-	archiveTries = 4
-	// archiveLevel compresses text logs to within 4% of what the default level
-	// makes of them, in half the time (276 MB/s against 151).
-	archiveLevel = 3
-	// archivePiece is how much is compressed at once, in bytes.
-	archivePiece = 16 << 10
+	// archiveTries bounds how often logs.gz is put together to find out how much
+	// of the logs fits.
+	archiveTries = 5
+	// wellFilled is how much of its room, in percent, is good enough.
+	wellFilled = 95
+	// leastPacked is from how many bytes on a log is compressed by itself, so that
+	// it is known what it takes.
+	leastPacked = 32 << 10
+	// memberBytes is what a gzip file takes besides its content.
+	memberBytes = 32
 	// maxOffset has as many digits as an offset into logs can have.
 	maxOffset = 9_999_999_999
 )
+
+// rooms are what logs may take, in bytes.
+type rooms struct {
+	// object is for logs and logs.gz in the object itself, all for them with parts
+	// of logs.gz in other objects.
+	object, all int
+}
 
 // archive is logs.gz, and where each log is in it.
 type archive struct {
@@ -45,18 +55,29 @@ type place struct {
 	excerpt logtext.Excerpt
 }
 
-// packLogs returns the values of logs and logs.gz in at most room bytes, and
-// notes in the views how much of each log is kept and where. There is no
-// logs.gz where logs has all that was read as it was written.
-func packLogs(pods []*podView, missing, room int) (string, []byte) {
-	text := writeLogs(pods, missing, room)
-	if exact(pods) {
-		return text, nil
+// packLogs returns the values of logs and logs.gz within room, and notes in the
+// views how much of each log is kept and where. There is no logs.gz where logs
+// has all that was read as it was written.
+func packLogs(pods []*podView, missing int, room rooms) (string, []byte, error) {
+	var text string
+	if mayBeExact(pods) {
+		if text = writeLogs(pods, missing, room.object); exact(pods) {
+			return text, nil, nil
+		}
 	}
-	packed := compressLogs(pods, room*archivePercent/100)
-	text = writeLogs(pods, missing, room-len(packed.gzip))
+	inline := room.object * archivePercent / 100
+	forText := room.object - inline
+	packed, err := compressLogs(pods, max(inline, room.all-forText-partsListing))
+	if err != nil {
+		return "", nil, err
+	}
+	left := room.object - len(packed.gzip)
+	if len(packed.gzip) > inline {
+		left = min(room.object-partsListing, room.all-len(packed.gzip)-partsListing)
+	}
+	text = writeLogs(pods, missing, left)
 	if packed.gzip == nil {
-		return text, nil
+		return text, nil, nil
 	}
 	for _, c := range all(pods) {
 		for _, l := range c.instances() {
@@ -67,7 +88,19 @@ func packLogs(pods []*podView, missing, room int) (string, []byte) {
 		p := &packed.places[i]
 		p.log.exact, p.log.excerpt = &p.exact, p.excerpt
 	}
-	return text, packed.gzip
+	return text, packed.gzip, nil
+}
+
+// mayBeExact reports whether every log is all there as text.
+func mayBeExact(pods []*podView) bool {
+	for _, c := range all(pods) {
+		for _, l := range c.instances() {
+			if l.text != nil && !l.text.Whole() {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // exact reports whether logs has every log as it was written.
@@ -84,52 +117,97 @@ func exact(pods []*podView) bool {
 
 // compressLogs returns as much of the logs as fits into room bytes compressed;
 // an empty archive where that is nothing.
-func compressLogs(pods []*podView, room int) archive {
+func compressLogs(pods []*podView, room int) (archive, error) {
 	sections := importantSections(pods)
+	pool := logpack.NewPool(math.MaxInt)
 	for _, s := range sections {
-		if s.log.text != nil {
-			s.want = s.log.text.Kept()
-		}
+		s.pack(pool)
 		s.limit = s.want
 	}
+	if room < minArchive || len(sections) == 0 {
+		return archive{}, nil
+	}
+	var best archive
+	chosen, budget := sections, 0
 	for try := range archiveTries {
-		if room < minArchive || len(sections) == 0 {
+		packed, err := writeArchive(chosen, room)
+		if err != nil {
+			return archive{}, err
+		}
+		size := len(packed.gzip)
+		if size > len(best.gzip) {
+			best = packed
+		}
+		if size > 0 && (try == 0 || size >= room*wellFilled/100) {
 			break
 		}
-		packed, consumed := writeArchive(sections, room)
-		if packed.gzip != nil {
-			return packed
-		}
-		budget := consumed - consumed/10
-		if try == archiveTries-2 {
-			budget = room - room/50 - minArchive/2
-		}
-		sections = sections[:fitting(sections, budget)]
-		share(sections, budget)
+		budget = nextBudget(budget, size, room)
+		chosen = sections[:fitting(sections, budget)]
+		share(chosen, budget)
 	}
-	return archive{}
+	return best, nil
 }
 
-// writeArchive compresses sections in the order in which logs has them. Where that takes more than room bytes it gives up; consumed is how
-// many bytes it had compressed by then.
-func writeArchive(sections []*section, room int) (packed archive, consumed int) {
+// nextBudget returns how much of the logs to try next, after budget of them made
+// size bytes of room, or too many if size is 0.
+func nextBudget(budget, size, room int) int {
+	switch {
+	case budget == 0:
+		// That fits also where nothing can be compressed.
+		return room - room/50 - minArchive/2
+	case size == 0:
+		return budget - budget/8
+	default:
+		return int(float64(budget) * float64(room) / float64(size) * 0.98)
+	}
+}
+
+// pack has the section be written compressed where the log is, or is large
+// enough. What it wants is what it takes then, else what its text does.
+func (s *section) pack(pool *logpack.Pool) {
+	text := s.log.text
+	if text == nil {
+		return
+	}
+	s.want = text.Kept()
+	if p := s.log.packed; p != nil && p.Excerpt().Kept() >= int64(text.Kept()) {
+		s.packed = p
+	} else if text.Whole() && text.Kept() >= leastPacked {
+		s.packed = pool.Open(s.failed)
+		// It never fails.
+		_, _ = s.packed.Write(text.Head())
+		_ = s.packed.Close()
+	}
+	if s.packed != nil {
+		s.want = s.packed.Size()
+	}
+}
+
+// writeArchive puts sections together in the order in which logs has them. The
+// archive is empty where that takes more than room bytes.
+func writeArchive(sections []*section, room int) (archive, error) {
 	ordered := slices.SortedFunc(slices.Values(sections), func(a, b *section) int { return cmp.Compare(a.place, b.place) })
 	compressor, pooled := compressors.Get().(*gzip.Writer)
 	if !pooled {
 		// The level is one of those that there are.
-		compressor, _ = gzip.NewWriterLevel(nil, archiveLevel)
+		compressor, _ = gzip.NewWriterLevel(nil, logpack.Level)
 	}
 	defer compressors.Put(compressor)
+	size := minArchive
+	for _, s := range sections {
+		size += s.fixed() + s.limit
+	}
 	out := &boundedBuffer{room: room}
-	compressor.Reset(out)
-	w := &archiveWriter{out: compressor}
+	out.Grow(min(room, size))
+	w := &archiveWriter{out: out, gzip: compressor}
 	for _, s := range ordered {
 		w.section(s)
 	}
-	if w.err != nil || compressor.Close() != nil {
-		return archive{}, int(w.written)
+	w.endMember()
+	if errors.Is(w.err, errFull) {
+		return archive{}, nil
 	}
-	return archive{gzip: out.Bytes(), places: w.places}, int(w.written)
+	return archive{gzip: out.Bytes(), places: w.places}, w.err
 }
 
 // compressors holds *gzip.Writer: a new one allocates about 1 MB.
@@ -137,12 +215,16 @@ var compressors sync.Pool
 
 // archiveWriter writes what logs.gz holds, laid out as logs is, but with the
 // bytes of the logs as they were written. What was left out of a log is said
-// above it, so that what is kept of it is in one piece.
+// above it, so that what is kept of it is in one piece. It is a gzip file of
+// several members: logs that are compressed already are put between the others.
 type archiveWriter struct {
-	out     io.Writer
-	written int64
-	places  []place
-	err     error
+	out  *boundedBuffer
+	gzip *gzip.Writer
+	// inMember is true while gzip has something to end.
+	inMember bool
+	written  int64
+	places   []place
+	err      error
 }
 
 func (w *archiveWriter) section(s *section) {
@@ -150,23 +232,42 @@ func (w *archiveWriter) section(s *section) {
 		w.write([]byte{'\n'})
 	}
 	w.write([]byte(s.heading))
-	if s.log.seen() > 0 {
+	switch {
+	case s.packed != nil:
+		w.packed(s)
+	case s.log.seen() > 0:
 		w.log(s)
 	}
 	w.write([]byte(s.notes))
 }
 
+// packed writes a log that is compressed already.
+func (w *archiveWriter) packed(s *section) {
+	fitted, err := s.packed.Fit(s.limit)
+	if w.err == nil {
+		w.err = err
+	}
+	if w.err != nil {
+		return
+	}
+	excerpt := fitted.Excerpt()
+	w.begin(s, excerpt)
+	w.endMember()
+	for _, member := range fitted.Members() {
+		if _, err := w.out.Write(member); err != nil {
+			w.err = err
+			return
+		}
+	}
+	w.written += excerpt.Kept()
+	if excerpt.Kept() > 0 && !fitted.EndsLine() {
+		w.write([]byte{'\n'})
+	}
+}
+
 func (w *archiveWriter) log(s *section) {
 	head, tail, excerpt := s.log.text.Raw(logtext.Limits{Bytes: s.limit, TailFirst: s.failed})
-	if excerpt.OmittedBytes > 0 {
-		w.write(fmt.Appendf(nil, "[job-handler: %s left out after the first %s of this log]\n",
-			omitted(excerpt.OmittedBytes, excerpt.OmittedLines), logtext.Count(excerpt.HeadBytes, "byte")))
-	}
-	p := place{log: s.log, excerpt: excerpt, exact: ExactRecord{Offset: w.written}}
-	if excerpt.OmittedBytes > 0 {
-		p.exact.HeadBytes = excerpt.HeadBytes
-	}
-	w.places = append(w.places, p)
+	w.begin(s, excerpt)
 	w.write(head)
 	w.write(tail)
 	last := tail
@@ -178,15 +279,36 @@ func (w *archiveWriter) log(s *section) {
 	}
 }
 
-// write writes p in pieces, so that written tells how far it came where there
-// is no room for all of it.
-func (w *archiveWriter) write(p []byte) {
-	for w.err == nil && len(p) > 0 {
-		piece := p[:min(len(p), archivePiece)]
-		_, w.err = w.out.Write(piece)
-		w.written += int64(len(piece))
-		p = p[len(piece):]
+// begin says what is left out of a log, and notes where it starts.
+func (w *archiveWriter) begin(s *section, excerpt logtext.Excerpt) {
+	if excerpt.OmittedBytes > 0 {
+		w.write(fmt.Appendf(nil, "[job-handler: %s left out after the first %s of this log]\n",
+			omitted(excerpt.OmittedBytes, excerpt.OmittedLines), logtext.Count(excerpt.HeadBytes, "byte")))
 	}
+	p := place{log: s.log, excerpt: excerpt, exact: ExactRecord{Offset: w.written}}
+	if excerpt.OmittedBytes > 0 {
+		p.exact.HeadBytes = excerpt.HeadBytes
+	}
+	w.places = append(w.places, p)
+}
+
+func (w *archiveWriter) write(p []byte) {
+	if w.err != nil || len(p) == 0 {
+		return
+	}
+	if !w.inMember {
+		w.gzip.Reset(w.out)
+		w.inMember = true
+	}
+	_, w.err = w.gzip.Write(p)
+	w.written += int64(len(p))
+}
+
+func (w *archiveWriter) endMember() {
+	if w.inMember && w.err == nil {
+		w.err = w.gzip.Close()
+	}
+	w.inMember = false
 }
 
 var errFull = errors.New("no room left")

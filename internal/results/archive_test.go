@@ -25,6 +25,9 @@ func random(size int) string {
 // unpack returns the text that the offsets of job.json are about.
 func unpack(t interface{ Fatalf(string, ...any) }, content *Content) []byte {
 	packed, there := content.BinaryData[api.DataLogsGzip]
+	for _, p := range content.Parts {
+		packed, there = append(packed, p.Bytes...), true
+	}
 	if !there {
 		return []byte(content.Data[api.DataLogs])
 	}

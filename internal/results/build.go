@@ -28,9 +28,13 @@ var ErrUnfinished = errors.New("the Job has not finished")
 
 // Content is what a results object holds.
 type Content struct {
-	// Data and BinaryData are the values; in sum at most the run's MaxBytes.
+	// Data and BinaryData are the values; in sum, with those of Parts, at most the
+	// run's MaxBytes.
 	Data       map[string]string
 	BinaryData map[string][]byte
+	// Parts are pieces of api.DataLogsGzip where that does not fit into the object.
+	// They are to be stored first, and then listed by ListParts.
+	Parts []Part
 	// Labels and Annotations are those of the object.
 	Labels      map[string]string
 	Annotations map[string]string
@@ -38,8 +42,9 @@ type Content struct {
 	Capture Summary
 }
 
-// Build returns the results of run. Every value of Data is valid UTF-8 and free
-// of control characters other than tab and newline. The same run gives the same
+// Build returns the results of run. Every value of Data is valid UTF-8 and, but
+// for the Job's own results, which are as their container wrote them, free of
+// control characters other than tab and newline. The same run gives the same
 // content. It returns ErrUnfinished for a run that has not finished.
 func Build(run Run) (*Content, error) {
 	if run.Job == nil || !run.Outcome.Finished() {
@@ -48,14 +53,19 @@ func Build(run Run) (*Content, error) {
 	if run.LogMode != api.LogModeStatus {
 		run.LogMode = api.LogModeFull
 	}
+	cut := findCut(run.Pods)
+	run.redactMessages()
 	pods := view(&run)
 	data := outcomeData(&run)
+	own := chooseOwn(&run, pods, cut, run.limit())
+	maps.Copy(data, own.data)
 	budget := run.limit() - size(data)
 
-	detail, err := chooseDetails(pods, detailBudget(budget), detailCopies(&run))
+	detail, err := chooseDetails(pods, detailBudget(budget-own.listed), detailCopies(&run))
 	if err != nil {
 		return nil, err
 	}
+	detail.own = own.record
 	reserved, err := detail.reserve(&run)
 	if err != nil {
 		return nil, err
@@ -64,18 +74,21 @@ func Build(run Run) (*Content, error) {
 	data[api.DataContainers], data[api.DataLogs] = blocks, blocks
 	c := &Content{Data: data}
 	if run.LogMode == api.LogModeFull {
-		text, archive := packLogs(pods, run.MissingPods, budget-len(blocks)-reserved)
-		data[api.DataLogs] = text
-		if archive != nil {
-			c.BinaryData = map[string][]byte{api.DataLogsGzip: archive}
+		room := budget - len(blocks) - reserved
+		text, archive, err := packLogs(pods, run.MissingPods, rooms{object: room, all: room + run.total() - run.limit()})
+		if err != nil {
+			return nil, err
 		}
+		data[api.DataLogs] = text
+		c.setArchive(archive, room)
 	}
 	c.Capture = summarize(&run, pods)
 	data[api.DataJobJSON], err = detail.jobJSON(&run, c.Capture, (*instanceLog).stored)
 	if err != nil {
 		return nil, err
 	}
-	c.Labels, c.Annotations = runLabels(&run), runAnnotations(&run, c)
+	c.Labels, c.Annotations = runLabels(&run), runAnnotations(&run)
+	c.seal()
 	return c, nil
 }
 
@@ -92,7 +105,14 @@ func (c *Content) ConfigMap(namespace, name string) *corev1.ConfigMap {
 	}
 }
 
-// Bytes returns the sum of the sizes of all values, in bytes.
+// seal annotates the content with its size and its digest.
+func (c *Content) seal() {
+	c.Annotations[api.SHA256Annotation] = Digest(c.Data, c.BinaryData)
+	c.Annotations[api.BytesAnnotation] = strconv.Itoa(c.Bytes())
+}
+
+// Bytes returns the sum of the sizes of all values of the object itself, in
+// bytes.
 func (c *Content) Bytes() int {
 	n := size(c.Data)
 	for _, v := range c.BinaryData {
@@ -109,11 +129,15 @@ func size(data map[string]string) int {
 	return n
 }
 
-func (run *Run) limit() int {
-	if run.MaxBytes <= 0 || run.MaxBytes > api.MaxResultsBytes {
+// limit is what the object itself may hold.
+func (run *Run) limit() int { return min(run.total(), api.MaxResultsBytes) }
+
+// total is what the object and its parts may hold.
+func (run *Run) total() int {
+	if run.MaxBytes <= 0 {
 		return api.MaxResultsBytes
 	}
-	return max(run.MaxBytes, MinBytes)
+	return max(MinBytes, min(run.MaxBytes, api.MostResultsBytes))
 }
 
 // detailBudget is what details may take of budget.
@@ -177,11 +201,9 @@ func runLabels(run *Run) map[string]string {
 	return labels
 }
 
-func runAnnotations(run *Run, c *Content) map[string]string {
+func runAnnotations(run *Run) map[string]string {
 	annotations := map[string]string{
 		api.CreatedAtAnnotation: rfc3339(run.CreatedAt),
-		api.SHA256Annotation:    Digest(c.Data, c.BinaryData),
-		api.BytesAnnotation:     strconv.Itoa(c.Bytes()),
 	}
 	if run.ExpiresAt != nil {
 		annotations[api.ExpiresAtAnnotation] = rfc3339(*run.ExpiresAt)

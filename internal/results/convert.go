@@ -1,6 +1,7 @@
 package results
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -18,15 +19,54 @@ const (
 	maxImage          = 512
 	maxCaptureMessage = 300
 
-	// A message of a container or pod gets an equal part of allMessages,
-	// within these bounds. The kubelet writes up to 4,096 bytes.
+	// The messages of containers and pods share allMessages fairly, each within
+	// these bounds. The kubelet writes up to 4,096 bytes.
 	minMessage  = 256
 	maxMessage  = 4 << 10
 	allMessages = 128 << 10
 )
 
-func messageLimit(containers int) int {
-	return min(maxMessage, max(minMessage, allMessages/max(1, containers)))
+// messageLimit returns what a message of these containers or their pods may
+// take, in bytes: short ones leave their part to the others.
+func messageLimit(containers []*containerView) int {
+	var sizes []int
+	add := func(message string) {
+		if message != "" {
+			sizes = append(sizes, min(maxMessage, logtext.ReadableSize([]byte(message))))
+		}
+	}
+	for _, c := range containers {
+		add(c.pod.Status.Message)
+		if c.Status != nil {
+			add(message(c.Status.State))
+			add(message(c.Status.LastTerminationState))
+		}
+	}
+	limits := logtext.FairShare(sizes, allMessages)
+	if slices.Equal(limits, sizes) {
+		return maxMessage
+	}
+	return max(minMessage, slices.Max(limits))
+}
+
+func message(s corev1.ContainerState) string {
+	switch {
+	case s.Terminated != nil:
+		return s.Terminated.Message
+	case s.Waiting != nil:
+		return s.Waiting.Message
+	default:
+		return ""
+	}
+}
+
+// completionIndex returns the pod's index in an Indexed Job, nil if it has none.
+func completionIndex(pod *corev1.Pod) *int {
+	index, err := strconv.Atoi(pod.Annotations[batchv1.JobCompletionIndexAnnotation])
+	if err != nil {
+		return nil
+	}
+	return &index
 }
 
 func podRecord(pod *corev1.Pod, message int) PodRecord {
@@ -35,10 +75,8 @@ func podRecord(pod *corev1.Pod, message int) PodRecord {
 		Phase:   logtext.Line(string(pod.Status.Phase), maxReason),
 		Reason:  logtext.Line(pod.Status.Reason, maxReason),
 		Message: logtext.Text(pod.Status.Message, message), CreatedAt: timestamp(pod.CreationTimestamp),
+		Index:      completionIndex(pod),
 		Containers: []ContainerRecord{},
-	}
-	if index, err := strconv.Atoi(pod.Annotations[batchv1.JobCompletionIndexAnnotation]); err == nil {
-		r.Index = &index
 	}
 	return r
 }

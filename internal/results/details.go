@@ -34,6 +34,8 @@ type details struct {
 	// indented tells how job.json is laid out.
 	indented bool
 	omitted  OmittedRecords
+	// own tells of the Job's own results; nil if it reported none.
+	own *OwnRecord
 }
 
 // chooseDetails marks the containers to tell of, the most important first,
@@ -41,13 +43,11 @@ type details struct {
 // most budget bytes.
 func chooseDetails(pods []*podView, budget, copies int) (*details, error) {
 	containers := all(pods)
-	d := &details{
-		pods: pods, message: messageLimit(min(len(containers), maxDetailed)),
-		indented: len(containers) <= maxIndented,
-	}
 	chosen := byImportance(containers)
+	chosen = chosen[:min(len(chosen), maxDetailed)]
+	d := &details{pods: pods, message: messageLimit(chosen), indented: len(containers) <= maxIndented}
 	known := map[*corev1.Pod]bool{}
-	for _, c := range chosen[:min(len(chosen), maxDetailed)] {
+	for _, c := range chosen {
 		cost, err := d.cost(c, copies, !known[c.pod])
 		if err != nil {
 			return nil, err

@@ -10,6 +10,7 @@ import (
 
 func FuzzBuild(f *testing.F) {
 	f.Add("report-abc12", "main", "Error: no such table\n", []byte("log\n"), uint16(1<<10))
+	f.Add("report-abc12", "main", `{"logs": "a\u0000", "": null}`, []byte("a/b=1\n"), uint16(1<<10))
 	f.Add("\x1b[31m", "\"\\\u202e", "\xff\x00\r\n\t<&>", []byte("\x1b]0;title\a\r\n\xe4\xb8"), uint16(3))
 	f.Fuzz(func(t *testing.T, name, container, message string, log []byte, capacity uint16) {
 		state := exited(1)
@@ -22,7 +23,8 @@ func FuzzBuild(f *testing.F) {
 			Container: container, Text: buffer(string(log), int(capacity)),
 			Capture: Capture{Reason: message, Message: message},
 		}
-		run := failedRun(pod, podAt(name, 2).with(name, corev1.ContainerState{}, string(log)))
+		run := failedRun(pod, podAt(name, 2).with(name, corev1.ContainerState{}, string(log)),
+			podAt(name+"-1", 3).with(container, exited(0), "").says(message), podAt(name+"-2", 3).with(container, exited(0), "").says(string(log)))
 		run.Job.Name, run.Outcome.Message, run.Outcome.Reason, run.CronJob = name, message, message, container
 		run.MaxBytes = MinBytes
 		if run.Job.Name == "" {
@@ -41,6 +43,7 @@ func BenchmarkBuild(b *testing.B) {
 		"1 pod 2 KiB":          completedRun(podAt("report-abc12", 1).with("main", exited(0), numbered(85))),
 		"1 pod 1 MiB":          completedRun(podAt("report-abc12", 1).with("main", exited(0), numbered(43_690))),
 		"10000 pods 2 KiB":     largeRun(10_000),
+		"10000 pods report":    reporting(largeRun(10_000)),
 		"1 pod more than kept": completedRun(podAt("report-abc12", 1).with("main", exited(0), numbered(200_000))),
 	}
 	for name, run := range runs {

@@ -31,8 +31,10 @@ func (d *details) jobJSON(run *Run, summary Summary, capture func(*instanceLog) 
 		Reason:    logtext.Line(outcome.Reason, maxReason),
 		Message:   logtext.Text(outcome.Message, maxJobMessage),
 		StartTime: startTime(run), CompletionTime: rfc3339(outcome.FinishTime),
-		LogMode: run.LogMode,
-		Capture: RunCapture(summary),
+		LogMode:    run.LogMode,
+		Capture:    RunCapture(summary),
+		Redacted:   run.redacted,
+		OwnResults: d.own,
 		PodCounts: PodCounts{
 			Succeeded: run.Job.Status.Succeeded, Failed: run.Job.Status.Failed,
 			Seen: len(run.Pods), Missing: run.MissingPods,

@@ -3,12 +3,14 @@ package results
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"pgregory.net/rapid"
@@ -21,9 +23,12 @@ func readRecord(t testing.TB, content *Content) Record {
 	return readAny(t, content)
 }
 
+// readAny refuses fields that the types, and so the schema, do not have.
 func readAny(t interface{ Fatalf(string, ...any) }, content *Content) Record {
 	var record Record
-	if err := json.Unmarshal([]byte(content.Data[api.DataJobJSON]), &record); err != nil {
+	decoder := json.NewDecoder(strings.NewReader(content.Data[api.DataJobJSON]))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&record); err != nil {
 		t.Fatalf("job.json: %v", err)
 	}
 	return record
@@ -42,8 +47,8 @@ func drawText(t *rapid.T, label string) string {
 func drawState(t *rapid.T) corev1.ContainerState {
 	switch rapid.IntRange(0, 3).Draw(t, "state") {
 	case 0:
-		state := exited(rapid.Int32().Draw(t, "exitCode"))
-		state.Terminated.Reason, state.Terminated.Message = drawText(t, "reason"), drawText(t, "message")
+		state := exited(rapid.SampledFrom([]int32{0, 0, 1, -1, 137}).Draw(t, "exitCode"))
+		state.Terminated.Reason, state.Terminated.Message = drawText(t, "reason"), drawMessage(t)
 		return state
 	case 1:
 		return corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: at(rapid.IntRange(-9, 9).Draw(t, "at"))}}
@@ -73,11 +78,15 @@ func drawRun(t *rapid.T) Run {
 	}
 	run.Outcome.Reason, run.Outcome.Message = drawText(t, "reason"), drawText(t, "message")
 	run.MissingPods = rapid.IntRange(0, 3).Draw(t, "missing")
+	if rapid.Bool().Draw(t, "indexed") {
+		run.Job.Spec.CompletionMode = new(batchv1.IndexedCompletion)
+	}
 	run.LogMode = rapid.SampledFrom([]string{api.LogModeFull, api.LogModeStatus}).Draw(t, "logMode")
 	run.MaxBytes = rapid.SampledFrom([]int{0, 1, MinBytes, 50_000, 300_000, 2 << 20}).Draw(t, "maxBytes")
 	for i := range rapid.IntRange(0, 12).Draw(t, "pods") {
 		pod := podAt(fmt.Sprintf("pod-%02d", i), rapid.IntRange(0, 5).Draw(t, "age"))
 		pod.Pod.Status.Message = drawText(t, "message")
+		pod.Pod.Annotations = map[string]string{batchv1.JobCompletionIndexAnnotation: rapid.StringMatching(`[0-9]?`).Draw(t, "index")}
 		for _, name := range []string{"a", "b", "c"}[:rapid.IntRange(1, 3).Draw(t, "containers")] {
 			pod = pod.with(name, drawState(t), "")
 			status := &pod.Pod.Status.ContainerStatuses[len(pod.Pod.Status.ContainerStatuses)-1]
@@ -99,6 +108,9 @@ func checkContent(t interface{ Fatalf(string, ...any) }, run *Run, content *Cont
 		t.Fatalf("%d bytes, limit %d", content.Bytes(), limit)
 	}
 	for key, value := range content.Data {
+		if !slices.Contains(ownKeys, key) {
+			continue
+		}
 		if value == "" || !utf8.ValidString(value) || strings.IndexFunc(value, steers) >= 0 {
 			t.Fatalf("%s is empty or not readable: %q", key, value)
 		}
@@ -109,9 +121,9 @@ func checkContent(t interface{ Fatalf(string, ...any) }, run *Run, content *Cont
 	if s := content.Capture.String(); len(s) > maxSummary || !utf8.ValidString(s) || strings.ContainsAny(s, "\n\t") {
 		t.Fatalf("capture %q", s)
 	}
-	var record Record
-	if err := json.Unmarshal([]byte(content.Data[api.DataJobJSON]), &record); err != nil {
-		t.Fatalf("job.json: %v", err)
+	record := readAny(t, content)
+	if err := conforms(content.Data[api.DataJobJSON]); err != nil {
+		t.Fatalf("job.json does not conform to its schema: %v", err)
 	}
 	containers := 0
 	for _, p := range record.Pods {

@@ -1,89 +1,133 @@
 package results
 
-// Record is the content of job.json, schema api.SchemaV1. Times are RFC 3339
-// in UTC. Text of users and of the kubelet is readable text of bounded length.
+// Record is the content of job.json. Times are RFC 3339 in UTC. Text of users
+// and of the kubelet is readable text of bounded length.
 type Record struct {
-	// Schema is api.SchemaV1.
-	Schema string    `json:"schema"`
-	Job    JobRecord `json:"job"`
-	// Status is api.StatusCompleted or api.StatusFailed.
+	// Schema names this schema. Later versions of it may add fields and change
+	// none.
+	Schema string `json:"schema"`
+	// Job is the Job whose run this is.
+	Job JobRecord `json:"job"`
+	// Status is how the Job ended.
 	Status string `json:"status"`
-	// Reason and Message are those of the Job's terminal condition.
-	Reason          string `json:"reason,omitempty"`
-	Message         string `json:"message,omitempty"`
-	StartTime       string `json:"startTime,omitempty"`
-	CompletionTime  string `json:"completionTime,omitempty"`
+	// Reason is that of the Job's terminal condition.
+	Reason string `json:"reason,omitempty"`
+	// Message is that of the Job's terminal condition.
+	Message string `json:"message,omitempty"`
+	// StartTime is when the Job started; absent if it never did.
+	StartTime string `json:"startTime,omitempty"`
+	// CompletionTime is when the Job completed or failed.
+	CompletionTime string `json:"completionTime,omitempty"`
+	// DurationSeconds is the time from start to end in whole seconds.
 	DurationSeconds *int64 `json:"durationSeconds,omitempty"`
 	// LogMode is how much of the logs was to be read.
-	LogMode   string         `json:"logMode"`
-	Capture   RunCapture     `json:"capture"`
-	PodCounts PodCounts      `json:"podCounts"`
-	Pods      []PodRecord    `json:"pods"`
-	Omitted   OmittedRecords `json:"omitted"`
+	LogMode string `json:"logMode"`
+	// Capture tells whether all logs of the run are stored.
+	Capture RunCapture `json:"capture"`
+	// Redacted counts by rule what was replaced in logs and messages.
+	Redacted map[string]int64 `json:"redacted,omitempty"`
+	// OwnResults is there if a container reported results of its own.
+	OwnResults *OwnRecord `json:"ownResults,omitempty"`
+	// PodCounts counts the run's pods.
+	PodCounts PodCounts `json:"podCounts"`
+	// Pods has the pods that have a container in detail, in order of creation.
+	Pods []PodRecord `json:"pods"`
+	// Omitted counts what the list of pods leaves out of those seen, for size.
+	Omitted OmittedRecords `json:"omitted"`
 }
 
 // JobRecord names the Job.
 type JobRecord struct {
-	Name      string `json:"name"`
+	// Name is the Job's name.
+	Name string `json:"name"`
+	// Namespace is the Job's namespace.
 	Namespace string `json:"namespace"`
-	UID       string `json:"uid"`
-	CronJob   string `json:"cronJob,omitempty"`
+	// UID is the Job's UID, which tells runs of one name apart.
+	UID string `json:"uid"`
+	// CronJob is the name of the CronJob that made the Job.
+	CronJob string `json:"cronJob,omitempty"`
 }
 
-// RunCapture tells whether all logs of the run are stored, as Summary does.
+// RunCapture tells whether all logs of the run are stored.
 type RunCapture struct {
-	Complete bool   `json:"complete"`
-	Why      string `json:"why,omitempty"`
-	Curable  bool   `json:"curable,omitempty"`
+	// Complete is true if no log is missing or shortened.
+	Complete bool `json:"complete"`
+	// Why names the causes, those that could heal first.
+	Why string `json:"why,omitempty"`
+	// Curable is true if another attempt later might have found more.
+	Curable bool `json:"curable,omitempty"`
 }
 
 // PodCounts counts the run's pods.
 type PodCounts struct {
-	// Succeeded and Failed are those of the Job's status.
+	// Succeeded is how many the Job's status counts as succeeded.
 	Succeeded int32 `json:"succeeded"`
-	Failed    int32 `json:"failed"`
-	// Seen pods were there when the results were built, or were seen when they
-	// were deleted before. Of Missing ones nothing is known.
-	Seen    int `json:"seen"`
+	// Failed is how many the Job's status counts as failed.
+	Failed int32 `json:"failed"`
+	// Seen is how many were there when the results were built, or were seen when
+	// they were deleted before.
+	Seen int `json:"seen"`
+	// Missing is how many the Job's status counts of which nothing is known.
 	Missing int `json:"missing"`
 }
 
 // OmittedRecords counts what Pods leaves out of the pods seen, for size.
 type OmittedRecords struct {
-	Pods       int `json:"pods"`
+	// Pods is how many pods are left out whole.
+	Pods int `json:"pods"`
+	// Containers is how many containers are left out, those of such pods
+	// included.
 	Containers int `json:"containers"`
 }
 
 // PodRecord is one pod.
 type PodRecord struct {
-	Name    string `json:"name"`
-	UID     string `json:"uid"`
-	Node    string `json:"node,omitempty"`
-	Phase   string `json:"phase,omitempty"`
-	Reason  string `json:"reason,omitempty"`
+	// Name is the pod's name.
+	Name string `json:"name"`
+	// UID is the pod's UID.
+	UID string `json:"uid"`
+	// Node is where the pod ran; absent if it was never scheduled.
+	Node string `json:"node,omitempty"`
+	// Phase is the pod's phase.
+	Phase string `json:"phase,omitempty"`
+	// Reason is that of the pod's status, such as Evicted.
+	Reason string `json:"reason,omitempty"`
+	// Message is that of the pod's status.
 	Message string `json:"message,omitempty"`
 	// Index is the completion index in an Indexed Job.
-	Index      *int              `json:"index,omitempty"`
-	CreatedAt  string            `json:"createdAt,omitempty"`
+	Index *int `json:"index,omitempty"`
+	// CreatedAt is when the pod was created.
+	CreatedAt string `json:"createdAt,omitempty"`
+	// Containers has the pod's containers that are in detail: init containers
+	// and sidecars, main ones, ephemeral ones.
 	Containers []ContainerRecord `json:"containers"`
 }
 
 // ContainerRecord is one container of a pod.
 type ContainerRecord struct {
-	Name         string `json:"name"`
-	Kind         Kind   `json:"kind"`
-	Image        string `json:"image,omitempty"`
-	ImageID      string `json:"imageID,omitempty"`
-	Ready        bool   `json:"ready"`
-	Started      bool   `json:"started"`
-	RestartCount int32  `json:"restartCount"`
-	// EarlierInstances are those before the previous one: their logs are gone.
-	EarlierInstances int          `json:"earlierInstances,omitempty"`
-	State            StateRecord  `json:"state"`
-	LastState        *StateRecord `json:"lastState,omitempty"`
-	// Capture is about the log of the last instance, PreviousCapture about
-	// that of the instance before it.
-	Capture         CaptureRecord  `json:"capture"`
+	// Name is the container's name.
+	Name string `json:"name"`
+	// Kind is the part that the container plays in its pod.
+	Kind Kind `json:"kind"`
+	// Image is the image asked for.
+	Image string `json:"image,omitempty"`
+	// ImageID is the image that ran, with its digest.
+	ImageID string `json:"imageID,omitempty"`
+	// Ready is whether the container was ready.
+	Ready bool `json:"ready"`
+	// Started is whether the container had passed its startup probe.
+	Started bool `json:"started"`
+	// RestartCount is how often the container was restarted.
+	RestartCount int32 `json:"restartCount"`
+	// EarlierInstances counts those before the previous one: their logs are gone.
+	EarlierInstances int `json:"earlierInstances,omitempty"`
+	// State is the state in which the container was seen last.
+	State StateRecord `json:"state"`
+	// LastState is how the instance before the last restart ended.
+	LastState *StateRecord `json:"lastState,omitempty"`
+	// Capture is about the log of the last instance.
+	Capture CaptureRecord `json:"capture"`
+	// PreviousCapture is about the log of the instance before the last restart.
 	PreviousCapture *CaptureRecord `json:"previousCapture,omitempty"`
 }
 
@@ -112,15 +156,23 @@ const (
 // StateRecord is the state of a container, at the end or before its last
 // restart.
 type StateRecord struct {
-	// State is one of the State constants.
+	// State is the kind of state; Unknown where the kubelet told of none.
 	State string `json:"state"`
 	// ExitCode is there for a terminated container only.
-	ExitCode        *int32 `json:"exitCode,omitempty"`
-	Signal          int32  `json:"signal,omitempty"`
-	Reason          string `json:"reason,omitempty"`
-	Message         string `json:"message,omitempty"`
-	StartedAt       string `json:"startedAt,omitempty"`
-	FinishedAt      string `json:"finishedAt,omitempty"`
+	ExitCode *int32 `json:"exitCode,omitempty"`
+	// Signal is the signal that ended the container, where the runtime tells.
+	Signal int32 `json:"signal,omitempty"`
+	// Reason is the kubelet's, such as Completed, Error, OOMKilled or
+	// ImagePullBackOff.
+	Reason string `json:"reason,omitempty"`
+	// Message is the kubelet's or, of a container that terminated, the one that
+	// it left behind; shortened only where many containers left long ones.
+	Message string `json:"message,omitempty"`
+	// StartedAt is when this instance started.
+	StartedAt string `json:"startedAt,omitempty"`
+	// FinishedAt is when it ended.
+	FinishedAt string `json:"finishedAt,omitempty"`
+	// DurationSeconds is the time between the two in whole seconds.
 	DurationSeconds *int64 `json:"durationSeconds,omitempty"`
 }
 
@@ -128,20 +180,24 @@ type StateRecord struct {
 type CaptureRecord struct {
 	// Complete is true if every byte of the log is stored.
 	Complete bool `json:"complete"`
-	// Reason is one of the Reason constants.
-	Reason  string `json:"reason,omitempty"`
+	// Reason names in one word why the log is not complete, or is empty.
+	Reason string `json:"reason,omitempty"`
+	// Message says the same in words.
 	Message string `json:"message,omitempty"`
-	// BytesSeen were read, BytesKept of them are stored; as the container
-	// wrote them, before they were made readable.
+	// BytesSeen is how many bytes were read, as the container wrote them, after
+	// redaction.
 	BytesSeen int64 `json:"bytesSeen"`
+	// BytesKept is how many of those are stored, before they were made readable.
 	BytesKept int64 `json:"bytesKept"`
-	// Exact is where they are stored as the container wrote them; nil where
+	// Redacted is how often something was replaced in the log.
+	Redacted int64 `json:"redacted,omitempty"`
+	// Exact is where they are stored as the container wrote them; absent where
 	// there is none, or only the readable form.
 	Exact *ExactRecord `json:"exact,omitempty"`
 }
 
-// ExactRecord is where the BytesKept of a log are, in one piece: in what
-// api.DataLogsGzip holds compressed or, where there is none, in api.DataLogs.
+// ExactRecord is where the bytes kept of a log are, in one piece: in what
+// logs.gz holds compressed or, where there is none, in logs.
 type ExactRecord struct {
 	// Offset is where they start, in bytes.
 	Offset int64 `json:"offset"`

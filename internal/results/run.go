@@ -7,7 +7,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/job-handler/job-handler/internal/jobstatus"
+	"github.com/job-handler/job-handler/internal/logpack"
 	"github.com/job-handler/job-handler/internal/logtext"
+	"github.com/job-handler/job-handler/internal/redact"
 )
 
 // Run is everything that Build needs to know of one finished Job. Build reads
@@ -34,10 +36,17 @@ type Run struct {
 	CreatedAt time.Time
 	// ExpiresAt is when the results may be deleted, or nil: never.
 	ExpiresAt *time.Time
-	// MaxBytes bounds the sum of all values, in bytes. 0, or more than the API
-	// server takes, means api.MaxResultsBytes; less than MinBytes means MinBytes.
-	// It is how results are stored that an API server found too large.
+	// Redact replaces credentials in messages of the Job, its pods and containers;
+	// nil: none. Logs are redacted as they are read.
+	Redact *redact.Set
+	// MaxBytes bounds the sum of all values, those of parts included, in bytes. 0
+	// means api.MaxResultsBytes, which is what one object can hold; more than that
+	// allows parts, up to api.MostResultsBytes. Less than MinBytes means MinBytes:
+	// it is how results are stored that an API server found too large.
 	MaxBytes int
+
+	// redacted counts what was replaced in messages and in logs.
+	redacted redact.Counts
 }
 
 // Pod is one pod of a run and what was read of its logs.
@@ -58,6 +67,11 @@ type ContainerLog struct {
 	Previous bool
 	// Text is the raw log; nil where nothing was read.
 	Text *logtext.Buffer
+	// Packed is the same log compressed, where Text cannot keep all of it; else
+	// nil. It is closed.
+	Packed *logpack.Log
+	// Redacted counts what was replaced in it.
+	Redacted redact.Counts
 	// Capture tells whether Text is all there was.
 	Capture Capture
 }
@@ -105,6 +119,9 @@ const (
 	ReasonNeverStarted = "NeverStarted"
 	// ReasonContainerGone: the kubelet removed the container and its log. Incurable.
 	ReasonContainerGone = "ContainerGone"
+	// ReasonRotatedHead: the kubelet probably rotated the log, and what was
+	// written before cannot be read. Incurable.
+	ReasonRotatedHead = "RotatedHead"
 	// ReasonPodGone: the pod is gone, and its logs with it. Incurable.
 	ReasonPodGone = "PodGone"
 	// ReasonNodeGone: the Node object is gone. Incurable.

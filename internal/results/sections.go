@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/job-handler/job-handler/internal/logpack"
 	"github.com/job-handler/job-handler/internal/logtext"
 )
 
@@ -26,12 +27,21 @@ type section struct {
 	place          int
 	failed         bool
 	heading, notes string
-	// want is the size of the whole readable text, limit what it may take.
+	// packed is what the log is compressed; nil where its text is written, readable
+	// or not.
+	packed *logpack.Log
+	// want is the size of the whole log as it is written, limit what it may take.
 	want, limit int
 }
 
 // fixed is what the section takes beside the text, the blank line included.
-func (s *section) fixed() int { return len(s.heading) + len(s.notes) + 1 }
+func (s *section) fixed() int {
+	size := len(s.heading) + len(s.notes) + 1
+	if s.packed != nil {
+		size += memberBytes
+	}
+	return size
+}
 
 func (s *section) least() int { return min(s.want, minSection) }
 
@@ -39,6 +49,11 @@ func (s *section) least() int { return min(s.want, minSection) }
 // the views how much of each log it kept.
 func writeLogs(pods []*podView, missing, budget int) string {
 	sections := importantSections(pods)
+	for _, s := range sections {
+		if s.log.text != nil {
+			s.want = s.log.text.ReadableSize()
+		}
+	}
 	budget -= endNotes
 	shown := fitting(sections, budget)
 	dropped := len(sections) - shown
@@ -73,7 +88,6 @@ func importantSections(pods []*podView) []*section {
 func newSection(c *containerView, log *instanceLog, place int) *section {
 	s := &section{log: log, place: place, failed: c.rank < 2, heading: heading(c, log), notes: notes(log)}
 	if log.text != nil {
-		s.want = log.text.ReadableSize()
 		log.excerpt = logtext.Excerpt{OmittedBytes: log.text.Seen(), OmittedLines: log.text.Lines()}
 		log.exact = nil
 	}

@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/logpack"
 	"github.com/job-handler/job-handler/internal/logtext"
 )
 
@@ -24,7 +25,7 @@ type containerView struct {
 	// position is where the container stands among all of the run's.
 	position int
 	// rank is 0 for a failed container, 1 for another one in a failed pod,
-	// else 2.
+	// else healthyRank.
 	rank int
 	// current is the log of the last instance; previous that of the one before
 	// it, nil if there was none.
@@ -36,9 +37,12 @@ type containerView struct {
 
 // instanceLog is the log of one instance, and how much of it is stored.
 type instanceLog struct {
-	text    *logtext.Buffer
-	capture Capture
-	excerpt logtext.Excerpt
+	text *logtext.Buffer
+	// packed is the log compressed; nil where text has all of it, or nobody has.
+	packed   *logpack.Log
+	capture  Capture
+	redacted int64
+	excerpt  logtext.Excerpt
 	// exact is where the bytes that excerpt tells of are kept as they were
 	// written; nil if they are nowhere.
 	exact *ExactRecord
@@ -94,7 +98,7 @@ func instance(run *Run, log *ContainerLog) *instanceLog {
 	if log == nil {
 		return &instanceLog{capture: unread(run)}
 	}
-	l := &instanceLog{text: log.Text, capture: log.Capture}
+	l := &instanceLog{text: log.Text, packed: log.Packed, capture: log.Capture, redacted: log.Redacted.Total()}
 	if l.capture == (Capture{}) {
 		l.capture = unread(run)
 	}
@@ -111,6 +115,8 @@ func (p *Pod) log(container string, previous bool) *ContainerLog {
 	return nil
 }
 
+const healthyRank = 2
+
 func rank(c Container, podFailed bool) int {
 	switch {
 	case c.Failed():
@@ -118,7 +124,7 @@ func rank(c Container, podFailed bool) int {
 	case podFailed:
 		return 1
 	default:
-		return 2
+		return healthyRank
 	}
 }
 
@@ -186,7 +192,7 @@ func (l *instanceLog) record(kept int64) CaptureRecord {
 	return CaptureRecord{
 		Complete: l.capture.Complete, Reason: logtext.Line(l.capture.Reason, maxReason),
 		Message:   logtext.Line(l.capture.Message, maxCaptureMessage),
-		BytesSeen: l.seen(), BytesKept: kept,
+		BytesSeen: l.seen(), BytesKept: kept, Redacted: l.redacted,
 	}
 }
 

@@ -1,19 +1,13 @@
 package resultsview
 
 import (
-	"bytes"
+	"context"
+	"errors"
 	"fmt"
-	"io"
-
-	"github.com/klauspost/compress/gzip"
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/results"
 )
-
-// maxText bounds what logs.gz is decompressed to, in bytes: it may have been
-// made to fill memory.
-const maxText = 1 << 30
 
 // Logs are the logs of a run.
 type Logs struct {
@@ -39,18 +33,23 @@ type Log struct {
 	// Start and End are where they are in Logs.Text; End is 0 where they are not,
 	// although there are some: then they are kept as readable text only.
 	Start, End int
+	// Missing is true where the part that has it could not be read.
+	Missing bool
 }
 
 // Exact reports whether all that is kept is there as it was written.
 func (l *Log) Exact() bool { return l.End > 0 || l.Capture.BytesKept == 0 }
 
-// Logs reads the run's logs. The error wraps results.ErrDamaged.
-func (r *Run) Logs() (*Logs, error) {
-	text, err := r.text()
-	if err != nil {
-		return nil, err
+// Logs reads the run's logs, by fetch those that are in parts of the same kind.
+// The error wraps results.ErrDamaged, or is that of fetch. Where it is a
+// *PartError, all that could be read is returned with it: the logs that are whole
+// in what comes before, with Missing set in the others.
+func (r *Run) Logs(ctx context.Context, fetch Fetch) (*Logs, error) {
+	text, compressed, incomplete := r.text(ctx, fetch)
+	var part *PartError
+	if incomplete != nil && !errors.As(incomplete, &part) {
+		return nil, incomplete
 	}
-	_, compressed := r.BinaryData[api.DataLogsGzip]
 	logs := &Logs{Text: text, Exact: compressed}
 	for i := range r.Pods {
 		pod := &r.Pods[i]
@@ -63,31 +62,19 @@ func (r *Run) Logs() (*Logs, error) {
 		}
 	}
 	for i := range logs.List {
-		if err := logs.List[i].locate(text); err != nil {
+		if l := &logs.List[i]; part != nil && l.beyond(len(text)) {
+			l.Missing = true
+		} else if err := l.locate(text); err != nil {
 			return nil, err
 		}
 	}
-	return logs, nil
+	return logs, incomplete
 }
 
-// text returns what the offsets of job.json are about.
-func (r *Run) text() ([]byte, error) {
-	compressed, there := r.BinaryData[api.DataLogsGzip]
-	if !there {
-		return []byte(r.Data[api.DataLogs]), nil
-	}
-	reader, err := gzip.NewReader(bytes.NewReader(compressed))
-	if err != nil {
-		return nil, fmt.Errorf("%w: decompressing %s: %w", results.ErrDamaged, api.DataLogsGzip, err)
-	}
-	text, err := io.ReadAll(io.LimitReader(reader, maxText+1))
-	if err != nil {
-		return nil, fmt.Errorf("%w: decompressing %s: %w", results.ErrDamaged, api.DataLogsGzip, err)
-	}
-	if len(text) > maxText {
-		return nil, fmt.Errorf("%w: %s holds more than %d bytes", results.ErrDamaged, api.DataLogsGzip, maxText)
-	}
-	return text, nil
+// beyond reports whether the log is not whole in the first size bytes.
+func (l *Log) beyond(size int) bool {
+	at := l.Capture.Exact
+	return at != nil && l.Capture.BytesKept > 0 && at.Offset > int64(size)-l.Capture.BytesKept
 }
 
 // locate finds the bytes of the log in text.

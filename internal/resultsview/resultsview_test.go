@@ -114,7 +114,7 @@ func TestLogs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			logs, err := run.Logs()
+			logs, err := run.Logs(t.Context(), nil)
 			if err != nil || logs.Exact != tc.exact {
 				t.Fatalf("exact %t, %v", logs.Exact, err)
 			}
@@ -142,7 +142,7 @@ func TestShortenedLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	logs, err := run.Logs()
+	logs, err := run.Logs(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,13 +155,35 @@ func TestShortenedLog(t *testing.T) {
 	}
 }
 
+func TestDamagedLogs(t *testing.T) {
+	tests := map[string]func(cm *corev1.ConfigMap){
+		"not gzip":      func(cm *corev1.ConfigMap) { cm.BinaryData[api.DataLogsGzip] = []byte("text") },
+		"cut short":     func(cm *corev1.ConfigMap) { cm.BinaryData[api.DataLogsGzip] = cm.BinaryData[api.DataLogsGzip][:30] },
+		"another place": func(cm *corev1.ConfigMap) { cm.BinaryData = nil; cm.Data[api.DataLogs] = "short" },
+	}
+	for name, damage := range tests {
+		t.Run(name, func(t *testing.T) {
+			cm := store(t, runs.MakePod("a", start).Container("main", 0, []byte("\x00\x01\x02")))
+			damage(cm)
+			reseal(cm)
+			run, err := Parse(FromConfigMap(cm))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := run.Logs(t.Context(), nil); !errors.Is(err, results.ErrDamaged) {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 func TestRunTells(t *testing.T) {
 	cm := store(t,
-		runs.MakePod("a", start).Container("main", 3, []byte("hello\n")).Restarted(7, 1, nil),
-		runs.MakePod("b", start).Container("main", 0, []byte("hello\n")),
+		runs.MakePod("a", start).Container("main", 3, []byte("hello\n")).Restarted(7, 1, []byte("before")),
+		runs.MakePod("b", start).Container("main", 0, []byte("hello\n")).Said("records-processed=1,234,567"),
 		runs.MakePod("c", start).Container("main", 3, nil),
 	)
-	cm.Data["records-processed"] = "1,234,567"
+	cm.Data["smuggled"] = "in"
 	reseal(cm)
 	run, err := Parse(FromConfigMap(cm))
 	if err != nil {
@@ -175,6 +197,9 @@ func TestRunTells(t *testing.T) {
 	}
 	if got := run.Finished(); !got.Equal(start.Add(90 * time.Second)) {
 		t.Errorf("finished %s", got)
+	}
+	if kept, seen := run.LogBytes(); kept != 18 || seen != 18 {
+		t.Errorf("kept %d of %d bytes", kept, seen)
 	}
 	if c := run.Pods[0].Containers[0]; !c.Unstable() || !c.Failed() {
 		t.Errorf("%+v", c)
@@ -245,7 +270,7 @@ func FuzzLogs(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		logs, err := run.Logs()
+		logs, err := run.Logs(t.Context(), nil)
 		if err != nil && !errors.Is(err, results.ErrDamaged) {
 			t.Fatal(err)
 		}

@@ -25,6 +25,9 @@ func Parse(object Object) (*Run, error) {
 	if err := object.verify(); err != nil {
 		return nil, err
 	}
+	if object.Labels[api.PartLabel] != "" {
+		return nil, fmt.Errorf("%w: a part of %s", results.ErrStranger, object.Annotations[api.PartOfAnnotation])
+	}
 	run := &Run{Object: object}
 	if err := json.Unmarshal([]byte(object.Data[api.DataJobJSON]), &run.Record); err != nil {
 		return nil, fmt.Errorf("%w: reading %s: %w", results.ErrDamaged, api.DataJobJSON, err)
@@ -79,16 +82,18 @@ func (r *Run) LogBytes() (kept, seen int64) {
 	return kept, seen
 }
 
-// reserved are the keys of Data that Job Handler itself sets.
-var reserved = []string{
-	api.DataJobName, api.DataStatus, api.DataCompletionTime, api.DataStartTime, api.DataDuration,
-	api.DataReason, api.DataMessage, api.DataLogs, api.DataContainers, api.DataJobJSON,
-}
-
-// OwnResults returns what the Job itself reported, by key.
+// OwnResults returns what the Job itself reported, by key of the data. A value
+// may hold any character.
 func (r *Run) OwnResults() map[string]string {
-	own := maps.Clone(r.Data)
-	maps.DeleteFunc(own, func(key, _ string) bool { return slices.Contains(reserved, key) })
+	own := map[string]string{}
+	if r.Record.OwnResults == nil {
+		return own
+	}
+	for _, key := range r.Record.OwnResults.DataKeys {
+		if value, there := r.Data[key]; there {
+			own[key] = value
+		}
+	}
 	return own
 }
 

@@ -32,6 +32,9 @@ type Runner struct {
 	Events  *events.Recorder
 	Metrics *metrics.SelfTest
 	Clock   clock.Clock
+	// Found is told whether a Job was stamped, after each test that says so; it
+	// is optional.
+	Found func(stamped bool)
 	Options
 
 	// What Start alone uses.
@@ -76,6 +79,7 @@ func (r *Runner) test(ctx context.Context) bool {
 		return false
 	}
 	r.Metrics.Tested(found.result, r.Clock.Now())
+	r.found(found.result)
 	if found.result == metrics.SelfTestStamped {
 		r.failures = 0
 		r.tell(ctx, nil)
@@ -85,6 +89,16 @@ func (r *Runner) test(ctx context.Context) bool {
 		r.tell(ctx, []events.Problem{r.problem(ctx, found)})
 	}
 	return false
+}
+
+// found tells of results that say something about stamping.
+func (r *Runner) found(result metrics.SelfTestResult) {
+	if r.Found == nil {
+		return
+	}
+	if stamped := result == metrics.SelfTestStamped; stamped || result == metrics.SelfTestUnstamped {
+		r.Found(stamped)
+	}
 }
 
 // +kubebuilder:rbac:groups=batch,namespace=job-handler-system,resources=jobs,verbs=create

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -41,10 +42,35 @@ type world struct {
 	client   client.Client
 	clock    *clocktesting.FakeClock
 	registry *prometheus.Registry
+	lines    []string
+
+	mu sync.Mutex
 	// admit is what becomes of a Job on its way.
 	admit func(*batchv1.Job) error
-	lines []string
 	tests int
+}
+
+// admitBy says what becomes of the next Jobs.
+func (w *world) admitBy(admit func(*batchv1.Job) error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.admit = admit
+}
+
+// tested returns how many Jobs there were.
+func (w *world) tested() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.tests
+}
+
+// meet lets a Job meet the webhook.
+func (w *world) meet(job *batchv1.Job) error {
+	w.mu.Lock()
+	w.tests++
+	admit := w.admit
+	w.mu.Unlock()
+	return admit(job)
 }
 
 func newWorld(t *testing.T, objects ...client.Object) *world {
@@ -58,8 +84,7 @@ func newWorld(t *testing.T, objects ...client.Object) *world {
 			if !isJob {
 				return c.Create(ctx, object, options...)
 			}
-			w.tests++
-			if err := w.admit(job); err != nil {
+			if err := w.meet(job); err != nil {
 				return err
 			}
 			return c.Create(ctx, object, options...)
@@ -136,6 +161,24 @@ func (w *world) measured(t *testing.T) map[string]float64 {
 	return values
 }
 
+// Only what a test says about stamping is passed on.
+func TestPassedOn(t *testing.T) {
+	w := newWorld(t, configuration())
+	var found []bool
+	w.Found = func(stamped bool) { found = append(found, stamped) }
+	refused := func(*batchv1.Job) error {
+		return apierrors.NewForbidden(batchv1.Resource("jobs"), "probe", errors.New("no"))
+	}
+	unanswered := func(*batchv1.Job) error { return context.DeadlineExceeded }
+	for _, admit := range []func(*batchv1.Job) error{stamp, ignored, refused, unanswered, ignored, stamp} {
+		w.admitBy(admit)
+		w.testAfter(t, time.Minute)
+	}
+	if diff := cmp.Diff([]bool{true, false, false, true}, found); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
 // What is told, step by step, of a webhook that goes and comes back.
 func TestTold(t *testing.T) {
 	w := newWorld(t, configuration())
@@ -159,7 +202,7 @@ func TestTold(t *testing.T) {
 		{time.Minute, unreachable, 0, 3},  // it lasts
 		{10 * time.Second, stamp, 1, 3},   // works again
 	} {
-		w.admit = step.admit
+		w.admitBy(step.admit)
 		if lines := w.testAfter(t, step.passed); len(lines) != step.lines {
 			t.Errorf("step %d: logged %q", i, lines)
 		}
@@ -239,7 +282,7 @@ func TestFound(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, tc.objects...)
-			w.admit = tc.admit
+			w.admitBy(tc.admit)
 			w.testAfter(t, 0)
 			w.testAfter(t, 10*time.Second)
 			w.testAfter(t, time.Minute)
@@ -274,19 +317,19 @@ func TestStart(t *testing.T) {
 		go func() { done <- w.Start(ctx) }()
 		<-time.After(150 * time.Second)
 		synctest.Wait()
-		if w.tests != 3 {
-			t.Errorf("%d tests in 150 s", w.tests)
+		if w.tested() != 3 {
+			t.Errorf("%d tests in 150 s", w.tested())
 		}
-		w.admit = ignored
+		w.admitBy(ignored)
 		<-time.After(60 * time.Second)
 		synctest.Wait()
-		if w.tests != 3+1+3 {
-			t.Errorf("%d tests 60 s later, of which 30 with failures", w.tests)
+		if w.tested() != 3+1+3 {
+			t.Errorf("%d tests 60 s later, of which 30 with failures", w.tested())
 		}
-		w.admit = func(*batchv1.Job) error {
+		w.admitBy(func(*batchv1.Job) error {
 			cancel()
 			return context.Canceled
-		}
+		})
 		if err := <-done; err != nil {
 			t.Error(err)
 		}

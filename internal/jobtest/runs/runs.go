@@ -10,8 +10,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobstatus"
 	"github.com/job-handler/job-handler/internal/jobtest"
+	"github.com/job-handler/job-handler/internal/logpack"
 	"github.com/job-handler/job-handler/internal/logtext"
 	"github.com/job-handler/job-handler/internal/results"
 )
@@ -78,6 +80,18 @@ func (b *PodBuilder) Restarted(restarts, code int32, log []byte) *PodBuilder {
 // Incomplete has the log that was added last not be read whole.
 func (b *PodBuilder) Incomplete(reason, message string) *PodBuilder {
 	b.pod.Logs[len(b.pod.Logs)-1].Capture = results.Capture{Reason: reason, Message: message}
+	return b
+}
+
+// Packed has the log that was added last be kept compressed too, all of it if it
+// fits into results of the largest size, as the manager keeps what is longer than
+// BufferBytes.
+func (b *PodBuilder) Packed(log []byte) *PodBuilder {
+	packed := logpack.NewPool(api.MostResultsBytes).Open(b.pod.Pod.Status.Phase == corev1.PodFailed)
+	// It never fails.
+	_, _ = packed.Write(log)
+	_ = packed.Close()
+	b.pod.Logs[len(b.pod.Logs)-1].Packed = packed
 	return b
 }
 

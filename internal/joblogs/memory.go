@@ -1,0 +1,98 @@
+package joblogs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/job-handler/job-handler/internal/logpack"
+)
+
+const (
+	// resultsBuffers is how many times what results may take is held in memory for
+	// a Job with a long log: its logs compressed, and what is stored of them.
+	resultsBuffers = 2
+	// longLogsShare is the part of all memory that is for long logs at least.
+	longLogsShare = 4
+)
+
+// errNoMemory ends the reading of a log that is longer than its buffer while
+// other Jobs have the memory for long logs.
+var errNoMemory = errors.New("no memory for a long log yet")
+
+// memory bounds what logs hold, over all Jobs. Most logs are short: every Job
+// has a little for each of its logs, and one that turns out to have a long log
+// gets what all that is stored of a Job can take. Who holds that waits for no
+// more memory, so that waiting ends.
+type memory struct {
+	short, long *semaphore.Weighted
+	// shortBytes and longBytes are their sizes.
+	shortBytes, longBytes int64
+	// resultsBytes is what the results of a Job may take.
+	resultsBytes int64
+}
+
+func newMemory(all, resultsBytes int64) *memory {
+	long := max(all/longLogsShare, resultsBuffers*resultsBytes)
+	short := max(1, all-long)
+	return &memory{
+		short: semaphore.NewWeighted(short), long: semaphore.NewWeighted(long),
+		shortBytes: short, longBytes: long, resultsBytes: resultsBytes,
+	}
+}
+
+// jobMemory is what the logs of one Job hold.
+type jobMemory struct {
+	*memory
+	held int64
+	pool *logpack.Pool
+
+	mu sync.Mutex
+	// grown is true once the Job has memory for long logs.
+	grown bool
+}
+
+// acquire waits for the memory that every Job needs, held bytes.
+func (m *memory) acquire(ctx context.Context, held int64) (*jobMemory, error) {
+	if err := m.short.Acquire(ctx, held); err != nil {
+		return nil, fmt.Errorf("waiting for memory for logs: %w", err)
+	}
+	return &jobMemory{memory: m, held: held, pool: logpack.NewPool(int(m.resultsBytes))}, nil
+}
+
+// tryGrow reports whether the Job has memory for long logs, if there is some
+// just now. It never waits: who calls it has a stream open.
+func (j *jobMemory) tryGrow() bool {
+	if !j.mu.TryLock() {
+		return false
+	}
+	defer j.mu.Unlock()
+	j.grown = j.grown || j.long.TryAcquire(resultsBuffers*j.resultsBytes)
+	return j.grown
+}
+
+// grow waits for memory for long logs, once for the Job.
+func (j *jobMemory) grow(ctx context.Context) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.grown {
+		return nil
+	}
+	if err := j.long.Acquire(ctx, resultsBuffers*j.resultsBytes); err != nil {
+		return fmt.Errorf("waiting for memory for a long log: %w", err)
+	}
+	j.grown = true
+	return nil
+}
+
+func (j *jobMemory) release() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.short.Release(j.held)
+	if j.grown {
+		j.long.Release(resultsBuffers * j.resultsBytes)
+	}
+}

@@ -1,0 +1,86 @@
+package joblogs
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/job-handler/job-handler/internal/logtext"
+	"github.com/job-handler/job-handler/internal/results"
+)
+
+const (
+	// rotationSize is the size of a log file at which a kubelet rotates it
+	// unless it is told otherwise (containerLogMaxSize), in bytes.
+	rotationSize = 10 << 20
+	// leastRotated is the least of a log, in bytes, that is looked at: who writes
+	// less in all has no log rotated, and of one that was, less is rarely left.
+	leastRotated = 1 << 20
+	// leastSilence is the least time from a container's start, which is known to
+	// the second, to its first line that says something.
+	leastSilence = 2 * time.Second
+	// linePrefix is what the container runtime writes before each line: time,
+	// stream and tag.
+	linePrefix = 40
+	// stampBuffer is more than a timestamp takes.
+	stampBuffer = 64
+)
+
+// head returns capture, of a log that was read whole, or, where its head may be
+// gone, one that says so.
+//
+// The kubelet sends the current log file alone and does not tell of earlier
+// ones, so a head that is gone cannot be seen, only supposed: see
+// docs/architecture.md.
+func (r *Reader) head(ctx context.Context, t *task, text *logtext.Buffer, capture results.Capture) results.Capture {
+	if !capture.Complete || stored(text) < leastRotated {
+		return capture
+	}
+	first, ok := r.firstStamp(ctx, t)
+	if !ok {
+		return capture
+	}
+	silence, rotated := mayBeRotated(stored(text), t.end.StartedAt.Time, first, t.end.FinishedAt.Time)
+	if !rotated {
+		return capture
+	}
+	return incurable(results.ReasonRotatedHead, fmt.Sprintf(
+		"the head may be gone: the first line is from %s after the container's start, and what was written before a log is rotated cannot be read",
+		silence.Round(time.Second)))
+}
+
+// stored returns about how many bytes text takes in the kubelet's log file.
+func stored(text *logtext.Buffer) int64 { return text.Seen() + linePrefix*text.Lines() }
+
+// firstStamp returns when the first line of the log that can be read was
+// written. What goes wrong is no evidence of anything.
+func (r *Reader) firstStamp(ctx context.Context, t *task) (time.Time, bool) {
+	limit := int64(stampBuffer)
+	line := logtext.NewBuffer(2 * stampBuffer)
+	if err := r.stream(ctx, t, corev1.PodLogOptions{Timestamps: true, LimitBytes: &limit}, line); err != nil {
+		return time.Time{}, false
+	}
+	stamp, _, _ := strings.Cut(string(line.Head()), " ")
+	first, err := time.Parse(time.RFC3339Nano, stamp)
+	return first, err == nil
+}
+
+// mayBeRotated reports whether a log of which size bytes are left, the first of
+// them written at first, by a container that ran from start to end, more likely
+// lost its head than not, and for how long nothing is known of it: in that time
+// it would have filled a log file, had it written as it did afterwards.
+func mayBeRotated(size int64, start, first, end time.Time) (silence time.Duration, rotated bool) {
+	if start.IsZero() || end.IsZero() || size < leastRotated {
+		return 0, false
+	}
+	silence = first.Sub(start)
+	if silence < leastSilence {
+		return silence, false
+	}
+	// FinishedAt is known to the second too, and may be before the last line.
+	wrote := max(time.Second, end.Sub(first))
+	return silence, float64(size)*silence.Seconds()/wrote.Seconds() >= rotationSize
+}

@@ -1,0 +1,123 @@
+package logpack
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/klauspost/compress/gzip"
+)
+
+const (
+	// fitTries bounds how often a part of a piece is compressed to find out how
+	// much of it fits; each time less is tried.
+	fitTries = 4
+	// leastPart is the least room, in bytes, that is worth a part of a piece.
+	leastPart = 256
+)
+
+// Fit returns what of the log fits into room compressed bytes: itself, or a log
+// that shares its memory, with head and tail of it. The error is that what it
+// holds compressed cannot be read.
+func (l *Log) Fit(room int) (*Log, error) {
+	if l.size <= room {
+		return l, nil
+	}
+	fitted := *l
+	fitted.pool, fitted.pending, fitted.chunks = nil, nil, slices.Clone(l.chunks)
+	var gone chunk
+	fromHead := false
+	for fitted.size > max(0, room) {
+		whole, gap := fitted.omittedBytes == 0, fitted.gap
+		gone = fitted.evict()
+		fromHead = whole || fitted.gap < gap
+	}
+	if room-fitted.size < leastPart {
+		return &fitted, nil
+	}
+	part, err := gone.part(room-fitted.size, fromHead)
+	if err != nil || part == nil {
+		return &fitted, err
+	}
+	fitted.takeBack(part, fromHead, gone)
+	return &fitted, nil
+}
+
+// takeBack puts a part of the piece that was evicted last back in: its head
+// before the gap, or its tail behind it.
+func (l *Log) takeBack(part *partial, head bool, from chunk) {
+	l.chunks = slices.Insert(l.chunks, l.gap, part.chunk)
+	l.size += len(part.packed)
+	l.raw += part.raw
+	l.omittedBytes -= part.raw
+	l.omittedNewlines -= part.newlines
+	if head {
+		l.gap++
+		return
+	}
+	l.lastOmitted = part.before
+	if from.raw == part.raw {
+		l.lastOmitted = '\n'
+	}
+}
+
+// partial is a part of a piece.
+type partial struct {
+	chunk
+	// before is the byte before it in the piece.
+	before byte
+}
+
+// part returns the head or the tail of c in at most room compressed bytes, nil
+// where that is nothing.
+func (c *chunk) part(room int, head bool) (*partial, error) {
+	text, err := unpack(c.packed, c.raw)
+	if err != nil {
+		return nil, err
+	}
+	size := int(float64(len(text)) * float64(room) / float64(len(c.packed)))
+	for range fitTries {
+		size -= size/32 + 1
+		if size <= 0 || size >= len(text) {
+			return nil, nil //nolint:nilnil // no part is no error
+		}
+		kept, before := cut(text, size, head)
+		if len(kept) == 0 {
+			return nil, nil //nolint:nilnil // no part is no error
+		}
+		p := &partial{chunk: newChunk(kept), before: before}
+		withPacked(kept, func(packed []byte) { p.packed = bytes.Clone(packed) })
+		if len(p.packed) <= room {
+			return p, nil
+		}
+		size = int(float64(size) * float64(room) / float64(len(p.packed)))
+	}
+	return nil, nil //nolint:nilnil // no part is no error
+}
+
+// cut returns about size bytes from the start or the end of text, whole lines
+// where their border is near, and the byte before them.
+func cut(text []byte, size int, head bool) (kept []byte, before byte) {
+	if head {
+		return text[:lineBorder(text[:size])], 0
+	}
+	start := len(text) - size
+	reach := text[start:min(len(text), start+longLine)]
+	if border := bytes.IndexByte(reach, '\n') + 1; border > 0 && text[start-1] != '\n' {
+		start += border
+	}
+	return text[start:], text[start-1]
+}
+
+func unpack(packed []byte, size int64) ([]byte, error) {
+	reader, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return nil, fmt.Errorf("decompressing a log: %w", err)
+	}
+	text := make([]byte, size)
+	if _, err := io.ReadFull(reader, text); err != nil {
+		return nil, fmt.Errorf("decompressing a log: %w", err)
+	}
+	return text, nil
+}

@@ -1,0 +1,109 @@
+package logpack
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+)
+
+const (
+	// maxRaw bounds the text that a Pool keeps, in bytes before compression, so
+	// that nobody needs more memory to read it again, however well it compresses.
+	maxRaw = 512 << 20
+	// maxFree is how many pieces of memory that are not in use are kept.
+	maxFree = 16
+	// pieceRounding is what the memory of pieces is rounded up to, in bytes, so
+	// that it is used again for others of about the same size.
+	pieceRounding = 4 << 10
+	// failedWeight is how much larger than others a log that comes first may be
+	// before it loses something.
+	failedWeight = 2
+)
+
+// Pool is the memory that logs share. It is safe for concurrent use.
+type Pool struct {
+	mu     sync.Mutex
+	budget int
+	used   int
+	raw    int64
+	logs   []*Log
+	free   [][]byte
+}
+
+// NewPool returns a Pool whose logs hold at most budget compressed bytes
+// together, besides at most ChunkBytes for each that is being written.
+func NewPool(budget int) *Pool { return &Pool{budget: max(0, budget)} }
+
+// Open returns a new log in the pool. One that is tailFirst keeps three quarters
+// from its end, not half, where it cannot be kept whole, and loses something only
+// when it is twice as large as any other. Close it when it is written.
+func (p *Pool) Open(tailFirst bool) *Log {
+	l := &Log{pool: p, tailFirst: tailFirst}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.logs = append(p.logs, l)
+	return l
+}
+
+// Drop forgets the log and frees what it held.
+func (p *Pool) Drop(l *Log) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.logs = slices.DeleteFunc(p.logs, func(other *Log) bool { return other == l })
+	p.used -= l.size
+	for _, c := range l.chunks {
+		p.raw -= c.raw
+		p.give(c.packed)
+	}
+	l.chunks, l.size, l.raw = nil, 0, 0
+	l.release()
+}
+
+// add appends a piece to the log, and takes pieces away where the pool is full.
+func (p *Pool) add(l *Log, packed []byte, c chunk) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c.packed = append(p.take(len(packed)), packed...)
+	l.chunks = append(l.chunks, c)
+	l.size += len(packed)
+	p.used += len(packed)
+	p.raw += c.raw
+	l.raw += c.raw
+	for p.used > p.budget || p.raw > maxRaw {
+		weight := (*Log).weight
+		if p.used <= p.budget {
+			weight = (*Log).rawWeight
+		}
+		gone := p.largest(weight).evict()
+		p.used -= len(gone.packed)
+		p.raw -= gone.raw
+		p.give(gone.packed)
+	}
+}
+
+// largest returns the log that weighs most.
+func (p *Pool) largest(weight func(*Log) int64) *Log {
+	return slices.MaxFunc(p.logs, func(a, b *Log) int { return cmp.Compare(weight(a), weight(b)) })
+}
+
+// take returns an empty slice for size bytes.
+func (p *Pool) take(size int) []byte {
+	best := -1
+	for i, f := range p.free {
+		if cap(f) >= size && (best < 0 || cap(f) < cap(p.free[best])) {
+			best = i
+		}
+	}
+	if best < 0 {
+		return make([]byte, 0, (size+pieceRounding-1)/pieceRounding*pieceRounding)
+	}
+	found := p.free[best]
+	p.free = slices.Delete(p.free, best, best+1)
+	return found[:0]
+}
+
+func (p *Pool) give(memory []byte) {
+	if len(p.free) < maxFree {
+		p.free = append(p.free, memory)
+	}
+}
