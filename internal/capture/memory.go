@@ -12,7 +12,8 @@ import (
 )
 
 const (
-	// No results object can hold more of one log.
+	// What can be read without unpacking is no more, and texts are not compressed
+	// here.
 	maxText = api.MaxResultsBytes
 	// Of all memory no log takes more than this part, so that there is room for
 	// it to move to where it has more.
