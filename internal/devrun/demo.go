@@ -31,7 +31,7 @@ var heading = color.New(color.Bold, color.FgCyan)
 // demoNamespace is where the stories take place.
 const demoNamespace = "job-handler-demo"
 
-// demoOn tells two stories on a cluster where Job Handler is installed, in a
+// demoOn tells three stories on a cluster where Job Handler is installed, in a
 // namespace that is removed at the end.
 func demoOn(ctx context.Context, binary string, on target) (err error) {
 	found, err := on.open()
@@ -68,7 +68,7 @@ func demoOn(ctx context.Context, binary string, on target) (err error) {
 	return tell(ctx, sh)
 }
 
-// demo makes a cluster, runs the manager on it and tells two stories. It fails
+// demo makes a cluster, runs the manager on it and tells three stories. It fails
 // if one of them does not end as promised.
 func demo(ctx context.Context, binary string) (err error) {
 	began := time.Now()
@@ -145,6 +145,14 @@ func tell(ctx context.Context, sh *shell) error {
 	kept := sh.run(ctx, "get", "jobs")
 	sh.expect("the Jobs that are left", kept, "broken-import")
 
+	say("A Job runs into its deadline: Kubernetes deletes its pod, and its last words are kept")
+	sh.show("slow-export.yaml")
+	sh.apply(ctx, "slow-export.yaml")
+	sh.run(ctx, "wait", "--for=create", "configmap/slow-export-results", "--timeout=120s")
+	sh.expect("the pods of the Job", sh.run(ctx, "get", "pods", "-l", api.JobNameLabel+"=slow-export"), "No resources found")
+	words := sh.run(ctx, "get", "configmap", "slow-export-results", "-o", "jsonpath={.data.logs}")
+	sh.expect("the logs of the pod that is gone", words, "told to end:")
+
 	say("Events say what was done")
 	events := sh.run(ctx, "get", "events", "--field-selector", "reason="+api.ReasonJobProcessing)
 	sh.expect("the Events", events, "nightly-report-results", "broken-import-results", "Warning")
@@ -157,7 +165,9 @@ func read(ctx context.Context, sh *shell) error {
 	say("All results of the namespace, by the kubectl plugin")
 	sh.run(ctx, "get", "configmaps", "-l", api.CreatedLabel+"="+api.True)
 	list := sh.run(ctx, "job-results", "list")
-	sh.expect("the list", list, "nightly-report", "completed", "broken-import", "failed")
+	sh.expect("the list", list, "nightly-report", "completed", "broken-import", "failed", "slow-export")
+	own := sh.run(ctx, "job-results", "get", "nightly-report")
+	sh.expect("what the Job reported", own, "records-processed", "1,234,567")
 	sh.expect("the failed run", sh.run(ctx, "job-results", "get", "broken-import"), "line 4711: 7 columns expected, 6 found")
 	sh.expect("the logs of the Job that is gone", sh.run(ctx, "job-results", "logs", "nightly-report"), "report written")
 	return sh.err

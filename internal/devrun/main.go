@@ -1,6 +1,6 @@
 // Command devrun is behind the targets of the Makefile that show Job Handler at
 // work: `devrun run` runs the manager on this machine against the cluster of
-// `make cluster`, until interrupted; `devrun demo` tells two stories, on a
+// `make cluster`, until interrupted; `devrun demo` tells three stories, on a
 // cluster of its own that leaves nothing behind, or on one where Job Handler is
 // installed; `devrun deploy` and `devrun undeploy` install it and take it away.
 package main
@@ -51,7 +51,7 @@ func newCommand() *cobra.Command {
 			return runManager(command.Context(), binary, on, args)
 		},
 	}, &cobra.Command{
-		Use: "demo", Short: "Show two Jobs: on a cluster made for it, or where Job Handler is installed", Args: cobra.NoArgs,
+		Use: "demo", Short: "Show three Jobs: on a cluster made for it, or where Job Handler is installed", Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			if on.on == onLocal {
 				return demo(command.Context(), binary)
