@@ -51,7 +51,7 @@ func deadline(s *story) {
 	s.complete(r)
 	s.Expect(r.texts()).To(HaveExactElements(numbered(1, workLines) + "got TERM\n"))
 	s.Expect(r.record.PodCounts).To(Equal(results.PodCounts{Failed: 1, Seen: 1}))
-	s.Expect(s.pods(s, job)).To(BeEmpty())
+	s.podsGone(job)
 	s.kept(job)
 }
 
@@ -88,13 +88,13 @@ func deadlineIgnored(s *story) {
 // deleted. Of the last two instances the logs are there, whole.
 func backoffLimit(s *story) {
 	s.optedIn()
-	job := s.start(s.job("hopeless", `awk 'BEGIN { for (i = 1; i <= 5000; i++) printf "%07d %055d\n", i, 0 }'; sleep 1; exit 1`).
+	job := s.start(s.job("hopeless", `awk 'BEGIN { for (i = 1; i <= 5000; i++) printf "%07d %055d\n", i, 0 }'; sleep 5; exit 1`).
 		RestartPolicy(corev1.RestartPolicyOnFailure).BackoffLimit(2))
 
 	job = s.reported(job)
 	r := s.stored(job)
 	s.Expect(r.Data).To(HaveKeyWithValue(api.DataReason, batchv1.JobReasonBackoffLimitExceeded))
-	s.Expect(s.pods(s, job)).To(BeEmpty())
+	s.podsGone(job)
 	s.Expect(r.record.PodCounts).To(Equal(results.PodCounts{Failed: 1, Seen: 1}))
 	s.Expect(r.record.Pods).To(HaveLen(1))
 	container := r.record.Pods[0].Containers[0]
