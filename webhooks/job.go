@@ -10,7 +10,6 @@ import (
 
 	admissionv1 "k8s.io/api/admission/v1"
 	batchv1 "k8s.io/api/batch/v1"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -105,8 +104,7 @@ func (h *jobHandler) review(job *batchv1.Job, namespace metav1.Object) (field.Er
 
 // namespace returns the Namespace's metadata, empty where it cannot be read.
 func (h *jobHandler) namespace(ctx context.Context, name string) metav1.Object {
-	namespace := &metav1.PartialObjectMetadata{}
-	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	namespace := policy.NewNamespace()
 	ctx, cancel := context.WithTimeout(ctx, namespaceTimeout)
 	defer cancel()
 	if err := h.Namespaces.Get(ctx, types.NamespacedName{Name: name}, namespace); err != nil {

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"net/http"
 
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
+
+	"github.com/job-handler/job-handler/internal/policy"
 )
 
 // addCacheReadiness has mgr be ready once it knows the Namespaces, which the
@@ -19,9 +19,7 @@ import (
 // falls behind because the API server is away makes nobody unready either: who
 // would be asked in its place has no other one.
 func addCacheReadiness(ctx context.Context, mgr ctrl.Manager) error {
-	namespaces := &metav1.PartialObjectMetadata{}
-	namespaces.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
-	informer, err := mgr.GetCache().GetInformer(ctx, namespaces, cache.BlockUntilSynced(false))
+	informer, err := mgr.GetCache().GetInformer(ctx, policy.NewNamespace(), cache.BlockUntilSynced(false))
 	if err != nil {
 		return fmt.Errorf("watching namespaces: %w", err)
 	}

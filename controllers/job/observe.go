@@ -43,18 +43,12 @@ func (r *Reconciler) observe(ctx context.Context, job *batchv1.Job) (plan.Observ
 
 // namespaceOf returns the metadata of the Job's Namespace, empty if it is gone.
 func (r *Reconciler) namespaceOf(ctx context.Context, job *batchv1.Job) (*metav1.PartialObjectMetadata, error) {
-	namespace := newNamespace()
+	namespace := policy.NewNamespace()
 	err := r.Client.Get(ctx, types.NamespacedName{Name: job.Namespace}, namespace)
 	if client.IgnoreNotFound(err) != nil {
 		return nil, fmt.Errorf("getting namespace %s: %w", job.Namespace, err)
 	}
 	return namespace, nil
-}
-
-func newNamespace() *metav1.PartialObjectMetadata {
-	namespace := &metav1.PartialObjectMetadata{}
-	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
-	return namespace
 }
 
 // complaints returns what its user should mend. Once stored, results-name holds

@@ -9,6 +9,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/job-handler/job-handler/internal/policy"
 	"github.com/job-handler/job-handler/internal/results"
 	"github.com/job-handler/job-handler/internal/trouble"
 )
@@ -53,7 +54,7 @@ func (r *Reconciler) answer(ctx context.Context, job *batchv1.Job, result ctrl.R
 // stillThere reports whether the Job and its namespace are there although
 // something was not found: a webhook or a proxy may say so too.
 func (r *Reconciler) stillThere(ctx context.Context, job *batchv1.Job) bool {
-	namespace := newNamespace()
+	namespace := policy.NewNamespace()
 	if err := r.Live.Get(ctx, client.ObjectKey{Name: job.Namespace}, namespace); err != nil || namespace.DeletionTimestamp != nil {
 		return false
 	}

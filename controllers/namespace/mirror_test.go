@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/policy"
 )
 
 const since = "2026-11-03T10:00:00Z"
@@ -111,7 +112,7 @@ func TestMirror(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			namespace := newNamespace()
+			namespace := policy.NewNamespace()
 			namespace.Name, namespace.Labels, namespace.Annotations = "team", test.from.Labels, test.from.Annotations
 			want := test.want
 			if want == nil {
@@ -136,7 +137,7 @@ func TestMirrorTouchesOnlyItsOwn(t *testing.T) {
 		api.EnabledLabel, api.EnabledMirroredAnnotation, api.EnabledSinceAnnotation, "kubernetes.io/metadata.name", api.LogModeAnnotation,
 	})
 	rapid.Check(t, func(t *rapid.T) {
-		namespace := newNamespace()
+		namespace := policy.NewNamespace()
 		namespace.Labels = rapid.MapOf(keys, values).Draw(t, "labels")
 		namespace.Annotations = rapid.MapOf(keys, values).Draw(t, "annotations")
 		before := namespace.DeepCopy()
@@ -185,7 +186,7 @@ func TestChange(t *testing.T) {
 				},
 			}).Build()
 			r := &Reconciler{Client: c}
-			from := newNamespace()
+			from := policy.NewNamespace()
 			if err := c.Get(t.Context(), client.ObjectKeyFromObject(stored), from); err != nil {
 				t.Fatal(err)
 			}
@@ -214,7 +215,7 @@ func TestChangeOfAnOldState(t *testing.T) {
 	c := fake.NewClientBuilder().WithScheme(scheme.Scheme).
 		WithObjects(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "team"}}).Build()
 	r := &Reconciler{Client: c}
-	old := newNamespace()
+	old := policy.NewNamespace()
 	if err := c.Get(t.Context(), client.ObjectKey{Name: "team"}, old); err != nil {
 		t.Fatal(err)
 	}

@@ -78,7 +78,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if slices.Contains(r.Options.ExcludedNamespaces, request.Name) {
 		return ctrl.Result{}, nil
 	}
-	namespace := newNamespace()
+	namespace := policy.NewNamespace()
 	err := r.Client.Get(ctx, request.NamespacedName, namespace)
 	if apierrors.IsNotFound(err) || err == nil && namespace.DeletionTimestamp != nil {
 		r.old.forgetNamespace(request.Name)
@@ -147,12 +147,6 @@ func (r *Reconciler) warnOfInvalid(ctx context.Context, namespace *metav1.Partia
 	}
 	return r.Events.Warn(ctx, namespace, "policy",
 		"Invalid values are ignored and the defaults used: "+invalid.ToAggregate().Error())
-}
-
-func newNamespace() *metav1.PartialObjectMetadata {
-	namespace := &metav1.PartialObjectMetadata{}
-	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
-	return namespace
 }
 
 // mirror brings the label of namespace in step with its annotation and its

@@ -10,7 +10,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -161,7 +160,7 @@ func (d *Deployer) pods(ctx context.Context, deployment *appsv1.Deployment) ([]c
 // does.
 func (d *Deployer) restart(ctx context.Context, objects []*unstructured.Unstructured) error {
 	for _, object := range objects {
-		if object.GroupVersionKind() != (schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"}) {
+		if object.GetKind() != "Deployment" {
 			continue
 		}
 		deployment := &appsv1.Deployment{}

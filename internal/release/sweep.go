@@ -9,7 +9,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	batchv1 "k8s.io/api/batch/v1"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -17,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/jobpatch"
+	"github.com/job-handler/job-handler/internal/policy"
 )
 
 // conflictBackoff gives a Job whose controller writes to it all the time some
@@ -88,8 +88,7 @@ func (s *sweep) visit(ctx context.Context, key client.ObjectKey) (done []string,
 }
 
 func patchNamespace(ctx context.Context, kube client.Client, key client.ObjectKey) ([]string, error) {
-	namespace := &metav1.PartialObjectMetadata{}
-	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	namespace := policy.NewNamespace()
 	if err := kube.Get(ctx, key, namespace); err != nil {
 		return nil, fmt.Errorf("getting it: %w", err)
 	}
