@@ -24,7 +24,7 @@ const (
 // still being followed, 0 if none is. That ends: a log is followed no longer than
 // its pod has time to end.
 func (r *Reconciler) awaitLogs(job *batchv1.Job) time.Duration {
-	if job.DeletionTimestamp != nil || !r.Captures.Following(job.UID) {
+	if goes(job) || !r.Captures.Following(job.UID) {
 		return 0
 	}
 	return captureRecheck
@@ -33,7 +33,7 @@ func (r *Reconciler) awaitLogs(job *batchv1.Job) time.Duration {
 // awaitPods returns after how long to look again since pods are missing that the
 // watch of deleted ones may yet tell of, 0 if it will not.
 func (r *Reconciler) awaitPods(job *batchv1.Job, pods []*corev1.Pod) time.Duration {
-	if r.Captures == nil || job.DeletionTimestamp != nil {
+	if r.Captures == nil || goes(job) {
 		return 0
 	}
 	known := sets.New(r.Captures.Pods(job.UID)...).Insert(podUIDs(pods)...).Len()
@@ -119,4 +119,5 @@ func seen(log results.ContainerLog) int64 {
 func (r *Reconciler) forget(job types.UID) {
 	r.runs.forget(job)
 	r.Captures.Forget(job)
+	r.Protection.SetHeld(r.runs.setHeld(job, false))
 }

@@ -41,8 +41,7 @@ type Observation struct {
 	// TTLFloor is the shortest spec.ttlSecondsAfterFinished with which an
 	// unstored Job is left.
 	TTLFloor time.Duration
-	// NamespaceTerminating is true if the Job's Namespace is being deleted, or is
-	// gone.
+	// NamespaceTerminating is true if the Job's Namespace is being deleted.
 	NamespaceTerminating bool
 	// HistoryDeletes is what the function of this name says of the Job's CronJob;
 	// false where there is none, or where it was not asked: see MayNeedHistory.
@@ -59,8 +58,8 @@ type Decision struct {
 	Desired *batchv1.Job
 	// Released is why Desired lacks a finalizer of ours that the Job has.
 	Released Released
-	// Overdue is true where the results have to be stored now, or never: the
-	// Job's deletion was held up for as long as it may be.
+	// Overdue is true where the results have to be stored, or found, now or never:
+	// the Job's deletion was held up for as long as it may be.
 	Overdue bool
 	Why     string
 }
@@ -83,7 +82,9 @@ func Decide(o Observation, now time.Time) Decision {
 			Overdue: overdue(o, now), Why: "finished and not stored",
 		}
 	case deleting && policy.Protected(o.Job):
-		return letGo(o, ReleasedStored)
+		decision := letGo(o, ReleasedStored)
+		decision.Overdue = overdue(o, now)
+		return decision
 	case deleting:
 		return Decision{Action: Leave, Why: "stored and already being deleted"}
 	default:

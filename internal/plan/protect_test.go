@@ -102,7 +102,7 @@ func (p protection) outcome() outcome {
 func (p protection) afterStoring() outcome {
 	switch {
 	case p.finalizer:
-		return outcome{Change, false, ReleasedStored, false}
+		return outcome{Change, false, ReleasedStored, p.age >= protectDeadline}
 	case p.deleted(), p.phase.failed:
 		return outcome{Leave, false, NotReleased, false}
 	default:
