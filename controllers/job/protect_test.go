@@ -25,9 +25,7 @@ const foreign = "example.com/somebody-else"
 
 // protect makes the Job what admission makes of one that asks for protection.
 func protect(b *jobtest.JobBuilder) *jobtest.JobBuilder {
-	b.Annotation(api.ProtectAnnotation, api.True)
-	b.Obj().Finalizers = []string{api.ResultsFinalizer}
-	return b
+	return b.Annotation(api.ProtectAnnotation, api.True).Finalizer(api.ResultsFinalizer)
 }
 
 // deleted deletes the Job as kubectl does, and returns it if it is there still.

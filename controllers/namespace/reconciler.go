@@ -54,7 +54,7 @@ type Reconciler struct {
 	Admission *Admission
 	// Protection counts what becomes of our finalizer; nil: nobody does.
 	Protection *metrics.Protection
-	Options   Options
+	Options    Options
 
 	old finishedJobs
 }
