@@ -54,6 +54,7 @@ var stories = []struct {
 	{"deleted-later", deletedLater},
 
 	{"cronjob", cronJob},
+	{"history-zero", historyZero},
 	{"owned", owned},
 	{"tracked", tracked},
 
@@ -63,6 +64,9 @@ var stories = []struct {
 	{"invalid-annotation", invalidAnnotation},
 	{"isolation", isolation},
 	{"namespace-deleted", namespaceDeleted},
+
+	{"protected-deleted", protectedDeleted},
+	{"protected-namespace-deleted", protectedNamespaceDeleted},
 
 	{"status-only", statusOnly},
 	{"binary-output", binaryOutput},
@@ -84,6 +88,7 @@ var interruptions = []struct {
 	{"ran-while-down", ranWhileDown},
 	{"ttl-zero-while-down", ttlZeroWhileDown},
 	{"killed-at-work", killedAtWork},
+	{"protected-while-down", protectedWhileDown},
 }
 
 func TestStories(t *testing.T) {
