@@ -14,22 +14,22 @@ import (
 type Released string
 
 const (
-	// NotReleased: it stays, or is not there.
+	// NotReleased says that it stays, or is not there.
 	NotReleased Released = ""
-	// ReleasedStored: the results are stored.
+	// ReleasedStored says that the results are stored.
 	ReleasedStored Released = "stored"
-	// ReleasedUnfinished: the Job was deleted before it finished. It is nobody's
-	// finished run: there are no results to wait for.
+	// ReleasedUnfinished says that the Job was deleted before it finished. It is
+	// nobody's finished run: there are no results to wait for.
 	ReleasedUnfinished Released = "unfinished"
-	// ReleasedOptedOut: the Job is not handled any more.
+	// ReleasedOptedOut says that the Job is not handled any more.
 	ReleasedOptedOut Released = "opted-out"
-	// ReleasedNamespace: the Namespace terminates, so that nothing can be
-	// stored in it.
+	// ReleasedNamespace says that the Namespace terminates, so that nothing can
+	// be stored in it.
 	ReleasedNamespace Released = "namespace"
-	// ReleasedWithdrawn: nobody wants it any more.
+	// ReleasedWithdrawn says that nobody wants it any more.
 	ReleasedWithdrawn Released = "withdrawn"
-	// ReleasedDeadline: a deletion was held up for as long as it may be. What
-	// was to be stored is lost.
+	// ReleasedDeadline says that a deletion was held up for as long as it may
+	// be. What was to be stored is lost.
 	ReleasedDeadline Released = "deadline"
 )
 
