@@ -46,6 +46,7 @@ var stories = []struct {
 	{"many-containers", manyContainers},
 	{"failed-init", failedInit},
 	{"manual-selector", manualSelector},
+	{"debugged", debugged},
 
 	{"suspended", suspended},
 	{"labelled-late", labelledLate},
@@ -69,6 +70,7 @@ var stories = []struct {
 	{"large-log", largeLog},
 	{"name-taken", nameTaken},
 	{"own-results", ownResults},
+	{"reports", documented},
 	{"redacted", redacted},
 	{"in-secret", inSecret},
 	{"unstable-container", unstableContainer},
