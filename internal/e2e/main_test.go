@@ -38,6 +38,11 @@ var stories = []struct {
 	{"evicted", evicted},
 	{"parallel-failure", parallelFailure},
 	{"large-log-deleted", largeLogDeleted},
+	{"pod-failure-policy", podFailurePolicy},
+	{"success-policy", successPolicy},
+	{"preempted", preempted},
+	{"long-goodbye", longGoodbye},
+	{"no-retry", noRetry},
 
 	{"several-pods", severalPods},
 	{"indexed", indexed},
