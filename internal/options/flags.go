@@ -46,7 +46,7 @@ func (w *Webhook) addFlags(fs *pflag.FlagSet) {
 
 func (j *Jobs) addFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&j.LogMode, "log-mode", j.LogMode,
-		"What is read of the logs where neither Job nor Namespace says: full or status.")
+		"What is read of the logs where neither Job nor Namespace says: full, follow or status.")
 	fs.StringVar(&j.ResultsTTL, "results-ttl", j.ResultsTTL,
 		"How long results are kept where neither Job nor Namespace says: a duration (s m h d w) or never.")
 	fs.StringVar(&j.DeleteAfterSuccess, "delete-after-success", j.DeleteAfterSuccess,

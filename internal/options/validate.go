@@ -51,7 +51,7 @@ func (o *Options) Defaults() (policy.Defaults, error) {
 	defaults := policy.Defaults{LogMode: o.Jobs.LogMode, PropagatableLabels: o.Jobs.PropagatableLabels}
 	var errs []error
 	if !slices.Contains(policy.LogModes, o.Jobs.LogMode) {
-		errs = append(errs, invalid("log-mode", o.Jobs.LogMode, "full or status"))
+		errs = append(errs, invalid("log-mode", o.Jobs.LogMode, "full, follow or status"))
 	}
 	for _, delay := range []struct {
 		flag, value string

@@ -25,7 +25,7 @@ type Run struct {
 	// MissingPods counts the pods that the Job's status counts and that are
 	// not in Pods: their logs are lost.
 	MissingPods int
-	// LogMode is api.LogModeStatus or api.LogModeFull; "" means full.
+	// LogMode is api.LogModeStatus, api.LogModeFull or api.LogModeFollow; "" means full.
 	LogMode string
 	// Labels are the Job's labels to copy, already chosen. Keys of Job Handler
 	// and job-name are dropped.
