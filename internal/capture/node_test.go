@@ -9,6 +9,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/job-handler/job-handler/internal/jobtest"
 )
 
 // node is a LogStreamer that has the logs of containers, by pod and container,
@@ -93,7 +95,11 @@ type stream struct {
 	node *node
 	done <-chan struct{}
 	name string
-	sent int
+	// sent is how much of the text was, and next what is sent next, with its
+	// timestamps.
+	sent    int
+	next    []byte
+	stamper jobtest.Stamper
 	// until is where the stream ends; -1: with the log.
 	until int
 }
@@ -107,9 +113,14 @@ func (s *stream) Read(p []byte) (int, error) {
 		if s.until >= 0 && len(text) >= s.until {
 			text, ended = text[:s.until], true
 		}
-		if s.sent < len(text) {
-			size := copy(p, text[s.sent:])
-			s.sent += size
+		if len(s.next) == 0 && s.sent < len(text) {
+			piece := text[s.sent:min(len(text), s.sent+len(p)/2)]
+			s.sent += len(piece)
+			s.next = s.stamper.Append(s.next, piece)
+		}
+		if len(s.next) > 0 {
+			size := copy(p, s.next)
+			s.next = s.next[size:]
 			return size, nil
 		}
 		if ended {

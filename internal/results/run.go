@@ -122,6 +122,9 @@ const (
 	// ReasonRotatedHead: the kubelet probably rotated the log, and what was
 	// written before cannot be read. Incurable.
 	ReasonRotatedHead = "RotatedHead"
+	// ReasonRotatedGap: the kubelet rotated the log while it was being followed and
+	// could not be read, so that lines may be missing in the middle. Incurable.
+	ReasonRotatedGap = "RotatedGap"
 	// ReasonPodGone: the pod is gone, and its logs with it. Incurable.
 	ReasonPodGone = "PodGone"
 	// ReasonNodeGone: the Node object is gone. Incurable.
