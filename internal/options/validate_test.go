@@ -67,6 +67,8 @@ func TestValidateRefuses(t *testing.T) {
 		"--workers=0":                 `--workers: invalid value "0": must be between 1 and 10000`,
 		"--workers=10001":             `--workers: invalid value "10001": must be between 1 and 10000`,
 		"--log-streams=-1":            `--log-streams: invalid value "-1": must be between 1 and 10000`,
+		"--follow-streams=0":          `--follow-streams: invalid value "0": must be between 1 and 10000`,
+		"--follow-streams=10001":      `--follow-streams: invalid value "10001": must be between 1 and 10000`,
 		"--log-streams=10001":         `--log-streams: invalid value "10001": must be between 1 and 10000`,
 		"--writes=0":                  `--writes: invalid value "0": must be between 1 and 10000`,
 		"--writes=10001":              `--writes: invalid value "10001": must be between 1 and 10000`,
@@ -123,7 +125,7 @@ func TestValidateAccepts(t *testing.T) {
 		"--propagatable-labels=*", "--propagatable-labels=app,example.com/*",
 		"--ttl-floor=5m", "--ttl-floor=2147483647s",
 		"--recheck-interval=0", "--scan-interval=0", "--log-deadline=0",
-		"--workers=1", "--workers=10000", "--log-streams=1", "--log-streams=10000", "--writes=1", "--writes=10000",
+		"--workers=1", "--workers=10000", "--log-streams=1", "--log-streams=10000", "--follow-streams=1", "--follow-streams=10000", "--writes=1", "--writes=10000",
 		"--max-results-size=32Ki", "--max-results-size=16Mi", "--max-results-size=16Mi --log-memory=64Mi",
 		"--log-memory=8Mi", "--log-memory=8388608", "--capture-memory=8Mi", "--log-idle-timeout=1s",
 	} {
