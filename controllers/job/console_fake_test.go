@@ -27,9 +27,9 @@ type console struct {
 }
 
 // newConsole returns a console and captures that read from it.
-func newConsole() (*console, *capture.Captures) {
+func newConsole(opts capture.Options) (*console, *capture.Captures) {
 	c := &console{written: map[string]string{}, ended: map[string]bool{}, more: make(chan struct{})}
-	return c, capture.New(joblogs.NewReader(c, joblogs.Options{}), capture.Options{})
+	return c, capture.New(joblogs.NewReader(c, joblogs.Options{}), opts)
 }
 
 // write has the container of a pod write.
