@@ -49,7 +49,7 @@ func TestFollow(t *testing.T) {
 // each burst of them.
 func paced(lines, burst int) string {
 	return fmt.Sprintf(`i=0; while [ $i -lt %d ]; do i=$((i+1)); printf '%%07d %%055d\n' $i 0; `+
-		`[ $((i %% %d)) = 0 ] && sleep 0.05; done`, lines, burst)
+		`[ $((i %% %d)) != 0 ] || sleep 0.05; done`, lines, burst)
 }
 
 // exactly wants the log to be the numbered lines up to one, and then the rest. It
