@@ -17,6 +17,8 @@ var operations = []struct {
 	{"replaced", replaced},
 	{"leaf-rotated", leafRotated},
 	{"ca-rotated", caRotated},
+	{"kubelet-stopped", kubeletStopped},
+	{"node-deleted", nodeDeleted},
 }
 
 func TestOperations(t *testing.T) {
