@@ -134,8 +134,8 @@ const (
 const (
 	// CreatedLabel is True on every object that Job Handler made.
 	CreatedLabel = Prefix + "created"
-	// JobNameLabel holds the Job's name, shortened to 63 characters as
-	// names.LabelValue does; the whole name is in DataJobName.
+	// JobNameLabel holds the Job's name, shortened to 63 characters; the whole
+	// name is in the data, under the same key.
 	JobNameLabel = "job-name"
 	// StatusLabel holds StatusCompleted or StatusFailed.
 	StatusLabel = Prefix + "status"

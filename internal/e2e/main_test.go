@@ -43,6 +43,7 @@ var stories = []struct {
 	{"preempted", preempted},
 	{"long-goodbye", longGoodbye},
 	{"no-retry", noRetry},
+	{"evicted-by-kubelet", evictedByKubelet},
 
 	{"several-pods", severalPods},
 	{"indexed", indexed},
