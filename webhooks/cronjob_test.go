@@ -33,7 +33,7 @@ func validated(t *testing.T, cronJob, old *jobtest.CronJobBuilder) admission.Res
 }
 
 func TestCronJobRefused(t *testing.T) {
-	badMode := template("annotations[" + api.LogModeAnnotation + `]: Unsupported value: "x": supported values: "status", "full"`)
+	badMode := template("annotations[" + api.LogModeAnnotation + `]: Unsupported value: "x": supported values: "status", "full", "follow"`)
 	badKind := template("annotations[" + api.ResultsKindAnnotation + `]: Unsupported value: "x": supported values: "ConfigMap", "Secret"`)
 	badLabel := template("labels[" + api.EnabledLabel + `]: Unsupported value: "yes": supported values: "true", "false"`)
 	for name, tc := range map[string]struct {
@@ -68,7 +68,7 @@ func TestCronJobWarnings(t *testing.T) {
 		return field + " can delete a Job before its results are stored: allow more"
 	}
 	bad := func() *jobtest.CronJobBuilder { return plainCronJob().JobAnnotation(api.LogModeAnnotation, "x") }
-	badWarning := "jobTemplate: " + api.LogModeAnnotation + `: "x" ignored: supported values: "status", "full"`
+	badWarning := "jobTemplate: " + api.LogModeAnnotation + `: "x" ignored: supported values: "status", "full", "follow"`
 	for name, tc := range map[string]struct {
 		cronJob, old *jobtest.CronJobBuilder
 		want         []string

@@ -114,13 +114,13 @@ func TestJobWarnings(t *testing.T) {
 		"a child's invalid values": {
 			inLabelled, namespace(), child(plainJob().Annotation(api.LogModeAnnotation, "x").Annotation(api.DeleteAfterSuccessAnnotation, "soon")),
 			[]string{
-				api.LogModeAnnotation + `: "x" ignored: supported values: "status", "full"`,
+				api.LogModeAnnotation + `: "x" ignored: supported values: "status", "full", "follow"`,
 				api.DeleteAfterSuccessAnnotation + `: "soon" ignored: ` + delayRule,
 			},
 		},
 		"invalid values of a Job with an owner that is no controller": {
 			inLabelled, namespace(), withoutController(plainJob().Annotation(api.LogModeAnnotation, "x")),
-			[]string{api.LogModeAnnotation + `: "x" ignored: supported values: "status", "full"`},
+			[]string{api.LogModeAnnotation + `: "x" ignored: supported values: "status", "full", "follow"`},
 		},
 		"a child's invalid label": {
 			elsewhere, namespace(), child(plainJob().Label(api.EnabledLabel, "yes")),
@@ -206,7 +206,7 @@ func TestJobChildGetsDefaults(t *testing.T) {
 
 func TestJobRefused(t *testing.T) {
 	badLabel := "metadata.labels[" + api.EnabledLabel + `]: Unsupported value: "yes": supported values: "true", "false"`
-	badMode := "metadata.annotations[" + api.LogModeAnnotation + `]: Unsupported value: "x": supported values: "status", "full"`
+	badMode := "metadata.annotations[" + api.LogModeAnnotation + `]: Unsupported value: "x": supported values: "status", "full", "follow"`
 	badKind := "metadata.annotations[" + api.ResultsKindAnnotation + `]: Unsupported value: "Pod": supported values: "ConfigMap", "Secret"`
 	for name, tc := range map[string]struct {
 		labelled bool

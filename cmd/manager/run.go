@@ -154,10 +154,16 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	if err != nil {
 		return err
 	}
+	followed, err := metrics.NewFollow(metrics.Served())
+	if err != nil {
+		return fmt.Errorf("setting up the capture of logs: %w", err)
+	}
 	jobs := &job.Reconciler{
 		Protection: protection,
 		Client:     mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Clock: clock.RealClock{},
-		Logs: logs, Captures: capture.New(logs, capture.Options{MemoryBytes: p.opts.Limits.CaptureMemoryBytes()}),
+		Logs: logs, Captures: capture.New(logs, capture.Options{
+			MemoryBytes: p.opts.Limits.CaptureMemoryBytes(), FollowStreams: p.opts.Limits.FollowStreams, Metrics: followed,
+		}),
 		Options: job.Options{
 			Defaults: p.defaults, ExcludedNamespaces: p.opts.Excluded(), TTLFloor: p.opts.Jobs.TTLFloor,
 			RecheckInterval: p.opts.Jobs.RecheckInterval, LogDeadline: p.opts.Jobs.LogDeadline,

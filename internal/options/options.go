@@ -89,8 +89,11 @@ type Limits struct {
 	LogStreams int
 	// LogMemory bounds the log text in memory, in all Jobs together.
 	LogMemory resource.QuantityValue
-	// CaptureMemory bounds the log text in memory of pods that are deleted before
-	// their Job is stored.
+	// FollowStreams is the number of logs of running pods that are followed at the
+	// same time.
+	FollowStreams int
+	// CaptureMemory bounds what logs that are followed, and those of pods that are
+	// deleted before their Job is stored, take in memory.
 	CaptureMemory resource.QuantityValue
 	// MaxResultsSize bounds what the results of one run take, parts included.
 	MaxResultsSize resource.QuantityValue
@@ -121,7 +124,7 @@ func New() *Options {
 			ProtectDeadline: time.Hour, RedactBuiltin: true,
 		},
 		Limits: Limits{
-			Workers: 64, LogStreams: 128, Writes: 32,
+			Workers: 64, LogStreams: 128, FollowStreams: 256, Writes: 32,
 			MaxResultsSize: resource.QuantityValue{Quantity: resource.MustParse("1Mi")},
 			LogMemory:      resource.QuantityValue{Quantity: resource.MustParse("128Mi")},
 			CaptureMemory:  resource.QuantityValue{Quantity: resource.MustParse("64Mi")},
