@@ -1,0 +1,203 @@
+package oracle_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	batchv1 "k8s.io/api/batch/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// scene is a namespace with a manager that handles it alone, the Jobs that run
+// there, and what they should leave.
+type scene struct {
+	*world
+	t         *testing.T
+	ctx       context.Context
+	name      string
+	namespace string
+	processes []*process
+	runs      []expected
+	// busy tells how many writes the manager may still try in the quiet window.
+	busy int
+}
+
+// expected is a run with what it should leave.
+type expected struct {
+	run  *batchv1.Job
+	want endState
+}
+
+// newScene makes the scene of a test. Its manager goes on after the test: it has
+// to be quiet then.
+func (w *world) newScene(t *testing.T) *scene {
+	t.Helper()
+	s := &scene{world: w, t: t, ctx: t.Context(), name: t.Name()}
+	s.namespace = w.newNamespace(s.ctx, t)
+	t.Cleanup(s.explain)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.scenes = append(w.scenes, s)
+	return s
+}
+
+// start starts a manager with a fault of its link, none if nil.
+func (s *scene) start(f func(*link) fault) *process {
+	s.t.Helper()
+	l := newLink(nil)
+	if f != nil {
+		l.use(f(l))
+	}
+	return s.startOn(l, s.namespace)
+}
+
+func (s *scene) startOn(l *link, namespaces ...string) *process {
+	s.t.Helper()
+	p, err := startProcess(context.WithoutCancel(s.ctx), s.account, l, namespaces...)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.processes = append(s.processes, p)
+	return p
+}
+
+// replace waits until a process has died, and starts another in its place.
+func (s *scene) replace(died *process, f func(*link) fault) *process {
+	s.t.Helper()
+	s.await("the process has died", func() bool { return died.died() })
+	<-died.ended
+	return s.start(f)
+}
+
+// wasHit expects that a write of the process was not answered.
+func (s *scene) wasHit(p *process) {
+	s.t.Helper()
+	for _, w := range p.written() {
+		if w.code == 0 {
+			return
+		}
+	}
+	s.t.Error("no write was hit")
+}
+
+func (s *scene) wroteAtMost(n int) {
+	s.t.Helper()
+	if got := s.writes(); got > n {
+		s.t.Errorf("%d writes, want %d at most", got, n)
+	}
+}
+
+// run creates a Job.
+func (s *scene) run(job *batchv1.Job) *batchv1.Job {
+	s.t.Helper()
+	if err := s.Create(s.ctx, job); err != nil {
+		s.t.Fatal(err)
+	}
+	return job.DeepCopy()
+}
+
+// leaves waits until a run has left what it should, and expects that it stays so.
+func (s *scene) leaves(run *batchv1.Job, want endState) {
+	s.t.Helper()
+	var got endState
+	err := s.eventually(func() (bool, error) {
+		var err error
+		got, err = s.observe(s.ctx, run)
+		return err == nil && cmp.Equal(want, got), err
+	})
+	if err != nil {
+		s.t.Fatalf("%s/%s: %v\n-want +got\n%s", run.Namespace, run.Name, err, cmp.Diff(want, got))
+	}
+	s.runs = append(s.runs, expected{run, want})
+}
+
+// eventually waits until met is, and returns its last error if it never is.
+func (s *scene) eventually(met func() (bool, error)) error {
+	var last error
+	err := wait.PollUntilContextTimeout(s.ctx, poll, soon, true, func(context.Context) (bool, error) {
+		var done bool
+		done, last = met()
+		return done, nil
+	})
+	return errors.Join(err, last)
+}
+
+// await fails the test unless met is met soon.
+func (s *scene) await(what string, met func() bool) {
+	s.t.Helper()
+	if err := s.eventually(func() (bool, error) { return met(), nil }); err != nil {
+		s.t.Fatalf("waiting until %s: %v", what, err)
+	}
+}
+
+// read returns a run's Job as it is, nil if it is gone.
+func (s *scene) read(run *batchv1.Job) *batchv1.Job {
+	s.t.Helper()
+	now := &batchv1.Job{}
+	err := s.Get(s.ctx, client.ObjectKeyFromObject(run), now)
+	if client.IgnoreNotFound(err) != nil {
+		s.t.Fatal(err)
+	}
+	if err != nil || now.UID != run.UID {
+		return nil
+	}
+	return now
+}
+
+// writes returns how often the processes of the scene wrote, or tried to.
+func (s *scene) writes() int {
+	n := 0
+	for _, p := range s.processes {
+		n += len(p.written())
+	}
+	return n
+}
+
+// explain shows of a test that failed what its processes did last.
+func (s *scene) explain() {
+	if !s.t.Failed() {
+		return
+	}
+	for i, p := range s.processes {
+		s.t.Logf("process %d wrote", i)
+		for _, w := range p.written() {
+			s.t.Logf("  %s %s/%s: %d", w.what, w.namespace, w.name, w.code)
+		}
+		s.t.Logf("and logged\n%s", p.lines.last(40))
+	}
+}
+
+// quiet expects of all scenes that nothing is written any more, and that what was
+// left stays as it is.
+func (w *world) quiet(t *testing.T) {
+	ctx := t.Context()
+	before := map[*scene]int{}
+	for _, s := range w.scenes {
+		before[s] = s.writes()
+	}
+	select {
+	case <-time.After(quietFor):
+	case <-ctx.Done():
+	}
+	for _, s := range w.scenes {
+		if more := s.writes() - before[s]; more > s.busy {
+			for _, p := range s.processes {
+				written := p.written()
+				t.Errorf("%s: after the end: %v", s.name, written[max(0, len(written)-more):])
+			}
+		}
+		for _, e := range s.runs {
+			got, err := w.observe(ctx, e.run)
+			if err != nil || !cmp.Equal(e.want, got) {
+				t.Errorf("%s: %v, -want +got\n%s", s.name, err, cmp.Diff(e.want, got))
+			}
+		}
+		for _, p := range s.processes {
+			p.cancel()
+		}
+	}
+}
