@@ -164,6 +164,17 @@ func (l *link) written() []answered {
 	return writes
 }
 
+// of returns the requests for what, so far.
+func (l *link) of(what string) []answered {
+	var found []answered
+	for _, a := range l.asked() {
+		if a.what == what {
+			found = append(found, a)
+		}
+	}
+	return found
+}
+
 // die ends the process: nothing of it reaches the API server any more.
 func (l *link) die() {
 	l.mu.Lock()

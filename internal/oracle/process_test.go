@@ -160,6 +160,22 @@ func (l *lines) add(line string) {
 	l.all = append(l.all, line)
 }
 
+// logged reports whether a line has the text.
+func (p *process) logged(text string) bool { return p.count(text) > 0 }
+
+// count returns how many lines have the text.
+func (p *process) count(text string) int {
+	p.lines.mu.Lock()
+	defer p.lines.mu.Unlock()
+	n := 0
+	for _, line := range p.lines.all {
+		if strings.Contains(line, text) {
+			n++
+		}
+	}
+	return n
+}
+
 // last returns the last n lines.
 func (l *lines) last(n int) string {
 	l.mu.Lock()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -30,6 +31,42 @@ type endState struct {
 	Outcomes []string
 	// Warnings are the other Warnings.
 	Warnings []string
+}
+
+// renamed returns the state with another name of the results.
+func (e endState) renamed(from, to string) endState {
+	e.Results = slices.Clone(e.Results)
+	for i := range e.Results {
+		e.Results[i].Name = strings.Replace(e.Results[i].Name, from, to, 1)
+	}
+	e.Outcomes = slices.Clone(e.Outcomes)
+	for i := range e.Outcomes {
+		e.Outcomes[i] = strings.Replace(e.Outcomes[i], " "+from+";", " "+to+";", 1)
+	}
+	if e.Job != nil {
+		job := *e.Job
+		job.Annotations = maps.Clone(job.Annotations)
+		job.Annotations[api.ResultsNameAnnotation] = to
+		e.Job = &job
+	}
+	return e
+}
+
+// outcomes returns how many Events tell how the Job ended.
+func (e endState) outcomes() int {
+	n := 0
+	for _, note := range e.Outcomes {
+		if strings.Contains(note, "results stored in") {
+			n++
+		}
+	}
+	return n
+}
+
+// with returns the state with these Warnings.
+func (e endState) with(warnings ...string) endState {
+	e.Warnings = warnings
+	return e
 }
 
 // jobState is what the manager may change of a Job.

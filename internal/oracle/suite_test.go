@@ -25,7 +25,7 @@ import (
 
 const (
 	// quietFor is how long nothing may be written after all have come to their end.
-	quietFor = 10 * time.Second
+	quietFor = 5 * time.Second
 	// soon is how long a scenario may take to get anywhere: others run beside it.
 	soon = 30 * time.Second
 	poll = 100 * time.Millisecond
@@ -142,6 +142,7 @@ func TestScenarios(t *testing.T) {
 			run  func(*testing.T, *world)
 		}{
 			{"Crashes", testCrashes},
+			{"Stale", testStale},
 		} {
 			t.Run(test.name, func(t *testing.T) {
 				t.Parallel()
