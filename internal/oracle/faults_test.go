@@ -16,14 +16,14 @@ import (
 var (
 	// crashInstead: the process dies before the request is sent.
 	crashInstead = func(l *link) fault {
-		return func(asked, func() (*http.Response, error)) (*http.Response, error) {
+		return func(asked, answering) (*response, error) {
 			l.die()
 			return nil, errDead
 		}
 	}
 	// crashAfter: the request is carried out, the process dies before the answer.
 	crashAfter = func(l *link) fault {
-		return func(_ asked, send func() (*http.Response, error)) (*http.Response, error) {
+		return func(_ asked, send answering) (*response, error) {
 			drop(send())
 			l.die()
 			return nil, errDead
@@ -31,27 +31,27 @@ var (
 	}
 	// loseRequest: the connection breaks before the request arrives.
 	loseRequest = func(*link) fault {
-		return func(asked, func() (*http.Response, error)) (*http.Response, error) { return nil, errLost }
+		return func(asked, answering) (*response, error) { return nil, errLost }
 	}
 	// loseAnswer: the request is carried out, the connection breaks before the answer.
 	loseAnswer = func(*link) fault {
-		return func(_ asked, send func() (*http.Response, error)) (*http.Response, error) {
+		return func(_ asked, send answering) (*response, error) {
 			drop(send())
 			return nil, errLost
 		}
 	}
 )
 
-func drop(response *http.Response, err error) {
+func drop(answered *response, err error) {
 	if err == nil {
-		_, _ = io.Copy(io.Discard, response.Body)
-		response.Body.Close()
+		_, _ = io.Copy(io.Discard, answered.Body)
+		answered.Body.Close()
 	}
 }
 
 // answer answers as the API server would, instead of it.
 func answer(code int, reason metav1.StatusReason, message string) fault {
-	return func(asked, func() (*http.Response, error)) (*http.Response, error) {
+	return func(asked, answering) (*response, error) {
 		status := metav1.Status{
 			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"},
 			Status:   metav1.StatusFailure, Code: int32(code), Reason: reason, Message: message,
@@ -61,7 +61,7 @@ func answer(code int, reason metav1.StatusReason, message string) fault {
 			return nil, err
 		}
 		header := http.Header{"Content-Type": {runtime.ContentTypeJSON}, "Content-Length": {strconv.Itoa(len(text))}}
-		return &http.Response{
+		return &response{
 			StatusCode: code, Status: http.StatusText(code), Header: header, ContentLength: int64(len(text)),
 			Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Body: io.NopCloser(bytes.NewReader(text)),
 		}, nil
@@ -70,7 +70,7 @@ func answer(code int, reason metav1.StatusReason, message string) fault {
 
 // before runs f, then sends the request.
 func before(f func()) fault {
-	return func(_ asked, send func() (*http.Response, error)) (*http.Response, error) {
+	return func(_ asked, send answering) (*response, error) {
 		f()
 		return send()
 	}
@@ -78,10 +78,10 @@ func before(f func()) fault {
 
 // after sends the request, then runs f before the process gets the answer.
 func after(f func()) fault {
-	return func(_ asked, send func() (*http.Response, error)) (*http.Response, error) {
-		response, err := send()
+	return func(_ asked, send answering) (*response, error) {
+		answered, err := send()
 		f()
-		return response, err
+		return answered, err
 	}
 }
 
@@ -94,15 +94,15 @@ func atWrite(n int, f fault) fault {
 // a conflict, in which case it was made before. f must send it; it is carried out
 // by then.
 func atFreshWrite(f fault) fault {
-	return func(a asked, send func() (*http.Response, error)) (*http.Response, error) {
+	return func(a asked, send answering) (*response, error) {
 		if !a.writes() {
 			return send()
 		}
-		response, err := send()
-		if err != nil || response.StatusCode == http.StatusConflict {
-			return response, err
+		answered, err := send()
+		if err != nil || answered.StatusCode == http.StatusConflict {
+			return answered, err
 		}
-		return f(a, func() (*http.Response, error) { return response, nil })
+		return f(a, func() (*response, error) { return answered, nil })
 	}
 }
 
@@ -114,7 +114,7 @@ func at(n int, what string, f fault) fault {
 func nth(n int, counts func(asked) bool, f fault) fault {
 	var mu sync.Mutex
 	seen := 0
-	return func(a asked, send func() (*http.Response, error)) (*http.Response, error) {
+	return func(a asked, send answering) (*response, error) {
 		if !counts(a) {
 			return send()
 		}
@@ -129,9 +129,16 @@ func nth(n int, counts func(asked) bool, f fault) fault {
 	}
 }
 
+// both has a, then b, stand between.
+func both(a, b fault) fault {
+	return func(asked asked, send answering) (*response, error) {
+		return a(asked, func() (*response, error) { return b(asked, send) })
+	}
+}
+
 // always has f hit every request for which hits is true.
 func always(hits func(asked) bool, f fault) fault {
-	return func(a asked, send func() (*http.Response, error)) (*http.Response, error) {
+	return func(a asked, send answering) (*response, error) {
 		if hits(a) {
 			return f(a, send)
 		}

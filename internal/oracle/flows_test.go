@@ -25,7 +25,7 @@ type flow struct {
 }
 
 // longLog is more than one object holds, however it is compressed.
-const longLog = 1_700_000
+const longLog = 1_500_000
 
 var (
 	success = flow{name: "success", writes: []string{createResults, createEvent, patchJob, deleteJob}}

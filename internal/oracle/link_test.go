@@ -11,8 +11,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
 )
@@ -40,8 +40,8 @@ type asked struct {
 	what string
 	// namespace and name are those of the object, as far as the request has them.
 	namespace, name string
-	// class is the part of an Event's name that tells classes apart.
-	regarding string
+	// object is what is to be created.
+	object client.Object
 }
 
 // writes reports whether the request changes something.
@@ -55,7 +55,11 @@ func (a asked) writes() bool {
 }
 
 // fault stands between a request and the API server: send forwards it.
-type fault func(a asked, send func() (*http.Response, error)) (*http.Response, error)
+type (
+	fault     func(a asked, send answering) (*response, error)
+	answering func() (*response, error)
+	response  = http.Response
+)
 
 // link is the connection of one process to the API server.
 type link struct {
@@ -102,29 +106,29 @@ func (r roundTripper) RoundTrip(request *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	send := func() (*http.Response, error) {
-		response, err := r.next.RoundTrip(request)
+	send := func() (*response, error) {
+		answer, err := r.next.RoundTrip(request)
 		if err == nil {
-			response.Body = &body{ReadCloser: response.Body, link: r.link, watch: a.what == watchJobs}
+			answer.Body = &body{ReadCloser: answer.Body, link: r.link, watch: a.what == watchJobs}
 		}
-		return response, err
+		return answer, err
 	}
-	response, err := r.current()(a, send)
-	r.note(a, response)
+	answer, err := r.current()(a, send)
+	r.note(a, answer)
 	if r.died() {
-		if response != nil {
-			response.Body.Close()
+		if answer != nil {
+			answer.Body.Close()
 		}
 		return nil, errDead
 	}
-	return response, err
+	return answer, err
 }
 
 func (l *link) current() fault {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.fault == nil {
-		return func(_ asked, send func() (*http.Response, error)) (*http.Response, error) { return send() }
+		return func(_ asked, send answering) (*response, error) { return send() }
 	}
 	return l.fault
 }
@@ -136,13 +140,14 @@ func (l *link) use(f fault) {
 	l.fault = f
 }
 
-func (l *link) note(a asked, response *http.Response) {
+func (l *link) note(a asked, answer *response) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	code := 0
-	if response != nil {
-		code = response.StatusCode
+	if answer != nil {
+		code = answer.StatusCode
 	}
+	a.object = nil
 	l.log = append(l.log, answered{a, code})
 }
 
@@ -322,19 +327,19 @@ func creating(request *http.Request, a *asked) error {
 	if err != nil {
 		return fmt.Errorf("reading what is sent: %w", err)
 	}
-	metadata, ok := object.(metav1.Object)
+	created, ok := object.(client.Object)
 	if !ok {
 		return fmt.Errorf("reading what is sent: %T has no name", object)
 	}
-	a.name, a.what = metadata.GetName(), otherWrite
-	switch o := object.(type) {
+	a.name, a.what, a.object = created.GetName(), otherWrite, created
+	switch object.(type) {
 	case *corev1.ConfigMap, *corev1.Secret:
 		a.what = createResults
-		if metadata.GetLabels()[api.PartLabel] != "" {
+		if created.GetLabels()[api.PartLabel] != "" {
 			a.what = createPart
 		}
 	case *eventsv1.Event:
-		a.what, a.regarding = createEvent, o.Regarding.Name
+		a.what = createEvent
 	}
 	return nil
 }

@@ -3,11 +3,13 @@ package oracle_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -22,6 +24,12 @@ type scene struct {
 	namespace string
 	processes []*process
 	runs      []expected
+	// anytime is a context that outlives the test.
+	anytime context.Context
+
+	mu sync.Mutex
+	// others are objects of somebody else, which stay as they are.
+	others []*corev1.ConfigMap
 	// busy tells how many writes the manager may still try in the quiet window.
 	busy int
 }
@@ -36,7 +44,7 @@ type expected struct {
 // to be quiet then.
 func (w *world) newScene(t *testing.T) *scene {
 	t.Helper()
-	s := &scene{world: w, t: t, ctx: t.Context(), name: t.Name()}
+	s := &scene{world: w, t: t, ctx: t.Context(), anytime: context.WithoutCancel(t.Context()), name: t.Name()}
 	s.namespace = w.newNamespace(s.ctx, t)
 	t.Cleanup(s.explain)
 	w.mu.Lock()
@@ -109,6 +117,9 @@ func (s *scene) leaves(run *batchv1.Job, want endState) {
 		got, err = s.observe(s.ctx, run)
 		return err == nil && cmp.Equal(want, got), err
 	})
+	if foreign := s.othersUntouched(); foreign != nil {
+		s.t.Error(foreign)
+	}
 	if err != nil {
 		s.t.Fatalf("%s/%s: %v\n-want +got\n%s", run.Namespace, run.Name, err, cmp.Diff(want, got))
 	}
@@ -195,6 +206,9 @@ func (w *world) quiet(t *testing.T) {
 			if err != nil || !cmp.Equal(e.want, got) {
 				t.Errorf("%s: %v, -want +got\n%s", s.name, err, cmp.Diff(e.want, got))
 			}
+		}
+		if err := s.othersUntouched(); err != nil {
+			t.Errorf("%s: %v", s.name, err)
 		}
 		for _, p := range s.processes {
 			p.cancel()

@@ -118,7 +118,7 @@ func (w *world) hider(run *batchv1.Job) func(string) string {
 		pairs = append(pairs, pod.Name, "<pod>", string(pod.UID), "<pod-uid>")
 	}
 	replace := strings.NewReplacer(pairs...)
-	return func(text string) string { return differing.ReplaceAllString(replace.Replace(text), "<differs>") }
+	return func(text string) string { return differing.ReplaceAllString(replace.Replace(text), "<part>") }
 }
 
 // differing are parts of names made from hashes of what differs.
@@ -145,48 +145,59 @@ func ours(all map[string]string, hide func(string) string) map[string]string {
 	return found
 }
 
-// resultsOf returns the results objects of a run, of every kind.
+// resultsOf returns the results objects of a run, of every kind. What was looked
+// at once is not looked at again: it cannot change.
 func (w *world) resultsOf(ctx context.Context, run *batchv1.Job, hide func(string) string) ([]resultsState, error) {
 	all, err := w.objectsOf(ctx, run)
-	if err != nil {
+	if err != nil || len(all) == 0 {
 		return nil, err
 	}
-	var states []resultsState
+	var key strings.Builder
 	parts := 0
 	for _, object := range all {
+		key.WriteString(string(object.UID) + "/" + object.ResourceVersion + " ")
 		if object.Labels[api.PartLabel] != "" {
 			parts++
+		}
+	}
+	if known, ok := w.seen.Load(key.String()); ok {
+		return known.([]resultsState), nil
+	}
+	var states []resultsState
+	for _, object := range all {
+		if object.Labels[api.PartLabel] != "" {
 			continue
 		}
-		states = append(states, w.resultsStateOf(ctx, run, object, hide))
-	}
-	for i := range states {
-		states[i].Leftover = parts - states[i].Parts
+		found, err := w.fetcher(run.Namespace, object.Kind)(ctx, object.Name)
+		if err != nil {
+			return nil, err
+		}
+		state := w.resultsStateOf(ctx, run, found, hide)
+		state.Leftover = parts - state.Parts
+		states = append(states, state)
 	}
 	slices.SortFunc(states, func(a, b resultsState) int { return strings.Compare(a.Name, b.Name) })
+	w.seen.Store(key.String(), states)
 	return states, nil
 }
 
-// objectsOf returns what is labelled as made for a run, parts included, but for
-// what the test itself made.
-func (w *world) objectsOf(ctx context.Context, run *batchv1.Job) ([]resultsview.Object, error) {
-	labels := client.MatchingLabels{api.CreatedLabel: api.True, api.JobUIDLabel: string(run.UID)}
-	var configMaps corev1.ConfigMapList
-	if err := w.List(ctx, &configMaps, client.InNamespace(run.Namespace), labels); err != nil {
-		return nil, err
-	}
-	var secrets corev1.SecretList
-	if err := w.List(ctx, &secrets, client.InNamespace(run.Namespace), labels); err != nil {
-		return nil, err
-	}
-	var all []resultsview.Object
-	for i := range configMaps.Items {
-		if configMaps.Items[i].Annotations[foreignAnnotation] == "" {
-			all = append(all, resultsview.FromConfigMap(&configMaps.Items[i]))
+// objectsOf returns the metadata of what is labelled as made for a run, parts
+// included, but for what the test itself made.
+func (w *world) objectsOf(ctx context.Context, run *batchv1.Job) ([]metav1.PartialObjectMetadata, error) {
+	var all []metav1.PartialObjectMetadata
+	for _, kind := range []string{api.ResultsKindConfigMap, api.ResultsKindSecret} {
+		var list metav1.PartialObjectMetadataList
+		list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(kind + "List"))
+		err := w.List(ctx, &list, client.InNamespace(run.Namespace),
+			client.MatchingLabels{api.CreatedLabel: api.True, api.JobUIDLabel: string(run.UID)})
+		if err != nil {
+			return nil, err
 		}
-	}
-	for i := range secrets.Items {
-		all = append(all, resultsview.FromSecret(&secrets.Items[i]))
+		for _, object := range list.Items {
+			if object.Kind = kind; object.Annotations[foreignAnnotation] == "" {
+				all = append(all, object)
+			}
+		}
 	}
 	return all, nil
 }
@@ -295,6 +306,9 @@ func (w *world) told(ctx context.Context, run *batchv1.Job, hide func(string) st
 		if text := event.Type + " " + hide(event.Note); event.Action == api.ActionStore {
 			outcomes = append(outcomes, text)
 		} else {
+			// What comes after is why, in the words of the API server.
+			text, _, _ = strings.Cut(text, " (")
+			text, _, _ = strings.Cut(text, ": ")
 			warnings = append(warnings, text)
 		}
 	}

@@ -55,6 +55,8 @@ type world struct {
 	scenes     []*scene
 	// clean is what runs without faults leave, by the name of their flow.
 	clean map[string]endState
+	// seen is what was found in results objects, by their UIDs.
+	seen sync.Map
 }
 
 // controllers of Kubernetes run but those that want a kubelet's heartbeat.
@@ -143,6 +145,9 @@ func TestScenarios(t *testing.T) {
 		}{
 			{"Crashes", testCrashes},
 			{"Stale", testStale},
+			{"Taken", testTaken},
+			{"Lost", testLost},
+			{"Changed", testChanged},
 		} {
 			t.Run(test.name, func(t *testing.T) {
 				t.Parallel()
