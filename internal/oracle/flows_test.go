@@ -121,7 +121,7 @@ func testClean(t *testing.T, w *world) {
 			if diff := cmp.Diff(f.writes, whatOf(p.written())); diff != "" {
 				t.Errorf("writes: -want +got\n%s", diff)
 			}
-			if len(got.Results) != 1 || got.Results[0].Wrong != "" || len(got.Outcomes) != 1 || len(got.Warnings) > 0 {
+			if len(got.Results) != 1 || got.Results[0].Wrong != "" || got.Results[0].Shortened || len(got.Outcomes) != 1 || len(got.Warnings) > 0 {
 				t.Errorf("a run without faults leaves %+v", got)
 			}
 			s.leaves(run, got)

@@ -42,6 +42,8 @@ type asked struct {
 	namespace, name string
 	// object is what is to be created.
 	object client.Object
+	// size is that of what is sent with it.
+	size int
 }
 
 // writes reports whether the request changes something.
@@ -331,7 +333,7 @@ func creating(request *http.Request, a *asked) error {
 	if !ok {
 		return fmt.Errorf("reading what is sent: %T has no name", object)
 	}
-	a.name, a.what, a.object = created.GetName(), otherWrite, created
+	a.name, a.what, a.object, a.size = created.GetName(), otherWrite, created, len(sent)
 	switch object.(type) {
 	case *corev1.ConfigMap, *corev1.Secret:
 		a.what = createResults

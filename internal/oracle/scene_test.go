@@ -11,6 +11,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -22,6 +23,9 @@ type scene struct {
 	ctx       context.Context
 	name      string
 	namespace string
+	// neighbour is another namespace of the same manager, if there is one.
+	neighbour string
+	account   *rest.Config
 	processes []*process
 	runs      []expected
 	// anytime is a context that outlives the test.
@@ -44,7 +48,7 @@ type expected struct {
 // to be quiet then.
 func (w *world) newScene(t *testing.T) *scene {
 	t.Helper()
-	s := &scene{world: w, t: t, ctx: t.Context(), anytime: context.WithoutCancel(t.Context()), name: t.Name()}
+	s := &scene{world: w, account: w.account, t: t, ctx: t.Context(), anytime: context.WithoutCancel(t.Context()), name: t.Name()}
 	s.namespace = w.newNamespace(s.ctx, t)
 	t.Cleanup(s.explain)
 	w.mu.Lock()

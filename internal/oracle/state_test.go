@@ -52,6 +52,16 @@ func (e endState) renamed(from, to string) endState {
 	return e
 }
 
+// named returns what the same Job leaves under another name.
+func (e endState) named(job string) endState {
+	e = e.renamed("job-results", job+"-results")
+	for i := range e.Results {
+		e.Results[i].Labels = maps.Clone(e.Results[i].Labels)
+		e.Results[i].Labels[api.JobNameLabel] = job
+	}
+	return e
+}
+
 // outcomes returns how many Events tell how the Job ended.
 func (e endState) outcomes() int {
 	n := 0
@@ -85,6 +95,8 @@ type resultsState struct {
 	Keys        []string
 	Status      string
 	Capture     string
+	// Shortened is true if the middle of a log was left out.
+	Shortened bool
 	// Parts is their number, Leftover that of parts of the run beyond it.
 	Parts, Leftover int
 	// Wrong is what is not as it should be: not whole, not about this run's
@@ -241,12 +253,13 @@ func (w *world) check(ctx context.Context, run *batchv1.Job, object resultsview.
 	if err != nil {
 		return err
 	}
-	state.Capture = fmt.Sprintf("complete=%t %s", opened.Capture.Complete, opened.Capture.Why)
+	why, _, _ := strings.Cut(opened.Capture.Why, " (")
+	state.Capture = fmt.Sprintf("complete=%t %s", opened.Capture.Complete, why)
 	logs, err := opened.Logs(ctx, fetch)
 	if err != nil {
 		return err
 	}
-	return w.compare(run, logs)
+	return w.compare(run, logs, state)
 }
 
 func verify(object resultsview.Object, run *batchv1.Job) error {
@@ -262,19 +275,23 @@ func verify(object resultsview.Object, run *batchv1.Job) error {
 
 // compare returns an error unless the logs are those of all pods of the run, to
 // the byte.
-func (w *world) compare(run *batchv1.Job, logs *resultsview.Logs) error {
-	stored := map[string][]byte{}
+func (w *world) compare(run *batchv1.Job, logs *resultsview.Logs, state *resultsState) error {
+	wrote := map[string][]byte{}
+	for _, pod := range w.kubelet.of(run.UID) {
+		wrote[pod.Name] = pod.log
+	}
+	if len(logs.List) != len(wrote) {
+		return fmt.Errorf("%d logs are stored of %d pods", len(logs.List), len(wrote))
+	}
 	for _, log := range logs.List {
-		stored[log.Pod.Name] = append(slices.Clone(log.Head), log.Tail...)
-	}
-	pods := w.kubelet.of(run.UID)
-	if len(stored) != len(pods) {
-		return fmt.Errorf("%d logs are stored of %d pods", len(stored), len(pods))
-	}
-	for _, pod := range pods {
-		if !bytes.Equal(stored[pod.Name], pod.log) && !w.kubelet.isAway(run.UID) {
-			return fmt.Errorf("of %d bytes of log %d are stored, or others", len(pod.log), len(stored[pod.Name]))
+		whole, kept := wrote[log.Pod.Name], len(log.Head)+len(log.Tail)
+		if kept > len(whole) || !bytes.HasPrefix(whole, log.Head) || !bytes.HasSuffix(whole, log.Tail) {
+			return fmt.Errorf("of %d bytes of log %d are stored that it does not have", len(whole), kept)
 		}
+		if kept < len(whole) && log.Capture.Complete && len(log.Tail) == 0 {
+			return fmt.Errorf("of %d bytes of log %d are stored", len(whole), kept)
+		}
+		state.Shortened = state.Shortened || kept < len(whole)
 	}
 	return nil
 }
@@ -304,6 +321,9 @@ func (w *world) told(ctx context.Context, run *batchv1.Job, hide func(string) st
 			continue
 		}
 		if text := event.Type + " " + hide(event.Note); event.Action == api.ActionStore {
+			if strings.Contains(text, "incomplete") {
+				text, _, _ = strings.Cut(text, " (")
+			}
 			outcomes = append(outcomes, text)
 		} else {
 			// What comes after is why, in the words of the API server.

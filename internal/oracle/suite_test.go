@@ -148,6 +148,8 @@ func TestScenarios(t *testing.T) {
 			{"Taken", testTaken},
 			{"Lost", testLost},
 			{"Changed", testChanged},
+			{"Answers", testAnswers},
+			{"Refused", testRefused},
 		} {
 			t.Run(test.name, func(t *testing.T) {
 				t.Parallel()
