@@ -25,10 +25,10 @@ import (
 
 const (
 	// quietFor is how long nothing may be written after all have come to their end.
-	quietFor = 5 * time.Second
+	quietFor = 60 * time.Second
 	// soon is how long a scenario may take to get anywhere: others run beside it.
-	soon = 30 * time.Second
-	poll = 100 * time.Millisecond
+	soon = 3 * time.Minute
+	poll = 200 * time.Millisecond
 	// together is how many scenarios run at a time. They wait most of the time.
 	together = "24"
 )
@@ -150,6 +150,7 @@ func TestScenarios(t *testing.T) {
 			{"Changed", testChanged},
 			{"Answers", testAnswers},
 			{"Refused", testRefused},
+			{"Seed", func(t *testing.T, w *world) { testSchedule(t, w, 1, 200) }},
 		} {
 			t.Run(test.name, func(t *testing.T) {
 				t.Parallel()
