@@ -33,6 +33,13 @@ const (
 	together = "24"
 )
 
+// What `make soak` asks for.
+var (
+	firstSeed = flag.Uint64("seed", 2, "first seed of TestSeeds")
+	seeds     = flag.Int("seeds", 3, "number of seeds of TestSeeds")
+	jobs      = flag.Int("jobs", 200, "number of Jobs for each seed of TestSeeds")
+)
+
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if err := flag.Set("test.parallel", together); err != nil {
@@ -129,6 +136,22 @@ func (p program) job(namespace, name string) *batchv1.Job {
 
 func annotated(key, value string) func(*batchv1.Job) {
 	return func(job *batchv1.Job) { metav1.SetMetaDataAnnotation(&job.ObjectMeta, key, value) }
+}
+
+// TestSeeds lets what further seeds say happen, one seed after the other.
+func TestSeeds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes minutes: make test-oracle")
+	}
+	w := newWorld(t)
+	if !t.Run("Clean", func(t *testing.T) { testClean(t, w) }) {
+		t.FailNow()
+	}
+	for i := range *seeds {
+		seed := *firstSeed + uint64(i)
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { testSchedule(t, w, seed, *jobs) })
+	}
+	t.Run("Quiet", w.quiet)
 }
 
 // TestScenarios runs all scenarios side by side, and then waits once for all of
