@@ -40,12 +40,12 @@ func (s *scene) lost(f flow, what string, chosen func(*corev1.ConfigMap) bool) {
 	deleted := 0
 	take := at(1, what, after(func() { deleted = s.deleteObjects(run, chosen) }))
 	check := always(func(a asked) bool { return a.what == deleteJob }, before(func() {
-		if got, err := s.observe(s.anytime, run); err != nil || len(got.Results) != 1 || got.Results[0].Wrong != "" {
+		if got, err := s.observe(s.anytime(), run); err != nil || len(got.Results) != 1 || got.Results[0].Wrong != "" {
 			s.t.Errorf("the Job is to be deleted, and of its results there is: %+v, %v", got.Results, err)
 		}
 	}))
 	p := s.start(func(*link) fault { return both(take, check) })
-	s.kubelet.end(s.ctx, run.UID)
+	s.kubelet.end(s.t.Context(), run.UID)
 	s.leaves(run, s.clean[f.name])
 	if deleted == 0 || len(p.of(createResults)) < 2 {
 		s.t.Errorf("%d objects were deleted, results created %d times", deleted, len(p.of(createResults)))
@@ -55,7 +55,7 @@ func (s *scene) lost(f flow, what string, chosen func(*corev1.ConfigMap) bool) {
 // deleteObjects deletes what is chosen of a run's objects, and returns how many.
 func (s *scene) deleteObjects(run *batchv1.Job, chosen func(*corev1.ConfigMap) bool) int {
 	var list corev1.ConfigMapList
-	err := s.List(s.anytime, &list, client.InNamespace(run.Namespace), client.MatchingLabels{api.JobUIDLabel: string(run.UID)})
+	err := s.List(s.anytime(), &list, client.InNamespace(run.Namespace), client.MatchingLabels{api.JobUIDLabel: string(run.UID)})
 	if err != nil {
 		s.t.Error(err)
 	}
@@ -64,7 +64,7 @@ func (s *scene) deleteObjects(run *batchv1.Job, chosen func(*corev1.ConfigMap) b
 		if !chosen(&list.Items[i]) {
 			continue
 		}
-		if err := s.Delete(s.anytime, &list.Items[i]); err != nil {
+		if err := s.Delete(s.anytime(), &list.Items[i]); err != nil {
 			s.t.Error(err)
 		}
 		deleted++
@@ -117,7 +117,7 @@ func (s *scene) changed(f flow, change func(*batchv1.Job), kept bool, hold func(
 	s.t.Helper()
 	run := s.run(f.held(s.namespace, "job"))
 	p := s.start(func(*link) fault { return hold(func() { s.change(run, change) }) })
-	s.kubelet.end(s.ctx, run.UID)
+	s.kubelet.end(s.t.Context(), run.UID)
 	want := s.clean[f.name]
 	if kept {
 		job := *s.clean[keptSuccess.name].Job
@@ -137,13 +137,13 @@ func (s *scene) changed(f flow, change func(*batchv1.Job), kept bool, hold func(
 // change changes a Job as a user does.
 func (s *scene) change(run *batchv1.Job, f func(*batchv1.Job)) {
 	now := &batchv1.Job{}
-	if err := s.Get(s.anytime, client.ObjectKeyFromObject(run), now); err != nil {
+	if err := s.Get(s.anytime(), client.ObjectKeyFromObject(run), now); err != nil {
 		s.t.Error(err)
 		return
 	}
 	from := now.DeepCopy()
 	f(now)
-	if err := s.Patch(s.anytime, now, client.MergeFrom(from)); err != nil {
+	if err := s.Patch(s.anytime(), now, client.MergeFrom(from)); err != nil {
 		s.t.Error(err)
 	}
 }

@@ -75,7 +75,7 @@ func (s *scene) outage(begin, end func(context.Context) error) {
 	var once sync.Once
 	p := s.start(func(*link) fault {
 		return atWrite(crowd/2, before(func() {
-			if err := begin(s.anytime); err != nil {
+			if err := begin(s.anytime()); err != nil {
 				s.t.Error(err)
 			}
 			once.Do(func() { close(begun) })
@@ -85,7 +85,7 @@ func (s *scene) outage(begin, end func(context.Context) error) {
 	wrote := len(p.written())
 	time.Sleep(outage) //nolint:forbidigo // the fault lasts so long
 	tried := len(p.written()) - wrote
-	if err := end(s.anytime); err != nil {
+	if err := end(s.anytime()); err != nil {
 		s.t.Fatal(err)
 	}
 	over := time.Now()

@@ -96,7 +96,7 @@ func (s *scene) prepare(f flow) {
 	if !f.secret {
 		return
 	}
-	if err := s.GrantSecretResults(s.ctx, s.namespace); err != nil {
+	if err := s.GrantSecretResults(s.t.Context(), s.namespace); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -114,7 +114,7 @@ func testClean(t *testing.T, w *world) {
 			var got endState
 			s.await("the Job is done with", func() bool {
 				var err error
-				got, err = s.observe(s.ctx, run)
+				got, err = s.observe(s.t.Context(), run)
 				gone := f.writes[len(f.writes)-1] == deleteJob || f.name == delayed.name
 				return err == nil && len(got.Outcomes) > 0 &&
 					(gone && got.Job == nil || !gone && got.Job.Annotations[api.StatusAnnotation] != "")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
@@ -157,7 +158,7 @@ func (l *link) note(a asked, answer *response) {
 func (l *link) asked() []answered {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.log[:len(l.log):len(l.log)]
+	return slices.Clip(l.log)
 }
 
 // written returns what the process wrote, or tried to, so far.
@@ -255,7 +256,8 @@ func classify(request *http.Request) (asked, error) {
 		a.what = reading(request, resource, name)
 		return a, nil
 	case http.MethodPost:
-		return a, creating(request, &a)
+		err := creating(request, &a)
+		return a, err
 	case http.MethodPatch:
 		a.what = otherWrite
 		if resource == "jobs" {

@@ -62,7 +62,7 @@ func testAnswers(t *testing.T, w *world) {
 					s := w.newScene(t)
 					run := s.run(f.held(s.namespace, "job"))
 					s.start(func(*link) fault { return first(times, what, a.answer) })
-					s.kubelet.end(s.ctx, run.UID)
+					s.kubelet.end(s.t.Context(), run.UID)
 					s.leaves(run, w.clean[f.name])
 					s.wroteAtMost(times*3 + 2*len(f.writes))
 				})
@@ -115,7 +115,7 @@ func (s *scene) awayFor(answer fault) {
 	s.await("the Jobs have been seen", func() bool { return p.count(`"why"="running"`) >= len(runs) })
 	away.Store(true)
 	for run := range runs {
-		s.kubelet.end(s.ctx, run.UID)
+		s.kubelet.end(s.t.Context(), run.UID)
 	}
 	time.Sleep(awayTime) //nolint:forbidigo // the fault lasts so long
 	tried := len(p.written())
@@ -201,14 +201,14 @@ func testRefused(t *testing.T, w *world) {
 			ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "none"},
 			Spec:       corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{"count/configmaps": resource.MustParse("0")}},
 		}
-		if err := s.Create(s.ctx, quota); err != nil {
+		if err := s.Create(s.t.Context(), quota); err != nil {
 			t.Fatal(err)
 		}
 		s.await("the quota is in force", func() bool {
-			return s.Get(s.ctx, client.ObjectKeyFromObject(quota), quota) == nil && len(quota.Status.Hard) > 0
+			return s.Get(s.t.Context(), client.ObjectKeyFromObject(quota), quota) == nil && len(quota.Status.Hard) > 0
 		})
 		s.refusedHere(func() {
-			if err := s.Delete(s.ctx, quota); err != nil {
+			if err := s.Delete(s.t.Context(), quota); err != nil {
 				t.Error(err)
 			}
 		})
@@ -218,18 +218,42 @@ func testRefused(t *testing.T, w *world) {
 		s := w.newScene(t)
 		user := "oracle:" + s.namespace
 		var err error
-		s.account, err = s.Manager(s.ctx, user, apiserver.Right{Resource: "configmaps", Verb: "create"})
+		s.account, err = s.Manager(s.t.Context(), user, apiserver.Right{Resource: "configmaps", Verb: "create"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.neighbour = w.newNamespace(s.ctx, t)
+		s.neighbour = w.newNamespace(s.t.Context(), t)
 		s.grant(user, s.neighbour)
 		s.refusedHere(func() { s.grant(user, s.namespace) })
+	})
+	t.Run("the logs of one Job", func(t *testing.T) {
+		t.Parallel()
+		w.newScene(t).logsAway()
 	})
 	t.Run("a namespace that ends", func(t *testing.T) {
 		t.Parallel()
 		w.newScene(t).namespaceEnds()
 	})
+}
+
+// logsAway has the logs of one Job not be readable for a while. It stays so long,
+// with one Warning, and others are not held up.
+func (s *scene) logsAway() {
+	s.t.Helper()
+	p := s.start(nil)
+	run := s.run(success.held(s.namespace, "job"))
+	s.kubelet.goAway(run.UID, true)
+	s.kubelet.end(s.t.Context(), run.UID)
+	s.await("its logs have been tried", func() bool { return len(p.of(createEvent)) > 0 })
+	for i, f := range []flow{success, failure, keptSuccess} {
+		other := s.run(f.job(s.namespace, fmt.Sprintf("job-%d", i)))
+		s.leaves(other, s.clean[f.name].named(other.Name))
+	}
+	if now := s.read(run); now == nil || now.Annotations[api.StatusAnnotation] != "" {
+		s.t.Error("a Job whose logs cannot be read is done with")
+	}
+	s.kubelet.goAway(run.UID, false)
+	s.leaves(run, s.clean[success.name].with("Warning Logs cannot be read yet"))
 }
 
 // grant lets user create ConfigMaps in a namespace.
@@ -244,7 +268,7 @@ func (s *scene) grant(user, namespace string) {
 		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}},
 	}
 	for _, object := range []client.Object{role, binding} {
-		if err := s.Create(s.ctx, object); err != nil {
+		if err := s.Create(s.t.Context(), object); err != nil {
 			s.t.Error(err)
 		}
 	}
@@ -255,7 +279,7 @@ func (s *scene) grant(user, namespace string) {
 func (s *scene) refusedHere(mend func()) {
 	s.t.Helper()
 	if s.neighbour == "" {
-		s.neighbour = s.newNamespace(s.ctx, s.t)
+		s.neighbour = s.newNamespace(s.t.Context(), s.t)
 	}
 	p := s.startOn(newLink(nil), s.namespace, s.neighbour)
 	run := s.run(success.job(s.namespace, "job"))
@@ -301,7 +325,7 @@ func (s *scene) namespaceEnds() {
 	run := s.run(success.job(s.namespace, "job", func(job *batchv1.Job) { job.Finalizers = []string{hold} }))
 	<-reached
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}}
-	if err := s.Delete(s.ctx, namespace); err != nil {
+	if err := s.Delete(s.t.Context(), namespace); err != nil {
 		s.t.Fatal(err)
 	}
 	s.await("the Job is being deleted", func() bool { return s.read(run).DeletionTimestamp != nil })
@@ -312,7 +336,7 @@ func (s *scene) namespaceEnds() {
 	}
 	s.change(run, func(job *batchv1.Job) { job.Finalizers = nil })
 	s.await("the namespace is gone", func() bool {
-		return apierrors.IsNotFound(s.Get(s.ctx, client.ObjectKeyFromObject(namespace), namespace))
+		return apierrors.IsNotFound(s.Get(s.t.Context(), client.ObjectKeyFromObject(namespace), namespace))
 	})
 	for _, w := range p.written() {
 		if w.code < http.StatusBadRequest && !strings.HasPrefix(w.what, createEvent) {

@@ -21,7 +21,6 @@ import (
 type scene struct {
 	*world
 	t         *testing.T
-	ctx       context.Context
 	name      string
 	namespace string
 	// neighbour is another namespace of the same manager, if there is one.
@@ -29,8 +28,6 @@ type scene struct {
 	account   *rest.Config
 	processes []*process
 	runs      []expected
-	// anytime is a context that outlives the test.
-	anytime context.Context
 
 	mu sync.Mutex
 	// others are objects of somebody else, which stay as they are.
@@ -51,14 +48,17 @@ type expected struct {
 // to be quiet then.
 func (w *world) newScene(t *testing.T) *scene {
 	t.Helper()
-	s := &scene{world: w, account: w.account, t: t, ctx: t.Context(), anytime: context.WithoutCancel(t.Context()), name: t.Name()}
-	s.namespace = w.newNamespace(s.ctx, t)
+	s := &scene{world: w, account: w.account, t: t, name: t.Name()}
+	s.namespace = w.newNamespace(s.t.Context(), t)
 	t.Cleanup(s.explain)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.scenes = append(w.scenes, s)
 	return s
 }
+
+// anytime is a context that outlives the test.
+func (s *scene) anytime() context.Context { return context.WithoutCancel(s.t.Context()) }
 
 // start starts a manager with a fault of its link, none if nil.
 func (s *scene) start(f func(*link) fault) *process {
@@ -72,7 +72,7 @@ func (s *scene) start(f func(*link) fault) *process {
 
 func (s *scene) startOn(l *link, namespaces ...string) *process {
 	s.t.Helper()
-	p, err := startProcess(context.WithoutCancel(s.ctx), s.account, l, namespaces...)
+	p, err := startProcess(context.WithoutCancel(s.t.Context()), s.account, l, namespaces...)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func (s *scene) wroteAtMost(n int) {
 // run creates a Job.
 func (s *scene) run(job *batchv1.Job) *batchv1.Job {
 	s.t.Helper()
-	if err := s.Create(s.ctx, job); err != nil {
+	if err := s.Create(s.t.Context(), job); err != nil {
 		s.t.Fatal(err)
 	}
 	return job.DeepCopy()
@@ -121,7 +121,7 @@ func (s *scene) leaves(run *batchv1.Job, want endState) {
 	var got endState
 	err := s.eventually(func() (bool, error) {
 		var err error
-		got, err = s.look(s.ctx, run)
+		got, err = s.look(s.t.Context(), run)
 		return err == nil && cmp.Equal(want, got), err
 	})
 	if foreign := s.othersUntouched(); foreign != nil {
@@ -146,7 +146,7 @@ func (s *scene) look(ctx context.Context, run *batchv1.Job) (endState, error) {
 // eventually waits until met is, and returns its last error if it never is.
 func (s *scene) eventually(met func() (bool, error)) error {
 	var last error
-	err := wait.PollUntilContextTimeout(s.ctx, poll, soon, true, func(context.Context) (bool, error) {
+	err := wait.PollUntilContextTimeout(s.t.Context(), poll, soon, true, func(context.Context) (bool, error) {
 		var done bool
 		done, last = met()
 		return done, nil
@@ -166,7 +166,7 @@ func (s *scene) await(what string, met func() bool) {
 func (s *scene) read(run *batchv1.Job) *batchv1.Job {
 	s.t.Helper()
 	now := &batchv1.Job{}
-	err := s.Get(s.ctx, client.ObjectKeyFromObject(run), now)
+	err := s.Get(s.t.Context(), client.ObjectKeyFromObject(run), now)
 	if client.IgnoreNotFound(err) != nil {
 		s.t.Fatal(err)
 	}

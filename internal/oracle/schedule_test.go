@@ -72,7 +72,7 @@ func testSchedule(t *testing.T, w *world, seed uint64, jobs int) {
 	})
 	namespaces := []string{s.namespace}
 	for len(namespaces)*jobsPerNamespace < jobs {
-		namespaces = append(namespaces, w.newNamespace(s.ctx, t))
+		namespaces = append(namespaces, w.newNamespace(s.t.Context(), t))
 	}
 	for i := range jobs {
 		s.plan(i, namespaces[i%len(namespaces)])
@@ -125,7 +125,7 @@ func (j *plannedJob) create(s *schedule) {
 
 // keepRunning has a manager run, another one when it dies, until ended is called.
 func (s *schedule) keepRunning(namespaces []string) (ended func()) {
-	ctx, cancel := context.WithCancel(s.anytime)
+	ctx, cancel := context.WithCancel(s.anytime())
 	start := func() *process {
 		l := newLink(nil)
 		l.use(s.fault(l))
@@ -278,7 +278,7 @@ func (s *schedule) settles(job *plannedJob) {
 		run = job.runs[len(job.runs)-1]
 		job.mu.Unlock()
 		var err error
-		got, err = s.observe(s.ctx, run)
+		got, err = s.observe(s.t.Context(), run)
 		compared := got.with()
 		for _, want := range wants {
 			if err == nil && cmp.Equal(want, compared) {
@@ -301,4 +301,3 @@ func (s *schedule) settles(job *plannedJob) {
 		s.noMoreOf(earlier, nil)
 	}
 }
-

@@ -70,7 +70,7 @@ func (s *scene) replacedDuring(f flow, hit func(fault) fault, hold func(func()) 
 	})
 
 	s.untouched(second)
-	s.kubelet.end(s.ctx, second.UID)
+	s.kubelet.end(s.t.Context(), second.UID)
 	want := s.clean[f.name]
 	if s.storedAlready(first) {
 		want = want.renamed("job-results", "job-results-<uid8>")
@@ -95,7 +95,7 @@ func refused(requests []answered) bool {
 // take another name then.
 func (s *scene) storedAlready(first *batchv1.Job) bool {
 	s.t.Helper()
-	objects, err := s.objectsOf(s.ctx, first)
+	objects, err := s.objectsOf(s.t.Context(), first)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -111,7 +111,7 @@ func (s *scene) storedAlready(first *batchv1.Job) bool {
 // whole, and at most one outcome; and that it stays so.
 func (s *scene) noMoreOf(run, was *batchv1.Job) {
 	s.t.Helper()
-	got, err := s.observe(s.ctx, run)
+	got, err := s.observe(s.t.Context(), run)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -130,7 +130,7 @@ func (s *scene) noMoreOf(run, was *batchv1.Job) {
 // remove deletes a Job as kubectl does, and waits until it is gone.
 func (s *scene) remove(run *batchv1.Job) {
 	s.t.Helper()
-	err := s.Delete(s.ctx, run, client.PropagationPolicy(metav1.DeletePropagationBackground))
+	err := s.Delete(s.t.Context(), run, client.PropagationPolicy(metav1.DeletePropagationBackground))
 	if client.IgnoreNotFound(err) != nil {
 		s.t.Fatal(err)
 	}
@@ -150,7 +150,7 @@ func (s *scene) untouched(run *batchv1.Job) {
 			s.t.Errorf("a Job that runs was changed: %s", entry.FieldsV1)
 		}
 	}
-	got, err := s.observe(s.ctx, run)
+	got, err := s.observe(s.t.Context(), run)
 	if err != nil || len(got.Results) > 0 || len(got.Outcomes) > 0 {
 		s.t.Errorf("of a Job that runs there is already: %+v, %v", got, err)
 	}
@@ -164,7 +164,7 @@ func (s *scene) replacedUnseen(f flow) {
 	first := s.run(f.held(s.namespace, "job"))
 	s.await("the Job has been seen", func() bool { return p.logged(`"why"="running"`) })
 	thaw := p.freeze()
-	s.kubelet.end(s.ctx, first.UID)
+	s.kubelet.end(s.t.Context(), first.UID)
 	s.await("the Job has ended", func() bool { return finished(s.read(first)) })
 	s.remove(first)
 	second := s.run(f.held(s.namespace, "job"))
@@ -176,7 +176,7 @@ func (s *scene) replacedUnseen(f flow) {
 		s.t.Errorf("of what was not seen came %v", more)
 	}
 	s.untouched(second)
-	s.kubelet.end(s.ctx, second.UID)
+	s.kubelet.end(s.t.Context(), second.UID)
 	s.leaves(second, s.clean[f.name])
 }
 

@@ -132,7 +132,7 @@ func (s *scene) take(alter func(*corev1.ConfigMap)) fault {
 
 // put creates somebody's object, which must stay as it is.
 func (s *scene) put(object *corev1.ConfigMap) {
-	if err := s.Create(s.ctx, object); err != nil {
+	if err := s.Create(s.t.Context(), object); err != nil {
 		s.t.Error(err)
 	}
 	s.mu.Lock()
@@ -146,7 +146,7 @@ func (s *scene) othersUntouched() error {
 	defer s.mu.Unlock()
 	for _, other := range s.others {
 		now := &corev1.ConfigMap{}
-		if err := s.Get(s.anytime, client.ObjectKeyFromObject(other), now); err != nil {
+		if err := s.Get(s.anytime(), client.ObjectKeyFromObject(other), now); err != nil {
 			return err
 		}
 		if now.UID != other.UID || now.ResourceVersion != other.ResourceVersion {
@@ -165,7 +165,7 @@ func (s *scene) allTaken() {
 	for _, suffix := range []string{"", "-" + string(run.UID)[:8], "-" + string(run.UID)} {
 		s.put(foreign(s.namespace, "job-results"+suffix))
 	}
-	s.kubelet.end(s.ctx, run.UID)
+	s.kubelet.end(s.t.Context(), run.UID)
 	s.leaves(run, endState{
 		Job: &jobState{
 			Labels:      map[string]string{api.EnabledLabel: api.True},
@@ -182,4 +182,3 @@ func (s *scene) allTaken() {
 	// One more try of three names.
 	s.busy = 3
 }
-
