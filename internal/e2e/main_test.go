@@ -38,6 +38,11 @@ var stories = []struct {
 	{"evicted", evicted},
 	{"parallel-failure", parallelFailure},
 	{"large-log-deleted", largeLogDeleted},
+	{"pod-failure-policy", podFailurePolicy},
+	{"success-policy", successPolicy},
+	{"preempted", preempted},
+	{"long-goodbye", longGoodbye},
+	{"no-retry", noRetry},
 
 	{"several-pods", severalPods},
 	{"indexed", indexed},
@@ -46,6 +51,7 @@ var stories = []struct {
 	{"many-containers", manyContainers},
 	{"failed-init", failedInit},
 	{"manual-selector", manualSelector},
+	{"debugged", debugged},
 
 	{"suspended", suspended},
 	{"labelled-late", labelledLate},
@@ -69,6 +75,7 @@ var stories = []struct {
 	{"large-log", largeLog},
 	{"name-taken", nameTaken},
 	{"own-results", ownResults},
+	{"reports", documented},
 	{"redacted", redacted},
 	{"in-secret", inSecret},
 	{"unstable-container", unstableContainer},
