@@ -54,7 +54,7 @@ func TestControlPlane(t *testing.T) {
 			func(ctx context.Context) error { return alarm(ctx, cluster.EtcdURL(), "ACTIVATE") },
 			func(ctx context.Context) error { return alarm(ctx, cluster.EtcdURL(), "DEACTIVATE") })
 	})
-	t.Run("Quiet", w.quiet)
+	t.Run("Quiet", func(t *testing.T) { w.quiet(t, longQuiet) })
 }
 
 // outage has Jobs end, and a part of the control plane go away at one of the

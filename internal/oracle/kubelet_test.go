@@ -83,8 +83,10 @@ func startKubelet(ctx context.Context, cluster *localcluster.Cluster, admin clie
 	if err := admin.Create(ctx, node); err != nil {
 		return nil, fmt.Errorf("making the node: %w", err)
 	}
+	// Controllers change nodes too.
+	from := node.DeepCopy()
 	node.Status = status
-	if err := admin.Status().Update(ctx, node); err != nil {
+	if err := admin.Status().Patch(ctx, node, client.MergeFrom(from)); err != nil {
 		return nil, fmt.Errorf("making the node: %w", err)
 	}
 	pods, err := cache.New(cluster.RESTConfig(), cache.Options{Scheme: scheme.Scheme, ByObject: map[client.Object]cache.ByObject{

@@ -72,7 +72,7 @@ func TestLeaders(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	t.Run("Quiet", w.quiet)
+	t.Run("Quiet", func(t *testing.T) { w.quiet(t, longQuiet) })
 }
 
 // leaders is a scene whose managers are processes.

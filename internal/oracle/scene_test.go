@@ -115,22 +115,23 @@ func (s *scene) run(job *batchv1.Job) *batchv1.Job {
 	return job.DeepCopy()
 }
 
-// leaves waits until a run has left what it should, and expects that it stays so.
-func (s *scene) leaves(run *batchv1.Job, want endState) {
+// leaves waits until a run has left what it should, one of wants, and expects that
+// it stays so.
+func (s *scene) leaves(run *batchv1.Job, wants ...endState) {
 	s.t.Helper()
 	var got endState
 	err := s.eventually(func() (bool, error) {
 		var err error
 		got, err = s.look(s.t.Context(), run)
-		return err == nil && cmp.Equal(want, got), err
+		return err == nil && slices.ContainsFunc(wants, func(want endState) bool { return cmp.Equal(want, got) }), err
 	})
 	if foreign := s.othersUntouched(); foreign != nil {
 		s.t.Error(foreign)
 	}
 	if err != nil {
-		s.t.Fatalf("%s/%s: %v\n-want +got\n%s", run.Namespace, run.Name, err, cmp.Diff(want, got))
+		s.t.Fatalf("%s/%s: %v\n-want +got\n%s", run.Namespace, run.Name, err, cmp.Diff(wants[0], got))
 	}
-	s.runs = append(s.runs, expected{run, want})
+	s.runs = append(s.runs, expected{run, got})
 }
 
 // look returns what a run has left by now, but for a Warning that is tolerated.
@@ -201,7 +202,7 @@ func (s *scene) explain() {
 
 // quiet expects of all scenes that nothing is written any more, and that what was
 // left stays as it is.
-func (w *world) quiet(t *testing.T) {
+func (w *world) quiet(t *testing.T, quietFor time.Duration) {
 	ctx := t.Context()
 	before := map[*scene]int{}
 	for _, s := range w.scenes {

@@ -24,8 +24,11 @@ import (
 )
 
 const (
-	// quietFor is how long nothing may be written after all have come to their end.
-	quietFor = 60 * time.Second
+	// shortQuiet and longQuiet are how long nothing may be written after all have
+	// come to their end. What passes is tried again after 20 s at most, what is
+	// refused after a minute.
+	shortQuiet = 30 * time.Second
+	longQuiet  = 65 * time.Second
 	// soon is how long a scenario may take to get anywhere: others run beside it.
 	soon = 3 * time.Minute
 	poll = 200 * time.Millisecond
@@ -151,7 +154,7 @@ func TestSeeds(t *testing.T) {
 		seed := *firstSeed + uint64(i)
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { testSchedule(t, w, seed, *jobs) })
 	}
-	t.Run("Quiet", w.quiet)
+	t.Run("Quiet", func(t *testing.T) { w.quiet(t, longQuiet) })
 }
 
 // TestScenarios runs all scenarios side by side, and then waits once for all of
@@ -181,5 +184,5 @@ func TestScenarios(t *testing.T) {
 			})
 		}
 	})
-	t.Run("Quiet", w.quiet)
+	t.Run("Quiet", func(t *testing.T) { w.quiet(t, shortQuiet) })
 }
