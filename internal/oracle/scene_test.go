@@ -121,6 +121,11 @@ func (s *scene) leaves(run *batchv1.Job, wants ...endState) {
 	s.t.Helper()
 	var got endState
 	err := s.eventually(func() (bool, error) {
+		// Looked at first, since it costs least.
+		job := s.jobState(run)
+		if !slices.ContainsFunc(wants, func(want endState) bool { return cmp.Equal(want.Job, job) }) {
+			return false, nil
+		}
 		var err error
 		got, err = s.look(s.t.Context(), run)
 		return err == nil && slices.ContainsFunc(wants, func(want endState) bool { return cmp.Equal(want, got) }), err
@@ -129,6 +134,7 @@ func (s *scene) leaves(run *batchv1.Job, wants ...endState) {
 		s.t.Error(foreign)
 	}
 	if err != nil {
+		got, _ = s.look(s.t.Context(), run)
 		s.t.Fatalf("%s/%s: %v\n-want +got\n%s", run.Namespace, run.Name, err, cmp.Diff(wants[0], got))
 	}
 	s.runs = append(s.runs, expected{run, got})
@@ -175,6 +181,16 @@ func (s *scene) read(run *batchv1.Job) *batchv1.Job {
 		return nil
 	}
 	return now
+}
+
+// jobState returns what is of a run's Job, nil if it is gone or cannot be asked for.
+func (s *scene) jobState(run *batchv1.Job) *jobState {
+	now := &batchv1.Job{}
+	err := s.Get(s.t.Context(), client.ObjectKeyFromObject(run), now)
+	if err != nil || now.UID != run.UID {
+		return nil
+	}
+	return jobStateOf(now, s.hider(run))
 }
 
 // writes returns how often the processes of the scene wrote, or tried to.

@@ -224,7 +224,7 @@ func (s *schedule) drawn(l *link, key, what string) (string, fault) {
 	case odds < 304:
 		return "late", late(time.Duration(r.IntN(400)) * time.Millisecond)
 	case odds < 384 && what == readLog:
-		return "log cut", cut
+		return "log cut", cut(n)
 	default:
 		return "", nil
 	}
@@ -235,28 +235,33 @@ func late(by time.Duration) fault {
 	return before(func() { time.Sleep(by) }) //nolint:forbidigo // the fault is that it takes time
 }
 
-// cut ends an answer in its middle, as if that were its end.
-func cut(_ asked, send answering) (*response, error) {
-	answer, err := send()
-	if err == nil && answer.StatusCode == http.StatusOK {
-		answer.Body = &half{answer.Body, false}
+// cut ends an answer in its middle, as if that were its end, and the nth answer
+// not where others end: that a log and the look at its end are cut at the same
+// byte cannot be told from a log that ends there.
+func cut(n int) fault {
+	return func(_ asked, send answering) (*response, error) {
+		answer, err := send()
+		if err == nil && answer.StatusCode == http.StatusOK {
+			answer.Body = &beginning{ReadCloser: answer.Body, share: n + 1}
+		}
+		return answer, err
 	}
-	return answer, err
 }
 
-// half is a body of which half of what comes first is there.
-type half struct {
+// beginning is a body of which a share of what comes first is there.
+type beginning struct {
 	io.ReadCloser
+	share int
 	ended bool
 }
 
-func (h *half) Read(p []byte) (int, error) {
-	if h.ended {
+func (b *beginning) Read(p []byte) (int, error) {
+	if b.ended {
 		return 0, io.EOF
 	}
-	h.ended = true
-	n, err := h.ReadCloser.Read(p)
-	return n / 2, err
+	b.ended = true
+	n, err := b.ReadCloser.Read(p)
+	return n / b.share, err
 }
 
 // settles waits until a Job has left what it should.

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -312,6 +313,7 @@ func (w *world) fetcher(namespace, kind string) resultsview.Fetch {
 
 // told returns what Events say about a run.
 func (w *world) told(ctx context.Context, run *batchv1.Job, hide func(string) string) (outcomes, warnings []string, err error) {
+	seen := map[string]time.Time{}
 	var list eventsv1.EventList
 	if err := w.List(ctx, &list, client.InNamespace(run.Namespace)); err != nil {
 		return nil, nil, err
@@ -325,7 +327,9 @@ func (w *world) told(ctx context.Context, run *batchv1.Job, hide func(string) st
 				text, _, _ = strings.Cut(text, " (")
 			}
 			outcomes = append(outcomes, text)
-		} else {
+		} else if hour := event.EventTime.Truncate(time.Hour); seen[event.Note].IsZero() || seen[event.Note].Equal(hour) {
+			// One in an hour of the clock is one, another in the next hour may follow.
+			seen[event.Note] = hour
 			// What comes after is why, in the words of the API server.
 			text, _, _ = strings.Cut(text, " (")
 			text, _, _ = strings.Cut(text, ": ")
