@@ -149,8 +149,13 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 		ResultsBytes: p.opts.Limits.MaxResultsBytes(),
 		Redact:       redaction,
 	})
+	held, err := p.addRetention(mgr)
+	if err != nil {
+		return err
+	}
 	jobs := &job.Reconciler{
-		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Clock: clock.RealClock{},
+		Holdings: held,
+		Client:   mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Clock: clock.RealClock{},
 		Logs: logs, Captures: capture.New(logs, capture.Options{MemoryBytes: p.opts.Limits.CaptureMemoryBytes()}),
 		Options: job.Options{
 			Defaults: p.defaults, ExcludedNamespaces: p.opts.Excluded(), TTLFloor: p.opts.Jobs.TTLFloor,
@@ -178,7 +183,7 @@ func (p *parts) addWebhooks(_ context.Context, mgr ctrl.Manager) error {
 	}
 	webhooks.Register(mgr.GetWebhookServer(), webhooks.Options{
 		Namespaces: mgr.GetClient(), ExcludedNamespaces: p.opts.Excluded(),
-		Defaults: p.defaults, TTLFloor: p.opts.Jobs.TTLFloor,
+		Defaults: p.defaults, TTLFloor: p.opts.Jobs.TTLFloor, RetentionOff: p.opts.Retention.Off(),
 	})
 	if err := addCertificates(mgr, p.opts, p.server, p.files); err != nil {
 		return err

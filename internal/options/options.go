@@ -19,10 +19,11 @@ import (
 
 // Options is what the flags set. New returns the defaults.
 type Options struct {
-	Manager Manager
-	Webhook Webhook
-	Jobs    Jobs
-	Limits  Limits
+	Manager   Manager
+	Webhook   Webhook
+	Jobs      Jobs
+	Retention Retention
+	Limits    Limits
 }
 
 // Manager is where the process runs and what it serves besides the webhook.
@@ -115,6 +116,7 @@ func New() *Options {
 			TTLFloor: time.Hour, RecheckInterval: 30 * time.Second,
 			ScanInterval: 5 * time.Minute, LogDeadline: 15 * time.Minute, RedactBuiltin: true,
 		},
+		Retention: newRetention(),
 		Limits: Limits{
 			Workers: 64, LogStreams: 128, Writes: 32,
 			MaxResultsSize: resource.QuantityValue{Quantity: resource.MustParse("1Mi")},
@@ -131,6 +133,7 @@ func (o *Options) Flags() cliflag.NamedFlagSets {
 	o.Manager.addFlags(sets.FlagSet("Manager"))
 	o.Webhook.addFlags(sets.FlagSet("Webhook"))
 	o.Jobs.addFlags(sets.FlagSet("Jobs"))
+	o.Retention.addFlags(sets.FlagSet("Retention"))
 	o.Limits.addFlags(sets.FlagSet("Limits"))
 	return sets
 }
