@@ -7,6 +7,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes/scheme"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -59,11 +60,15 @@ var _ = BeforeEach(func(ctx SpecContext) { namespace = newNamespace(ctx) })
 var namespaces int
 
 // newNamespace creates an opted-in Namespace under a name of its own and returns
-// that.
+// that. No results are left in it for the next spec to find.
 func newNamespace(ctx SpecContext) string {
 	GinkgoHelper()
 	namespaces++
 	object := jobtest.MakeNamespace(fmt.Sprintf("spec-%d", namespaces)).Label(api.EnabledLabel, api.True).Obj()
 	Expect(kube.CreateNamespace(ctx, object)).To(Succeed())
+	DeferCleanup(func(ctx SpecContext) {
+		Expect(kube.DeleteAllOf(ctx, &corev1.ConfigMap{}, client.InNamespace(object.Name))).To(Succeed())
+		Expect(kube.DeleteAllOf(ctx, &corev1.Secret{}, client.InNamespace(object.Name))).To(Succeed())
+	}, NodeTimeout(soon))
 	return object.Name
 }
