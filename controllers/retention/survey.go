@@ -119,7 +119,9 @@ func (r *Retainer) withSecrets(ctx context.Context) ([]string, error) {
 	return allowed, nil
 }
 
-// mayListSecrets asks the API server, which everybody may by its default roles.
+// +kubebuilder:rbac:groups=authorization.k8s.io,resources=selfsubjectaccessreviews,verbs=create
+
+// mayListSecrets asks the API server, which by its default roles everybody may.
 func (r *Retainer) mayListSecrets(ctx context.Context, namespace string) (bool, error) {
 	review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
 		ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: namespace, Verb: "list", Resource: "secrets"},

@@ -78,6 +78,7 @@ var stories = []struct {
 	{"reports", documented},
 	{"redacted", redacted},
 	{"in-secret", inSecret},
+	{"expired", expired},
 	{"unstable-container", unstableContainer},
 	{"rotated-log", rotatedLog},
 }
