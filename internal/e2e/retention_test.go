@@ -13,9 +13,9 @@ import (
 	"github.com/job-handler/job-handler/internal/api"
 )
 
-// expired: results that are to be kept for a while go when that is over, in
-// minutes rather than with the next look at everything, also those in a Secret and
-// those of a failed Job, which stays and is not stored again. Others stay, and so
+// expired: results that are to be kept for a while go when that is over, long
+// before the next look at everything, also those in a Secret and those of a failed
+// Job, which stays and is not stored again. Others stay, and so
 // does what somebody labelled like results.
 func expired(s *story) {
 	s.optedIn()
