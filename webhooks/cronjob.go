@@ -78,5 +78,8 @@ func (h *cronJobHandler) warnings(cronJob *batchv1.CronJob) []string {
 	warnings := policy.KeyWarnings(template)
 	warnings = append(warnings, ttlWarning(h.retentionOff, wanted, template)...)
 	warnings = append(warnings, nameWarning(template)...)
+	if wanted.Protect.Wanted {
+		return warnings
+	}
 	return append(warnings, historyWarnings(&cronJob.Spec)...)
 }
