@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -38,6 +39,11 @@ type Releaser struct {
 	// Lease is that of the manager's leader. While somebody renews it nothing
 	// is released, except in a dry run: a running manager would undo it.
 	Lease client.ObjectKey
+	// Wait is how long a manager that renews the lease is given to end.
+	Wait time.Duration
+
+	// said is the holder of the lease that was told of.
+	said string
 }
 
 // Run releases Namespaces first, so that no mirrored label invites more Jobs,
