@@ -139,7 +139,7 @@ func writeValue(out *strings.Builder, indent string, v value) {
 // wrapped returns the words in lines of at most so many bytes.
 func wrapped(text string, width int) []string {
 	var lines []string
-	for _, word := range strings.FieldsSeq(text) {
+	for word := range strings.FieldsSeq(text) {
 		if last := len(lines) - 1; last >= 0 && len(lines[last])+1+len(word) <= width {
 			lines[last] += " " + word
 		} else {

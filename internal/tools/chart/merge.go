@@ -25,7 +25,9 @@ func (m *marks) merge(base, variant *yaml.Node, condition string) error {
 	case base.Value != variant.Value:
 		m.changed[base] = base.Value
 		mark := m.inline(fmt.Sprintf("{{ if %s }}%s{{ else }}%s{{ end }}", condition, variant.Value, base.Value))
-		base.Value, base.Style = mark.Value, 0
+		// What is quoted stays text, whatever it looks like.
+		base.Style = (base.Style | variant.Style) & (yaml.DoubleQuotedStyle | yaml.SingleQuotedStyle)
+		base.Value, base.Tag = mark.Value, mark.Tag
 	}
 	return nil
 }
