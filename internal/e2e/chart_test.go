@@ -5,12 +5,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	. "github.com/onsi/gomega"
+	"github.com/onsi/gomega/types"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -133,25 +136,43 @@ func (c *chart) once(s *story) {
 	s.Expect(output).To(ContainSubstring("the cluster has no ServiceMonitor"))
 }
 
-// upgraded: all replicas are replaced while Jobs begin and end. None is lost.
+// upgraded: all replicas are replaced, and replaced back, while Jobs begin and
+// end. None is lost.
 func (c *chart) upgraded(s *story) {
 	s.optedIn()
 	before, err := s.w.manager.pods(s.ctx())
 	s.Expect(err).NotTo(HaveOccurred())
-	jobs := s.stream()
-	for _, annotation := range []string{"one", "two"} {
-		c.run(s, "upgrade", chartRelease, chartFolder, "--reuse-values", "--wait", "--timeout=4m", "--set=podAnnotations.upgrade="+annotation)
-	}
-	s.allReady()
-	after, err := s.w.manager.pods(s.ctx())
+	stop := s.stream()
+	c.run(s, "upgrade", chartRelease, chartFolder, "--reuse-values", "--wait", "--timeout=4m", "--set=podAnnotations.upgraded=yes")
+	s.replacedBy(HaveKeyWithValue("upgraded", "yes"), before)
+	between, err := s.w.manager.pods(s.ctx())
 	s.Expect(err).NotTo(HaveOccurred())
-	for i := range after {
-		s.Expect(after[i].Annotations).To(HaveKeyWithValue("upgrade", "two"))
-		for j := range before {
-			s.Expect(after[i].UID).NotTo(Equal(before[j].UID))
+	c.run(s, "rollback", chartRelease, "--wait", "--timeout=4m")
+	jobs := stop()
+	s.replacedBy(Not(HaveKey("upgraded")), between)
+	s.settled(jobs)
+}
+
+// replacedBy waits until pods with such annotations are ready in the place of
+// others. Those may take a while to end.
+func (s *story) replacedBy(annotations types.GomegaMatcher, others []corev1.Pod) {
+	s.t.Helper()
+	s.eventually(func(g Gomega) {
+		pods, err := s.w.manager.pods(s.ctx())
+		g.Expect(err).NotTo(HaveOccurred())
+		ready := 0
+		for i := range pods {
+			old := slices.ContainsFunc(others, func(other corev1.Pod) bool { return other.UID == pods[i].UID })
+			if old || pods[i].DeletionTimestamp != nil {
+				continue
+			}
+			ready++
+			g.Expect(pods[i].Annotations).To(annotations)
+			g.Expect(pods[i].Status.Conditions).To(ContainElement(And(
+				HaveField("Type", corev1.PodReady), HaveField("Status", corev1.ConditionTrue))))
 		}
-	}
-	s.settled(jobs())
+		g.Expect(ready).To(Equal(replicas))
+	})
 }
 
 // uninstalled: while Jobs are at work, and without waiting for the manager to
