@@ -24,6 +24,7 @@ import (
 	"github.com/job-handler/job-handler/internal/capture"
 	"github.com/job-handler/job-handler/internal/events"
 	"github.com/job-handler/job-handler/internal/joblogs"
+	"github.com/job-handler/job-handler/internal/metrics"
 	"github.com/job-handler/job-handler/internal/options"
 	"github.com/job-handler/job-handler/internal/policy"
 	"github.com/job-handler/job-handler/internal/version"
@@ -151,12 +152,24 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 		ResultsBytes: p.opts.Limits.MaxResultsBytes(),
 		Redact:       redaction,
 	})
+	protection, err := metrics.NewProtection(metrics.Served())
+	if err != nil {
+		return err
+	}
+	followed, err := metrics.NewFollow(metrics.Served())
+	if err != nil {
+		return fmt.Errorf("setting up the capture of logs: %w", err)
+	}
 	jobs := &job.Reconciler{
-		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Clock: clock.RealClock{},
-		Logs: logs, Captures: capture.New(logs, capture.Options{MemoryBytes: p.opts.Limits.CaptureMemoryBytes()}),
+		Protection: protection,
+		Client:     mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Clock: clock.RealClock{},
+		Logs: logs, Captures: capture.New(logs, capture.Options{
+			MemoryBytes: p.opts.Limits.CaptureMemoryBytes(), FollowStreams: p.opts.Limits.FollowStreams, Metrics: followed,
+		}),
 		Options: job.Options{
 			Defaults: p.defaults, ExcludedNamespaces: p.opts.Excluded(), TTLFloor: p.opts.Jobs.TTLFloor,
 			RecheckInterval: p.opts.Jobs.RecheckInterval, LogDeadline: p.opts.Jobs.LogDeadline,
+			ProtectDeadline: p.opts.Jobs.ProtectDeadline,
 			MaxResultsBytes: p.opts.Limits.MaxResultsBytes(), Redact: redaction, Workers: p.opts.Limits.Workers,
 		},
 	}
@@ -165,7 +178,7 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	}
 	namespaces := &namespace.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Clock: clock.RealClock{},
-		Admission: p.admission,
+		Admission: p.admission, Protection: protection,
 		Options: namespace.Options{
 			Defaults: p.defaults, ExcludedNamespaces: p.opts.Excluded(),
 			TTLFloor: p.opts.Jobs.TTLFloor, ScanInterval: p.opts.Jobs.ScanInterval,

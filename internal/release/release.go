@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/plan"
+	"github.com/job-handler/job-handler/internal/policy"
 )
 
 const (
@@ -41,6 +42,10 @@ type Releaser struct {
 	Lease client.ObjectKey
 	// Wait is how long a manager that renews the lease is given to end.
 	Wait time.Duration
+	// Deleting has it release only Jobs that are being deleted and have the
+	// finalizer. A running manager cannot undo that, so that the Lease is not
+	// looked at.
+	Deleting bool
 
 	// said is the holder of the lease that was told of.
 	said string
@@ -53,8 +58,11 @@ func (r *Releaser) Run(ctx context.Context) error {
 	kube := r.Client
 	if r.DryRun {
 		kube = client.NewDryRunClient(kube)
-	} else if err := r.awaitStopped(ctx); err != nil {
-		return err
+	}
+	if !r.DryRun && !r.Deleting {
+		if err := r.awaitStopped(ctx); err != nil {
+			return err
+		}
 	}
 	report := &report{out: r.Out, dryRun: r.DryRun}
 	namespaces := sweep{
@@ -66,7 +74,13 @@ func (r *Releaser) Run(ctx context.Context) error {
 		holds:   func(found *metav1.PartialObjectMetadata) bool { return plan.Holds(found) },
 		release: patchJob,
 	}
-	err := errors.Join(namespaces.run(ctx), jobs.run(ctx))
+	var err error
+	if r.Deleting {
+		jobs.holds = heldDeletion
+	} else {
+		err = namespaces.run(ctx)
+	}
+	err = errors.Join(err, jobs.run(ctx))
 	report.summary(namespaces.counts, jobs.counts)
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("interrupted, run it again for the rest: %w", err)
@@ -75,6 +89,11 @@ func (r *Releaser) Run(ctx context.Context) error {
 		return fmt.Errorf("not everything is released, run it again once the cause is gone:\n%w", err)
 	}
 	return nil
+}
+
+// heldDeletion reports whether a Job is being deleted and our finalizer is on it.
+func heldDeletion(found *metav1.PartialObjectMetadata) bool {
+	return found.DeletionTimestamp != nil && policy.Protected(found)
 }
 
 // find returns the objects of a sweep's kind on which something of ours is. It

@@ -25,7 +25,7 @@ type Run struct {
 	// MissingPods counts the pods that the Job's status counts and that are
 	// not in Pods: their logs are lost.
 	MissingPods int
-	// LogMode is api.LogModeStatus or api.LogModeFull; "" means full.
+	// LogMode is api.LogModeStatus, api.LogModeFull or api.LogModeFollow; "" means full.
 	LogMode string
 	// Labels are the Job's labels to copy, already chosen. Keys of Job Handler
 	// and job-name are dropped.
@@ -122,6 +122,9 @@ const (
 	// ReasonRotatedHead: the kubelet probably rotated the log, and what was
 	// written before cannot be read. Incurable.
 	ReasonRotatedHead = "RotatedHead"
+	// ReasonRotatedGap: the kubelet rotated the log while it was being followed and
+	// could not be read, so that lines may be missing in the middle. Incurable.
+	ReasonRotatedGap = "RotatedGap"
 	// ReasonPodGone: the pod is gone, and its logs with it. Incurable.
 	ReasonPodGone = "PodGone"
 	// ReasonNodeGone: the Node object is gone. Incurable.
