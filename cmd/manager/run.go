@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
@@ -35,6 +36,7 @@ import (
 // run builds the manager and runs it until ctx ends.
 func run(ctx context.Context, opts *options.Options) error {
 	setLogger(opts)
+	followMemoryLimit(ctx, memlimit.FromCgroup, ctrl.Log)
 	config, err := restConfig(opts.Manager.Kubeconfig)
 	if err != nil {
 		return fmt.Errorf("connecting to the cluster: %w", err)
