@@ -26,6 +26,7 @@ import (
 	"github.com/job-handler/job-handler/internal/metrics"
 	"github.com/job-handler/job-handler/internal/options"
 	"github.com/job-handler/job-handler/internal/policy"
+	"github.com/job-handler/job-handler/internal/serverclock"
 	"github.com/job-handler/job-handler/internal/version"
 	"github.com/job-handler/job-handler/internal/writelimit"
 	"github.com/job-handler/job-handler/webhooks"
@@ -40,8 +41,9 @@ func run(ctx context.Context, opts *options.Options) error {
 	}
 	p := &parts{
 		opts: opts, files: certs.NewFiles(opts.Webhook.CertDir), config: config, direct: rest.CopyConfig(config),
-		admission: namespace.NewAdmission(),
+		admission: namespace.NewAdmission(), clock: serverclock.New(clock.RealClock{}),
 	}
+	p.config.Wrap(p.clock.Wrap)
 	p.config.Wrap(writelimit.New(opts.Limits.Writes))
 	p.server = newWebhookServer(opts, p.files)
 	if p.defaults, err = opts.Defaults(); err != nil {
@@ -74,6 +76,8 @@ type parts struct {
 	config, direct *rest.Config
 	// admission is what the self-test finds, for those who look for missed Jobs.
 	admission *namespace.Admission
+	// clock is the API server's: its times are compared with those of Jobs.
+	clock *serverclock.Clock
 }
 
 // restConfig turns the client's own rate limit off: API Priority and Fairness
@@ -142,7 +146,7 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	if err != nil {
 		return err
 	}
-	recorder := events.New(mgr.GetClient(), clock.RealClock{}, instance())
+	recorder := events.New(mgr.GetClient(), p.clock, instance())
 	logs := joblogs.NewReader(joblogs.FromClient(pods), joblogs.Options{
 		IdleTimeout:  p.opts.Limits.LogIdleTimeout,
 		Streams:      p.opts.Limits.LogStreams,
@@ -150,18 +154,28 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 		ResultsBytes: p.opts.Limits.MaxResultsBytes(),
 		Redact:       redaction,
 	})
+	protection, err := metrics.NewProtection(metrics.Served())
+	if err != nil {
+		return err
+	}
 	followed, err := metrics.NewFollow(metrics.Served())
 	if err != nil {
 		return fmt.Errorf("setting up the capture of logs: %w", err)
 	}
+	held, err := p.addRetention(mgr)
+	if err != nil {
+		return err
+	}
 	jobs := &job.Reconciler{
-		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Clock: clock.RealClock{},
+		Protection: protection, Holdings: held,
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Clock: p.clock,
 		Logs: logs, Captures: capture.New(logs, capture.Options{
 			MemoryBytes: p.opts.Limits.CaptureMemoryBytes(), FollowStreams: p.opts.Limits.FollowStreams, Metrics: followed,
 		}),
 		Options: job.Options{
 			Defaults: p.defaults, ExcludedNamespaces: p.opts.Excluded(), TTLFloor: p.opts.Jobs.TTLFloor,
 			RecheckInterval: p.opts.Jobs.RecheckInterval, LogDeadline: p.opts.Jobs.LogDeadline,
+			ProtectDeadline: p.opts.Jobs.ProtectDeadline,
 			MaxResultsBytes: p.opts.Limits.MaxResultsBytes(), Redact: redaction, Workers: p.opts.Limits.Workers,
 		},
 	}
@@ -169,8 +183,8 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 		return err
 	}
 	namespaces := &namespace.Reconciler{
-		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Clock: clock.RealClock{},
-		Admission: p.admission,
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Clock: p.clock,
+		Admission: p.admission, Protection: protection,
 		Options: namespace.Options{
 			Defaults: p.defaults, ExcludedNamespaces: p.opts.Excluded(),
 			TTLFloor: p.opts.Jobs.TTLFloor, ScanInterval: p.opts.Jobs.ScanInterval,
@@ -185,7 +199,7 @@ func (p *parts) addWebhooks(_ context.Context, mgr ctrl.Manager) error {
 	}
 	webhooks.Register(mgr.GetWebhookServer(), webhooks.Options{
 		Namespaces: mgr.GetClient(), ExcludedNamespaces: p.opts.Excluded(),
-		Defaults: p.defaults, TTLFloor: p.opts.Jobs.TTLFloor,
+		Defaults: p.defaults, TTLFloor: p.opts.Jobs.TTLFloor, RetentionOff: p.opts.Retention.Off(),
 	})
 	if err := addCertificates(mgr, p.opts, p.server, p.files); err != nil {
 		return err

@@ -18,9 +18,16 @@ import (
 	"github.com/job-handler/job-handler/internal/results"
 )
 
-// How long to wait for the CronJob controller to take note of a Job's end. It
-// is told by a watch, so this is short.
-const cronJobRecheck = 2 * time.Second
+const (
+	// cronJobRecheck is how long to wait for the CronJob controller to take note
+	// of a Job's end. It is told by a watch, so this is short.
+	cronJobRecheck = 2 * time.Second
+	// patientLooks is how often is looked after that time. A Job whose CronJob
+	// never takes note, since it only says that the CronJob made it, is looked at
+	// every patientRecheck from then on.
+	patientLooks   = 30
+	patientRecheck = time.Minute
+)
 
 // A Job whose results turn out to be missing goes back in line.
 const storeAgain = time.Millisecond
@@ -36,7 +43,7 @@ func (r *Reconciler) remove(ctx context.Context, job *batchv1.Job) (ctrl.Result,
 		return ctrl.Result{}, err
 	}
 	if !noted {
-		return ctrl.Result{RequeueAfter: cronJobRecheck}, nil
+		return ctrl.Result{RequeueAfter: r.runs.untilNoted(job), Priority: new(recheckPriority)}, nil
 	}
 	found, err := r.found(ctx, job)
 	if err != nil {
@@ -55,10 +62,24 @@ func (r *Reconciler) remove(ctx context.Context, job *batchv1.Job) (ctrl.Result,
 	return ctrl.Result{}, nil
 }
 
-// changeSafely changes the Job to desired. Where that leaves a stored Job to Kubernetes
-// for deletion, it is deleting it, if later: its results have to be there.
-func (r *Reconciler) changeSafely(ctx context.Context, job, desired *batchv1.Job) (ctrl.Result, error) {
-	if plan.Stored(desired) && desired.Spec.TTLSecondsAfterFinished != nil {
+// untilNoted returns when to look again whether the Job's CronJob took note.
+func (r *runs) untilNoted(job *batchv1.Job) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	run := r.get(job.UID)
+	if run.looks++; run.looks > patientLooks {
+		return patientRecheck
+	}
+	return cronJobRecheck
+}
+
+// changeSafely changes the Job to what was decided. Where that leaves a stored Job
+// to Kubernetes, or to whoever deleted it, it is deleting it, if later: its results
+// have to be there.
+func (r *Reconciler) changeSafely(ctx context.Context, job *batchv1.Job, decision plan.Decision) (ctrl.Result, error) {
+	desired := decision.Desired
+	timed := plan.Stored(desired) && desired.Spec.TTLSecondsAfterFinished != nil
+	if timed && job.DeletionTimestamp == nil || decision.Released == plan.ReleasedStored {
 		found, err := r.found(ctx, job)
 		if err != nil {
 			return ctrl.Result{}, err
@@ -68,6 +89,9 @@ func (r *Reconciler) changeSafely(ctx context.Context, job, desired *batchv1.Job
 		}
 	}
 	_, err := r.change(ctx, job, desired)
+	if err == nil {
+		r.countRelease(job, desired, decision.Released)
+	}
 	return ctrl.Result{}, err
 }
 

@@ -18,11 +18,13 @@ import (
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/plan"
+	"github.com/job-handler/job-handler/internal/policy"
 	"github.com/job-handler/job-handler/internal/retry"
 )
 
 // Re-checks of running Jobs, and retries that may take long, come after fresh
-// work (0), and before what was there at the start (-100).
+// work (0, and down to -9 for namespaces with much of it), and before what was
+// there at the start (-100).
 const recheckPriority = -10
 
 // CacheOptions returns what of Jobs and pods the cache holds: the opted-in
@@ -48,6 +50,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: r.Options.Workers,
 			RateLimiter:             retry.Limiter(),
+			NewQueue:                newFairQueue(mgr.GetLogger()),
 		}).
 		Complete(r)
 	if err != nil {
@@ -71,7 +74,7 @@ func (r *Reconciler) leftCache(e event.DeleteEvent) bool {
 		return true
 	}
 	r.forget(job.UID)
-	return !plan.Stored(job)
+	return !plan.Stored(job) || policy.Protected(job)
 }
 
 // jobOf is the value of the index PodsByJob.

@@ -19,10 +19,11 @@ import (
 
 // Options is what the flags set. New returns the defaults.
 type Options struct {
-	Manager Manager
-	Webhook Webhook
-	Jobs    Jobs
-	Limits  Limits
+	Manager   Manager
+	Webhook   Webhook
+	Jobs      Jobs
+	Retention Retention
+	Limits    Limits
 }
 
 // Manager is where the process runs and what it serves besides the webhook.
@@ -71,6 +72,10 @@ type Jobs struct {
 	RecheckInterval    time.Duration
 	ScanInterval       time.Duration
 	LogDeadline        time.Duration
+	// Protect has a finalizer hold Jobs until their results are stored;
+	// ProtectDeadline is for how long it may hold up the deletion of one.
+	Protect         bool
+	ProtectDeadline time.Duration
 	// RedactBuiltin replaces well-known forms of credentials in what is stored,
 	// Redact what matches these patterns.
 	RedactBuiltin bool
@@ -116,8 +121,10 @@ func New() *Options {
 			LogMode: api.LogModeFull, ResultsTTL: api.Never,
 			DeleteAfterSuccess: "0s", DeleteAfterFailure: api.Never,
 			TTLFloor: time.Hour, RecheckInterval: 30 * time.Second,
-			ScanInterval: 5 * time.Minute, LogDeadline: 15 * time.Minute, RedactBuiltin: true,
+			ScanInterval: 5 * time.Minute, LogDeadline: 15 * time.Minute,
+			ProtectDeadline: time.Hour, RedactBuiltin: true,
 		},
+		Retention: newRetention(),
 		Limits: Limits{
 			Workers: 64, LogStreams: 128, FollowStreams: 256, Writes: 32,
 			MaxResultsSize: resource.QuantityValue{Quantity: resource.MustParse("1Mi")},
@@ -134,6 +141,7 @@ func (o *Options) Flags() cliflag.NamedFlagSets {
 	o.Manager.addFlags(sets.FlagSet("Manager"))
 	o.Webhook.addFlags(sets.FlagSet("Webhook"))
 	o.Jobs.addFlags(sets.FlagSet("Jobs"))
+	o.Retention.addFlags(sets.FlagSet("Retention"))
 	o.Limits.addFlags(sets.FlagSet("Limits"))
 	return sets
 }

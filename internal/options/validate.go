@@ -25,6 +25,10 @@ const (
 	// the memory for logs.
 	memoryForResults = 4
 
+	// mostVerbose is the last level at which client-go logs no bodies of requests
+	// and answers: from 8 on the manager's log would hold what Jobs log.
+	mostVerbose = 7
+
 	// off is the address of a server that is turned off.
 	off = "0"
 )
@@ -34,7 +38,7 @@ const (
 func (o *Options) Validate() error {
 	_, err := o.Defaults()
 	_, patterns := o.Redaction()
-	return errors.Join(o.Manager.validate(), o.Webhook.validate(), err, o.Jobs.validate(), patterns, o.Limits.validate())
+	return errors.Join(o.Manager.validate(), o.Webhook.validate(), err, o.Jobs.validate(), patterns, o.Retention.validate(), o.Limits.validate())
 }
 
 // Redaction returns what the flags set to be replaced in what is stored.
@@ -48,7 +52,7 @@ func (o *Options) Redaction() (*redact.Set, error) {
 
 // Defaults returns what the flags set for Jobs as the policy's defaults.
 func (o *Options) Defaults() (policy.Defaults, error) {
-	defaults := policy.Defaults{LogMode: o.Jobs.LogMode, PropagatableLabels: o.Jobs.PropagatableLabels}
+	defaults := policy.Defaults{LogMode: o.Jobs.LogMode, PropagatableLabels: o.Jobs.PropagatableLabels, Protect: o.Jobs.Protect}
 	var errs []error
 	if !slices.Contains(policy.LogModes, o.Jobs.LogMode) {
 		errs = append(errs, invalid("log-mode", o.Jobs.LogMode, "full, follow or status"))
@@ -89,8 +93,8 @@ func (m *Manager) validate() error {
 	if m.LogFormat != logFormatJSON && m.LogFormat != logFormatText {
 		errs = append(errs, invalid("log-format", m.LogFormat, "json or text"))
 	}
-	if m.LogLevel < 0 || m.LogLevel > 10 {
-		errs = append(errs, invalid("v", m.LogLevel, "between 0 and 10"))
+	if m.LogLevel < 0 || m.LogLevel > mostVerbose {
+		errs = append(errs, invalid("v", m.LogLevel, "between 0 and 7"))
 	}
 	return errors.Join(errs...)
 }
@@ -173,6 +177,7 @@ func (j *Jobs) validate() error {
 		{"recheck-interval", j.RecheckInterval, 0},
 		{"scan-interval", j.ScanInterval, 0},
 		{"log-deadline", j.LogDeadline, 0},
+		{"protect-deadline", j.ProtectDeadline, time.Second},
 	} {
 		if duration.value < duration.least {
 			errs = append(errs, invalid(duration.flag, duration.value, "at least "+duration.least.String()))
