@@ -45,8 +45,8 @@ var _ = Describe("An invalid value", func() {
 		Expect(apierrors.IsNotFound(err)).To(BeTrue(), "%v", err)
 	},
 		refusal(api.EnabledAnnotation, "yes", unsupported(api.EnabledAnnotation, "yes", `"true", "false"`)),
-		refusal(api.LogModeAnnotation, "verbose", unsupported(api.LogModeAnnotation, "verbose", `"status", "full"`)),
-		refusal(api.LogModeAnnotation, "follow", unsupported(api.LogModeAnnotation, "follow", `"status", "full"`)),
+		refusal(api.LogModeAnnotation, "verbose", unsupported(api.LogModeAnnotation, "verbose", `"status", "full", "follow"`)),
+		refusal(api.LogModeAnnotation, "Follow", unsupported(api.LogModeAnnotation, "Follow", `"status", "full", "follow"`)),
 		refusal(api.ResultsKindAnnotation, "Pod", unsupported(api.ResultsKindAnnotation, "Pod", `"ConfigMap", "Secret"`)),
 		refusal(api.ResultsTTLAnnotation, "soon", invalid(api.ResultsTTLAnnotation, "soon", delayRule)),
 		refusal(api.DeleteAfterSuccessAnnotation, "-1s", invalid(api.DeleteAfterSuccessAnnotation, "-1s", delayRule)),
@@ -104,7 +104,7 @@ var _ = Describe("An invalid value", func() {
 			Annotation(api.LogModeAnnotation, "x").Annotation(api.ResultsTTLAnnotation, "x").Obj()
 		expectInvalid(c.Create(ctx, job), "opted-in.jobs", `Job.batch "job"`, "["+strings.Join([]string{
 			"metadata.labels[" + api.EnabledLabel + `]: Unsupported value: "yes": supported values: "true", "false"`,
-			unsupported(api.LogModeAnnotation, "x", `"status", "full"`),
+			unsupported(api.LogModeAnnotation, "x", `"status", "full", "follow"`),
 			invalid(api.ResultsTTLAnnotation, "x", delayRule),
 		}, ", ")+"]")
 	}, SpecTimeout(specTimeout))
@@ -118,7 +118,7 @@ var _ = Describe("An invalid value", func() {
 		Expect(stampsOf(getJob(ctx, namespace, "job"))).To(Equal(
 			stamped.withAnnotation(api.LogModeAnnotation, "x").withAnnotation(api.DeleteAfterSuccessAnnotation, "soon")))
 		Expect(warned.take()).To(Equal([]string{
-			api.LogModeAnnotation + `: "x" ignored: supported values: "status", "full"`,
+			api.LogModeAnnotation + `: "x" ignored: supported values: "status", "full", "follow"`,
 			api.DeleteAfterSuccessAnnotation + `: "soon" ignored: ` + delayRule,
 		}))
 	}, SpecTimeout(specTimeout))
@@ -131,7 +131,7 @@ var _ = Describe("An invalid value", func() {
 		Expect(stampsOf(getJob(ctx, namespace, "job"))).To(Equal(stamped))
 		Expect(warned.take()).To(Equal([]string{
 			"Namespace " + api.ResultsNameAnnotation + ": ignored: can be set on a Job only",
-			"Namespace " + api.LogModeAnnotation + `: "x" ignored: supported values: "status", "full"`,
+			"Namespace " + api.LogModeAnnotation + `: "x" ignored: supported values: "status", "full", "follow"`,
 		}))
 	}, SpecTimeout(specTimeout))
 
@@ -145,12 +145,11 @@ var _ = Describe("An invalid value", func() {
 	It("that is a key nobody knows gives a warning", func(ctx SpecContext) {
 		c, warned := newClient()
 		job := jobtest.MakeJob(labelledNamespace(ctx), "job").Annotation(api.Prefix+"log-mod", "full").
-			Label(api.LogModeAnnotation, "full").Annotation(api.ResultsTTLAnnotation, "30d").Obj()
+			Label(api.LogModeAnnotation, "full").Obj()
 		Expect(c.Create(ctx, job)).To(Succeed())
 		Expect(warned.take()).To(Equal([]string{
 			"annotation " + api.Prefix + "log-mod is unknown: did you mean " + api.LogModeAnnotation + "?",
 			"label " + api.LogModeAnnotation + " has no effect: set it as an annotation",
-			api.ResultsTTLAnnotation + " 30d is recorded with the results, but nothing deletes them yet",
 		}))
 	}, SpecTimeout(specTimeout))
 })
@@ -160,7 +159,7 @@ func refusal(key, value, message string) TableEntry {
 }
 
 var _ = Describe("A CronJob in an opted-in Namespace", func() {
-	badMode := "spec.jobTemplate." + unsupported(api.LogModeAnnotation, "x", `"status", "full"`)
+	badMode := "spec.jobTemplate." + unsupported(api.LogModeAnnotation, "x", `"status", "full", "follow"`)
 	badTTL := "spec.jobTemplate." + invalid(api.ResultsTTLAnnotation, "x", delayRule)
 
 	It("is refused with an invalid template", func(ctx SpecContext) {
@@ -191,7 +190,7 @@ var _ = Describe("A CronJob in an opted-in Namespace", func() {
 
 		cronJob.Spec.Schedule = "@daily"
 		Expect(c.Update(ctx, cronJob)).To(Succeed())
-		Expect(warned.take()).To(Equal([]string{"jobTemplate: " + api.LogModeAnnotation + `: "x" ignored: supported values: "status", "full"`}))
+		Expect(warned.take()).To(Equal([]string{"jobTemplate: " + api.LogModeAnnotation + `: "x" ignored: supported values: "status", "full", "follow"`}))
 
 		worse := cronJob.DeepCopy()
 		worse.Spec.JobTemplate.Annotations[api.ResultsTTLAnnotation] = "x"

@@ -66,6 +66,26 @@ func TestJobAdmitted(t *testing.T) {
 			plainJob().Annotation(api.EnabledAnnotation, api.False).Label(api.EnabledLabel, api.False),
 		},
 		"a TTL below the floor": {inLabelled, namespace(), plainJob().TTL(0), stampedJob().TTL(3600).Annotation(api.TTLAnnotation, "0")},
+		"protected by the Job": {
+			inLabelled, namespace(), plainJob().Annotation(api.ProtectAnnotation, api.True),
+			stampedJob().Annotation(api.ProtectAnnotation, api.True).Finalizer(api.ResultsFinalizer),
+		},
+		"protected by the Namespace, beside other finalizers": {
+			inLabelled, namespace().Annotation(api.ProtectAnnotation, api.True), plainJob().Finalizer("example.com/theirs"),
+			stampedJob().Finalizer("example.com/theirs").Finalizer(api.ResultsFinalizer),
+		},
+		"protected by itself, elsewhere": {
+			elsewhere, namespace(), plainJob().Label(api.EnabledLabel, api.True).Annotation(api.ProtectAnnotation, api.True),
+			stampedJob().Annotation(api.ProtectAnnotation, api.True).Finalizer(api.ResultsFinalizer),
+		},
+		"not protected, whatever the Namespace says": {
+			inLabelled, namespace().Annotation(api.ProtectAnnotation, api.True), plainJob().Annotation(api.ProtectAnnotation, api.False),
+			stampedJob().Annotation(api.ProtectAnnotation, api.False),
+		},
+		"a finalizer of a Job that is not handled is its user's": {
+			elsewhere, namespace(), plainJob().Annotation(api.ProtectAnnotation, api.True).Finalizer(api.ResultsFinalizer),
+			plainJob().Annotation(api.ProtectAnnotation, api.True).Finalizer(api.ResultsFinalizer),
+		},
 		"no name yet": {
 			inLabelled, namespace(), plainJob().GenerateName("job-"),
 			plainJob().GenerateName("job-").Label(api.EnabledLabel, api.True).TemplateLabel(api.EnabledLabel, api.True),
@@ -94,13 +114,13 @@ func TestJobWarnings(t *testing.T) {
 		"a child's invalid values": {
 			inLabelled, namespace(), child(plainJob().Annotation(api.LogModeAnnotation, "x").Annotation(api.DeleteAfterSuccessAnnotation, "soon")),
 			[]string{
-				api.LogModeAnnotation + `: "x" ignored: supported values: "status", "full"`,
+				api.LogModeAnnotation + `: "x" ignored: supported values: "status", "full", "follow"`,
 				api.DeleteAfterSuccessAnnotation + `: "soon" ignored: ` + delayRule,
 			},
 		},
 		"invalid values of a Job with an owner that is no controller": {
 			inLabelled, namespace(), withoutController(plainJob().Annotation(api.LogModeAnnotation, "x")),
-			[]string{api.LogModeAnnotation + `: "x" ignored: supported values: "status", "full"`},
+			[]string{api.LogModeAnnotation + `: "x" ignored: supported values: "status", "full", "follow"`},
 		},
 		"a child's invalid label": {
 			elsewhere, namespace(), child(plainJob().Label(api.EnabledLabel, "yes")),
@@ -119,16 +139,8 @@ func TestJobWarnings(t *testing.T) {
 			inLabelled, namespace(), plainJob().Annotation(api.Prefix+"log-mod", "full"),
 			[]string{"annotation " + api.Prefix + "log-mod is unknown: did you mean " + api.LogModeAnnotation + "?"},
 		},
-		"results-ttl of the Job": {
-			inLabelled, namespace(), plainJob().Annotation(api.ResultsTTLAnnotation, "7d"),
-			[]string{api.ResultsTTLAnnotation + " 1w is recorded with the results, but nothing deletes them yet"},
-		},
-		"results-ttl of the Namespace": {
-			inLabelled, namespace().Annotation(api.ResultsTTLAnnotation, "1d"), plainJob(),
-			[]string{api.ResultsTTLAnnotation + " 1d is recorded with the results, but nothing deletes them yet"},
-		},
-		"results-ttl never": {
-			inLabelled, namespace().Annotation(api.ResultsTTLAnnotation, "1d"), plainJob().Annotation(api.ResultsTTLAnnotation, "never"), nil,
+		"results-ttl, with retention on": {
+			inLabelled, namespace().Annotation(api.ResultsTTLAnnotation, "1d"), plainJob().Annotation(api.ResultsTTLAnnotation, "7d"), nil,
 		},
 		"forged keys": {
 			inLabelled, namespace(), plainJob().Annotation(api.StatusAnnotation, "completed").Annotation(api.CaptureAnnotation, "complete").
@@ -138,6 +150,17 @@ func TestJobWarnings(t *testing.T) {
 				"annotation " + api.StatusAnnotation + " removed: Job Handler alone sets it",
 				"annotation " + api.TTLAnnotation + " removed: Job Handler alone sets it",
 			},
+		},
+		"a finalizer that nobody asked for": {
+			inLabelled, namespace(), plainJob().Finalizer(api.ResultsFinalizer),
+			[]string{"finalizer job-handler/results removed: job-handler/protect asks for it"},
+		},
+		"a finalizer that is asked for": {
+			inLabelled, namespace().Annotation(api.ProtectAnnotation, api.True), plainJob().Finalizer(api.ResultsFinalizer), nil,
+		},
+		"a child's protection that is not valid": {
+			inLabelled, namespace(), child(plainJob().Annotation(api.ProtectAnnotation, "yes")),
+			[]string{api.ProtectAnnotation + `: "yes" ignored: supported values: "true", "false"`},
 		},
 		"nothing about a Job that is not handled": {
 			elsewhere, namespace().Annotation(api.LogModeAnnotation, "x"), plainJob().Annotation(api.Prefix+"log-mod", "x").Annotation(api.LogModeAnnotation, "x"), nil,
@@ -175,7 +198,7 @@ func TestJobChildGetsDefaults(t *testing.T) {
 
 func TestJobRefused(t *testing.T) {
 	badLabel := "metadata.labels[" + api.EnabledLabel + `]: Unsupported value: "yes": supported values: "true", "false"`
-	badMode := "metadata.annotations[" + api.LogModeAnnotation + `]: Unsupported value: "x": supported values: "status", "full"`
+	badMode := "metadata.annotations[" + api.LogModeAnnotation + `]: Unsupported value: "x": supported values: "status", "full", "follow"`
 	badKind := "metadata.annotations[" + api.ResultsKindAnnotation + `]: Unsupported value: "Pod": supported values: "ConfigMap", "Secret"`
 	for name, tc := range map[string]struct {
 		labelled bool

@@ -23,6 +23,7 @@ import (
 	"github.com/job-handler/job-handler/internal/capture"
 	"github.com/job-handler/job-handler/internal/events"
 	"github.com/job-handler/job-handler/internal/joblogs"
+	"github.com/job-handler/job-handler/internal/metrics"
 	"github.com/job-handler/job-handler/internal/options"
 	"github.com/job-handler/job-handler/internal/policy"
 	"github.com/job-handler/job-handler/internal/serverclock"
@@ -153,12 +154,28 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 		ResultsBytes: p.opts.Limits.MaxResultsBytes(),
 		Redact:       redaction,
 	})
+	protection, err := metrics.NewProtection(metrics.Served())
+	if err != nil {
+		return err
+	}
+	followed, err := metrics.NewFollow(metrics.Served())
+	if err != nil {
+		return fmt.Errorf("setting up the capture of logs: %w", err)
+	}
+	held, err := p.addRetention(mgr)
+	if err != nil {
+		return err
+	}
 	jobs := &job.Reconciler{
+		Protection: protection, Holdings: held,
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Clock: p.clock,
-		Logs: logs, Captures: capture.New(logs, capture.Options{MemoryBytes: p.opts.Limits.CaptureMemoryBytes()}),
+		Logs: logs, Captures: capture.New(logs, capture.Options{
+			MemoryBytes: p.opts.Limits.CaptureMemoryBytes(), FollowStreams: p.opts.Limits.FollowStreams, Metrics: followed,
+		}),
 		Options: job.Options{
 			Defaults: p.defaults, ExcludedNamespaces: p.opts.Excluded(), TTLFloor: p.opts.Jobs.TTLFloor,
 			RecheckInterval: p.opts.Jobs.RecheckInterval, LogDeadline: p.opts.Jobs.LogDeadline,
+			ProtectDeadline: p.opts.Jobs.ProtectDeadline,
 			MaxResultsBytes: p.opts.Limits.MaxResultsBytes(), Redact: redaction, Workers: p.opts.Limits.Workers,
 		},
 	}
@@ -167,7 +184,7 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	}
 	namespaces := &namespace.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Clock: p.clock,
-		Admission: p.admission,
+		Admission: p.admission, Protection: protection,
 		Options: namespace.Options{
 			Defaults: p.defaults, ExcludedNamespaces: p.opts.Excluded(),
 			TTLFloor: p.opts.Jobs.TTLFloor, ScanInterval: p.opts.Jobs.ScanInterval,
@@ -182,7 +199,7 @@ func (p *parts) addWebhooks(_ context.Context, mgr ctrl.Manager) error {
 	}
 	webhooks.Register(mgr.GetWebhookServer(), webhooks.Options{
 		Namespaces: mgr.GetClient(), ExcludedNamespaces: p.opts.Excluded(),
-		Defaults: p.defaults, TTLFloor: p.opts.Jobs.TTLFloor,
+		Defaults: p.defaults, TTLFloor: p.opts.Jobs.TTLFloor, RetentionOff: p.opts.Retention.Off(),
 	})
 	if err := addCertificates(mgr, p.opts, p.server, p.files); err != nil {
 		return err

@@ -33,7 +33,7 @@ const (
 	ResultsNameAnnotation = Prefix + "results-name"
 
 	// LogModeAnnotation sits on a Job or Namespace: how much of the logs is
-	// read. LogModeStatus or LogModeFull.
+	// read. LogModeStatus, LogModeFull or LogModeFollow.
 	LogModeAnnotation = Prefix + "log-mode"
 
 	// ResultsKindAnnotation sits on a Job or Namespace: the kind of object that
@@ -56,6 +56,11 @@ const (
 	// PropagateLabelsAnnotation sits on a Job or Namespace: a comma-separated
 	// list of the Job's label keys to copy to its results.
 	PropagateLabelsAnnotation = Prefix + "propagate-labels"
+
+	// ProtectAnnotation sits on a Job or Namespace: whether ResultsFinalizer
+	// holds the Job until its results are stored. True or False; it can change
+	// at any time, and False lets go at once.
+	ProtectAnnotation = Prefix + "protect"
 )
 
 // Values of the keys that users set.
@@ -67,6 +72,8 @@ const (
 	LogModeStatus = "status"
 	// LogModeFull reads every log when the Job has finished.
 	LogModeFull = "full"
+	// LogModeFollow reads every log as it is written, from the container's start.
+	LogModeFollow = "follow"
 
 	// ResultsKindConfigMap stores results in a ConfigMap.
 	ResultsKindConfigMap = "ConfigMap"
@@ -89,7 +96,8 @@ const (
 // Keys that Job Handler writes on a Job.
 const (
 	// ResultsFinalizer sits on a Job that must not go before its results are
-	// stored. Webhook and manager write it; the manager removes it.
+	// stored: see ProtectAnnotation. Webhook and manager write it; the manager
+	// removes it.
 	ResultsFinalizer = Prefix + "results"
 
 	// TTLAnnotation sits on a Job whose spec.ttlSecondsAfterFinished was raised
@@ -126,8 +134,8 @@ const (
 const (
 	// CreatedLabel is True on every object that Job Handler made.
 	CreatedLabel = Prefix + "created"
-	// JobNameLabel holds the Job's name, shortened to 63 characters as
-	// names.LabelValue does; the whole name is in DataJobName.
+	// JobNameLabel holds the Job's name, shortened to 63 characters; the whole
+	// name is in the data, under the same key.
 	JobNameLabel = "job-name"
 	// StatusLabel holds StatusCompleted or StatusFailed.
 	StatusLabel = Prefix + "status"

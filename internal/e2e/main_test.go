@@ -43,6 +43,7 @@ var stories = []struct {
 	{"preempted", preempted},
 	{"long-goodbye", longGoodbye},
 	{"no-retry", noRetry},
+	{"evicted-by-kubelet", evictedByKubelet},
 
 	{"several-pods", severalPods},
 	{"indexed", indexed},
@@ -60,6 +61,7 @@ var stories = []struct {
 	{"deleted-later", deletedLater},
 
 	{"cronjob", cronJob},
+	{"history-zero", historyZero},
 	{"owned", owned},
 	{"tracked", tracked},
 
@@ -70,6 +72,9 @@ var stories = []struct {
 	{"isolation", isolation},
 	{"namespace-deleted", namespaceDeleted},
 
+	{"protected-deleted", protectedDeleted},
+	{"protected-namespace-deleted", protectedNamespaceDeleted},
+
 	{"status-only", statusOnly},
 	{"binary-output", binaryOutput},
 	{"large-log", largeLog},
@@ -78,6 +83,7 @@ var stories = []struct {
 	{"reports", documented},
 	{"redacted", redacted},
 	{"in-secret", inSecret},
+	{"expired", expired},
 	{"unstable-container", unstableContainer},
 	{"rotated-log", rotatedLog},
 }
@@ -91,6 +97,7 @@ var interruptions = []struct {
 	{"ran-while-down", ranWhileDown},
 	{"ttl-zero-while-down", ttlZeroWhileDown},
 	{"killed-at-work", killedAtWork},
+	{"protected-while-down", protectedWhileDown},
 }
 
 func TestStories(t *testing.T) {

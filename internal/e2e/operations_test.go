@@ -15,8 +15,11 @@ var operations = []struct {
 	{"huge-log", hugeLog},
 	{"many-pods", manyPods},
 	{"replaced", replaced},
+	{"protect-deadline", protectDeadlinePassed},
 	{"leaf-rotated", leafRotated},
 	{"ca-rotated", caRotated},
+	{"kubelet-stopped", kubeletStopped},
+	{"node-deleted", nodeDeleted},
 }
 
 func TestOperations(t *testing.T) {

@@ -19,10 +19,11 @@ import (
 
 // Options is what the flags set. New returns the defaults.
 type Options struct {
-	Manager Manager
-	Webhook Webhook
-	Jobs    Jobs
-	Limits  Limits
+	Manager   Manager
+	Webhook   Webhook
+	Jobs      Jobs
+	Retention Retention
+	Limits    Limits
 }
 
 // Manager is where the process runs and what it serves besides the webhook.
@@ -71,6 +72,10 @@ type Jobs struct {
 	RecheckInterval    time.Duration
 	ScanInterval       time.Duration
 	LogDeadline        time.Duration
+	// Protect has a finalizer hold Jobs until their results are stored;
+	// ProtectDeadline is for how long it may hold up the deletion of one.
+	Protect         bool
+	ProtectDeadline time.Duration
 	// RedactBuiltin replaces well-known forms of credentials in what is stored,
 	// Redact what matches these patterns.
 	RedactBuiltin bool
@@ -85,8 +90,11 @@ type Limits struct {
 	LogStreams int
 	// LogMemory bounds the log text in memory, in all Jobs together.
 	LogMemory resource.QuantityValue
-	// CaptureMemory bounds the log text in memory of pods that are deleted before
-	// their Job is stored.
+	// FollowStreams is the number of logs of running pods that are followed at the
+	// same time.
+	FollowStreams int
+	// CaptureMemory bounds what logs that are followed, and those of pods that are
+	// deleted before their Job is stored, take in memory.
 	CaptureMemory resource.QuantityValue
 	// MaxResultsSize bounds what the results of one run take, parts included.
 	MaxResultsSize resource.QuantityValue
@@ -113,10 +121,12 @@ func New() *Options {
 			LogMode: api.LogModeFull, ResultsTTL: api.Never,
 			DeleteAfterSuccess: "0s", DeleteAfterFailure: api.Never,
 			TTLFloor: time.Hour, RecheckInterval: 30 * time.Second,
-			ScanInterval: 5 * time.Minute, LogDeadline: 15 * time.Minute, RedactBuiltin: true,
+			ScanInterval: 5 * time.Minute, LogDeadline: 15 * time.Minute,
+			ProtectDeadline: time.Hour, RedactBuiltin: true,
 		},
+		Retention: newRetention(),
 		Limits: Limits{
-			Workers: 64, LogStreams: 128, Writes: 32,
+			Workers: 64, LogStreams: 128, FollowStreams: 256, Writes: 32,
 			MaxResultsSize: resource.QuantityValue{Quantity: resource.MustParse("1Mi")},
 			LogMemory:      resource.QuantityValue{Quantity: resource.MustParse("128Mi")},
 			CaptureMemory:  resource.QuantityValue{Quantity: resource.MustParse("64Mi")},
@@ -131,6 +141,7 @@ func (o *Options) Flags() cliflag.NamedFlagSets {
 	o.Manager.addFlags(sets.FlagSet("Manager"))
 	o.Webhook.addFlags(sets.FlagSet("Webhook"))
 	o.Jobs.addFlags(sets.FlagSet("Jobs"))
+	o.Retention.addFlags(sets.FlagSet("Retention"))
 	o.Limits.addFlags(sets.FlagSet("Limits"))
 	return sets
 }

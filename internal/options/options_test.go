@@ -64,8 +64,11 @@ func TestDefaultValues(t *testing.T) {
 		"webhook-certificate": "", "self-test-interval": "1m0s", "webhook-shutdown-delay": "0s",
 		"log-mode": "full", "results-ttl": "never", "delete-after-success": "0s", "delete-after-failure": "never",
 		"propagatable-labels": "[]", "ttl-floor": "1h0m0s", "recheck-interval": "30s", "scan-interval": "5m0s", "log-deadline": "15m0s",
+		"protect": "false", "protect-deadline": "1h0m0s",
 		"redact-builtin": "true", "redact": "[]",
-		"workers": "64", "log-streams": "128", "log-memory": "128Mi", "capture-memory": "64Mi", "max-results-size": "1Mi", "writes": "32", "log-idle-timeout": "15s",
+		"retention-interval": "1h0m0s", "keep-completed-results-per-cronjob": "0", "keep-failed-results-per-cronjob": "0",
+		"max-results-bytes-per-namespace": "256Mi",
+		"workers":                         "64", "log-streams": "128", "follow-streams": "256", "log-memory": "128Mi", "capture-memory": "64Mi", "max-results-size": "1Mi", "writes": "32", "log-idle-timeout": "15s",
 	}
 	got := map[string]string{}
 	flagSet(New()).VisitAll(func(f *pflag.Flag) { got[f.Name] = f.DefValue })
@@ -82,8 +85,11 @@ func TestFlagsSetOptions(t *testing.T) {
 		"--webhook=false", "--webhook-host=::1", "--webhook-port=2", "--webhook-cert-dir=/c", "--webhook-certificate=ns/serving",
 		"--log-mode=status", "--results-ttl=4w", "--delete-after-success=1d12h", "--delete-after-failure=2w",
 		"--propagatable-labels=app,team.example.com/*", "--ttl-floor=2h", "--recheck-interval=0", "--scan-interval=1m", "--log-deadline=3m",
+		"--protect", "--protect-deadline=2m",
 		"--redact-builtin=false", `--redact=a{1,2}`, "--redact=b",
-		"--workers=5", "--log-streams=6", "--log-memory=1Gi", "--capture-memory=2Gi", "--max-results-size=2Mi", "--writes=7", "--log-idle-timeout=8s",
+		"--retention-interval=2h", "--keep-completed-results-per-cronjob=3", "--keep-failed-results-per-cronjob=10",
+		"--max-results-bytes-per-namespace=1Gi",
+		"--workers=5", "--log-streams=6", "--follow-streams=9", "--log-memory=1Gi", "--capture-memory=2Gi", "--max-results-size=2Mi", "--writes=7", "--log-idle-timeout=8s",
 	}
 	opts := parse(t, args...)
 	if err := opts.Validate(); err != nil {
@@ -96,7 +102,8 @@ func TestFlagsSetOptions(t *testing.T) {
 	jobs := Jobs{
 		LogMode: "status", ResultsTTL: "4w", DeleteAfterSuccess: "1d12h", DeleteAfterFailure: "2w",
 		PropagatableLabels: []string{"app", "team.example.com/*"}, TTLFloor: 2 * time.Hour,
-		ScanInterval: time.Minute, LogDeadline: 3 * time.Minute, Redact: []string{"a{1,2}", "b"},
+		ScanInterval: time.Minute, LogDeadline: 3 * time.Minute,
+		Protect: true, ProtectDeadline: 2 * time.Minute, Redact: []string{"a{1,2}", "b"},
 	}
 	webhook := Webhook{Host: "::1", Port: 2, CertDir: "/c", Certificate: "ns/serving", SelfTestInterval: 9 * time.Second, ShutdownDelay: 4 * time.Second}
 	if diff := cmp.Diff([]any{manager, webhook, jobs}, []any{opts.Manager, opts.Webhook, opts.Jobs}); diff != "" {
@@ -105,12 +112,17 @@ func TestFlagsSetOptions(t *testing.T) {
 	if got := opts.Webhook.CertificateName(); got.Namespace != "ns" || got.Name != "serving" {
 		t.Errorf("certificate = %v", got)
 	}
-	limits := []any{5, 6, int64(1 << 30), 2 << 30, 2 << 20, 7, 8 * time.Second}
+	limits := []any{5, 6, 9, int64(1 << 30), 2 << 30, 2 << 20, 7, 8 * time.Second}
 	got := []any{
-		opts.Limits.Workers, opts.Limits.LogStreams, opts.Limits.LogMemoryBytes(), opts.Limits.CaptureMemoryBytes(),
+		opts.Limits.Workers, opts.Limits.LogStreams, opts.Limits.FollowStreams, opts.Limits.LogMemoryBytes(), opts.Limits.CaptureMemoryBytes(),
 		opts.Limits.MaxResultsBytes(), opts.Limits.Writes, opts.Limits.LogIdleTimeout,
 	}
 	if diff := cmp.Diff(limits, got); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	kept := []any{2 * time.Hour, 3, 10, int64(1 << 30), false}
+	r := opts.Retention
+	if diff := cmp.Diff(kept, []any{r.Interval, r.KeepCompleted, r.KeepFailed, r.NamespaceBytes(), r.Off()}); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
 	if !opts.TextLogs() {
@@ -121,6 +133,7 @@ func TestFlagsSetOptions(t *testing.T) {
 	want := policy.Defaults{
 		LogMode: "status", ResultsTTL: &policy.Delay{After: 28 * day}, DeleteAfterSuccess: &policy.Delay{After: 36 * time.Hour},
 		DeleteAfterFailure: &policy.Delay{After: 14 * day}, PropagatableLabels: []string{"app", "team.example.com/*"},
+		Protect: true,
 	}
 	if diff := cmp.Diff(want, defaults); diff != "" || err != nil {
 		t.Errorf("%v, -want +got\n%s", err, diff)
@@ -170,7 +183,7 @@ func TestTextLogs(t *testing.T) {
 func TestHelp(t *testing.T) {
 	t.Setenv("POD_NAMESPACE", "")
 	sets := New().Flags()
-	if diff := cmp.Diff([]string{"Manager", "Webhook", "Jobs", "Limits"}, sets.Order); diff != "" {
+	if diff := cmp.Diff([]string{"Manager", "Webhook", "Jobs", "Retention", "Limits"}, sets.Order); diff != "" {
 		t.Errorf("groups: -want +got\n%s", diff)
 	}
 	var help bytes.Buffer
@@ -206,7 +219,7 @@ func TestEveryFlagReadsWell(t *testing.T) {
 			if !strings.HasSuffix(f.Usage, ".") || strings.Contains(f.Usage, "`") && f.Name != "v" && f.Name != "redact" {
 				t.Errorf("%q is not a sentence", f.Usage)
 			}
-			switches := []string{"leader-elect", "redact-builtin", "webhook"}
+			switches := []string{"leader-elect", "protect", "redact-builtin", "webhook"}
 			if f.Value.Type() == "bool" && !slices.Contains(switches, f.Name) {
 				t.Errorf("a new switch: is it clear what it turns on?")
 			}

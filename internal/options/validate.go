@@ -38,7 +38,7 @@ const (
 func (o *Options) Validate() error {
 	_, err := o.Defaults()
 	_, patterns := o.Redaction()
-	return errors.Join(o.Manager.validate(), o.Webhook.validate(), err, o.Jobs.validate(), patterns, o.Limits.validate())
+	return errors.Join(o.Manager.validate(), o.Webhook.validate(), err, o.Jobs.validate(), patterns, o.Retention.validate(), o.Limits.validate())
 }
 
 // Redaction returns what the flags set to be replaced in what is stored.
@@ -52,10 +52,10 @@ func (o *Options) Redaction() (*redact.Set, error) {
 
 // Defaults returns what the flags set for Jobs as the policy's defaults.
 func (o *Options) Defaults() (policy.Defaults, error) {
-	defaults := policy.Defaults{LogMode: o.Jobs.LogMode, PropagatableLabels: o.Jobs.PropagatableLabels}
+	defaults := policy.Defaults{LogMode: o.Jobs.LogMode, PropagatableLabels: o.Jobs.PropagatableLabels, Protect: o.Jobs.Protect}
 	var errs []error
 	if !slices.Contains(policy.LogModes, o.Jobs.LogMode) {
-		errs = append(errs, invalid("log-mode", o.Jobs.LogMode, "full or status"))
+		errs = append(errs, invalid("log-mode", o.Jobs.LogMode, "full, follow or status"))
 	}
 	for _, delay := range []struct {
 		flag, value string
@@ -177,6 +177,7 @@ func (j *Jobs) validate() error {
 		{"recheck-interval", j.RecheckInterval, 0},
 		{"scan-interval", j.ScanInterval, 0},
 		{"log-deadline", j.LogDeadline, 0},
+		{"protect-deadline", j.ProtectDeadline, time.Second},
 	} {
 		if duration.value < duration.least {
 			errs = append(errs, invalid(duration.flag, duration.value, "at least "+duration.least.String()))
@@ -193,7 +194,7 @@ func (l *Limits) validate() error {
 	for _, count := range []struct {
 		flag  string
 		value int
-	}{{"workers", l.Workers}, {"log-streams", l.LogStreams}, {"writes", l.Writes}} {
+	}{{"workers", l.Workers}, {"log-streams", l.LogStreams}, {"follow-streams", l.FollowStreams}, {"writes", l.Writes}} {
 		if count.value < 1 || count.value > maxConcurrency {
 			errs = append(errs, invalid(count.flag, count.value, "between 1 and 10000"))
 		}
