@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 
@@ -88,15 +89,11 @@ func FuzzWhyMissing(f *testing.F) {
 		around := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{api.EnabledLabel: label}}}
 		for _, s := range []sight{{hidden: true}, {}, {job: job}, {job: job, namespace: around}} {
 			var out bytes.Buffer
-			report(errorString(s.whyMissing("ns", name)), &out)
+			report(errors.New(s.whyMissing("ns", name)), &out)
 			steersNothing(t, out.String())
 		}
 	})
 }
-
-type errorString string
-
-func (e errorString) Error() string { return string(e) }
 
 // steersNothing wants text to have lines of visible characters alone.
 func steersNothing(t *testing.T, text string) {

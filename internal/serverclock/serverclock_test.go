@@ -13,8 +13,12 @@ import (
 var now = time.Date(2026, 11, 5, 10, 0, 0, 0, time.UTC)
 
 // answer asks a server whose clock is ahead and that takes so long.
-func answer(t *testing.T, c *Clock, local *clocktesting.FakePassiveClock, ahead, takes time.Duration, date string) {
+func answer(t *testing.T, c *Clock, ahead, takes time.Duration, date string) {
 	t.Helper()
+	local, isFake := c.PassiveClock.(*clocktesting.FakePassiveClock)
+	if !isFake {
+		t.Fatal("no clock to set")
+	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		local.SetTime(local.Now().Add(takes))
 		if date == "" {
@@ -53,7 +57,7 @@ func TestOffset(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			local := clocktesting.NewFakePassiveClock(now)
 			c := New(local)
-			answer(t, c, local, test.ahead, test.takes, test.date)
+			answer(t, c, test.ahead, test.takes, test.date)
 			if got := c.Offset(); got != test.want {
 				t.Errorf("offset %v, want %v", got, test.want)
 			}
@@ -70,13 +74,13 @@ func TestOffset(t *testing.T) {
 func TestOffsetFollowsTheMachine(t *testing.T) {
 	local := clocktesting.NewFakePassiveClock(now)
 	c := New(local)
-	answer(t, c, local, time.Hour, 0, "")
-	answer(t, c, local, time.Hour+2*time.Second, 0, "")
+	answer(t, c, time.Hour, 0, "")
+	answer(t, c, time.Hour+2*time.Second, 0, "")
 	if got := c.Offset(); got != time.Hour {
 		t.Errorf("offset %v: it moves with every answer", got)
 	}
 	local.SetTime(now.Add(time.Hour))
-	answer(t, c, local, 0, 0, "")
+	answer(t, c, 0, 0, "")
 	if got := c.Offset(); got != 0 {
 		t.Errorf("offset %v after the machine's clock was put right", got)
 	}
