@@ -25,6 +25,9 @@ ARGS ?=## flags of the manager for run, such as --v=1
 TESTFLAGS ?=## more flags for go test, such as -v, -run=Name or -ginkgo.focus=words
 COMPONENTS ?=## of config/components, for install-manifest, such as fail-closed prometheus
 FUZZTIME ?= 10s## how long each fuzz target runs
+SEED ?= 1## first seed of soak
+SEEDS ?= 1## number of seeds of soak
+JOBS ?= 200## number of Jobs for each seed of soak
 export TESTFLAGS FUZZTIME
 
 # Tools are built from the modules that pin them, once for each version, into
@@ -141,8 +144,8 @@ test: ## Unit, integration and end-to-end tests, one after the other
 	@internal/tools/test unit integration e2e
 
 .PHONY: test-all
-test-all: ## All of `test`, the operations, the race detector, every fuzz target and benchmark for a short time
-	@internal/tools/test unit integration e2e operations race fuzz benchmarks
+test-all: ## All of `test`, outages and random faults, the operations, the race detector, every fuzz target and benchmark for a short time
+	@internal/tools/test unit integration e2e oracle operations race fuzz benchmarks
 
 .PHONY: test-unit
 test-unit: ## Rules and parts, each by itself
@@ -155,6 +158,14 @@ test-integration: ## Webhooks, controllers, the kubectl plugin and manifests on 
 .PHONY: test-e2e
 test-e2e: ## Stories on a real node (root; without it, what needs no node)
 	@internal/tools/test e2e
+
+.PHONY: test-oracle
+test-oracle: ## Outages of the control plane, leaders that end, and random faults, with what is left in the end
+	@internal/tools/test oracle
+
+.PHONY: soak
+soak: ## Random faults by SEEDS seeds from SEED on, over JOBS Jobs each; the seed that failed shows the same again
+	@go test ./internal/oracle -run='^TestSeeds$$' -v -count=1 -timeout=0 -seed=$(SEED) -seeds=$(SEEDS) -jobs=$(JOBS)
 
 .PHONY: test-operations
 test-operations: ## Updates, failovers and rotations of an installed manager while Jobs are at work (root)

@@ -108,12 +108,11 @@ var _ = Describe("An invalid value", func() {
 	It("that is a key nobody knows gives a warning", func(ctx SpecContext) {
 		c, warned := newClient()
 		job := jobtest.MakeJob(labelledNamespace(ctx), "job").Annotation(api.Prefix+"log-mod", "full").
-			Label(api.LogModeAnnotation, "full").Annotation(api.ResultsTTLAnnotation, "30d").Obj()
+			Label(api.LogModeAnnotation, "full").Obj()
 		Expect(c.Create(ctx, job)).To(Succeed())
 		Expect(warned.take()).To(Equal([]string{
 			"annotation " + api.Prefix + "log-mod is unknown: did you mean " + api.LogModeAnnotation + "?",
 			"label " + api.LogModeAnnotation + " has no effect: set it as an annotation",
-			api.ResultsTTLAnnotation + " 30d is recorded with the results, but nothing deletes them yet",
 		}))
 	}, SpecTimeout(specTimeout))
 })

@@ -139,16 +139,8 @@ func TestJobWarnings(t *testing.T) {
 			inLabelled, namespace(), plainJob().Annotation(api.Prefix+"log-mod", "full"),
 			[]string{"annotation " + api.Prefix + "log-mod is unknown: did you mean " + api.LogModeAnnotation + "?"},
 		},
-		"results-ttl of the Job": {
-			inLabelled, namespace(), plainJob().Annotation(api.ResultsTTLAnnotation, "7d"),
-			[]string{api.ResultsTTLAnnotation + " 1w is recorded with the results, but nothing deletes them yet"},
-		},
-		"results-ttl of the Namespace": {
-			inLabelled, namespace().Annotation(api.ResultsTTLAnnotation, "1d"), plainJob(),
-			[]string{api.ResultsTTLAnnotation + " 1d is recorded with the results, but nothing deletes them yet"},
-		},
-		"results-ttl never": {
-			inLabelled, namespace().Annotation(api.ResultsTTLAnnotation, "1d"), plainJob().Annotation(api.ResultsTTLAnnotation, "never"), nil,
+		"results-ttl, with retention on": {
+			inLabelled, namespace().Annotation(api.ResultsTTLAnnotation, "1d"), plainJob().Annotation(api.ResultsTTLAnnotation, "7d"), nil,
 		},
 		"forged keys": {
 			inLabelled, namespace(), plainJob().Annotation(api.StatusAnnotation, "completed").Annotation(api.CaptureAnnotation, "complete").

@@ -160,9 +160,13 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	if err != nil {
 		return fmt.Errorf("setting up the capture of logs: %w", err)
 	}
+	held, err := p.addRetention(mgr)
+	if err != nil {
+		return err
+	}
 	jobs := &job.Reconciler{
-		Protection: protection,
-		Client:     mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Clock: clock.RealClock{},
+		Protection: protection, Holdings: held,
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Clock: clock.RealClock{},
 		Logs: logs, Captures: capture.New(logs, capture.Options{
 			MemoryBytes: p.opts.Limits.CaptureMemoryBytes(), FollowStreams: p.opts.Limits.FollowStreams, Metrics: followed,
 		}),
@@ -193,7 +197,7 @@ func (p *parts) addWebhooks(_ context.Context, mgr ctrl.Manager) error {
 	}
 	webhooks.Register(mgr.GetWebhookServer(), webhooks.Options{
 		Namespaces: mgr.GetClient(), ExcludedNamespaces: p.opts.Excluded(),
-		Defaults: p.defaults, TTLFloor: p.opts.Jobs.TTLFloor,
+		Defaults: p.defaults, TTLFloor: p.opts.Jobs.TTLFloor, RetentionOff: p.opts.Retention.Off(),
 	})
 	if err := addCertificates(mgr, p.opts, p.server, p.files); err != nil {
 		return err

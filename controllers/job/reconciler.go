@@ -20,6 +20,7 @@ import (
 
 	"github.com/job-handler/job-handler/internal/capture"
 	"github.com/job-handler/job-handler/internal/events"
+	"github.com/job-handler/job-handler/internal/holdings"
 	"github.com/job-handler/job-handler/internal/metrics"
 	"github.com/job-handler/job-handler/internal/plan"
 	"github.com/job-handler/job-handler/internal/policy"
@@ -66,6 +67,8 @@ type Reconciler struct {
 	// Captures keeps what is left of pods that are deleted before their Job is
 	// stored; nil: nothing is.
 	Captures *capture.Captures
+	// Holdings is told what is stored, and says where too much is; nil: nobody is.
+	Holdings *holdings.Holdings
 	Events   *events.Recorder
 	Clock    clock.PassiveClock
 	// Protection counts what becomes of our finalizer; nil: nobody does.

@@ -32,8 +32,8 @@ type run struct {
 	// first is when logs were first read, tries how often.
 	first time.Time
 	tries int
-	// missing is when pods were first found missing.
-	missing time.Time
+	// waiting is since when it waits for what.
+	waiting map[string]time.Time
 	// refusals counts how often the server refused what its results need.
 	refusals int
 	// unstored is true from the first look at a finished Job to its report,

@@ -14,8 +14,9 @@ import (
 
 // The pauses before a log that broke off is followed again.
 const (
-	firstPause   = 100 * time.Millisecond
-	longestPause = 2 * time.Second
+	firstPause = 100 * time.Millisecond
+	// Of a pod that goes; its kubelet may be back for a moment only.
+	longestPause = time.Second
 	// longestPauseRunning is the longest for a container that may run for long.
 	longestPauseRunning = 20 * time.Second
 )
@@ -27,6 +28,7 @@ const NotFollowed = "read at the end: as many logs were being followed as the ma
 // followedLog is one log of a pod. Its fields are guarded by Captures.mu, but
 // for those that are set before it is followed.
 type followedLog struct {
+	pod                 *pod
 	container, instance string
 	previous            bool
 	cancel              context.CancelFunc
@@ -84,7 +86,7 @@ func (c *Captures) followAll(ctx context.Context, p *pod) {
 		following, cancel := context.WithCancel(ctx)
 		turn, hurry := context.WithCancel(following)
 		l := &followedLog{
-			container: log.Container, instance: log.InstanceID, previous: log.Previous,
+			pod: p, container: log.Container, instance: log.InstanceID, previous: log.Previous,
 			cancel: cancel, hurry: hurry, latest: log, news: make(chan struct{}),
 		}
 		p.logs = append(p.logs, l)
@@ -139,8 +141,27 @@ func (c *Captures) limit(l *followedLog, left time.Duration) {
 	if !l.active() || !l.until.IsZero() && !until.Before(l.until) {
 		return
 	}
-	l.until = until
-	c.clock.AfterFunc(left, l.cancel)
+	c.setLimit(l, left)
+}
+
+func (c *Captures) setLimit(l *followedLog, left time.Duration) {
+	l.until = c.clock.Now().Add(left)
+	c.clock.AfterFunc(left, func() { c.expire(l) })
+}
+
+// expire ends the following of a log whose time is over, but for one whose kubelet
+// does not answer: as long as that is away nobody ends the container or removes
+// its log.
+func (c *Captures) expire(l *followedLog) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case !l.active() || c.clock.Now().Before(l.until):
+	case l.capture.Reason == results.ReasonNodeUnreachable && !l.pod.gone:
+		c.setLimit(l, Slack)
+	default:
+		l.cancel()
+	}
 }
 
 // follow follows one log to its end, over as many streams as that takes.

@@ -2,6 +2,7 @@ package capture
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -24,6 +25,8 @@ type node struct {
 	lost string
 	// gone are the pods of which nothing can be read any more.
 	gone map[string]bool
+	// away is true while the kubelet does not answer.
+	away bool
 	// cut are how many bytes of a followed log are sent before its stream ends,
 	// once for each number.
 	cut map[string][]int
@@ -82,6 +85,13 @@ func (n *node) lose(name string) {
 	}
 }
 
+// leave has the kubelet answer nothing until it is back.
+func (n *node) leave(away bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.away = away
+}
+
 // OpenLog implements joblogs.LogStreamer.
 func (n *node) OpenLog(ctx context.Context, _, pod string, opts *corev1.PodLogOptions) (io.ReadCloser, error) {
 	n.mu.Lock()
@@ -91,6 +101,9 @@ func (n *node) OpenLog(ctx context.Context, _, pod string, opts *corev1.PodLogOp
 	}
 	if n.gone[pod] {
 		return nil, apierrors.NewNotFound(corev1.Resource("pods"), pod)
+	}
+	if n.away {
+		return nil, apierrors.NewInternalError(errors.New("dial tcp 10.0.0.1:10250: connect: connection refused"))
 	}
 	name := pod + "/" + opts.Container
 	if opts.Previous {

@@ -83,6 +83,7 @@ var stories = []struct {
 	{"reports", documented},
 	{"redacted", redacted},
 	{"in-secret", inSecret},
+	{"expired", expired},
 	{"unstable-container", unstableContainer},
 	{"rotated-log", rotatedLog},
 }

@@ -19,10 +19,11 @@ import (
 
 // Options is what the flags set. New returns the defaults.
 type Options struct {
-	Manager Manager
-	Webhook Webhook
-	Jobs    Jobs
-	Limits  Limits
+	Manager   Manager
+	Webhook   Webhook
+	Jobs      Jobs
+	Retention Retention
+	Limits    Limits
 }
 
 // Manager is where the process runs and what it serves besides the webhook.
@@ -123,6 +124,7 @@ func New() *Options {
 			ScanInterval: 5 * time.Minute, LogDeadline: 15 * time.Minute,
 			ProtectDeadline: time.Hour, RedactBuiltin: true,
 		},
+		Retention: newRetention(),
 		Limits: Limits{
 			Workers: 64, LogStreams: 128, FollowStreams: 256, Writes: 32,
 			MaxResultsSize: resource.QuantityValue{Quantity: resource.MustParse("1Mi")},
@@ -139,6 +141,7 @@ func (o *Options) Flags() cliflag.NamedFlagSets {
 	o.Manager.addFlags(sets.FlagSet("Manager"))
 	o.Webhook.addFlags(sets.FlagSet("Webhook"))
 	o.Jobs.addFlags(sets.FlagSet("Jobs"))
+	o.Retention.addFlags(sets.FlagSet("Retention"))
 	o.Limits.addFlags(sets.FlagSet("Limits"))
 	return sets
 }

@@ -34,7 +34,7 @@ const (
 func (o *Options) Validate() error {
 	_, err := o.Defaults()
 	_, patterns := o.Redaction()
-	return errors.Join(o.Manager.validate(), o.Webhook.validate(), err, o.Jobs.validate(), patterns, o.Limits.validate())
+	return errors.Join(o.Manager.validate(), o.Webhook.validate(), err, o.Jobs.validate(), patterns, o.Retention.validate(), o.Limits.validate())
 }
 
 // Redaction returns what the flags set to be replaced in what is stored.

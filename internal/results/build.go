@@ -75,7 +75,7 @@ func Build(run Run) (*Content, error) {
 	c := &Content{Data: data}
 	if run.LogMode != api.LogModeStatus {
 		room := budget - len(blocks) - reserved
-		text, archive, err := packLogs(pods, run.MissingPods, rooms{object: room, all: room + run.total() - run.limit()})
+		text, archive, err := packLogs(pods, run.MissingPods, run.rooms(room))
 		if err != nil {
 			return nil, err
 		}

@@ -44,6 +44,9 @@ type Run struct {
 	// allows parts, up to api.MostResultsBytes. Less than MinBytes means MinBytes:
 	// it is how results are stored that an API server found too large.
 	MaxBytes int
+	// MaxLogBytes bounds what logs take of that, in bytes, where the results of the
+	// run's namespace take more than they may; 0: no further bound.
+	MaxLogBytes int
 
 	// redacted counts what was replaced in messages and in logs.
 	redacted redact.Counts
@@ -143,4 +146,7 @@ const (
 	ReasonCaptureLimit = "CaptureLimit"
 	// ReasonShortenedToFit: the log was read whole but did not fit. Incurable.
 	ReasonShortenedToFit = "ShortenedToFit"
+	// ReasonNamespaceBudget: the log was read whole, but of new logs little is kept
+	// while the results of the namespace take more than they may. Incurable.
+	ReasonNamespaceBudget = "NamespaceBudget"
 )
