@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"bytes"
-
 	"fmt"
 	"io"
 	"os"
@@ -32,6 +31,9 @@ var followStories = []struct {
 }
 
 func TestFollow(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the stories take minutes: make test-operations")
+	}
 	if os.Geteuid() != 0 {
 		t.Skip("the stories need root: their containers run on this machine")
 	}
