@@ -46,7 +46,7 @@ func FuzzCollect(f *testing.F) {
 		}
 		for _, log := range LogsOf(pod) {
 			if log.Readable() {
-				reader.Follow(t.Context(), log, io.Discard)
+				follow(t.Context(), reader, log, io.Discard)
 			}
 		}
 	})
