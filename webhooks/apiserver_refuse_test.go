@@ -55,10 +55,47 @@ var _ = Describe("An invalid value", func() {
 		refusal(api.DeleteAfterFailureAnnotation, "100ms", invalid(api.DeleteAfterFailureAnnotation, "100ms", delayRule)),
 		refusal(api.ResultsNameAnnotation, "report", invalid(api.ResultsNameAnnotation, "report", nameRule)),
 		refusal(api.ResultsNameAnnotation, "-results", invalid(api.ResultsNameAnnotation, "-results", nameRule)),
+		refusal(api.ResultsNameAnnotation, "", invalid(api.ResultsNameAnnotation, "", nameRule)),
+		refusal(api.ResultsNameAnnotation, "other/x-results", invalid(api.ResultsNameAnnotation, "other/x-results", nameRule)),
+		refusal(api.ResultsNameAnnotation, "../x-results", invalid(api.ResultsNameAnnotation, "../x-results", nameRule)),
+		refusal(api.ResultsNameAnnotation, "kube-root-ca.crt", invalid(api.ResultsNameAnnotation, "kube-root-ca.crt", nameRule)),
+		refusal(api.ResultsNameAnnotation, "X-results", invalid(api.ResultsNameAnnotation, "X-results", nameRule)),
+		refusal(api.ResultsNameAnnotation, "\u0445-results", invalid(api.ResultsNameAnnotation, "\u0445-results", nameRule)),
+		refusal(api.ResultsNameAnnotation, "x\x00-results", invalid(api.ResultsNameAnnotation, "x\x00-results", nameRule)),
+		refusal(api.ResultsNameAnnotation, strings.Repeat("a", 246)+"-results",
+			invalid(api.ResultsNameAnnotation, strings.Repeat("a", 64)+"...", nameRule)),
+		refusal(api.DeleteAfterSuccessAnnotation, "\x1b[2J\u202e\a", invalid(api.DeleteAfterSuccessAnnotation, "\x1b[2J\u202e\a", delayRule)),
 		refusal(api.PropagateLabelsAnnotation, "job-name", invalid(api.PropagateLabelsAnnotation, "job-name", "labels that Job Handler sets itself cannot be propagated")),
 		refusal(api.PropagateLabelsAnnotation, "app", invalid(api.PropagateLabelsAnnotation, "app", "may not be propagated here; allowed are team")),
 		refusal(api.PropagateLabelsAnnotation, "a b", invalid(api.PropagateLabelsAnnotation, "a b", "must be a comma-separated list of label keys")),
 	)
+
+	It("of 256 KiB in all, with what was forged, is refused or leaves a Job that is stamped as far as there is room", func(ctx SpecContext) {
+		namespace := labelledNamespace(ctx)
+		c, warned := newClient()
+		const most = 256 << 10
+		full := jobtest.MakeJob(namespace, "full").TTL(5).Annotation("filler", strings.Repeat("x", most-len("filler"))).Obj()
+		Expect(c.Create(ctx, full)).To(Succeed())
+		job := getJob(ctx, namespace, "full")
+		Expect(job.Labels).To(HaveKeyWithValue(api.EnabledLabel, api.True))
+		Expect(job.Annotations).To(HaveLen(1))
+		Expect(job.Spec.TTLSecondsAfterFinished).To(HaveValue(BeEquivalentTo(5)))
+
+		many := jobtest.MakeJob(namespace, "many").Annotation(api.StatusAnnotation, api.StatusCompleted).Annotation(api.CaptureAnnotation, api.CaptureComplete)
+		for i := range 2000 {
+			many.Annotation(fmt.Sprintf("%sx%d", api.Prefix, i), strings.Repeat("\x1b", 64))
+		}
+		warned.take()
+		Expect(c.Create(ctx, many.Obj())).To(Succeed())
+		job = getJob(ctx, namespace, "many")
+		Expect(job.Annotations).NotTo(Or(HaveKey(api.StatusAnnotation), HaveKey(api.CaptureAnnotation)))
+		Expect(len(warned.take())).To(BeNumerically("<=", 16))
+
+		wrong := jobtest.MakeJob(namespace, "wrong").Annotation(api.LogModeAnnotation, strings.Repeat("x", most/2)).Obj()
+		err := c.Create(ctx, wrong)
+		Expect(apierrors.IsInvalid(err)).To(BeTrue(), "%v", err)
+		Expect(len(err.Error())).To(BeNumerically("<", 1024))
+	}, SpecTimeout(specTimeout))
 
 	It("is reported together with all others, for a Job that opts in itself", func(ctx SpecContext) {
 		c, _ := newClient()

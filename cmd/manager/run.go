@@ -27,6 +27,7 @@ import (
 	"github.com/job-handler/job-handler/internal/metrics"
 	"github.com/job-handler/job-handler/internal/options"
 	"github.com/job-handler/job-handler/internal/policy"
+	"github.com/job-handler/job-handler/internal/serverclock"
 	"github.com/job-handler/job-handler/internal/version"
 	"github.com/job-handler/job-handler/internal/writelimit"
 	"github.com/job-handler/job-handler/webhooks"
@@ -42,8 +43,9 @@ func run(ctx context.Context, opts *options.Options) error {
 	}
 	p := &parts{
 		opts: opts, files: certs.NewFiles(opts.Webhook.CertDir), config: config, direct: rest.CopyConfig(config),
-		admission: namespace.NewAdmission(),
+		admission: namespace.NewAdmission(), clock: serverclock.New(clock.RealClock{}),
 	}
+	p.config.Wrap(p.clock.Wrap)
 	p.config.Wrap(writelimit.New(opts.Limits.Writes))
 	p.server = newWebhookServer(opts, p.files)
 	if p.defaults, err = opts.Defaults(); err != nil {
@@ -76,6 +78,8 @@ type parts struct {
 	config, direct *rest.Config
 	// admission is what the self-test finds, for those who look for missed Jobs.
 	admission *namespace.Admission
+	// clock is the API server's: its times are compared with those of Jobs.
+	clock *serverclock.Clock
 }
 
 // restConfig turns the client's own rate limit off: API Priority and Fairness
@@ -144,7 +148,7 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	if err != nil {
 		return err
 	}
-	recorder := events.New(mgr.GetClient(), clock.RealClock{}, instance())
+	recorder := events.New(mgr.GetClient(), p.clock, instance())
 	logs := joblogs.NewReader(joblogs.FromClient(pods), joblogs.Options{
 		IdleTimeout:  p.opts.Limits.LogIdleTimeout,
 		Streams:      p.opts.Limits.LogStreams,
@@ -166,7 +170,7 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	}
 	jobs := &job.Reconciler{
 		Protection: protection, Holdings: held,
-		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Clock: clock.RealClock{},
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Clock: p.clock,
 		Logs: logs, Captures: capture.New(logs, capture.Options{
 			MemoryBytes: p.opts.Limits.CaptureMemoryBytes(), FollowStreams: p.opts.Limits.FollowStreams, Metrics: followed,
 		}),
@@ -181,7 +185,7 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 		return err
 	}
 	namespaces := &namespace.Reconciler{
-		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Clock: clock.RealClock{},
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Clock: p.clock,
 		Admission: p.admission, Protection: protection,
 		Options: namespace.Options{
 			Defaults: p.defaults, ExcludedNamespaces: p.opts.Excluded(),

@@ -36,6 +36,8 @@ type run struct {
 	waiting map[string]time.Time
 	// refusals counts how often the server refused what its results need.
 	refusals int
+	// looks counts how often the Job's CronJob was asked whether it took note.
+	looks int
 	// unstored is true from the first look at a finished Job to its report,
 	// and again if its results turn out to be missing.
 	unstored bool

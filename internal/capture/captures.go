@@ -247,12 +247,12 @@ func (c *Captures) timeLeft(object *corev1.Pod) time.Duration {
 	if object.DeletionTimestamp == nil {
 		return Slack
 	}
-	left := object.DeletionTimestamp.Sub(c.clock.Now())
+	// The API server's clock may be another, so that what is left of the time until
+	// the deletion counts only where the whole of it is not known.
 	if grace := object.DeletionGracePeriodSeconds; grace != nil {
-		// The API server's clock may be another.
-		left = min(left, time.Duration(*grace)*time.Second)
+		return time.Duration(max(0, *grace))*time.Second + Slack
 	}
-	return max(0, left) + Slack
+	return max(0, object.DeletionTimestamp.Sub(c.clock.Now())) + Slack
 }
 
 // unmeasured are Metrics that tell nobody.

@@ -9,7 +9,6 @@ import (
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/logpack"
 	"github.com/job-handler/job-handler/internal/logtext"
-	"github.com/job-handler/job-handler/internal/redact"
 )
 
 const (
@@ -57,9 +56,6 @@ type text struct {
 	// there was memory for that then; packing is true while more may come.
 	packed  *logpack.Log
 	packing bool
-	// redacted counts what was replaced in it; known at the end of a try, and
-	// guarded by Captures.mu.
-	redacted redact.Counts
 	// taken is true once nothing may be added, pins how many read it: nothing
 	// may change then.
 	taken bool

@@ -73,7 +73,7 @@ func (s *story) exactly(log string, lines int, rest string) {
 			twice = append(twice, number)
 		}
 	}
-	s.Expect(log == want).To(BeTrue(), "%d bytes, not %d; lost: %v, twice: %v", len(log), len(want), lost, twice)
+	s.t.Fatalf("%d bytes, not %d; lost: %v, twice: %v", len(log), len(want), lost, twice)
 }
 
 // followedSlowly: a log that is rotated a dozen times while it is written is whole.

@@ -24,7 +24,7 @@ func (m *Manager) addFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&m.PprofAddress, "pprof-bind-address", m.PprofAddress,
 		"host:port, of the loopback device, of profiles of the process; empty turns them off.")
 	fs.Int8VarP(&m.LogLevel, "v", "v", m.LogLevel,
-		"Log `level`: 0 a line for each Job handled, 1 also why a look at a Job changed nothing.")
+		"Log `level`: 0 a line for each Job handled, 1 also why a look at a Job changed nothing; at most 7, since beyond that requests are logged with what they hold.")
 	fs.StringVar(&m.LogFormat, "log-format", m.LogFormat, "Form of the log lines: json or text.")
 }
 

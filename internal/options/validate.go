@@ -25,6 +25,10 @@ const (
 	// the memory for logs.
 	memoryForResults = 4
 
+	// mostVerbose is the last level at which client-go logs no bodies of requests
+	// and answers: from 8 on the manager's log would hold what Jobs log.
+	mostVerbose = 7
+
 	// off is the address of a server that is turned off.
 	off = "0"
 )
@@ -89,8 +93,8 @@ func (m *Manager) validate() error {
 	if m.LogFormat != logFormatJSON && m.LogFormat != logFormatText {
 		errs = append(errs, invalid("log-format", m.LogFormat, "json or text"))
 	}
-	if m.LogLevel < 0 || m.LogLevel > 10 {
-		errs = append(errs, invalid("v", m.LogLevel, "between 0 and 10"))
+	if m.LogLevel < 0 || m.LogLevel > mostVerbose {
+		errs = append(errs, invalid("v", m.LogLevel, "between 0 and 7"))
 	}
 	return errors.Join(errs...)
 }

@@ -20,8 +20,8 @@ func TestValidateRefuses(t *testing.T) {
 		"--exclude-namespaces=team-*":    `--exclude-namespaces: invalid value "team-*": must be the names of namespaces`,
 		"--log-format=xml":               `--log-format: invalid value "xml": must be json or text`,
 		"--log-format=":                  `--log-format: invalid value "": must be json or text`,
-		"--v=-1":                         `--v: invalid value "-1": must be between 0 and 10`,
-		"--v=11":                         `--v: invalid value "11": must be between 0 and 10`,
+		"--v=-1":                         `--v: invalid value "-1": must be between 0 and 7`,
+		"--v=8":                          `--v: invalid value "8": must be between 0 and 7`,
 		"--metrics-bind-address=":        `--metrics-bind-address: invalid value "": must be host:port, or 0 to turn it off`,
 		"--metrics-bind-address=8080":    `--metrics-bind-address: invalid value "8080": must be host:port, or 0 to turn it off`,
 		"--metrics-bind-address=a:b:1":   `--metrics-bind-address: invalid value "a:b:1": must be host:port, or 0 to turn it off`,
@@ -121,7 +121,7 @@ func TestParseRefuses(t *testing.T) {
 // The last value that is good, on both sides of every limit.
 func TestValidateAccepts(t *testing.T) {
 	for _, args := range []string{
-		"--v=10", "--v=0", "--log-format=text",
+		"--v=7", "--v=0", "--log-format=text",
 		"--namespace=" + strings.Repeat("a", 63),
 		"--metrics-bind-address=0 --health-probe-bind-address=0",
 		"--metrics-bind-address=[::1]:65535 --health-probe-bind-address=localhost:0",
