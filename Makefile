@@ -185,7 +185,7 @@ fuzz: ## Every fuzz target for FUZZTIME
 lint: $(GOLANGCI_LINT) $(ACTIONLINT) $(HELM) ## Linters and the rules of the project
 	@$(GOLANGCI_LINT) config verify
 	@rc=0; internal/tools/lint/rules || rc=1; $(ACTIONLINT) -shellcheck= -pyflakes= .github/workflows/*.yaml || rc=1; \
-		$(HELM) lint --strict --quiet config/chart/job-handler || rc=1; $(GOLANGCI_LINT) run ./... || rc=1; exit $$rc
+		$(HELM) lint --strict --quiet --namespace job-handler-system config/chart/job-handler || rc=1; $(GOLANGCI_LINT) run ./... || rc=1; exit $$rc
 
 .PHONY: verify
 verify: $(KUSTOMIZE) ## Fail if formatting, modules, generated files or manifests are not what they should be; changes nothing

@@ -35,14 +35,13 @@ func Program(ctx context.Context, root string) (string, error) {
 	}
 	program := filepath.Join(cache, "job-handler", "tools", "helm-"+version+"-"+toolchain, "helm")
 	if _, err := os.Stat(program); !errors.Is(err, fs.ErrNotExist) {
-		return program, err //nolint:wrapcheck // It names the file.
+		return program, err
 	}
 	_, err = output(ctx, root, filepath.Join("internal", "tools", "build"), "helm", command, program)
 	return program, err
 }
 
 func output(ctx context.Context, dir, name string, args ...string) (string, error) {
-	//nolint:gosec // What runs is named here and in internal/tools.
 	run := exec.CommandContext(ctx, name, args...)
 	run.Dir = dir
 	run.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
