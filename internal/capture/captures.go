@@ -2,6 +2,7 @@ package capture
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -58,6 +59,8 @@ type Captures struct {
 	stopped bool
 	jobs    map[types.UID][]*pod
 	pods    int
+
+	spilling
 }
 
 // pod is one pod that was deleted.
@@ -68,6 +71,8 @@ type pod struct {
 	gone bool
 	// logs are those that are, or were, followed.
 	logs []*followedLog
+
+	spillState
 }
 
 // New returns Captures that read with reader.
@@ -81,10 +86,12 @@ func New(reader *joblogs.Reader, opts Options) *Captures {
 	if opts.Clock == nil {
 		opts.Clock = clock.RealClock{}
 	}
-	return &Captures{
+	c := &Captures{
 		reader: reader, clock: opts.Clock, streams: semaphore.NewWeighted(int64(opts.Streams)),
-		memory: newMemory(opts.MemoryBytes), jobs: map[types.UID][]*pod{},
+		memory: newMemory(opts.MemoryBytes), jobs: map[types.UID][]*pod{}, spilling: newSpilling(),
 	}
+	c.memory.pressure = c.wake
+	return c
 }
 
 // Begin takes note of a pod of job that has a deletionTimestamp, and follows
@@ -106,6 +113,7 @@ func (c *Captures) Begin(ctx context.Context, job types.UID, object *corev1.Pod,
 	if withLogs {
 		c.followAll(ctx, p)
 	}
+	c.settle(p)
 }
 
 // Gone takes note that a pod of job is not there any more, and how it was seen
@@ -118,6 +126,7 @@ func (c *Captures) Gone(job types.UID, object *corev1.Pod) {
 	defer c.mu.Unlock()
 	if p := c.find(job, object); p != nil {
 		p.object, p.gone = neverStarted(p.object, object), true
+		c.settle(p)
 	}
 }
 
@@ -162,6 +171,7 @@ func (c *Captures) Forget(job types.UID) {
 	}
 	c.pods -= len(c.jobs[job])
 	delete(c.jobs, job)
+	delete(c.onlyStored, job)
 }
 
 // Stop waits until no log is followed any more, and lets no new one be
@@ -182,6 +192,7 @@ func (c *Captures) find(job types.UID, object *corev1.Pod) *pod {
 		}
 	}
 	if !c.makeRoom(job) {
+		c.dropped++
 		return nil
 	}
 	p := &pod{object: object}
@@ -206,13 +217,23 @@ func (c *Captures) makeRoom(job types.UID) bool {
 }
 
 func (c *Captures) dropOldest(job types.UID) bool {
-	for i, p := range c.jobs[job] {
-		if !p.following() {
-			p.drop()
-			c.jobs[job] = append(c.jobs[job][:i:i], c.jobs[job][i+1:]...)
-			c.pods--
-			return true
-		}
+	i := oldest(c.jobs[job])
+	if i < 0 {
+		return false
 	}
-	return false
+	p := c.jobs[job][i]
+	c.noteDropped(job, p)
+	p.drop()
+	c.jobs[job] = slices.Delete(slices.Clone(c.jobs[job]), i, i+1)
+	c.pods--
+	return true
+}
+
+// oldest returns the index of the pod to drop first, -1 if there is none: one
+// that is stored, if there is one.
+func oldest(pods []*pod) int {
+	if i := slices.IndexFunc(pods, func(p *pod) bool { return p.stored && !p.following() }); i >= 0 {
+		return i
+	}
+	return slices.IndexFunc(pods, func(p *pod) bool { return !p.following() })
 }

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/job-handler/job-handler/internal/joblogs"
+	"github.com/job-handler/job-handler/internal/logpack"
 	"github.com/job-handler/job-handler/internal/results"
 )
 
@@ -31,6 +32,11 @@ type followedLog struct {
 	// nothing is.
 	text, current *text
 	capture       results.Capture
+	// packed is the log compressed, where it was stored and text has less of it; else
+	// nil.
+	packed *logpack.Log
+	// begun is true once it has a stream.
+	begun bool
 }
 
 // followAll follows the logs of p that are not followed yet. Called with c.mu
@@ -46,8 +52,12 @@ func (c *Captures) followAll(ctx context.Context, p *pod) {
 		following, cancel := context.WithCancel(ctx)
 		l := &followedLog{container: log.Container, instance: log.InstanceID, previous: log.Previous, cancel: cancel}
 		p.logs = append(p.logs, l)
+		p.changed()
 		left := c.timeLeft(p.object)
-		c.following.Go(func() { c.follow(following, l, log, left) })
+		c.following.Go(func() {
+			c.follow(following, l, log, left)
+			c.followed(ctx, p, l)
+		})
 	}
 }
 
@@ -108,7 +118,7 @@ func (c *Captures) open(l *followedLog) *text {
 	if l.done {
 		return nil
 	}
-	l.current = c.memory.open()
+	l.current, l.begun = c.memory.open(), true
 	return l.current
 }
 
@@ -189,9 +199,14 @@ func (l *followedLog) result(log joblogs.Log, gone bool) results.ContainerLog {
 	kept := log.ContainerLog
 	kept.Capture = l.capture
 	if l.text.seen() > 0 || l.capture.Complete {
-		kept.Text, kept.Redacted = l.text.buffer, l.text.redacted
+		kept.Text, kept.Packed, kept.Redacted = l.text.buffer, l.packed, l.text.redacted
 	}
 	switch {
+	case l.text.isReleased():
+		kept.Text = nil
+		kept.Capture = results.Capture{
+			Reason: results.ReasonCaptureLost, Message: "what was captured was stored in an object that is not there, or not whole",
+		}
 	case l.capture.Complete && !log.Ended && gone:
 		kept.Capture = results.Capture{
 			Reason: results.ReasonEndNotSeen, Message: "the pod was gone before its container was reported to have ended",
