@@ -1,6 +1,8 @@
 package job
 
 import (
+	"context"
+	"sync"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -9,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/capture"
 	"github.com/job-handler/job-handler/internal/results"
 )
 
@@ -54,11 +57,37 @@ func (r *runs) sinceMissing(job types.UID, now time.Time) time.Duration {
 	return now.Sub(run.missing)
 }
 
+// captured returns what is kept of pods of the run, here and beside the Job. The
+// logs are to be used until release is called.
+func (r *Reconciler) captured(ctx context.Context, run *results.Run, kind string) (captured []capture.Captured, release func(), err error) {
+	known := sets.New(r.Captures.Pods(run.Job.UID)...)
+	for _, pod := range run.Pods {
+		known.Insert(pod.Pod.UID)
+	}
+	restored, err := r.restore(ctx, run.Job, kind, known.Len())
+	if err != nil {
+		return nil, nil, err
+	}
+	captured, release = r.Captures.Of(run.Job.UID)
+	if restored == nil {
+		return captured, release, nil
+	}
+	all, releaseAll := restored.With(captured)
+	return all, func() {
+		release()
+		releaseAll()
+		restored.Release()
+	}, nil
+}
+
 // addCaptured adds to the run the pods that were captured and are gone, and to
 // those that are still there what was captured of their logs and is more than
 // could be read. The logs are to be used until release is called.
-func (r *Reconciler) addCaptured(run *results.Run) (release func()) {
-	captured, release := r.Captures.Of(run.Job.UID)
+func (r *Reconciler) addCaptured(ctx context.Context, run *results.Run, kind string) (release func(), err error) {
+	captured, release, err := r.captured(ctx, run, kind)
+	if err != nil {
+		return nil, err
+	}
 	withLogs := run.LogMode != api.LogModeStatus
 	there := map[types.UID]*results.Pod{}
 	for i := range run.Pods {
@@ -77,7 +106,7 @@ func (r *Reconciler) addCaptured(run *results.Run) (release func()) {
 	}
 	run.Pods = append(run.Pods, gone...)
 	run.MissingPods = max(0, countedPods(run.Job)-len(run.Pods))
-	return release
+	return sync.OnceFunc(release), nil
 }
 
 // addLogs gives the pod those of the captured logs that are better than what was
@@ -118,5 +147,6 @@ func seen(log results.ContainerLog) int64 {
 // forget drops what is known of a Job that is stored, gone, or left alone.
 func (r *Reconciler) forget(job types.UID) {
 	r.runs.forget(job)
+	r.spills.forget(job)
 	r.Captures.Forget(job)
 }

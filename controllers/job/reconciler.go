@@ -20,6 +20,7 @@ import (
 
 	"github.com/job-handler/job-handler/internal/capture"
 	"github.com/job-handler/job-handler/internal/events"
+	"github.com/job-handler/job-handler/internal/metrics"
 	"github.com/job-handler/job-handler/internal/plan"
 	"github.com/job-handler/job-handler/internal/policy"
 	"github.com/job-handler/job-handler/internal/redact"
@@ -62,11 +63,14 @@ type Reconciler struct {
 	// Captures keeps what is left of pods that are deleted before their Job is
 	// stored; nil: nothing is.
 	Captures *capture.Captures
-	Events   *events.Recorder
-	Clock    clock.PassiveClock
-	Options  Options
+	// Metrics counts what is stored of Captures; nil: nobody does.
+	Metrics *metrics.Captures
+	Events  *events.Recorder
+	Clock   clock.PassiveClock
+	Options Options
 
-	runs runs
+	runs   runs
+	spills spills
 }
 
 // +kubebuilder:rbac:groups=batch,resources=jobs,verbs=get;list;watch

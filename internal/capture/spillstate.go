@@ -138,22 +138,32 @@ func (c *Captures) owed(left func(at time.Time) time.Duration) (due []Owed, next
 	defer c.mu.Unlock()
 	short := c.memory.short()
 	for job, pods := range c.jobs {
+		found := false
 		for _, p := range pods {
 			at, ever := p.due(short)
 			if !ever {
 				continue
 			}
 			wait := left(at)
-			if wait <= 0 {
+			if wait > 0 {
+				next = sooner(next, wait)
+				continue
+			}
+			if !found {
 				due = append(due, Owed{Job: job, Pod: p.object})
-				break
 			}
-			if next == 0 || wait < next {
-				next = wait
-			}
+			found = true
 		}
 	}
 	return due, next
+}
+
+// sooner returns the shorter of two times to wait, where next 0 means for ever.
+func sooner(next, wait time.Duration) time.Duration {
+	if next == 0 {
+		return wait
+	}
+	return min(next, wait)
 }
 
 // Await returns when there may be something new to be stored, when after has
