@@ -59,7 +59,7 @@ func (r *runs) sinceMissing(job types.UID, now time.Time) time.Duration {
 
 // captured returns what is kept of pods of the run, here and beside the Job. The
 // logs are to be used until release is called.
-func (r *Reconciler) captured(ctx context.Context, run *results.Run, kind string) (captured []capture.Captured, release func(), err error) {
+func (r *Reconciler) captured(ctx context.Context, run *results.Run, kind string) (all []capture.Captured, release func(), err error) {
 	known := sets.New(r.Captures.Pods(run.Job.UID)...)
 	for _, pod := range run.Pods {
 		known.Insert(pod.Pod.UID)
@@ -68,13 +68,13 @@ func (r *Reconciler) captured(ctx context.Context, run *results.Run, kind string
 	if err != nil {
 		return nil, nil, err
 	}
-	captured, release = r.Captures.Of(run.Job.UID)
+	here, releaseHere := r.Captures.Of(run.Job.UID)
 	if restored == nil {
-		return captured, release, nil
+		return here, releaseHere, nil
 	}
-	all, releaseAll := restored.With(captured)
+	all, releaseAll := restored.With(here)
 	return all, func() {
-		release()
+		releaseHere()
 		releaseAll()
 		restored.Release()
 	}, nil

@@ -28,7 +28,13 @@ type console struct {
 // newConsole returns a console and captures that read from it.
 func newConsole() (*console, *capture.Captures) {
 	c := &console{written: map[string]string{}, ended: map[string]bool{}, more: make(chan struct{})}
-	return c, capture.New(joblogs.NewReader(c, joblogs.Options{}), capture.Options{})
+	return c, c.captures(0)
+}
+
+// captures returns captures that read from the console, with so much memory; 0
+// means the default.
+func (c *console) captures(memory int) *capture.Captures {
+	return capture.New(joblogs.NewReader(c, joblogs.Options{}), capture.Options{MemoryBytes: memory})
 }
 
 // write has the container of a pod write.

@@ -84,6 +84,8 @@ var interruptions = []struct {
 	{"ran-while-down", ranWhileDown},
 	{"ttl-zero-while-down", ttlZeroWhileDown},
 	{"killed-at-work", killedAtWork},
+	{"spilled", spilled},
+	{"unspilled", unspilled},
 }
 
 func TestStories(t *testing.T) {
