@@ -3,6 +3,7 @@ package config_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -138,11 +139,14 @@ func anOwner() []metav1.OwnerReference {
 var _ = Describe("What the policies let the manager do with Jobs", func() {
 	plain := func(*jobtest.JobBuilder) {}
 	suspended := func(b *jobtest.JobBuilder) { b.Suspended() }
+	optedIn := func(b *jobtest.JobBuilder) { b.Label(api.EnabledLabel, api.True) }
+	held := func(b *jobtest.JobBuilder) { b.Label(api.EnabledLabel, api.True).Finalizer("job-handler/results") }
 	const (
 		metadata    = "nothing in the metadata of a Job"
 		labels      = "no label of a Job"
 		annotations = "no annotation of a Job"
 		finalizers  = "no finalizer of a Job"
+		notOptedIn  = "puts its finalizer only on a Job that is opted in"
 		spec        = "nothing in the spec of a Job but ttlSecondsAfterFinished"
 		template    = "nothing in the pod template of a Job"
 	)
@@ -151,8 +155,7 @@ var _ = Describe("What the policies let the manager do with Jobs", func() {
 		builder := jobtest.MakeJob(newNamespace(ctx), "report").
 			Label("team", "blue").Annotation("owner", "ann").TemplateLabel("team", "blue")
 		prepare(builder)
-		object := builder.Obj()
-		object.Finalizers = []string{"example.com/theirs"}
+		object := builder.Finalizer("example.com/theirs").Obj()
 		Expect(kube.Create(ctx, object)).To(Succeed())
 
 		changed := object.DeepCopy()
@@ -164,7 +167,22 @@ var _ = Describe("What the policies let the manager do with Jobs", func() {
 			j.Annotations[api.StatusAnnotation], j.Annotations[api.CaptureAnnotation] = api.StatusCompleted, api.CaptureComplete
 			j.Annotations[api.ResultsNameAnnotation] = "report-results"
 		}, allowed),
-		Entry("its finalizer", plain, func(j *batchv1.Job) { j.Finalizers = append(j.Finalizers, "job-handler/results") }, allowed),
+		Entry("its finalizer", optedIn, func(j *batchv1.Job) { j.Finalizers = append(j.Finalizers, "job-handler/results") }, allowed),
+		Entry("its finalizer, with its label", plain, func(j *batchv1.Job) {
+			j.Labels[api.EnabledLabel], j.Finalizers = api.True, append(j.Finalizers, "job-handler/results")
+		}, allowed),
+		Entry("its finalizer in front of others", optedIn, func(j *batchv1.Job) {
+			j.Finalizers = append([]string{"job-handler/results"}, j.Finalizers...)
+		}, allowed),
+		Entry("its finalizer away", held, func(j *batchv1.Job) { j.Finalizers = []string{"example.com/theirs"} }, allowed),
+		Entry("its finalizer away, with its label", held, func(j *batchv1.Job) {
+			delete(j.Labels, api.EnabledLabel)
+			j.Finalizers = []string{"example.com/theirs"}
+		}, allowed),
+		Entry("its status on a Job that has its finalizer and opted out", func(b *jobtest.JobBuilder) {
+			held(b)
+			b.Label(api.EnabledLabel, api.False)
+		}, func(j *batchv1.Job) { j.Annotations[api.StatusAnnotation] = api.StatusCompleted }, allowed),
 		Entry("a TTL", plain, func(j *batchv1.Job) { j.Spec.TTLSecondsAfterFinished = new(int32(3600)) }, allowed),
 		Entry("another TTL", func(b *jobtest.JobBuilder) { b.TTL(0) }, func(j *batchv1.Job) { j.Spec.TTLSecondsAfterFinished = new(int32(3600)) }, allowed),
 		Entry("no TTL", func(b *jobtest.JobBuilder) { b.TTL(0) }, func(j *batchv1.Job) { j.Spec.TTLSecondsAfterFinished = nil }, allowed),
@@ -184,6 +202,15 @@ var _ = Describe("What the policies let the manager do with Jobs", func() {
 		Entry("an annotation of others away", plain, func(j *batchv1.Job) { delete(j.Annotations, "owner") }, annotations),
 		Entry("a finalizer of others away", plain, func(j *batchv1.Job) { j.Finalizers = nil }, finalizers),
 		Entry("a finalizer of others", plain, func(j *batchv1.Job) { j.Finalizers = append(j.Finalizers, "example.com/x") }, finalizers),
+		Entry("a finalizer of others for its own", optedIn, func(j *batchv1.Job) { j.Finalizers = []string{"job-handler/results"} }, finalizers),
+		Entry("all finalizers away", held, func(j *batchv1.Job) { j.Finalizers = nil }, finalizers),
+		Entry("others' finalizers in another order", func(b *jobtest.JobBuilder) { b.Finalizer("example.com/first") },
+			func(j *batchv1.Job) { slices.Reverse(j.Finalizers) }, finalizers),
+		Entry("another finalizer with its prefix", optedIn, func(j *batchv1.Job) { j.Finalizers = append(j.Finalizers, "job-handler/x") }, finalizers),
+		Entry("its finalizer on a Job that is not opted in", plain,
+			func(j *batchv1.Job) { j.Finalizers = append(j.Finalizers, "job-handler/results") }, notOptedIn),
+		Entry("its finalizer on a Job that opted out", func(b *jobtest.JobBuilder) { b.Label(api.EnabledLabel, api.False) },
+			func(j *batchv1.Job) { j.Finalizers = append(j.Finalizers, "job-handler/results") }, notOptedIn),
 		Entry("an owner", plain, func(j *batchv1.Job) { j.OwnerReferences = anOwner() }, metadata),
 		Entry("suspension", plain, func(j *batchv1.Job) { j.Spec.Suspend = new(true) }, spec),
 		Entry("resumption", suspended, func(j *batchv1.Job) { j.Spec.Suspend = new(false) }, spec),

@@ -117,6 +117,17 @@ var _ = Describe("A Job that is created", func() {
 		Expect(stampsOf(getJob(ctx, namespace, job.Name))).To(Equal(stamps{Labels: stamped.Labels, TemplateLabels: stamped.TemplateLabels}))
 	}, SpecTimeout(specTimeout))
 
+	It("has the finalizer where it is protected, and not where somebody else put it", func(ctx SpecContext) {
+		namespace := labelledNamespace(ctx)
+		c, warned := newClient()
+		Expect(c.Create(ctx, jobtest.MakeJob(namespace, "protected").Annotation(api.ProtectAnnotation, api.True).Obj())).To(Succeed())
+		Expect(getJob(ctx, namespace, "protected").Finalizers).To(ConsistOf(api.ResultsFinalizer))
+		Expect(warned.take()).To(BeEmpty())
+		Expect(c.Create(ctx, jobtest.MakeJob(namespace, "plain").Finalizer(api.ResultsFinalizer).Obj())).To(Succeed())
+		Expect(getJob(ctx, namespace, "plain").Finalizers).To(BeEmpty())
+		Expect(warned.take()).To(HaveExactElements(HavePrefix("finalizer job-handler/results removed")))
+	}, SpecTimeout(specTimeout))
+
 	It("is stamped in a dry run, which leaves nothing behind", func(ctx SpecContext) {
 		namespace := labelledNamespace(ctx)
 		c, _ := newClient()

@@ -77,5 +77,8 @@ func (h *cronJobHandler) warnings(cronJob *batchv1.CronJob) []string {
 	warnings := policy.KeyWarnings(template)
 	warnings = append(warnings, ttlWarning(wanted, template)...)
 	warnings = append(warnings, nameWarning(template)...)
+	if wanted.Protect.Wanted {
+		return warnings
+	}
 	return append(warnings, historyWarnings(&cronJob.Spec)...)
 }

@@ -83,6 +83,8 @@ func TestCronJobWarnings(t *testing.T) {
 		"an unknown key":             {plainCronJob().JobAnnotation(api.Prefix+"log-mod", "full"), nil, []string{"annotation " + api.Prefix + "log-mod is unknown: did you mean " + api.LogModeAnnotation + "?"}},
 		"results-ttl":                {plainCronJob().JobAnnotation(api.ResultsTTLAnnotation, "1d"), nil, []string{api.ResultsTTLAnnotation + " 1d is recorded with the results, but nothing deletes them yet"}},
 		"no history":                 {plainCronJob().History(0, 0).Concurrency(batchv1.ForbidConcurrent), nil, []string{history(successful + " 0"), history(failed + " 0")}},
+		"no history, protected":      {plainCronJob().History(0, 0).JobAnnotation(api.ProtectAnnotation, api.True), nil, nil},
+		"no history, not protected":  {plainCronJob().History(0, 3).JobAnnotation(api.ProtectAnnotation, api.False), nil, []string{history(successful + " 0")}},
 		"a history of 1, concurrent": {plainCronJob().History(1, 1), nil, []string{history(successful + " 1")}},
 		"a history of 1, one by one": {plainCronJob().History(1, 1).Concurrency(batchv1.ForbidConcurrent), nil, nil},
 		"a history of 1, replaced":   {plainCronJob().History(1, 1).Concurrency(batchv1.ReplaceConcurrent), nil, nil},

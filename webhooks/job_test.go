@@ -66,6 +66,26 @@ func TestJobAdmitted(t *testing.T) {
 			plainJob().Annotation(api.EnabledAnnotation, api.False).Label(api.EnabledLabel, api.False),
 		},
 		"a TTL below the floor": {inLabelled, namespace(), plainJob().TTL(0), stampedJob().TTL(3600).Annotation(api.TTLAnnotation, "0")},
+		"protected by the Job": {
+			inLabelled, namespace(), plainJob().Annotation(api.ProtectAnnotation, api.True),
+			stampedJob().Annotation(api.ProtectAnnotation, api.True).Finalizer(api.ResultsFinalizer),
+		},
+		"protected by the Namespace, beside other finalizers": {
+			inLabelled, namespace().Annotation(api.ProtectAnnotation, api.True), plainJob().Finalizer("example.com/theirs"),
+			stampedJob().Finalizer("example.com/theirs").Finalizer(api.ResultsFinalizer),
+		},
+		"protected by itself, elsewhere": {
+			elsewhere, namespace(), plainJob().Label(api.EnabledLabel, api.True).Annotation(api.ProtectAnnotation, api.True),
+			stampedJob().Annotation(api.ProtectAnnotation, api.True).Finalizer(api.ResultsFinalizer),
+		},
+		"not protected, whatever the Namespace says": {
+			inLabelled, namespace().Annotation(api.ProtectAnnotation, api.True), plainJob().Annotation(api.ProtectAnnotation, api.False),
+			stampedJob().Annotation(api.ProtectAnnotation, api.False),
+		},
+		"a finalizer of a Job that is not handled is its user's": {
+			elsewhere, namespace(), plainJob().Annotation(api.ProtectAnnotation, api.True).Finalizer(api.ResultsFinalizer),
+			plainJob().Annotation(api.ProtectAnnotation, api.True).Finalizer(api.ResultsFinalizer),
+		},
 		"no name yet": {
 			inLabelled, namespace(), plainJob().GenerateName("job-"),
 			plainJob().GenerateName("job-").Label(api.EnabledLabel, api.True).TemplateLabel(api.EnabledLabel, api.True),
@@ -138,6 +158,17 @@ func TestJobWarnings(t *testing.T) {
 				"annotation " + api.StatusAnnotation + " removed: Job Handler alone sets it",
 				"annotation " + api.TTLAnnotation + " removed: Job Handler alone sets it",
 			},
+		},
+		"a finalizer that nobody asked for": {
+			inLabelled, namespace(), plainJob().Finalizer(api.ResultsFinalizer),
+			[]string{"finalizer job-handler/results removed: job-handler/protect asks for it"},
+		},
+		"a finalizer that is asked for": {
+			inLabelled, namespace().Annotation(api.ProtectAnnotation, api.True), plainJob().Finalizer(api.ResultsFinalizer), nil,
+		},
+		"a child's protection that is not valid": {
+			inLabelled, namespace(), child(plainJob().Annotation(api.ProtectAnnotation, "yes")),
+			[]string{api.ProtectAnnotation + `: "yes" ignored: supported values: "true", "false"`},
 		},
 		"nothing about a Job that is not handled": {
 			elsewhere, namespace().Annotation(api.LogModeAnnotation, "x"), plainJob().Annotation(api.Prefix+"log-mod", "x").Annotation(api.LogModeAnnotation, "x"), nil,

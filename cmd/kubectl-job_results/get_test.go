@@ -28,13 +28,13 @@ var _ = Describe("get", func() {
 Outcome:   failed: BackoffLimitExceeded: Job has reached the specified backoff limit
 Finished:  2026-11-05T10:01:30Z (24h ago), after 90s
 Pods:      1 succeeded, 1 failed, 1 gone before they could be read
-Logs:      37, incomplete: PodGone (1 pod); InstancesGone (5 logs, first pod import-2, container main)
+Logs:      37B, incomplete: PodGone (1 pod); InstancesGone (5 logs, first pod import-2, container main)
 Redacted:  1 github-token, 2 jwt
 Stored in: ConfigMap import-results, run ` + string(uidOf("import", 1)) + `
 
 POD        CONTAINER   KIND   STATE                    EXIT CODE   RESTARTS       DURATION   LOG
-import-2   main        main   Terminated (Error)       3           6 (unstable)   60s        25
-import-1   main        main   Terminated (Completed)   0           0              60s        5
+import-2   main        main   Terminated (Error)       3           6 (unstable)   60s        25B
+import-1   main        main   Terminated (Completed)   0           0              60s        5B
 
 The Job's own results:
   records-processed: 1,234,567

@@ -41,15 +41,15 @@ var _ = Describe("list", func() {
 	It("shows a table, newest first", func(ctx SpecContext) {
 		Expect(columns(succeed(ctx, "list"))).To(Equal(
 			`NAME | JOB | STATUS | FINISHED | DURATION | EXIT CODES | LOGS | COMPLETE
-import-results | import | failed | 61m ago | 23h | 0,3,137 | 12Ki | no
-report-results | report | completed | 24h ago | 90s | 0 | 6 | yes
+import-results | import | failed | 61m ago | 23h | 0,3,137 | 12KiB | no
+report-results | report | completed | 24h ago | 90s | 0 | 6B | yes
 `))
 	})
 
 	It("shows more on request", func(ctx SpecContext) {
 		Expect(columns(succeed(ctx, "list", "-o", "wide", "--failed", "-L", "team"))).To(Equal(
 			`NAME | JOB | STATUS | FINISHED | DURATION | EXIT CODES | LOGS | COMPLETE | REASON | CRONJOB | RUN | MISSING | TEAM
-import-results | import | failed | 61m ago | 23h | 0,3,137 | 12Ki | no | BackoffLimitExceeded | nightly | ` +
+import-results | import | failed | 61m ago | 23h | 0,3,137 | 12KiB | no | BackoffLimitExceeded | nightly | ` +
 				string(uidOf("import", 1)) + ` | PodGone (1 pod); EndedEarly (pod import-1, container main: the stream ended before the log did) | billing
 `))
 	})

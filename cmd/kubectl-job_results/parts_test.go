@@ -103,7 +103,7 @@ var _ = Describe("Results in parts", func() {
 		Expect(strings.Count(succeed(ctx, "list"), "large-results")).To(Equal(1))
 		Expect(succeed(ctx, "list", "-o", "name")).To(Equal("configmap/large-results\n"))
 		Expect(succeed(ctx, "__complete", "get", "")).NotTo(ContainSubstring("-part-"))
-		Expect(succeed(ctx, "get", "large")).To(ContainSubstring("2.0Mi, complete"))
+		Expect(succeed(ctx, "get", "large")).To(ContainSubstring("2.0MiB, complete"))
 		Expect(succeed(ctx, "wait", "large", "--timeout=0")).To(ContainSubstring("large-results"))
 		var list corev1.ConfigMapList
 		Expect(kube.List(ctx, &list, client.InNamespace(namespace), client.HasLabels{api.PartLabel})).To(Succeed())

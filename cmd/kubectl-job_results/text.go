@@ -29,10 +29,10 @@ func (w safeWriter) Write(p []byte) (int, error) {
 func size(bytes int64) string {
 	const unit = 1024
 	if bytes < unit {
-		return strconv.FormatInt(bytes, 10)
+		return strconv.FormatInt(bytes, 10) + "B"
 	}
 	value := float64(bytes)
-	for _, suffix := range []string{"Ki", "Mi", "Gi"} {
+	for _, suffix := range []string{"KiB", "MiB", "GiB"} {
 		value /= unit
 		if value < 9.95 {
 			return strconv.FormatFloat(value, 'f', 1, 64) + suffix
@@ -41,7 +41,7 @@ func size(bytes int64) string {
 			return strconv.FormatFloat(value, 'f', 0, 64) + suffix
 		}
 	}
-	return strconv.FormatFloat(value/unit, 'f', 1, 64) + "Ti"
+	return strconv.FormatFloat(value/unit, 'f', 1, 64) + "TiB"
 }
 
 // took returns a duration in seconds for people, "" if it is not known.

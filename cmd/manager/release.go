@@ -30,6 +30,10 @@ job-handler/enabled of their own and their defaults on Namespaces. On Jobs the
 label job-handler/enabled and the annotations results-name, status and capture
 stay too: without Job Handler they do nothing.
 
+With --deleting it only lets Jobs go that are being deleted and that the
+finalizer holds, without results where none are stored. The manager may be
+running.
+
 It prints a line for each object that it changes, goes on after an error, and
 fails with a list of what it could not change. A second run finds nothing to do.`
 
@@ -38,6 +42,7 @@ type releaseFlags struct {
 	kubeconfig string
 	namespace  string
 	dryRun     bool
+	deleting   bool
 }
 
 // newRelease returns the subcommand release.
@@ -60,6 +65,8 @@ func newRelease(width int) *cobra.Command {
 		"Namespace of the manager: its lease tells whether it still runs. $POD_NAMESPACE sets the default.")
 	flags.BoolVar(&values.dryRun, "dry-run", false,
 		"Have the API server check every change and make none. The manager may be running.")
+	flags.BoolVar(&values.deleting, "deleting", false,
+		"Only let Jobs go that are being deleted and that the finalizer holds. The manager may be running.")
 	command.Flags().AddFlagSet(flags)
 	cliflag.SetUsageAndHelpFunc(command, sets, width)
 	return command
@@ -78,7 +85,7 @@ func (f *releaseFlags) run(ctx context.Context, out io.Writer) error {
 		return fmt.Errorf("connecting to the cluster: %w", err)
 	}
 	releaser := &release.Releaser{
-		Client: kube, Out: out, DryRun: f.dryRun,
+		Client: kube, Out: out, DryRun: f.dryRun, Deleting: f.deleting,
 		Lease: client.ObjectKey{Namespace: f.namespace, Name: api.ManagerName},
 	}
 	return releaser.Run(ctx)

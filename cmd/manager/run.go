@@ -150,17 +150,22 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 		ResultsBytes: p.opts.Limits.MaxResultsBytes(),
 		Redact:       redaction,
 	})
-	captures := capture.New(logs, capture.Options{MemoryBytes: p.opts.Limits.CaptureMemoryBytes()})
-	counts, err := metrics.NewCaptures(metrics.Served(), func() metrics.CaptureStats { return metrics.CaptureStats(captures.Stats()) })
+	captures, captureCounts, err := p.newCaptures(logs)
+	if err != nil {
+		return err
+	}
+	protection, err := metrics.NewProtection(metrics.Served())
 	if err != nil {
 		return err
 	}
 	jobs := &job.Reconciler{
-		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Clock: clock.RealClock{},
-		Logs: logs, Captures: captures, Metrics: counts,
+		Protection: protection,
+		Client:     mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Clock: clock.RealClock{},
+		Logs: logs, Captures: captures, Metrics: captureCounts,
 		Options: job.Options{
 			Defaults: p.defaults, ExcludedNamespaces: p.opts.Excluded(), TTLFloor: p.opts.Jobs.TTLFloor,
 			RecheckInterval: p.opts.Jobs.RecheckInterval, LogDeadline: p.opts.Jobs.LogDeadline,
+			ProtectDeadline: p.opts.Jobs.ProtectDeadline,
 			MaxResultsBytes: p.opts.Limits.MaxResultsBytes(), Redact: redaction, Workers: p.opts.Limits.Workers,
 		},
 	}
@@ -169,13 +174,22 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	}
 	namespaces := &namespace.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Clock: clock.RealClock{},
-		Admission: p.admission,
+		Admission: p.admission, Protection: protection,
 		Options: namespace.Options{
 			Defaults: p.defaults, ExcludedNamespaces: p.opts.Excluded(),
 			TTLFloor: p.opts.Jobs.TTLFloor, ScanInterval: p.opts.Jobs.ScanInterval,
 		},
 	}
 	return namespaces.SetupWithManager(mgr)
+}
+
+// newCaptures returns what keeps deleted pods, and what counts that.
+func (p *parts) newCaptures(logs *joblogs.Reader) (*capture.Captures, *metrics.Captures, error) {
+	captures := capture.New(logs, capture.Options{MemoryBytes: p.opts.Limits.CaptureMemoryBytes()})
+	counts, err := metrics.NewCaptures(metrics.Served(), func() metrics.CaptureStats {
+		return metrics.CaptureStats(captures.Stats())
+	})
+	return captures, counts, err
 }
 
 func (p *parts) addWebhooks(_ context.Context, mgr ctrl.Manager) error {

@@ -27,7 +27,7 @@ const (
 // still being followed, 0 if none is. That ends: a log is followed no longer than
 // its pod has time to end.
 func (r *Reconciler) awaitLogs(job *batchv1.Job) time.Duration {
-	if job.DeletionTimestamp != nil || !r.Captures.Following(job.UID) {
+	if goes(job) || !r.Captures.Following(job.UID) {
 		return 0
 	}
 	return captureRecheck
@@ -36,7 +36,7 @@ func (r *Reconciler) awaitLogs(job *batchv1.Job) time.Duration {
 // awaitPods returns after how long to look again since pods are missing that the
 // watch of deleted ones may yet tell of, 0 if it will not.
 func (r *Reconciler) awaitPods(job *batchv1.Job, pods []*corev1.Pod) time.Duration {
-	if r.Captures == nil || job.DeletionTimestamp != nil {
+	if r.Captures == nil || goes(job) {
 		return 0
 	}
 	known := sets.New(r.Captures.Pods(job.UID)...).Insert(podUIDs(pods)...).Len()
@@ -149,4 +149,5 @@ func (r *Reconciler) forget(job types.UID) {
 	r.runs.forget(job)
 	r.spills.forget(job)
 	r.Captures.Forget(job)
+	r.Protection.SetHeld(r.runs.setHeld(job, false))
 }

@@ -73,6 +73,18 @@ var _ = Describe("A crash, or an answer that gets lost, at any write", func() {
 		change: func(*jobtest.JobBuilder) {},
 		writes: []string{patchJob, createResults, createEvent, patchJob},
 		end:    keptAs(api.StatusCompleted, new(int32(10))),
+	}, {
+		name: "protected success", finish: completed,
+		change: func(b *jobtest.JobBuilder) { protect(b) },
+		writes: []string{createResults, createEvent, patchJob, deleteJob},
+		end:    func(ctx context.Context, object *batchv1.Job) { expectGone(ctx, object) },
+	}, {
+		name: "protected Job that somebody deleted", finish: func(ctx context.Context, b *jobtest.JobBuilder) *batchv1.Job {
+			return deleted(ctx, failed(ctx, b))
+		},
+		change: func(b *jobtest.JobBuilder) { protect(b) },
+		writes: []string{createResults, createEvent, patchJob},
+		end:    func(ctx context.Context, object *batchv1.Job) { expectGone(ctx, object) },
 	}}
 
 	// at runs f at the nth write.

@@ -3,7 +3,6 @@ package job
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -97,7 +96,7 @@ func (d *deletions) capture(ctx context.Context, pod *corev1.Pod, take func(job 
 // jobOf returns the Job that wants to know of pod, nil if there is none.
 func (r *Reconciler) jobOf(ctx context.Context, pod *corev1.Pod) *batchv1.Job {
 	owner := metav1.GetControllerOfNoCopy(pod)
-	if owner == nil || owner.Kind != "Job" || slices.Contains(r.Options.ExcludedNamespaces, pod.Namespace) {
+	if owner == nil || owner.Kind != "Job" || r.excluded(pod.Namespace) {
 		return nil
 	}
 	job := &batchv1.Job{}

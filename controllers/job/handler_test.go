@@ -32,6 +32,7 @@ const (
 	ttlFloor        = time.Hour
 	recheckInterval = 30 * time.Second
 	logDeadline     = 15 * time.Minute
+	protectDeadline = time.Hour
 
 	// The writes by which a Job is handled, in their order.
 	createResults = "create ConfigMap"
@@ -99,7 +100,8 @@ func handlerOf(base client.WithWatch, now *clocktesting.FakePassiveClock, logs *
 		Live:   interceptor.NewClient(base, interceptor.Funcs{Get: h.getLive, List: h.listLive}),
 		Logs:   logs, Events: events.New(cached, now, "manager-0"), Clock: now,
 		Options: job.Options{
-			TTLFloor: ttlFloor, RecheckInterval: recheckInterval, LogDeadline: logDeadline, Workers: 1,
+			TTLFloor: ttlFloor, RecheckInterval: recheckInterval, LogDeadline: logDeadline,
+			ProtectDeadline: protectDeadline, Workers: 1,
 		},
 	}
 	for _, f := range change {

@@ -70,7 +70,8 @@ func startLoggingManager(
 		Captures: capturesOf(logs),
 		Events:   events.New(mgr.GetClient(), clock.RealClock{}, "manager-0"),
 		Options: job.Options{
-			TTLFloor: ttlFloor, RecheckInterval: interval, LogDeadline: logDeadline, Workers: 8,
+			TTLFloor: ttlFloor, RecheckInterval: interval, LogDeadline: logDeadline,
+			ProtectDeadline: protectDeadline, Workers: 8,
 		},
 	}
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))

@@ -35,10 +35,12 @@ func (r *Reconciler) observe(ctx context.Context, job *batchv1.Job) (plan.Observ
 	if invalid := complaints(job, problems.Job); len(invalid) > 0 {
 		r.warn(ctx, job, "policy", "Invalid annotations are ignored and the defaults used: "+invalid.ToAggregate().Error())
 	}
-	return plan.Observation{
-		Job: job, Policy: wanted, TTLFloor: r.Options.TTLFloor,
-		Unstored: r.runs.knownUnstored(job),
-	}, nil
+	observed := plan.Observation{
+		Job: job, Policy: wanted, TTLFloor: r.Options.TTLFloor, ProtectDeadline: r.Options.ProtectDeadline,
+		Unstored: r.runs.knownUnstored(job), NamespaceTerminating: namespace.DeletionTimestamp != nil,
+	}
+	observed.HistoryDeletes = r.historyDeletes(ctx, observed)
+	return observed, nil
 }
 
 // namespaceOf returns the metadata of the Job's Namespace, empty if it is gone.

@@ -41,6 +41,9 @@ type Options struct {
 	RecheckInterval time.Duration
 	// LogDeadline is how long reading logs is tried again.
 	LogDeadline time.Duration
+	// ProtectDeadline is for how long the deletion of a finished Job may be held
+	// up by our finalizer.
+	ProtectDeadline time.Duration
 	// MaxResultsBytes bounds what is stored of one Job, parts included; 0 means
 	// api.MaxResultsBytes.
 	MaxResultsBytes int
@@ -67,10 +70,13 @@ type Reconciler struct {
 	Metrics *metrics.Captures
 	Events  *events.Recorder
 	Clock   clock.PassiveClock
-	Options Options
+	// Protection counts what becomes of our finalizer; nil: nobody does.
+	Protection *metrics.Protection
+	Options    Options
 
-	runs   runs
-	spills spills
+	runs     runs
+	cronJobs cronJobs
+	spills   spills
 }
 
 // +kubebuilder:rbac:groups=batch,resources=jobs,verbs=get;list;watch
@@ -78,22 +84,26 @@ type Reconciler struct {
 
 // Reconcile looks at one Job.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
-	if slices.Contains(r.Options.ExcludedNamespaces, request.Namespace) {
-		return ctrl.Result{}, nil
-	}
 	job := &batchv1.Job{}
 	err := r.Client.Get(ctx, request.NamespacedName, job)
-	if apierrors.IsNotFound(err) {
-		return r.release(ctx, request.NamespacedName)
-	}
-	if err != nil {
+	if err != nil && !apierrors.IsNotFound(err) {
 		return ctrl.Result{}, fmt.Errorf("getting job %s: %w", request.NamespacedName, err)
 	}
-	if r.runs.behind(job, r.Clock.Now()) {
+	switch excluded := r.excluded(request.Namespace); {
+	case excluded && !plan.Holds(job):
+		return ctrl.Result{}, nil
+	case excluded, err != nil:
+		return r.release(ctx, request.NamespacedName)
+	case r.runs.behind(job, r.Clock.Now()):
 		return ctrl.Result{RequeueAfter: cacheCatchUp}, nil
 	}
 	result, err := r.handle(ctx, job)
-	return r.answer(ctx, job, result, err)
+	result, err = r.answer(ctx, job, result, err)
+	return r.inTime(job, result), err
+}
+
+func (r *Reconciler) excluded(namespace string) bool {
+	return slices.Contains(r.Options.ExcludedNamespaces, namespace)
 }
 
 func (r *Reconciler) handle(ctx context.Context, job *batchv1.Job) (ctrl.Result, error) {
@@ -101,17 +111,26 @@ func (r *Reconciler) handle(ctx context.Context, job *batchv1.Job) (ctrl.Result,
 	if err != nil {
 		return ctrl.Result{}, err
 	}
+	r.countHeld(job)
 	decision := plan.Decide(observed, r.Clock.Now())
 	ctrl.LoggerFrom(ctx).V(1).Info("decided", "action", decision.Action, "why", decision.Why)
+	result, err := r.act(ctx, observed, decision)
+	if err != nil && decision.Overdue {
+		return ctrl.Result{}, r.giveUp(ctx, job, err)
+	}
+	return result, err
+}
+
+func (r *Reconciler) act(ctx context.Context, observed plan.Observation, decision plan.Decision) (ctrl.Result, error) {
 	switch decision.Action {
 	case plan.Wait:
 		return r.recheck(), nil
 	case plan.Change:
-		return r.changeSafely(ctx, job, decision.Desired)
+		return r.changeSafely(ctx, observed.Job, decision)
 	case plan.Store:
-		return r.store(ctx, observed, decision.Desired)
+		return r.store(ctx, observed, decision)
 	case plan.Delete:
-		return r.remove(ctx, job)
+		return r.remove(ctx, observed.Job)
 	default:
 		return ctrl.Result{}, nil
 	}
@@ -142,6 +161,9 @@ func (r *Reconciler) release(ctx context.Context, key types.NamespacedName) (ctr
 		return ctrl.Result{}, nil
 	}
 	_, err = r.change(ctx, job, desired)
+	if err == nil {
+		r.countRelease(job, desired, plan.ReleasedOptedOut)
+	}
 	return r.answer(ctx, job, ctrl.Result{}, err)
 }
 
@@ -150,7 +172,7 @@ func (r *Reconciler) release(ctx context.Context, key types.NamespacedName) (ctr
 func (r *Reconciler) withoutLabel(job *batchv1.Job, namespace metav1.Object) *batchv1.Job {
 	jobWish, _ := policy.JobOptIn(job)
 	namespaceWish, _ := policy.NamespaceOptIn(namespace)
-	if !policy.Handled(jobWish, namespaceWish) {
+	if r.excluded(job.Namespace) || !policy.Handled(jobWish, namespaceWish) {
 		return plan.Release(job)
 	}
 	desired := job.DeepCopy()

@@ -55,10 +55,13 @@ func (r *Reconciler) remove(ctx context.Context, job *batchv1.Job) (ctrl.Result,
 	return ctrl.Result{}, nil
 }
 
-// changeSafely changes the Job to desired. Where that leaves a stored Job to Kubernetes
-// for deletion, it is deleting it, if later: its results have to be there.
-func (r *Reconciler) changeSafely(ctx context.Context, job, desired *batchv1.Job) (ctrl.Result, error) {
-	if plan.Stored(desired) && desired.Spec.TTLSecondsAfterFinished != nil {
+// changeSafely changes the Job to what was decided. Where that leaves a stored Job
+// to Kubernetes, or to whoever deleted it, it is deleting it, if later: its results
+// have to be there.
+func (r *Reconciler) changeSafely(ctx context.Context, job *batchv1.Job, decision plan.Decision) (ctrl.Result, error) {
+	desired := decision.Desired
+	timed := plan.Stored(desired) && desired.Spec.TTLSecondsAfterFinished != nil
+	if timed && job.DeletionTimestamp == nil || decision.Released == plan.ReleasedStored {
 		found, err := r.found(ctx, job)
 		if err != nil {
 			return ctrl.Result{}, err
@@ -68,6 +71,9 @@ func (r *Reconciler) changeSafely(ctx context.Context, job, desired *batchv1.Job
 		}
 	}
 	_, err := r.change(ctx, job, desired)
+	if err == nil {
+		r.countRelease(job, desired, decision.Released)
+	}
 	return ctrl.Result{}, err
 }
 

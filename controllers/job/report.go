@@ -31,8 +31,12 @@ func (r *Reconciler) report(ctx context.Context, observed plan.Observation, resu
 	if err != nil {
 		return ctrl.Result{}, err
 	}
+	r.countRelease(observed.Job, job, plan.ReleasedStored)
 	r.runs.reported(job, r.Clock.Now())
 	r.Captures.Forget(job.UID)
+	if job.DeletionTimestamp != nil && len(job.Finalizers) == 0 {
+		r.forget(job.UID)
+	}
 	ctrl.LoggerFrom(ctx).Info("results stored", "status", job.Annotations[api.StatusAnnotation],
 		"results", results.name, "capture", results.value())
 	observed.Job, observed.Unstored = job, false

@@ -6,6 +6,7 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/job-handler/job-handler/internal/plan"
 )
@@ -23,6 +24,8 @@ const (
 type runs struct {
 	mu   sync.Mutex
 	byID map[types.UID]*run
+	// held are the Jobs whose deletion our finalizer holds up.
+	held sets.Set[types.UID]
 }
 
 type run struct {
@@ -101,6 +104,22 @@ func (r *runs) knownUnstored(job *batchv1.Job) bool {
 	defer r.mu.Unlock()
 	run, known := r.byID[job.UID]
 	return known && run.unstored
+}
+
+// setHeld notes whether our finalizer holds up the deletion of the Job, and
+// returns of how many it does.
+func (r *runs) setHeld(job types.UID, held bool) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case !held:
+		r.held.Delete(job)
+	case r.held == nil:
+		r.held = sets.New(job)
+	default:
+		r.held.Insert(job)
+	}
+	return r.held.Len()
 }
 
 // forget drops what is known of a Job that is gone.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/plan"
+	"github.com/job-handler/job-handler/internal/policy"
 	"github.com/job-handler/job-handler/internal/retry"
 )
 
@@ -71,7 +72,7 @@ func (r *Reconciler) leftCache(e event.DeleteEvent) bool {
 		return true
 	}
 	r.forget(job.UID)
-	return !plan.Stored(job)
+	return !plan.Stored(job) || policy.Protected(job)
 }
 
 // jobOf is the value of the index PodsByJob.

@@ -25,9 +25,9 @@ const (
 // store brings a finished Job's results into an object, tells so, and goes on
 // to the deletion where that is due. It may be called again after an error
 // anywhere: what is done already is found and adopted.
-func (r *Reconciler) store(ctx context.Context, observed plan.Observation, held *batchv1.Job) (ctrl.Result, error) {
+func (r *Reconciler) store(ctx context.Context, observed plan.Observation, decision plan.Decision) (ctrl.Result, error) {
 	r.runs.atWork(observed.Job)
-	job, err := r.hold(ctx, observed.Job, held)
+	job, err := r.hold(ctx, observed.Job, decision)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
@@ -67,14 +67,16 @@ func (r *Reconciler) store(ctx context.Context, observed plan.Observation, held 
 	return r.report(ctx, observed, done)
 }
 
-// hold keeps the TTL from deleting the Job before its results are stored. Where
-// a policy of the cluster refuses that, storing them soon is all the better.
-func (r *Reconciler) hold(ctx context.Context, job, held *batchv1.Job) (*batchv1.Job, error) {
-	if held == nil {
+// hold keeps the Job from being deleted, by its TTL or, where that is wanted, by
+// anybody, before its results are stored. Where a policy of the cluster refuses
+// that, storing them soon is all the better.
+func (r *Reconciler) hold(ctx context.Context, job *batchv1.Job, decision plan.Decision) (*batchv1.Job, error) {
+	if decision.Desired == nil {
 		return job, nil
 	}
-	changed, err := r.change(ctx, job, held)
+	changed, err := r.change(ctx, job, decision.Desired)
 	if err == nil {
+		r.countRelease(job, changed, decision.Released)
 		return changed, nil
 	}
 	if classify(err) != trouble.Refused {
@@ -122,7 +124,10 @@ func (r *Reconciler) readAgain(job *batchv1.Job, run results.Run) time.Duration 
 	first, tries := r.runs.begin(job, now)
 	summary := results.Summarize(run)
 	left := first.Add(r.Options.LogDeadline).Sub(now)
-	if summary.Complete || !summary.Curable || left <= 0 || job.DeletionTimestamp != nil {
+	if until, held := plan.HeldUntil(job, r.Options.ProtectDeadline); held {
+		left = min(left, until.Sub(now))
+	}
+	if summary.Complete || !summary.Curable || left <= 0 || goes(job) {
 		return 0
 	}
 	wait := longestLogRetry

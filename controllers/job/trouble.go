@@ -37,7 +37,7 @@ func (r *Reconciler) answer(ctx context.Context, job *batchv1.Job, result ctrl.R
 		}
 		r.forget(job.UID)
 		logger.V(1).Info("nothing left to do", "cause", err.Error())
-		return ctrl.Result{}, nil
+		return r.letGo(ctx, job)
 	case trouble.Conflict:
 		logger.V(1).Info("job changed meanwhile", "cause", err.Error())
 		return ctrl.Result{RequeueAfter: conflictRetry}, nil

@@ -21,6 +21,7 @@ import (
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/events"
+	"github.com/job-handler/job-handler/internal/metrics"
 	"github.com/job-handler/job-handler/internal/policy"
 	"github.com/job-handler/job-handler/internal/retry"
 )
@@ -51,7 +52,9 @@ type Reconciler struct {
 	Clock  clock.PassiveClock
 	// Admission is optional.
 	Admission *Admission
-	Options   Options
+	// Protection counts what becomes of our finalizer; nil: nobody does.
+	Protection *metrics.Protection
+	Options    Options
 
 	old finishedJobs
 }

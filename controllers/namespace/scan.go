@@ -94,12 +94,11 @@ func (r *Reconciler) visitOne(ctx context.Context, found *metav1.PartialObjectMe
 // visit looks at one Job that was found, again if it changed meanwhile: a Job
 // that is running is written to by its controller all the time.
 func (r *Reconciler) visit(ctx context.Context, found *metav1.PartialObjectMetadata, since time.Time) error {
-	if found.DeletionTimestamp != nil || r.old.has(found) {
+	// One that is being deleted may wait for us, with our finalizer on it.
+	if found.DeletionTimestamp != nil && !policy.Protected(found) || r.old.has(found) {
 		return nil
 	}
-	optIn, _ := policy.JobOptIn(found)
-	_, held := found.Annotations[api.TTLAnnotation]
-	if optIn == policy.Out && !held {
+	if optIn, _ := policy.JobOptIn(found); optIn == policy.Out && !plan.Holds(found) {
 		return nil
 	}
 	err := clientretry.RetryOnConflict(clientretry.DefaultBackoff, func() error {
@@ -122,15 +121,27 @@ func (r *Reconciler) visit(ctx context.Context, found *metav1.PartialObjectMetad
 // out.
 func (r *Reconciler) stampOrRelease(ctx context.Context, job *batchv1.Job, since time.Time) error {
 	if optIn, _ := policy.JobOptIn(job); optIn == policy.Out {
-		return r.patch(ctx, job, plan.Release(job), "released a job that opted out")
+		return r.release(ctx, job)
 	}
-	if jobstatus.Of(job).Finished() && job.CreationTimestamp.Time.Before(since) {
+	if jobstatus.Of(job).Finished() && job.CreationTimestamp.Time.Before(since) && !policy.Protected(job) {
 		r.old.add(job)
 		return nil
 	}
 	desired := job.DeepCopy()
 	policy.Stamp(desired, r.Options.TTLFloor, plan.TemplateMutable(job))
 	return r.patch(ctx, job, desired, "stamped a job that admission missed")
+}
+
+// release gives back what we hold of a Job that opted out.
+func (r *Reconciler) release(ctx context.Context, job *batchv1.Job) error {
+	protected := policy.Protected(job)
+	if err := r.patch(ctx, job, plan.Release(job), "released a job that opted out"); err != nil {
+		return err
+	}
+	if protected {
+		r.Protection.Released(plan.ReleasedOptedOut)
+	}
+	return nil
 }
 
 // patch returns a conflict as it is, for RetryOnConflict to see.

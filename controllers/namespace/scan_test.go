@@ -198,6 +198,35 @@ var _ = Describe("The search for Jobs that admission missed", func() {
 		Expect(now.Labels).To(HaveKeyWithValue(api.EnabledLabel, api.False))
 	})
 
+	It("lets a Job go that opted out with our finalizer on it", func(ctx SpecContext) {
+		object := job(ctx, aJob("job").Label(api.EnabledLabel, api.False).Finalizer(api.ResultsFinalizer))
+		deleted := job(ctx, aJob("deleted").Label(api.EnabledLabel, api.False).Finalizer(api.ResultsFinalizer))
+		Expect(kube.Delete(ctx, deleted, client.PropagationPolicy(metav1.DeletePropagationBackground))).To(Succeed())
+
+		h.reconcile(ctx, namespace)
+
+		Expect(jobNow(ctx, object).Finalizers).To(BeEmpty())
+		err := kube.Get(ctx, client.ObjectKeyFromObject(deleted), &batchv1.Job{})
+		Expect(apierrors.IsNotFound(err)).To(BeTrue(), "%v", err)
+	})
+
+	DescribeTable("brings back to its label a Job that our finalizer holds", func(ctx SpecContext, bring func(context.Context, *batchv1.Job)) {
+		object := job(ctx, aJob("job").Label("app", "batch").Finalizer(api.ResultsFinalizer))
+		bring(ctx, object)
+
+		h.reconcile(ctx, namespace)
+
+		Expect(expectStamped(ctx, object).Finalizers).To(ConsistOf(api.ResultsFinalizer))
+	},
+		Entry("being deleted", func(ctx context.Context, object *batchv1.Job) {
+			Expect(kube.Delete(ctx, object, client.PropagationPolicy(metav1.DeletePropagationBackground))).To(Succeed())
+		}),
+		Entry("finished, of a Namespace that opted in since", func(ctx context.Context, object *batchv1.Job) {
+			finish(ctx, object)
+			sinceNow(ctx)
+		}),
+	)
+
 	It("leaves a Job alone that is being deleted", func(ctx SpecContext) {
 		object := aJob("job").Obj()
 		object.Finalizers = []string{"example.com/somebody-else"}

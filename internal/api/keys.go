@@ -56,6 +56,11 @@ const (
 	// PropagateLabelsAnnotation sits on a Job or Namespace: a comma-separated
 	// list of the Job's label keys to copy to its results.
 	PropagateLabelsAnnotation = Prefix + "propagate-labels"
+
+	// ProtectAnnotation sits on a Job or Namespace: whether ResultsFinalizer
+	// holds the Job until its results are stored. True or False; it can change
+	// at any time, and False lets go at once.
+	ProtectAnnotation = Prefix + "protect"
 )
 
 // Values of the keys that users set.
@@ -89,7 +94,8 @@ const (
 // Keys that Job Handler writes on a Job.
 const (
 	// ResultsFinalizer sits on a Job that must not go before its results are
-	// stored. Webhook and manager write it; the manager removes it.
+	// stored: see ProtectAnnotation. Webhook and manager write it; the manager
+	// removes it.
 	ResultsFinalizer = Prefix + "results"
 
 	// TTLAnnotation sits on a Job whose spec.ttlSecondsAfterFinished was raised

@@ -38,6 +38,11 @@ var stories = []struct {
 	{"evicted", evicted},
 	{"parallel-failure", parallelFailure},
 	{"large-log-deleted", largeLogDeleted},
+	{"pod-failure-policy", podFailurePolicy},
+	{"success-policy", successPolicy},
+	{"preempted", preempted},
+	{"long-goodbye", longGoodbye},
+	{"no-retry", noRetry},
 
 	{"several-pods", severalPods},
 	{"indexed", indexed},
@@ -46,6 +51,7 @@ var stories = []struct {
 	{"many-containers", manyContainers},
 	{"failed-init", failedInit},
 	{"manual-selector", manualSelector},
+	{"debugged", debugged},
 
 	{"suspended", suspended},
 	{"labelled-late", labelledLate},
@@ -54,6 +60,7 @@ var stories = []struct {
 	{"deleted-later", deletedLater},
 
 	{"cronjob", cronJob},
+	{"history-zero", historyZero},
 	{"owned", owned},
 	{"tracked", tracked},
 
@@ -64,11 +71,15 @@ var stories = []struct {
 	{"isolation", isolation},
 	{"namespace-deleted", namespaceDeleted},
 
+	{"protected-deleted", protectedDeleted},
+	{"protected-namespace-deleted", protectedNamespaceDeleted},
+
 	{"status-only", statusOnly},
 	{"binary-output", binaryOutput},
 	{"large-log", largeLog},
 	{"name-taken", nameTaken},
 	{"own-results", ownResults},
+	{"reports", documented},
 	{"redacted", redacted},
 	{"in-secret", inSecret},
 	{"unstable-container", unstableContainer},
@@ -86,6 +97,7 @@ var interruptions = []struct {
 	{"killed-at-work", killedAtWork},
 	{"spilled", spilled},
 	{"unspilled", unspilled},
+	{"protected-while-down", protectedWhileDown},
 }
 
 func TestStories(t *testing.T) {

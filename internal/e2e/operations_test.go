@@ -15,6 +15,7 @@ var operations = []struct {
 	{"huge-log", hugeLog},
 	{"many-pods", manyPods},
 	{"replaced", replaced},
+	{"protect-deadline", protectDeadlinePassed},
 	{"leaf-rotated", leafRotated},
 	{"ca-rotated", caRotated},
 }

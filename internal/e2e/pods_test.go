@@ -2,12 +2,16 @@ package e2e
 
 import (
 	"cmp"
+	"os"
+	"path/filepath"
 	"slices"
 
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/jobtest"
 	"github.com/job-handler/job-handler/internal/results"
 )
 
@@ -161,4 +165,32 @@ func manualSelector(s *story) {
 	s.Expect(r.texts()).To(HaveExactElements("found\n"))
 	stranger = s.reported(stranger)
 	s.Expect(s.stored(stranger).texts()).To(HaveExactElements("stranger\n"))
+}
+
+// debugged: the log of an ephemeral container, which somebody put into a pod to
+// look at it, is kept with the others.
+func debugged(s *story) {
+	s.optedIn()
+	job := s.start(s.job("stuck", `while test ! -e /count/unstuck; do sleep 0.2; done; echo "moving again"`).
+		HostFolder(s.folder("count"), "/count"))
+	s.running(job, 1)
+	pod := &s.pods(s, job)[0]
+	pod.Spec.EphemeralContainers = append(pod.Spec.EphemeralContainers, corev1.EphemeralContainer{
+		EphemeralContainerCommon: corev1.EphemeralContainerCommon{
+			Name: "debugger", Image: jobtest.Image, Command: []string{"sh", "-c", "echo looked around"},
+		},
+	})
+	s.Expect(s.w.client.SubResource("ephemeralcontainers").Update(s.ctx(), pod)).To(Succeed())
+	s.eventually(func(g Gomega) {
+		g.Expect(s.w.client.Get(s.ctx(), client.ObjectKeyFromObject(pod), pod)).To(Succeed())
+		g.Expect(pod.Status.EphemeralContainerStatuses).To(ContainElement(
+			HaveField("State.Terminated", HaveValue(HaveField("ExitCode", BeZero())))))
+	})
+	s.Expect(os.Mkdir(filepath.Join(s.folder("count"), "unstuck"), 0o755)).To(Succeed())
+
+	s.gone(job)
+	r := s.stored(job)
+	s.complete(r)
+	s.Expect(r.texts()).To(HaveExactElements("moving again\n", "looked around\n"))
+	s.Expect(r.record.Pods[0].Containers[1].Kind).To(Equal(results.KindEphemeral))
 }

@@ -54,6 +54,14 @@ func inFlight(s *story) {
 	failed := s.start(s.job("failed", "exit 1"))
 	s.stored(s.reported(failed))
 	s.running(busy, 1)
+
+	s.refuseResults()
+	protected := s.start(s.protected("protected", "echo not to be stored"))
+	deleted := s.start(s.protected("deleted", "echo not to be stored"))
+	s.finished(protected)
+	s.finished(deleted)
+	s.deleteJob(deleted)
+	s.held(deleted, 1)
 }
 
 // allResults returns the results of all namespaces.
@@ -131,6 +139,13 @@ func (s *story) goes() {
 	s.t.Helper()
 	namespace := jobtest.MakeNamespace(s.namespace).Obj()
 	s.Expect(s.w.client.Delete(s.ctx(), namespace)).To(Succeed())
+	s.awaitGone()
+}
+
+// awaitGone waits until the story's namespace, which was deleted, is gone.
+func (s *story) awaitGone() {
+	s.t.Helper()
+	namespace := jobtest.MakeNamespace(s.namespace).Obj()
 	s.Eventually(func() bool {
 		return apierrors.IsNotFound(s.w.client.Get(s.ctx(), client.ObjectKeyFromObject(namespace), namespace))
 	}).WithContext(s.ctx()).WithTimeout(namespaceTimeout).WithPolling(poll).Should(BeTrue(), "the namespace is there still")

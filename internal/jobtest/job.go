@@ -63,6 +63,12 @@ func (b *JobBuilder) Annotation(key, value string) *JobBuilder {
 	return b
 }
 
+// Finalizer adds one finalizer.
+func (b *JobBuilder) Finalizer(name string) *JobBuilder {
+	b.job.Finalizers = append(b.job.Finalizers, name)
+	return b
+}
+
 // TemplateLabel sets one label of the pod template.
 func (b *JobBuilder) TemplateLabel(key, value string) *JobBuilder {
 	put(&b.job.Spec.Template.Labels, key, value)

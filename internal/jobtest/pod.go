@@ -52,14 +52,17 @@ func (b *JobBuilder) Sidecar(name, script string) *JobBuilder {
 // HostFolder mounts a folder of the node, made if need be, into the container
 // "main".
 func (b *JobBuilder) HostFolder(path, mountPath string) *JobBuilder {
-	pod := b.pod()
+	mountHostFolder(b.pod(), path, mountPath)
+	return b
+}
+
+func mountHostFolder(pod *corev1.PodSpec, path, mountPath string) {
 	name := fmt.Sprintf("folder-%d", len(pod.Volumes))
 	pod.Volumes = append(pod.Volumes, corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{
 		HostPath: &corev1.HostPathVolumeSource{Path: path, Type: new(corev1.HostPathDirectoryOrCreate)},
 	}})
 	mounts := &pod.Containers[0].VolumeMounts
 	*mounts = append(*mounts, corev1.VolumeMount{Name: name, MountPath: mountPath})
-	return b
 }
 
 // RestartPolicy sets the restart policy of the pods.
@@ -116,5 +119,12 @@ func (b *CronJobBuilder) Script(script string) *CronJobBuilder {
 // BackoffLimit sets how many failures of a Job are tried again.
 func (b *CronJobBuilder) BackoffLimit(retries int32) *CronJobBuilder {
 	b.cronJob.Spec.JobTemplate.Spec.BackoffLimit = &retries
+	return b
+}
+
+// HostFolder mounts a folder of the node, made if need be, into the container
+// "main".
+func (b *CronJobBuilder) HostFolder(path, mountPath string) *CronJobBuilder {
+	mountHostFolder(&b.cronJob.Spec.JobTemplate.Spec.Template.Spec, path, mountPath)
 	return b
 }

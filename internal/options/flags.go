@@ -63,6 +63,10 @@ func (j *Jobs) addFlags(fs *pflag.FlagSet) {
 		"How often opted-in namespaces are searched for Jobs that admission missed; 0 searches only when a namespace changes.")
 	fs.DurationVar(&j.LogDeadline, "log-deadline", j.LogDeadline,
 		"How long reading logs is tried again before results are stored without them.")
+	fs.BoolVar(&j.Protect, "protect", j.Protect,
+		"Have a finalizer hold Jobs that somebody deletes until their results are stored, where neither Job nor Namespace says.")
+	fs.DurationVar(&j.ProtectDeadline, "protect-deadline", j.ProtectDeadline,
+		"How long that finalizer may hold up the deletion of a finished Job before it goes without results.")
 	fs.BoolVar(&j.RedactBuiltin, "redact-builtin", j.RedactBuiltin,
 		"Replace well-known forms of credentials in logs and messages before they are stored.")
 	fs.StringArrayVar(&j.Redact, "redact", nil,

@@ -71,6 +71,10 @@ type Jobs struct {
 	RecheckInterval    time.Duration
 	ScanInterval       time.Duration
 	LogDeadline        time.Duration
+	// Protect has a finalizer hold Jobs until their results are stored;
+	// ProtectDeadline is for how long it may hold up the deletion of one.
+	Protect         bool
+	ProtectDeadline time.Duration
 	// RedactBuiltin replaces well-known forms of credentials in what is stored,
 	// Redact what matches these patterns.
 	RedactBuiltin bool
@@ -113,7 +117,8 @@ func New() *Options {
 			LogMode: api.LogModeFull, ResultsTTL: api.Never,
 			DeleteAfterSuccess: "0s", DeleteAfterFailure: api.Never,
 			TTLFloor: time.Hour, RecheckInterval: 30 * time.Second,
-			ScanInterval: 5 * time.Minute, LogDeadline: 15 * time.Minute, RedactBuiltin: true,
+			ScanInterval: 5 * time.Minute, LogDeadline: 15 * time.Minute,
+			ProtectDeadline: time.Hour, RedactBuiltin: true,
 		},
 		Limits: Limits{
 			Workers: 64, LogStreams: 128, Writes: 32,

@@ -64,6 +64,7 @@ func TestDefaultValues(t *testing.T) {
 		"webhook-certificate": "", "self-test-interval": "1m0s", "webhook-shutdown-delay": "0s",
 		"log-mode": "full", "results-ttl": "never", "delete-after-success": "0s", "delete-after-failure": "never",
 		"propagatable-labels": "[]", "ttl-floor": "1h0m0s", "recheck-interval": "30s", "scan-interval": "5m0s", "log-deadline": "15m0s",
+		"protect": "false", "protect-deadline": "1h0m0s",
 		"redact-builtin": "true", "redact": "[]",
 		"workers": "64", "log-streams": "128", "log-memory": "128Mi", "capture-memory": "64Mi", "max-results-size": "1Mi", "writes": "32", "log-idle-timeout": "15s",
 	}
@@ -82,6 +83,7 @@ func TestFlagsSetOptions(t *testing.T) {
 		"--webhook=false", "--webhook-host=::1", "--webhook-port=2", "--webhook-cert-dir=/c", "--webhook-certificate=ns/serving",
 		"--log-mode=status", "--results-ttl=4w", "--delete-after-success=1d12h", "--delete-after-failure=2w",
 		"--propagatable-labels=app,team.example.com/*", "--ttl-floor=2h", "--recheck-interval=0", "--scan-interval=1m", "--log-deadline=3m",
+		"--protect", "--protect-deadline=2m",
 		"--redact-builtin=false", `--redact=a{1,2}`, "--redact=b",
 		"--workers=5", "--log-streams=6", "--log-memory=1Gi", "--capture-memory=2Gi", "--max-results-size=2Mi", "--writes=7", "--log-idle-timeout=8s",
 	}
@@ -96,7 +98,8 @@ func TestFlagsSetOptions(t *testing.T) {
 	jobs := Jobs{
 		LogMode: "status", ResultsTTL: "4w", DeleteAfterSuccess: "1d12h", DeleteAfterFailure: "2w",
 		PropagatableLabels: []string{"app", "team.example.com/*"}, TTLFloor: 2 * time.Hour,
-		ScanInterval: time.Minute, LogDeadline: 3 * time.Minute, Redact: []string{"a{1,2}", "b"},
+		ScanInterval: time.Minute, LogDeadline: 3 * time.Minute,
+		Protect: true, ProtectDeadline: 2 * time.Minute, Redact: []string{"a{1,2}", "b"},
 	}
 	webhook := Webhook{Host: "::1", Port: 2, CertDir: "/c", Certificate: "ns/serving", SelfTestInterval: 9 * time.Second, ShutdownDelay: 4 * time.Second}
 	if diff := cmp.Diff([]any{manager, webhook, jobs}, []any{opts.Manager, opts.Webhook, opts.Jobs}); diff != "" {
@@ -121,6 +124,7 @@ func TestFlagsSetOptions(t *testing.T) {
 	want := policy.Defaults{
 		LogMode: "status", ResultsTTL: &policy.Delay{After: 28 * day}, DeleteAfterSuccess: &policy.Delay{After: 36 * time.Hour},
 		DeleteAfterFailure: &policy.Delay{After: 14 * day}, PropagatableLabels: []string{"app", "team.example.com/*"},
+		Protect: true,
 	}
 	if diff := cmp.Diff(want, defaults); diff != "" || err != nil {
 		t.Errorf("%v, -want +got\n%s", err, diff)
@@ -206,7 +210,7 @@ func TestEveryFlagReadsWell(t *testing.T) {
 			if !strings.HasSuffix(f.Usage, ".") || strings.Contains(f.Usage, "`") && f.Name != "v" && f.Name != "redact" {
 				t.Errorf("%q is not a sentence", f.Usage)
 			}
-			switches := []string{"leader-elect", "redact-builtin", "webhook"}
+			switches := []string{"leader-elect", "protect", "redact-builtin", "webhook"}
 			if f.Value.Type() == "bool" && !slices.Contains(switches, f.Name) {
 				t.Errorf("a new switch: is it clear what it turns on?")
 			}

@@ -48,7 +48,7 @@ func (o *Options) Redaction() (*redact.Set, error) {
 
 // Defaults returns what the flags set for Jobs as the policy's defaults.
 func (o *Options) Defaults() (policy.Defaults, error) {
-	defaults := policy.Defaults{LogMode: o.Jobs.LogMode, PropagatableLabels: o.Jobs.PropagatableLabels}
+	defaults := policy.Defaults{LogMode: o.Jobs.LogMode, PropagatableLabels: o.Jobs.PropagatableLabels, Protect: o.Jobs.Protect}
 	var errs []error
 	if !slices.Contains(policy.LogModes, o.Jobs.LogMode) {
 		errs = append(errs, invalid("log-mode", o.Jobs.LogMode, "full or status"))
@@ -173,6 +173,7 @@ func (j *Jobs) validate() error {
 		{"recheck-interval", j.RecheckInterval, 0},
 		{"scan-interval", j.ScanInterval, 0},
 		{"log-deadline", j.LogDeadline, 0},
+		{"protect-deadline", j.ProtectDeadline, time.Second},
 	} {
 		if duration.value < duration.least {
 			errs = append(errs, invalid(duration.flag, duration.value, "at least "+duration.least.String()))

@@ -61,6 +61,8 @@ func TestValidateRefuses(t *testing.T) {
 		"--recheck-interval=-1ns":         `--recheck-interval: invalid value "-1ns": must be at least 0s`,
 		"--scan-interval=-1s":             `--scan-interval: invalid value "-1s": must be at least 0s`,
 		"--log-deadline=-1s":              `--log-deadline: invalid value "-1s": must be at least 0s`,
+		"--protect-deadline=0":            `--protect-deadline: invalid value "0s": must be at least 1s`,
+		"--protect-deadline=-1h":          `--protect-deadline: invalid value "-1h0m0s": must be at least 1s`,
 		"--redact=(":                      "--redact: invalid value \"(\": must be a pattern in RE2 syntax: error parsing regexp: missing closing ): `(`",
 		"--redact=x*":                     `--redact: invalid value "x*": must not match the empty text, which is everywhere`,
 

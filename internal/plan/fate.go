@@ -2,7 +2,6 @@ package plan
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -106,7 +105,7 @@ func hold(o Observation, outcome jobstatus.Outcome, now time.Time) *batchv1.Job 
 // finalizer. It needs no more than the Job's metadata.
 func Holds(job metav1.Object) bool {
 	_, raised := job.GetAnnotations()[api.TTLAnnotation]
-	return raised || slices.Contains(job.GetFinalizers(), api.ResultsFinalizer)
+	return raised || policy.Protected(job)
 }
 
 // Release returns the Job with its own TTL put back and without our finalizer,
@@ -120,9 +119,7 @@ func Release(job *batchv1.Job) *batchv1.Job {
 		desired.Spec.TTLSecondsAfterFinished = policy.OwnTTL(job)
 		delete(desired.Annotations, api.TTLAnnotation)
 	}
-	desired.Finalizers = slices.DeleteFunc(desired.Finalizers, func(finalizer string) bool {
-		return finalizer == api.ResultsFinalizer
-	})
+	policy.Protect(desired, false)
 	return desired
 }
 

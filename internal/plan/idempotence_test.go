@@ -26,15 +26,22 @@ type world struct {
 	defaults  policy.Defaults
 	floor     time.Duration
 	unstored  bool
-	now       time.Time
+	// history and terminating are what is observed around the Job.
+	history, terminating bool
+	now                  time.Time
 }
 
 func (w world) observe(job *batchv1.Job) Observation {
 	p, _ := policy.Resolve(job, w.namespace, w.defaults)
-	return Observation{Job: job, Policy: p, Unstored: w.unstored, TTLFloor: w.floor}
+	return Observation{
+		Job: job, Policy: p, Unstored: w.unstored, TTLFloor: w.floor,
+		HistoryDeletes: w.history, NamespaceTerminating: w.terminating, ProtectDeadline: protectDeadline,
+	}
 }
 
 var (
+	protectTexts = rapid.SampledFrom([]string{api.True, api.False, "yes"})
+
 	delayTexts = rapid.SampledFrom([]string{"0s", "1s", "10m", "2w", "never", "2147483647s", "soon", "", "-1s"})
 	seconds    = rapid.OneOf(
 		rapid.SampledFrom([]int32{0, 1, 29, 30, 1799, 1800, 1801, 3599, 3600, 3601, math.MaxInt32 - 1, math.MaxInt32}),
@@ -46,6 +53,7 @@ var (
 		api.DeleteAfterSuccessAnnotation: delayTexts,
 		api.DeleteAfterFailureAnnotation: delayTexts,
 		api.LogModeAnnotation:            rapid.SampledFrom([]string{"full", "status", "x"}),
+		api.ProtectAnnotation:            protectTexts,
 		api.TTLAnnotation: rapid.OneOf(rapid.SampledFrom([]string{"", "soon", "-1", "+7", "007", "99999999999"}),
 			rapid.Map(seconds, func(s int32) string { return fmt.Sprint(s) })),
 		argoTracking: rapid.Just("x"), helmHook: rapid.Just("test"), "other": rapid.String(),
@@ -72,7 +80,7 @@ func keysOf[V any](m map[string]V) []string {
 	keys := make([]string, 0, len(m))
 	for _, key := range []string{
 		api.StatusAnnotation, api.CaptureAnnotation, api.ResultsNameAnnotation, api.DeleteAfterSuccessAnnotation,
-		api.DeleteAfterFailureAnnotation, api.LogModeAnnotation, api.TTLAnnotation, argoTracking, helmHook, "other",
+		api.DeleteAfterFailureAnnotation, api.LogModeAnnotation, api.ProtectAnnotation, api.TTLAnnotation, argoTracking, helmHook, "other",
 	} {
 		if _, has := m[key]; has {
 			keys = append(keys, key)
@@ -116,11 +124,15 @@ func drawWorld(t *rapid.T) world {
 		job.Spec.ManagedBy = new(rapid.SampledFrom([]string{"", batchv1.JobControllerName, "x.io/y"}).Draw(t, "managedBy"))
 	}
 	if rapid.IntRange(0, 4).Draw(t, "deleting") == 0 {
-		job.DeletionTimestamp = &metav1.Time{Time: now}
+		job.DeletionTimestamp = &metav1.Time{Time: drawTime(t, "deletion")}
 	}
+	job.Finalizers = rapid.SampledFrom([][]string{
+		nil, nil, {api.ResultsFinalizer}, {"example.com/theirs"}, {"example.com/theirs", api.ResultsFinalizer, "x/y"},
+	}).Draw(t, "finalizers")
 	return world{
 		job: job, namespace: drawSome(t, "namespace", texts),
-		defaults: policy.Defaults{DeleteAfterSuccess: drawDelay(t, "success flag"), DeleteAfterFailure: drawDelay(t, "failure flag")},
+		defaults: policy.Defaults{DeleteAfterSuccess: drawDelay(t, "success flag"), DeleteAfterFailure: drawDelay(t, "failure flag"), Protect: rapid.Bool().Draw(t, "protect flag")},
+		history:  rapid.Bool().Draw(t, "history"), terminating: rapid.IntRange(0, 4).Draw(t, "terminating") == 0,
 		floor: rapid.OneOf(rapid.Just(floor), rapid.Just(time.Minute), rapid.Just(policy.LongestDelay),
 			rapid.Map(rapid.Int64Range(1, math.MaxInt64), func(d int64) time.Duration { return time.Duration(d) })).Draw(t, "floor"),
 		unstored: rapid.Bool().Draw(t, "unstored"),
@@ -178,6 +190,12 @@ func TestDecideSettles(t *testing.T) {
 		if first.Action == Store && second.Action != Store {
 			t.Fatalf("held, then %s", second.Action)
 		}
+		if released := policy.Protected(w.job) && !policy.Protected(first.Desired); released != (first.Released != NotReleased) {
+			t.Fatalf("released as %q: %t", first.Released, released)
+		}
+		if w.job.DeletionTimestamp != nil && len(first.Desired.Finalizers) > len(w.job.Finalizers) {
+			t.Fatal("a finalizer on a Job that is being deleted")
+		}
 	})
 }
 
@@ -197,8 +215,8 @@ func TestReportSettles(t *testing.T) {
 		if diff := cmp.Diff(before, w.job); diff != "" {
 			t.Fatalf("the observed Job changed:\n%s", diff)
 		}
-		if !Stored(reported) || reported.Annotations[api.CaptureAnnotation] != capture {
-			t.Fatalf("reported as %v", reported.Annotations)
+		if !Stored(reported) || reported.Annotations[api.CaptureAnnotation] != capture || policy.Protected(reported) {
+			t.Fatalf("reported as %v with %v", reported.Annotations, reported.Finalizers)
 		}
 		w.unstored = false
 		decision := Decide(w.observe(reported), w.now)

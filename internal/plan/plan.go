@@ -41,6 +41,14 @@ type Observation struct {
 	// TTLFloor is the shortest spec.ttlSecondsAfterFinished with which an
 	// unstored Job is left.
 	TTLFloor time.Duration
+	// NamespaceTerminating is true if the Job's Namespace is being deleted.
+	NamespaceTerminating bool
+	// HistoryDeletes is what the function of this name says of the Job's CronJob;
+	// false where there is none, or where it was not asked: see MayNeedHistory.
+	HistoryDeletes bool
+	// ProtectDeadline is for how long the deletion of a finished Job may be held
+	// up.
+	ProtectDeadline time.Duration
 }
 
 // Decision is what to do, and why in a few words for a log at V(1).
@@ -48,20 +56,36 @@ type Decision struct {
 	Action Action
 	// Desired is the Job as it should be, nil where it should stay as it is.
 	Desired *batchv1.Job
+	// Released is why Desired lacks a finalizer of ours that the Job has.
+	Released Released
+	// Overdue is true where the results have to be stored, or found, now or never:
+	// the Job's deletion was held up for as long as it may be.
+	Overdue bool
 	Why     string
 }
 
 // Decide returns what to do next with the observed Job at now.
 func Decide(o Observation, now time.Time) Decision {
 	outcome := jobstatus.Of(o.Job)
+	released := letsGo(o, outcome)
+	deleting := o.Job.DeletionTimestamp != nil
 	switch {
-	case !outcome.Finished() && o.Job.DeletionTimestamp != nil:
+	case released != NotReleased && deleting:
+		return letGo(o, released)
+	case !outcome.Finished() && deleting:
 		return Decision{Action: Leave, Why: "deleted before it finished"}
 	case !outcome.Finished():
-		return decideUnfinished(o, outcome)
+		return decideUnfinished(o, outcome, released)
 	case o.Unstored || !Stored(o.Job):
-		return Decision{Action: Store, Desired: hold(o, outcome, now), Why: "finished and not stored"}
-	case o.Job.DeletionTimestamp != nil:
+		return Decision{
+			Action: Store, Desired: keep(o, outcome, now), Released: released,
+			Overdue: overdue(o, now), Why: "finished and not stored",
+		}
+	case deleting && policy.Protected(o.Job):
+		decision := letGo(o, ReleasedStored)
+		decision.Overdue = overdue(o, now)
+		return decision
+	case deleting:
 		return Decision{Action: Leave, Why: "stored and already being deleted"}
 	default:
 		return decideStored(o, outcome)
@@ -82,13 +106,18 @@ func TemplateMutable(job *batchv1.Job) bool {
 	return jobstatus.Of(job).Phase == jobstatus.Suspended && job.Status.StartTime == nil
 }
 
-func decideUnfinished(o Observation, outcome jobstatus.Outcome) Decision {
+func decideUnfinished(o Observation, outcome jobstatus.Outcome, released Released) Decision {
 	desired := o.Job.DeepCopy()
 	delete(desired.Annotations, api.StatusAnnotation)
 	delete(desired.Annotations, api.CaptureAnnotation)
 	changed := len(desired.Annotations) != len(o.Job.Annotations)
+	changed = policy.Protect(desired, protects(o)) || changed
 	if policy.Stamp(desired, o.TTLFloor, TemplateMutable(o.Job)) || changed {
-		return Decision{Action: Change, Desired: desired, Why: "a stamp is missing or a status is forged"}
+		why := "a stamp is missing or a status is forged"
+		if released != NotReleased {
+			why = "let go: " + string(released)
+		}
+		return Decision{Action: Change, Desired: desired, Released: released, Why: why}
 	}
 	if outcome.Phase == jobstatus.Suspended {
 		return Decision{Action: Leave, Why: "suspended"}
@@ -99,6 +128,10 @@ func decideUnfinished(o Observation, outcome jobstatus.Outcome) Decision {
 func decideStored(o Observation, outcome jobstatus.Outcome) Decision {
 	fate := FateOf(o.Job, outcome, o.Policy, o.Job.Annotations[api.CaptureAnnotation])
 	desired := o.Job.DeepCopy()
+	if policy.Protect(desired, false) {
+		fate.apply(desired)
+		return Decision{Action: Change, Desired: desired, Released: ReleasedStored, Why: fate.Why}
+	}
 	if fate.apply(desired) {
 		return Decision{Action: Change, Desired: desired, Why: fate.Why}
 	}
@@ -109,8 +142,8 @@ func decideStored(o Observation, outcome jobstatus.Outcome) Decision {
 }
 
 // Report returns the Job as it should be once its results are stored under
-// resultsName and its Event is sent: the annotations that say so, and the TTL
-// that leaves the rest to Kubernetes.
+// resultsName and its Event is sent: the annotations that say so, no finalizer
+// of ours, and the TTL that leaves the rest to Kubernetes.
 func Report(o Observation, resultsName, capture string) *batchv1.Job {
 	outcome := jobstatus.Of(o.Job)
 	desired := o.Job.DeepCopy()
@@ -122,6 +155,7 @@ func Report(o Observation, resultsName, capture string) *batchv1.Job {
 	}
 	fate := FateOf(o.Job, outcome, o.Policy, capture)
 	fate.apply(desired)
+	policy.Protect(desired, false)
 	return desired
 }
 

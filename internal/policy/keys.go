@@ -17,7 +17,7 @@ func userKeys() []string {
 	return []string{
 		api.EnabledAnnotation, api.ResultsNameAnnotation, api.LogModeAnnotation, api.ResultsKindAnnotation,
 		api.ResultsTTLAnnotation, api.DeleteAfterSuccessAnnotation, api.DeleteAfterFailureAnnotation,
-		api.PropagateLabelsAnnotation,
+		api.PropagateLabelsAnnotation, api.ProtectAnnotation,
 	}
 }
 

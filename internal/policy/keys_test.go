@@ -10,7 +10,7 @@ import (
 )
 
 func TestKeyWarnings(t *testing.T) {
-	const all = "known are enabled, results-name, log-mode, results-kind, results-ttl, delete-after-success, delete-after-failure, propagate-labels"
+	const all = "known are enabled, results-name, log-mode, results-kind, results-ttl, delete-after-success, delete-after-failure, propagate-labels, protect"
 	unknown := func(kind, key, hint string) []string {
 		return []string{kind + " " + api.Prefix + key + " is unknown: " + hint}
 	}
@@ -25,7 +25,7 @@ func TestKeyWarnings(t *testing.T) {
 		"another form":          {job().Annotation(api.Prefix+"delete-after-failed", "x"), unknown("annotation", "delete-after-failed", "did you mean "+api.DeleteAfterFailureAnnotation+"?")},
 		"nothing near":          {job().Annotation(api.Prefix+"retention", "x"), unknown("annotation", "retention", all)},
 		"a short one":           {job().Annotation(api.Prefix+"log", "x"), unknown("annotation", "log", all)},
-		"not supported yet":     {job().Annotation(api.Prefix+"protect", "true"), unknown("annotation", "protect", all)},
+		"another's word for it": {job().Annotation(api.Prefix+"protected", "true"), unknown("annotation", "protected", "did you mean "+api.ProtectAnnotation+"?")},
 		"a label":               {job().Label(api.Prefix+"enable", "true"), unknown("label", "enable", "did you mean "+api.EnabledLabel+"?")},
 		"an annotation's label": {job().Label(api.LogModeAnnotation, "full"), []string{"label " + api.LogModeAnnotation + " has no effect: set it as an annotation"}},
 		"sorted, annotations first": {

@@ -28,6 +28,8 @@ type Policy struct {
 	// PropagateLabels lists the keys of the Job's labels to copy to the
 	// results, each once, in the user's order; nil for none.
 	PropagateLabels []string
+	// Protect is whether a finalizer holds the Job until its results are stored.
+	Protect Protection
 }
 
 // SourcedDelay is a delay and who asked for it.
@@ -67,6 +69,8 @@ type Defaults struct {
 	// whole keys, or everything that starts with what stands before a
 	// trailing *.
 	PropagatableLabels []string
+	// Protect applies where neither Job nor Namespace says; false is not set.
+	Protect bool
 }
 
 // Problems are the invalid values that Resolve met, in the order of the
@@ -134,6 +138,7 @@ func (r *resolver) resolve(job *batchv1.Job) Policy {
 	policy.DeleteAfterSuccess = r.deletion(api.DeleteAfterSuccessAnnotation, r.defaults.DeleteAfterSuccess, Delay{})
 	policy.DeleteAfterFailure = r.deletion(api.DeleteAfterFailureAnnotation, r.defaults.DeleteAfterFailure, never)
 	policy.PropagateLabels = r.propagateLabels()
+	policy.Protect = r.protection()
 	return policy
 }
 

@@ -25,6 +25,7 @@ func builtIn() Policy {
 		ResultsTTL:         Delay{Never: true},
 		DeleteAfterSuccess: SourcedDelay{after(0), SourceDefault},
 		DeleteAfterFailure: SourcedDelay{Delay{Never: true}, SourceDefault},
+		Protect:            Protection{Source: SourceDefault},
 	}
 }
 

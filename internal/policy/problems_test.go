@@ -44,6 +44,9 @@ func TestProblems(t *testing.T) {
 		"results-ttl":                  {api.ResultsTTLAnnotation, "soon", []string{invalidMessage(api.ResultsTTLAnnotation, "soon", delayRule)}},
 		"delete-after-success":         {api.DeleteAfterSuccessAnnotation, "-1s", []string{invalidMessage(api.DeleteAfterSuccessAnnotation, "-1s", delayRule)}},
 		"delete-after-failure":         {api.DeleteAfterFailureAnnotation, "1y", []string{invalidMessage(api.DeleteAfterFailureAnnotation, "1y", delayRule)}},
+		"protect":                      {api.ProtectAnnotation, "yes", []string{unsupportedMessage(api.ProtectAnnotation, "yes", `"true", "false"`)}},
+		"protect capital":              {api.ProtectAnnotation, "True", []string{unsupportedMessage(api.ProtectAnnotation, "True", `"true", "false"`)}},
+		"protect empty":                {api.ProtectAnnotation, "", []string{unsupportedMessage(api.ProtectAnnotation, "", `"true", "false"`)}},
 		"ttl-seconds-after-finished":   {api.TTLAnnotation, "-1", []string{invalidMessage(api.TTLAnnotation, "-1", ttlRule)}},
 		"ttl beyond int32":             {api.TTLAnnotation, "2147483648", []string{invalidMessage(api.TTLAnnotation, "2147483648", ttlRule)}},
 		"results-name without suffix":  {api.ResultsNameAnnotation, "report", []string{invalidMessage(api.ResultsNameAnnotation, "report", nameRule)}},
@@ -113,7 +116,8 @@ func TestProblemsTogether(t *testing.T) {
 	owner := job().Annotation(api.LogModeAnnotation, api.LogModeFull).
 		Annotation(api.DeleteAfterFailureAnnotation, "x").Annotation(api.DeleteAfterSuccessAnnotation, "x").
 		Annotation(api.ResultsNameAnnotation, "x").Annotation(api.ResultsTTLAnnotation, "x").
-		Annotation(api.ResultsKindAnnotation, "x").Annotation(api.PropagateLabelsAnnotation, "x").Obj()
+		Annotation(api.ResultsKindAnnotation, "x").Annotation(api.PropagateLabelsAnnotation, "x").
+		Annotation(api.ProtectAnnotation, "x").Obj()
 	_, problems := Resolve(owner, annotations{api.LogModeAnnotation: "x", api.ResultsNameAnnotation: "x-results"}, Defaults{})
 	none := "no label may be propagated here (--propagatable-labels is empty)"
 	if diff := cmp.Diff([]string{
@@ -123,6 +127,7 @@ func TestProblemsTogether(t *testing.T) {
 		invalidMessage(api.DeleteAfterSuccessAnnotation, "x", delayRule),
 		invalidMessage(api.DeleteAfterFailureAnnotation, "x", delayRule),
 		invalidMessage(api.PropagateLabelsAnnotation, "x", none),
+		unsupportedMessage(api.ProtectAnnotation, "x", `"true", "false"`),
 	}, messages(problems.Job)); diff != "" {
 		t.Errorf("of the Job -want +got\n%s", diff)
 	}

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/plan"
+	"github.com/job-handler/job-handler/internal/policy"
 )
 
 const (
@@ -38,6 +39,10 @@ type Releaser struct {
 	// Lease is that of the manager's leader. While somebody renews it nothing
 	// is released, except in a dry run: a running manager would undo it.
 	Lease client.ObjectKey
+	// Deleting has it release only Jobs that are being deleted and have the
+	// finalizer. A running manager cannot undo that, so that the Lease is not
+	// looked at.
+	Deleting bool
 }
 
 // Run releases Namespaces first, so that no mirrored label invites more Jobs,
@@ -47,8 +52,11 @@ func (r *Releaser) Run(ctx context.Context) error {
 	kube := r.Client
 	if r.DryRun {
 		kube = client.NewDryRunClient(kube)
-	} else if err := r.awaitStopped(ctx); err != nil {
-		return err
+	}
+	if !r.DryRun && !r.Deleting {
+		if err := r.awaitStopped(ctx); err != nil {
+			return err
+		}
 	}
 	report := &report{out: r.Out, dryRun: r.DryRun}
 	namespaces := sweep{
@@ -60,7 +68,13 @@ func (r *Releaser) Run(ctx context.Context) error {
 		holds:   func(found *metav1.PartialObjectMetadata) bool { return plan.Holds(found) },
 		release: patchJob,
 	}
-	err := errors.Join(namespaces.run(ctx), jobs.run(ctx))
+	var err error
+	if r.Deleting {
+		jobs.holds = heldDeletion
+	} else {
+		err = namespaces.run(ctx)
+	}
+	err = errors.Join(err, jobs.run(ctx))
 	report.summary(namespaces.counts, jobs.counts)
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("interrupted, run it again for the rest: %w", err)
@@ -69,6 +83,11 @@ func (r *Releaser) Run(ctx context.Context) error {
 		return fmt.Errorf("not everything is released, run it again once the cause is gone:\n%w", err)
 	}
 	return nil
+}
+
+// heldDeletion reports whether a Job is being deleted and our finalizer is on it.
+func heldDeletion(found *metav1.PartialObjectMetadata) bool {
+	return found.DeletionTimestamp != nil && policy.Protected(found)
 }
 
 // find returns the objects of a sweep's kind on which something of ours is. It

@@ -6,6 +6,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	batchv1 "k8s.io/api/batch/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -42,6 +43,21 @@ func renew(ctx context.Context, lease *coordinationv1.Lease, change func(*coordi
 	}
 }
 
+// leaveNothing releases what is held, and removes the Jobs of a Namespace, which
+// other specs would count.
+func leaveNothing(ctx SpecContext, namespace string) {
+	_, err := run(ctx)
+	Expect(err).NotTo(HaveOccurred())
+	var jobs batchv1.JobList
+	Expect(kube.List(ctx, &jobs, client.InNamespace(namespace))).To(Succeed())
+	for i := range jobs.Items {
+		free := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"finalizers":null}}`))
+		Expect(client.IgnoreNotFound(kube.Patch(ctx, &jobs.Items[i], free))).To(Succeed())
+	}
+	Expect(kube.DeleteAllOf(ctx, &batchv1.Job{}, client.InNamespace(namespace),
+		client.PropagationPolicy(metav1.DeletePropagationBackground))).To(Succeed())
+}
+
 var _ = Describe("A lease of the manager", func() {
 	It("that is renewed stops it, but no dry run", func(ctx SpecContext) {
 		namespace := create(ctx, aNamespace().Annotation(api.EnabledSinceAnnotation, "2026-11-01T00:00:00Z").Obj())
@@ -60,6 +76,34 @@ var _ = Describe("A lease of the manager", func() {
 		Expect(out).To(HavePrefix("Waiting up to 2.5s to see whether job-handler-0 is still running"))
 		Expect(read(ctx, namespace).Annotations).To(HaveKey(api.EnabledSinceAnnotation))
 		Expect(run(ctx, of, dryRun)).To(ContainSubstring("Released 1 Namespace"))
+	})
+
+	It("that is renewed does not stop it from letting go what is being deleted, and only that", func(ctx SpecContext) {
+		namespace := create(ctx, aNamespace().Annotation(api.EnabledSinceAnnotation, "2026-11-01T00:00:00Z").Obj())
+		kept, raisedOnly := create(ctx, held(namespace.Name, "kept")), create(ctx, raised(namespace.Name, "raised").Obj())
+		deleted, raisedAndDeleted := create(ctx, held(namespace.Name, "deleted")), create(ctx, raised(namespace.Name, "gone").Finalizer("example.com/other").Obj())
+		for _, job := range []*batchv1.Job{deleted, raisedAndDeleted} {
+			Expect(kube.Delete(ctx, job, client.PropagationPolicy(metav1.DeletePropagationBackground))).To(Succeed())
+		}
+		DeferCleanup(leaveNothing, namespace.Name)
+		lease, of := aLease(ctx, "busy", "job-handler-0")
+		renewing, stop := context.WithCancel(ctx)
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			renew(renewing, lease, func(*coordinationv1.LeaseSpec) {})
+		}()
+		defer func() { stop(); <-ended }()
+
+		out, err := run(ctx, of, func(r *release.Releaser) { r.Deleting = true })
+		Expect(err).NotTo(HaveOccurred())
+		Expect(out).To(HavePrefix("Job %s/deleted: finalizer job-handler/results removed\n", namespace.Name))
+		Expect(out).To(ContainSubstring("Released 0 Namespaces and 1 Job:"))
+		Expect(read(ctx, deleted).Finalizers).To(Equal([]string{"example.com/other"}))
+		Expect(read(ctx, kept).Finalizers).To(ContainElement(api.ResultsFinalizer))
+		Expect(read(ctx, raisedOnly).Annotations).To(HaveKey(api.TTLAnnotation))
+		Expect(read(ctx, raisedAndDeleted).Annotations).To(HaveKey(api.TTLAnnotation))
+		Expect(read(ctx, namespace).Annotations).To(HaveKey(api.EnabledSinceAnnotation))
 	})
 
 	It("that is given up meanwhile does not stop it", func(ctx SpecContext) {

@@ -1,5 +1,5 @@
 // Command resultsdocs writes what docs has about results objects to the folder
-// named by its argument: results.md, with an example that the builder made, and
+// named by its argument: results.md, with the example that a run left behind, and
 // the JSON Schema of job.json. It is run in its own folder.
 package main
 

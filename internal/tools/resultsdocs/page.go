@@ -17,7 +17,6 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"github.com/job-handler/job-handler/internal/api"
-	"github.com/job-handler/job-handler/internal/results"
 )
 
 //go:embed results.md.tmpl
@@ -47,9 +46,9 @@ type field struct{ Name, Type, Always, Description string }
 type reason struct{ Name, Description string }
 
 func renderPage(schema *jsonschema.Schema) ([]byte, error) {
-	content, err := results.Build(exampleRun())
+	content, err := readExample()
 	if err != nil {
-		return nil, fmt.Errorf("building the example: %w", err)
+		return nil, err
 	}
 	archive := content.BinaryData[api.DataLogsGzip]
 	exact, err := decompressed(archive)

@@ -1,0 +1,158 @@
+package job
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/job-handler/job-handler/internal/plan"
+	"github.com/job-handler/job-handler/internal/policy"
+	"github.com/job-handler/job-handler/internal/trouble"
+)
+
+// cronJobsKnown is how long a CronJob that was read is believed. It bounds how
+// often one is read for its running Jobs that nothing protects, and by how much
+// the manager is late to see that several run at a time.
+const cronJobsKnown = time.Minute
+
+// goes reports whether the Job is being deleted and we do not hold it: there is
+// no time to wait for what might still be read.
+func goes(job *batchv1.Job) bool {
+	return job.DeletionTimestamp != nil && !policy.Protected(job)
+}
+
+// countHeld counts the Job if its deletion is held up by our finalizer.
+func (r *Reconciler) countHeld(job *batchv1.Job) {
+	held := job.DeletionTimestamp != nil && policy.Protected(job)
+	r.Protection.SetHeld(r.runs.setHeld(job.UID, held))
+}
+
+// countRelease counts a change by which a Job lost our finalizer, and ignores any
+// other.
+func (r *Reconciler) countRelease(from, to *batchv1.Job, why plan.Released) {
+	if policy.Protected(from) && !policy.Protected(to) {
+		r.Protection.Released(why)
+		r.Protection.SetHeld(r.runs.setHeld(from.UID, false))
+	}
+}
+
+// inTime has a Job whose deletion is held up looked at again when it was for as
+// long as it may be.
+func (r *Reconciler) inTime(job *batchv1.Job, result ctrl.Result) ctrl.Result {
+	until, held := plan.HeldUntil(job, r.Options.ProtectDeadline)
+	left := until.Sub(r.Clock.Now())
+	if held && left > 0 && left < result.RequeueAfter {
+		result.RequeueAfter = left
+	}
+	return result
+}
+
+// giveUp lets a Job go, with a Warning, whose results could not be stored in the
+// time for which its deletion may be held up. It returns what stands against
+// that: an error by which the Job is to be looked at once more, since it or its
+// namespace changed, or goes, or this process ends.
+func (r *Reconciler) giveUp(ctx context.Context, job *batchv1.Job, cause error) error {
+	class := classify(cause)
+	if class == trouble.Gone || class == trouble.Conflict || ctx.Err() != nil {
+		return cause
+	}
+	released, err := r.change(ctx, job, plan.Unprotect(job))
+	if err != nil {
+		return err
+	}
+	r.countRelease(job, released, plan.ReleasedDeadline)
+	ctrl.LoggerFrom(ctx).Error(cause, "job let go without results", "deadline", r.Options.ProtectDeadline)
+	r.warn(ctx, job, "protect", fmt.Sprintf(
+		"The Job goes without its results being stored: its deletion was held up for %s, and then: %v", r.Options.ProtectDeadline, cause))
+	r.forget(job.UID)
+	return nil
+}
+
+// letGo takes our finalizer from a Job for which nothing can be stored any more,
+// since its namespace goes, or the Job has gone.
+func (r *Reconciler) letGo(ctx context.Context, job *batchv1.Job) (ctrl.Result, error) {
+	desired := plan.Unprotect(job)
+	if desired == nil {
+		return ctrl.Result{}, nil
+	}
+	_, err := r.change(ctx, job, desired)
+	switch {
+	case err == nil:
+		r.countRelease(job, desired, plan.ReleasedNamespace)
+	case classify(err) == trouble.Conflict:
+		return ctrl.Result{RequeueAfter: conflictRetry}, nil
+	}
+	return ctrl.Result{}, client.IgnoreNotFound(err)
+}
+
+// historyDeletes reports whether the CronJob controller may delete the Job in the
+// moment in which it finishes. Not to know is no reason to stop: it is asked for
+// again.
+func (r *Reconciler) historyDeletes(ctx context.Context, observed plan.Observation) bool {
+	if !plan.MayNeedHistory(observed) {
+		return false
+	}
+	owner, _ := plan.CronJobOf(observed.Job)
+	now := r.Clock.Now()
+	cronJob := r.cronJobs.get(owner.UID, now)
+	if cronJob == nil {
+		cronJob = &batchv1.CronJob{}
+		key := types.NamespacedName{Namespace: observed.Job.Namespace, Name: owner.Name}
+		if err := r.Live.Get(ctx, key, cronJob); client.IgnoreNotFound(err) != nil {
+			ctrl.LoggerFrom(ctx).V(1).Info("history of the cronjob is not known", "cronJob", owner.Name, "cause", err.Error())
+			return false
+		}
+		if cronJob.UID != owner.UID {
+			cronJob = &batchv1.CronJob{}
+		}
+		r.cronJobs.add(owner.UID, cronJob, now)
+	}
+	return plan.HistoryDeletes(cronJob, observed.Job)
+}
+
+// cronJobs remembers CronJobs for a short while, by the UID that their Jobs name,
+// and of them what tells about their history. The zero value is ready.
+type cronJobs struct {
+	mu    sync.Mutex
+	known map[types.UID]knownCronJob
+}
+
+type knownCronJob struct {
+	cronJob *batchv1.CronJob
+	until   time.Time
+}
+
+// get returns what is known, nil if that is nothing.
+func (c *cronJobs) get(uid types.UID, now time.Time) *batchv1.CronJob {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if known, is := c.known[uid]; is && now.Before(known.until) {
+		return known.cronJob
+	}
+	return nil
+}
+
+// add remembers a CronJob, and forgets those that are not to be believed any more.
+func (c *cronJobs) add(uid types.UID, cronJob *batchv1.CronJob, now time.Time) {
+	kept := &batchv1.CronJob{}
+	kept.Spec.SuccessfulJobsHistoryLimit = cronJob.Spec.SuccessfulJobsHistoryLimit
+	kept.Spec.FailedJobsHistoryLimit = cronJob.Spec.FailedJobsHistoryLimit
+	kept.Status.Active = cronJob.Status.Active
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.known == nil {
+		c.known = map[types.UID]knownCronJob{}
+	}
+	for other, known := range c.known {
+		if !now.Before(known.until) {
+			delete(c.known, other)
+		}
+	}
+	c.known[uid] = knownCronJob{cronJob: kept, until: now.Add(cronJobsKnown)}
+}

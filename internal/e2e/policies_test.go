@@ -1,0 +1,157 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+
+	. "github.com/onsi/gomega"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	schedulingv1 "k8s.io/api/scheduling/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/jobtest"
+)
+
+// theFirstEnds is a script that has the pod with index 0 end with this code when
+// both others are at work, and those work until they are told to end.
+func theFirstEnds(code int) string {
+	return fmt.Sprintf(`[ $JOB_COMPLETION_INDEX = 0 ] && { until [ -e /seen/1 ] && [ -e /seen/2 ]; do sleep 0.2; done; `+
+		`echo "decided"; exit %d; }; `, code) + lastWords + `touch /seen/$JOB_COMPLETION_INDEX; ` + working
+}
+
+// decidedBy wants the results of three pods of which that with index 0 decided,
+// and the others were deleted at work, to have all that they wrote.
+func (s *story) decidedBy(r run) {
+	s.t.Helper()
+	s.complete(r)
+	texts := map[string]string{}
+	for _, log := range r.logs() {
+		texts[log.Pod] = log.Text
+	}
+	s.Expect(r.record.Pods).To(HaveLen(3))
+	for _, pod := range r.record.Pods {
+		want := numbered(1, workLines) + "got TERM\n"
+		if *pod.Index == 0 {
+			want = "decided\n"
+		}
+		s.Expect(texts[pod.Name]).To(Equal(want))
+	}
+}
+
+// podFailurePolicy: an exit code that fails the Job at once has the pods deleted
+// that were still at work.
+func podFailurePolicy(s *story) {
+	s.optedIn()
+	b := s.job("strict", theFirstEnds(42)).HostFolder(s.folder("seen"), "/seen").
+		Completions(3, 3).Indexed().BackoffLimit(6)
+	b.Obj().Spec.PodFailurePolicy = &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{{
+		Action: batchv1.PodFailurePolicyActionFailJob,
+		OnExitCodes: &batchv1.PodFailurePolicyOnExitCodesRequirement{
+			Operator: batchv1.PodFailurePolicyOnExitCodesOpIn, Values: []int32{42},
+		},
+	}}}
+	job := s.reported(s.start(b))
+	r := s.stored(job)
+	s.Expect(r.Data).To(HaveKeyWithValue(api.DataReason, batchv1.JobReasonPodFailurePolicy))
+	s.decidedBy(r)
+	s.kept(job)
+}
+
+// successPolicy: a Job that succeeds with one of its pods has the others deleted,
+// and then goes itself; their last words are there.
+func successPolicy(s *story) {
+	s.optedIn()
+	b := s.job("race", theFirstEnds(0)).HostFolder(s.folder("seen"), "/seen").Completions(3, 3).Indexed()
+	b.Obj().Spec.SuccessPolicy = &batchv1.SuccessPolicy{Rules: []batchv1.SuccessPolicyRule{{SucceededIndexes: new("0")}}}
+	job := s.start(b)
+
+	s.gone(job)
+	r := s.stored(job)
+	s.Expect(r.Data).To(And(
+		HaveKeyWithValue(api.DataStatus, api.StatusCompleted),
+		HaveKeyWithValue(api.DataReason, batchv1.JobReasonSuccessPolicy)))
+	s.decidedBy(r)
+}
+
+// preempted: a pod that makes room for a more important one is an attempt like
+// any other; its last words are in the results.
+func preempted(s *story) {
+	s.optedIn()
+	var nodes corev1.NodeList
+	s.Expect(s.w.client.List(s.ctx(), &nodes)).To(Succeed())
+	most := resource.NewMilliQuantity(nodes.Items[0].Status.Allocatable.Cpu().MilliValue()*6/10, resource.DecimalSI)
+	wanting := func(pod *corev1.PodSpec) {
+		pod.Containers[0].Resources.Requests = corev1.ResourceList{corev1.ResourceCPU: *most}
+	}
+	s.create(&schedulingv1.PriorityClass{ObjectMeta: metav1.ObjectMeta{Name: "story-" + s.namespace}, Value: 1000})
+
+	b := s.job("modest", firstTime+` && { `+lastWords+working+`; }; echo "my turn again"`).
+		HostFolder(s.folder("count"), "/count").BackoffLimit(2)
+	wanting(&b.Obj().Spec.Template.Spec)
+	job := s.start(b)
+	s.running(job, 1)
+	important := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "important"},
+		Spec:       jobtest.MakeJob("", "").Script("sleep 1000").GracePeriod(0).Obj().Spec.Template.Spec,
+	}
+	important.Spec.PriorityClassName = "story-" + s.namespace
+	wanting(&important.Spec)
+	s.create(important)
+	s.eventually(func(g Gomega) {
+		s.refresh(important)
+		g.Expect(important.Status.Phase).To(Equal(corev1.PodRunning))
+	})
+	s.Expect(s.w.client.Delete(s.ctx(), important)).To(Succeed())
+
+	s.gone(job)
+	r := s.stored(job)
+	s.complete(r)
+	s.Expect(r.texts()).To(HaveExactElements(numbered(1, workLines)+"got TERM\n", "my turn again\n"))
+}
+
+// longGoodbye: what a program writes while it takes its time to end, of the
+// minute that it has, is there.
+func longGoodbye(s *story) {
+	s.optedIn()
+	job := s.start(s.job("tidy", `trap 'for i in 1 2 3 4 5 6 7 8; do echo "closing $i"; sleep 1; done; exit 1' TERM; `+working).
+		GracePeriod(60))
+	s.overdue(job)
+
+	r := s.stored(s.reported(job))
+	s.complete(r)
+	s.Expect(r.texts()).To(HaveExactElements(numbered(1, workLines) + lines(closing(8)...)))
+	s.Expect(r.Data[api.DataContainers]).To(ContainSubstring("Exit code:    1\n"))
+}
+
+func closing(n int) []string {
+	var said []string
+	for i := range n {
+		said = append(said, fmt.Sprintf("closing %d", i+1))
+	}
+	return said
+}
+
+// noRetry: a pod whose container may not be started again is deleted as soon as it
+// failed.
+func noRetry(s *story) {
+	s.optedIn()
+	job := s.start(s.job("once", strings.ReplaceAll(working, "while true; do sleep 0.2; done", "exit 7")).
+		RestartPolicy(corev1.RestartPolicyOnFailure).BackoffLimit(0))
+
+	job = s.reported(job)
+	r := s.stored(job)
+	s.Expect(r.Data).To(HaveKeyWithValue(api.DataReason, batchv1.JobReasonBackoffLimitExceeded))
+	s.podsGone(job)
+	s.Expect(r.record.Pods).To(HaveLen(1))
+	whole := 0
+	for _, log := range r.logs() {
+		if !strings.HasPrefix(log.Text, "[job-handler: no log") {
+			s.Expect(log.Text).To(Equal(numbered(1, workLines)), "previous: %v", log.Previous)
+			whole++
+		}
+	}
+	s.Expect(whole).To(BeNumerically(">=", 1), r.record.Capture.Why)
+}
