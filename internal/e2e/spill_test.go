@@ -95,7 +95,8 @@ func unspilled(s *story, d *downtime) {
 
 	s.gone(job)
 	r := s.stored(job)
-	s.Expect(r.texts()).To(HaveExactElements("second try: done\n"))
+	s.Expect(r.texts()).To(HaveExactElements(And(
+		HavePrefix("second try: done\n"), ContainSubstring("no log of 1 pod that the Job's status counts"))))
 	s.Expect(r.record.PodCounts).To(Equal(results.PodCounts{Succeeded: 1, Failed: 1, Seen: 1, Missing: 1}))
 	s.Expect(r.record.Capture.Complete).To(BeFalse())
 	s.Expect(r.record.Capture.Why).To(ContainSubstring(results.ReasonPodGone))
