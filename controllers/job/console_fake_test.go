@@ -28,7 +28,8 @@ type console struct {
 // newConsole returns a console and captures that read from it.
 func newConsole() (*console, *capture.Captures) {
 	c := &console{written: map[string]string{}, ended: map[string]bool{}, more: make(chan struct{})}
-	return c, c.captures(0)
+	captures := c.captures(0)
+	return c, captures
 }
 
 // captures returns captures that read from the console, with so much memory; 0
