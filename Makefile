@@ -25,6 +25,9 @@ ARGS ?=## flags of the manager for run, such as --v=1
 TESTFLAGS ?=## more flags for go test, such as -v, -run=Name or -ginkgo.focus=words
 COMPONENTS ?=## of config/components, for install-manifest, such as fail-closed prometheus
 FUZZTIME ?= 10s## how long each fuzz target runs
+SEED ?= 1## first seed of soak
+SEEDS ?= 1## number of seeds of soak
+JOBS ?= 200## number of Jobs for each seed of soak
 export TESTFLAGS FUZZTIME
 
 # Tools are built from the modules that pin them, once for each version, into
@@ -41,6 +44,7 @@ ACTIONLINT := $(call tool,actionlint,$(call pinned,workflows,github.com/rhysd/ac
 GOVULNCHECK := $(call tool,govulncheck,$(call pinned,scan,golang.org/x/vuln))
 CRANE := $(call tool,crane,$(call pinned,publish,github.com/google/go-containerregistry))
 CONTROLLER_GEN := $(call tool,controller-gen,$(call pinned,generate,sigs.k8s.io/controller-tools))
+HELM := $(call tool,helm,$(call pinned,helm,helm.sh/helm/v4))
 KUSTOMIZE := $(call tool,kustomize,$(call pinned,generate,sigs.k8s.io/kustomize/kustomize/v5))
 
 BUILD = go build -trimpath -buildvcs=$(if $(shell git rev-parse HEAD 2>/dev/null),true,false) \
@@ -115,6 +119,11 @@ install-manifest: $(KUSTOMIZE) ## Render bin/install.yaml, one file for kubectl 
 	@internal/tools/install-manifest '$(KUSTOMIZE)' '$(NAMED_IMAGE)' bin/install.yaml $(COMPONENTS)
 	@echo 'kubectl apply -f bin/install.yaml'
 
+.PHONY: chart
+chart: $(HELM) ## Package the Helm chart into bin, with IMAGE and VERSION
+	@cd config && go run ../internal/tools/chart --image '$(NAMED_IMAGE)' --version '$(VERSION)' ../bin/chart/job-handler
+	@$(HELM) package bin/chart/job-handler --destination bin
+
 .PHONY: image
 image: ## Build the manager's image into bin/image.tar, an OCI archive, without a container engine
 	@go run ./internal/tools/image --output bin/image.tar --ref '$(IMAGE)' --platforms '$(PLATFORMS)' --version '$(VERSION)' \
@@ -135,8 +144,8 @@ test: ## Unit, integration and end-to-end tests, one after the other
 	@internal/tools/test unit integration e2e
 
 .PHONY: test-all
-test-all: ## All of `test`, the operations, the race detector, every fuzz target and benchmark for a short time
-	@internal/tools/test unit integration e2e operations race fuzz benchmarks
+test-all: ## All of `test`, outages and random faults, the operations, the race detector, every fuzz target and benchmark for a short time
+	@internal/tools/test unit integration e2e oracle operations race fuzz benchmarks
 
 .PHONY: test-unit
 test-unit: ## Rules and parts, each by itself
@@ -149,6 +158,14 @@ test-integration: ## Webhooks, controllers, the kubectl plugin and manifests on 
 .PHONY: test-e2e
 test-e2e: ## Stories on a real node (root; without it, what needs no node)
 	@internal/tools/test e2e
+
+.PHONY: test-oracle
+test-oracle: ## Outages of the control plane, leaders that end, and random faults, with what is left in the end
+	@internal/tools/test oracle
+
+.PHONY: soak
+soak: ## Random faults by SEEDS seeds from SEED on, over JOBS Jobs each; the seed that failed shows the same again
+	@go test ./internal/oracle -run='^TestSeeds$$' -v -count=1 -timeout=0 -seed=$(SEED) -seeds=$(SEEDS) -jobs=$(JOBS)
 
 .PHONY: test-operations
 test-operations: ## Updates, failovers and rotations of an installed manager while Jobs are at work (root)
@@ -165,10 +182,10 @@ fuzz: ## Every fuzz target for FUZZTIME
 ##@ Check
 
 .PHONY: lint
-lint: $(GOLANGCI_LINT) $(ACTIONLINT) ## Linters and the rules of the project
+lint: $(GOLANGCI_LINT) $(ACTIONLINT) $(HELM) ## Linters and the rules of the project
 	@$(GOLANGCI_LINT) config verify
 	@rc=0; internal/tools/lint/rules || rc=1; $(ACTIONLINT) -shellcheck= -pyflakes= .github/workflows/*.yaml || rc=1; \
-		$(GOLANGCI_LINT) run ./... || rc=1; exit $$rc
+		$(HELM) lint --strict --quiet config/chart/job-handler || rc=1; $(GOLANGCI_LINT) run ./... || rc=1; exit $$rc
 
 .PHONY: verify
 verify: $(KUSTOMIZE) ## Fail if formatting, modules, generated files or manifests are not what they should be; changes nothing
@@ -184,8 +201,9 @@ fmt: $(GOLANGCI_LINT) ## Format the code
 
 ##@ Generate
 
+# The chart is made of the manifests too.
 .PHONY: generate
-generate: ## Regenerate what `go generate` makes
+generate: manifests ## Regenerate what `go generate` makes, from the manifests on
 	@go generate ./...
 
 .PHONY: manifests
@@ -194,6 +212,10 @@ manifests: $(CONTROLLER_GEN) ## Regenerate config/rbac/role.yaml from the RBAC m
 	@$(CONTROLLER_GEN) rbac:roleName=job-handler-manager paths=./... output:rbac:dir=config/rbac
 
 # From here on: what the targets above need.
+
+# For tests, which look for it there.
+.PHONY: helm
+helm: $(HELM)
 
 .PHONY: bin/devrun
 bin/devrun:
@@ -218,6 +240,10 @@ $(CRANE):
 $(CONTROLLER_GEN):
 	@echo 'building controller-gen (once; about 1 minute with empty caches)'
 	@internal/tools/build generate sigs.k8s.io/controller-tools/cmd/controller-gen $@
+
+$(HELM):
+	@echo 'building helm (once; about 3 minutes with empty caches)'
+	@internal/tools/build helm helm.sh/helm/v4/cmd/helm $@
 
 $(KUSTOMIZE):
 	@echo 'building kustomize (once; about 1 minute with empty caches)'

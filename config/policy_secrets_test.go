@@ -21,12 +21,16 @@ func secretResultsOf(namespace string) *corev1.Secret {
 }
 
 var _ = Describe("What the policies let the manager do with Secrets, had it every right", func() {
-	const onlyResults = "a Secret only if it is of type job-handler/results, immutable and labelled job-handler/created=true"
+	const (
+		onlyCreates = "creates a Secret only if it is of type job-handler/results, immutable and labelled job-handler/created=true"
+		onlyDeletes = "deletes a Secret only if it is of type job-handler/results, immutable, labelled job-handler/created=true and without an owner"
+	)
 
-	changes := func(answer, otherAnswer string) []any {
+	changes := func(answer, ownedAnswer, otherAnswer string) []any {
 		return []any{
 			Entry("results", func(*corev1.Secret) {}, answer),
 			Entry("results with more labels", func(s *corev1.Secret) { s.Labels["team"] = "blue" }, answer),
+			Entry("results with an owner", func(s *corev1.Secret) { s.OwnerReferences = anOwner() }, ownedAnswer),
 			Entry("a mutable one", func(s *corev1.Secret) { s.Immutable = nil }, otherAnswer),
 			Entry("one that says it is mutable", func(s *corev1.Secret) { s.Immutable = new(false) }, otherAnswer),
 			Entry("one without labels", func(s *corev1.Secret) { s.Labels = nil }, otherAnswer),
@@ -44,14 +48,14 @@ var _ = Describe("What the policies let the manager do with Secrets, had it ever
 		object := secretResultsOf(newNamespace(ctx))
 		change(object)
 		Expect(almighty.Create(ctx, object)).To(answerWith(answer))
-	}}, changes(allowed, "creates "+onlyResults)...)...)
+	}}, changes(allowed, allowed, onlyCreates)...)...)
 
 	DescribeTable("deletion", append([]any{func(ctx SpecContext, change func(*corev1.Secret), answer string) {
 		object := secretResultsOf(newNamespace(ctx))
 		change(object)
 		Expect(kube.Create(ctx, object)).To(Succeed())
 		Expect(almighty.Delete(ctx, object)).To(answerWith(answer))
-	}}, changes(allowed, "deletes "+onlyResults)...)...)
+	}}, changes(allowed, onlyDeletes, onlyDeletes)...)...)
 
 	DescribeTable("change", append([]any{func(ctx SpecContext, change func(*corev1.Secret), answer string) {
 		object := secretResultsOf(newNamespace(ctx))
@@ -59,7 +63,7 @@ var _ = Describe("What the policies let the manager do with Secrets, had it ever
 		Expect(kube.Create(ctx, object)).To(Succeed())
 		metav1.SetMetaDataLabel(&object.ObjectMeta, "job-handler/status", "completed")
 		Expect(almighty.Update(ctx, object)).To(answerWith(answer))
-	}}, changes("never changes a Secret", "never changes a Secret")...)...)
+	}}, changes("never changes a Secret", "never changes a Secret", "never changes a Secret")...)...)
 
 	It("is nobody else's affair", func(ctx SpecContext) {
 		object := secretResultsOf(newNamespace(ctx))

@@ -44,13 +44,17 @@ func resultsOf(namespace string) *corev1.ConfigMap {
 }
 
 var _ = Describe("What the policies let the manager do with ConfigMaps", func() {
-	const onlyResults = "only if it is immutable and labelled job-handler/created=true"
+	const (
+		onlyCreates = "creates a ConfigMap only if it is immutable and labelled job-handler/created=true"
+		onlyDeletes = "deletes a ConfigMap only if it is immutable, labelled job-handler/created=true and without an owner"
+	)
 
-	changes := func(answer, mutableAnswer string) []any {
+	changes := func(answer, ownedAnswer, mutableAnswer string) []any {
 		mutable := func(cm *corev1.ConfigMap) { cm.Immutable = nil }
 		return []any{
 			Entry("results", func(*corev1.ConfigMap) {}, answer),
 			Entry("results with more labels", func(cm *corev1.ConfigMap) { cm.Labels["team"] = "blue" }, answer),
+			Entry("results with an owner", func(cm *corev1.ConfigMap) { cm.OwnerReferences = anOwner() }, ownedAnswer),
 			Entry("a mutable one", mutable, mutableAnswer),
 			Entry("one that says it is mutable", func(cm *corev1.ConfigMap) { cm.Immutable = new(false) }, mutableAnswer),
 			Entry("one without labels", func(cm *corev1.ConfigMap) { cm.Labels = nil }, mutableAnswer),
@@ -66,14 +70,14 @@ var _ = Describe("What the policies let the manager do with ConfigMaps", func() 
 		object := resultsOf(newNamespace(ctx))
 		change(object)
 		Expect(manager.Create(ctx, object)).To(answerWith(answer))
-	}}, changes(allowed, "creates a ConfigMap "+onlyResults)...)...)
+	}}, changes(allowed, allowed, onlyCreates)...)...)
 
 	DescribeTable("deletion", append([]any{func(ctx SpecContext, change func(*corev1.ConfigMap), answer string) {
 		object := resultsOf(newNamespace(ctx))
 		change(object)
 		Expect(kube.Create(ctx, object)).To(Succeed())
-		Expect(almighty.Delete(ctx, object)).To(answerWith(answer))
-	}}, changes(allowed, "deletes a ConfigMap "+onlyResults)...)...)
+		Expect(manager.Delete(ctx, object)).To(answerWith(answer))
+	}}, changes(allowed, onlyDeletes, onlyDeletes)...)...)
 
 	DescribeTable("change", append([]any{func(ctx SpecContext, change func(*corev1.ConfigMap), answer string) {
 		object := resultsOf(newNamespace(ctx))
@@ -81,7 +85,7 @@ var _ = Describe("What the policies let the manager do with ConfigMaps", func() 
 		Expect(kube.Create(ctx, object)).To(Succeed())
 		metav1.SetMetaDataLabel(&object.ObjectMeta, "job-handler/status", "completed")
 		Expect(almighty.Update(ctx, object)).To(answerWith(answer))
-	}}, changes("never changes a ConfigMap", "never changes a ConfigMap")...)...)
+	}}, changes("never changes a ConfigMap", "never changes a ConfigMap", "never changes a ConfigMap")...)...)
 
 	It("is nobody else's affair", func(ctx SpecContext) {
 		object := resultsOf(newNamespace(ctx))

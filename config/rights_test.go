@@ -59,7 +59,7 @@ var _ = Describe("The rights of the manager", func() {
 			Expect(err).NotTo(HaveOccurred())
 			return find[rbacv1.ClusterRole](objects, "ClusterRole", "job-handler-metrics-access").Rules
 		}),
-		Entry("where results go into Secrets", "In the namespaces that want", "Two of these rights", func() []rbacv1.PolicyRule {
+		Entry("where results go into Secrets", "In the namespaces that want", "Three of these rights", func() []rbacv1.PolicyRule {
 			objects, err := config.Load(config.SecretResultsManifests...)
 			Expect(err).NotTo(HaveOccurred())
 			return find[rbacv1.ClusterRole](objects, "ClusterRole", api.SecretResultsRole).Rules

@@ -45,8 +45,8 @@ var _ = Describe("An invalid value", func() {
 		Expect(apierrors.IsNotFound(err)).To(BeTrue(), "%v", err)
 	},
 		refusal(api.EnabledAnnotation, "yes", unsupported(api.EnabledAnnotation, "yes", `"true", "false"`)),
-		refusal(api.LogModeAnnotation, "verbose", unsupported(api.LogModeAnnotation, "verbose", `"status", "full"`)),
-		refusal(api.LogModeAnnotation, "follow", unsupported(api.LogModeAnnotation, "follow", `"status", "full"`)),
+		refusal(api.LogModeAnnotation, "verbose", unsupported(api.LogModeAnnotation, "verbose", `"status", "full", "follow"`)),
+		refusal(api.LogModeAnnotation, "Follow", unsupported(api.LogModeAnnotation, "Follow", `"status", "full", "follow"`)),
 		refusal(api.ResultsKindAnnotation, "Pod", unsupported(api.ResultsKindAnnotation, "Pod", `"ConfigMap", "Secret"`)),
 		refusal(api.ResultsTTLAnnotation, "soon", invalid(api.ResultsTTLAnnotation, "soon", delayRule)),
 		refusal(api.DeleteAfterSuccessAnnotation, "-1s", invalid(api.DeleteAfterSuccessAnnotation, "-1s", delayRule)),
@@ -55,10 +55,47 @@ var _ = Describe("An invalid value", func() {
 		refusal(api.DeleteAfterFailureAnnotation, "100ms", invalid(api.DeleteAfterFailureAnnotation, "100ms", delayRule)),
 		refusal(api.ResultsNameAnnotation, "report", invalid(api.ResultsNameAnnotation, "report", nameRule)),
 		refusal(api.ResultsNameAnnotation, "-results", invalid(api.ResultsNameAnnotation, "-results", nameRule)),
+		refusal(api.ResultsNameAnnotation, "", invalid(api.ResultsNameAnnotation, "", nameRule)),
+		refusal(api.ResultsNameAnnotation, "other/x-results", invalid(api.ResultsNameAnnotation, "other/x-results", nameRule)),
+		refusal(api.ResultsNameAnnotation, "../x-results", invalid(api.ResultsNameAnnotation, "../x-results", nameRule)),
+		refusal(api.ResultsNameAnnotation, "kube-root-ca.crt", invalid(api.ResultsNameAnnotation, "kube-root-ca.crt", nameRule)),
+		refusal(api.ResultsNameAnnotation, "X-results", invalid(api.ResultsNameAnnotation, "X-results", nameRule)),
+		refusal(api.ResultsNameAnnotation, "\u0445-results", invalid(api.ResultsNameAnnotation, "\u0445-results", nameRule)),
+		refusal(api.ResultsNameAnnotation, "x\x00-results", invalid(api.ResultsNameAnnotation, "x\x00-results", nameRule)),
+		refusal(api.ResultsNameAnnotation, strings.Repeat("a", 246)+"-results",
+			invalid(api.ResultsNameAnnotation, strings.Repeat("a", 64)+"...", nameRule)),
+		refusal(api.DeleteAfterSuccessAnnotation, "\x1b[2J\u202e\a", invalid(api.DeleteAfterSuccessAnnotation, "\x1b[2J\u202e\a", delayRule)),
 		refusal(api.PropagateLabelsAnnotation, "job-name", invalid(api.PropagateLabelsAnnotation, "job-name", "labels that Job Handler sets itself cannot be propagated")),
 		refusal(api.PropagateLabelsAnnotation, "app", invalid(api.PropagateLabelsAnnotation, "app", "may not be propagated here; allowed are team")),
 		refusal(api.PropagateLabelsAnnotation, "a b", invalid(api.PropagateLabelsAnnotation, "a b", "must be a comma-separated list of label keys")),
 	)
+
+	It("of 256 KiB in all, with what was forged, is refused or leaves a Job that is stamped as far as there is room", func(ctx SpecContext) {
+		namespace := labelledNamespace(ctx)
+		c, warned := newClient()
+		const most = 256 << 10
+		full := jobtest.MakeJob(namespace, "full").TTL(5).Annotation("filler", strings.Repeat("x", most-len("filler"))).Obj()
+		Expect(c.Create(ctx, full)).To(Succeed())
+		job := getJob(ctx, namespace, "full")
+		Expect(job.Labels).To(HaveKeyWithValue(api.EnabledLabel, api.True))
+		Expect(job.Annotations).To(HaveLen(1))
+		Expect(job.Spec.TTLSecondsAfterFinished).To(HaveValue(BeEquivalentTo(5)))
+
+		many := jobtest.MakeJob(namespace, "many").Annotation(api.StatusAnnotation, api.StatusCompleted).Annotation(api.CaptureAnnotation, api.CaptureComplete)
+		for i := range 2000 {
+			many.Annotation(fmt.Sprintf("%sx%d", api.Prefix, i), strings.Repeat("\x1b", 64))
+		}
+		warned.take()
+		Expect(c.Create(ctx, many.Obj())).To(Succeed())
+		job = getJob(ctx, namespace, "many")
+		Expect(job.Annotations).NotTo(Or(HaveKey(api.StatusAnnotation), HaveKey(api.CaptureAnnotation)))
+		Expect(len(warned.take())).To(BeNumerically("<=", 16))
+
+		wrong := jobtest.MakeJob(namespace, "wrong").Annotation(api.LogModeAnnotation, strings.Repeat("x", most/2)).Obj()
+		err := c.Create(ctx, wrong)
+		Expect(apierrors.IsInvalid(err)).To(BeTrue(), "%v", err)
+		Expect(len(err.Error())).To(BeNumerically("<", 1024))
+	}, SpecTimeout(specTimeout))
 
 	It("is reported together with all others, for a Job that opts in itself", func(ctx SpecContext) {
 		c, _ := newClient()
@@ -67,7 +104,7 @@ var _ = Describe("An invalid value", func() {
 			Annotation(api.LogModeAnnotation, "x").Annotation(api.ResultsTTLAnnotation, "x").Obj()
 		expectInvalid(c.Create(ctx, job), "opted-in.jobs", `Job.batch "job"`, "["+strings.Join([]string{
 			"metadata.labels[" + api.EnabledLabel + `]: Unsupported value: "yes": supported values: "true", "false"`,
-			unsupported(api.LogModeAnnotation, "x", `"status", "full"`),
+			unsupported(api.LogModeAnnotation, "x", `"status", "full", "follow"`),
 			invalid(api.ResultsTTLAnnotation, "x", delayRule),
 		}, ", ")+"]")
 	}, SpecTimeout(specTimeout))
@@ -81,7 +118,7 @@ var _ = Describe("An invalid value", func() {
 		Expect(stampsOf(getJob(ctx, namespace, "job"))).To(Equal(
 			stamped.withAnnotation(api.LogModeAnnotation, "x").withAnnotation(api.DeleteAfterSuccessAnnotation, "soon")))
 		Expect(warned.take()).To(Equal([]string{
-			api.LogModeAnnotation + `: "x" ignored: supported values: "status", "full"`,
+			api.LogModeAnnotation + `: "x" ignored: supported values: "status", "full", "follow"`,
 			api.DeleteAfterSuccessAnnotation + `: "soon" ignored: ` + delayRule,
 		}))
 	}, SpecTimeout(specTimeout))
@@ -94,7 +131,7 @@ var _ = Describe("An invalid value", func() {
 		Expect(stampsOf(getJob(ctx, namespace, "job"))).To(Equal(stamped))
 		Expect(warned.take()).To(Equal([]string{
 			"Namespace " + api.ResultsNameAnnotation + ": ignored: can be set on a Job only",
-			"Namespace " + api.LogModeAnnotation + `: "x" ignored: supported values: "status", "full"`,
+			"Namespace " + api.LogModeAnnotation + `: "x" ignored: supported values: "status", "full", "follow"`,
 		}))
 	}, SpecTimeout(specTimeout))
 
@@ -108,12 +145,11 @@ var _ = Describe("An invalid value", func() {
 	It("that is a key nobody knows gives a warning", func(ctx SpecContext) {
 		c, warned := newClient()
 		job := jobtest.MakeJob(labelledNamespace(ctx), "job").Annotation(api.Prefix+"log-mod", "full").
-			Label(api.LogModeAnnotation, "full").Annotation(api.ResultsTTLAnnotation, "30d").Obj()
+			Label(api.LogModeAnnotation, "full").Obj()
 		Expect(c.Create(ctx, job)).To(Succeed())
 		Expect(warned.take()).To(Equal([]string{
 			"annotation " + api.Prefix + "log-mod is unknown: did you mean " + api.LogModeAnnotation + "?",
 			"label " + api.LogModeAnnotation + " has no effect: set it as an annotation",
-			api.ResultsTTLAnnotation + " 30d is recorded with the results, but nothing deletes them yet",
 		}))
 	}, SpecTimeout(specTimeout))
 })
@@ -123,7 +159,7 @@ func refusal(key, value, message string) TableEntry {
 }
 
 var _ = Describe("A CronJob in an opted-in Namespace", func() {
-	badMode := "spec.jobTemplate." + unsupported(api.LogModeAnnotation, "x", `"status", "full"`)
+	badMode := "spec.jobTemplate." + unsupported(api.LogModeAnnotation, "x", `"status", "full", "follow"`)
 	badTTL := "spec.jobTemplate." + invalid(api.ResultsTTLAnnotation, "x", delayRule)
 
 	It("is refused with an invalid template", func(ctx SpecContext) {
@@ -154,7 +190,7 @@ var _ = Describe("A CronJob in an opted-in Namespace", func() {
 
 		cronJob.Spec.Schedule = "@daily"
 		Expect(c.Update(ctx, cronJob)).To(Succeed())
-		Expect(warned.take()).To(Equal([]string{"jobTemplate: " + api.LogModeAnnotation + `: "x" ignored: supported values: "status", "full"`}))
+		Expect(warned.take()).To(Equal([]string{"jobTemplate: " + api.LogModeAnnotation + `: "x" ignored: supported values: "status", "full", "follow"`}))
 
 		worse := cronJob.DeepCopy()
 		worse.Spec.JobTemplate.Annotations[api.ResultsTTLAnnotation] = "x"

@@ -20,7 +20,8 @@ import (
 // makes wrong, not for what was wrong before: that becomes a warning. Templates
 // that opt out are not looked at.
 type cronJobHandler struct {
-	defaults policy.Defaults
+	defaults     policy.Defaults
+	retentionOff bool
 }
 
 // Handle implements admission.Handler.
@@ -75,7 +76,7 @@ func (h *cronJobHandler) warnings(cronJob *batchv1.CronJob) []string {
 	}
 	wanted, _ := policy.Resolve(&batchv1.Job{ObjectMeta: template.ObjectMeta}, nil, h.defaults)
 	warnings := policy.KeyWarnings(template)
-	warnings = append(warnings, ttlWarning(wanted, template)...)
+	warnings = append(warnings, ttlWarning(h.retentionOff, wanted, template)...)
 	warnings = append(warnings, nameWarning(template)...)
 	if wanted.Protect.Wanted {
 		return warnings

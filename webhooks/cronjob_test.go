@@ -33,7 +33,7 @@ func validated(t *testing.T, cronJob, old *jobtest.CronJobBuilder) admission.Res
 }
 
 func TestCronJobRefused(t *testing.T) {
-	badMode := template("annotations[" + api.LogModeAnnotation + `]: Unsupported value: "x": supported values: "status", "full"`)
+	badMode := template("annotations[" + api.LogModeAnnotation + `]: Unsupported value: "x": supported values: "status", "full", "follow"`)
 	badKind := template("annotations[" + api.ResultsKindAnnotation + `]: Unsupported value: "x": supported values: "ConfigMap", "Secret"`)
 	badLabel := template("labels[" + api.EnabledLabel + `]: Unsupported value: "yes": supported values: "true", "false"`)
 	for name, tc := range map[string]struct {
@@ -68,7 +68,7 @@ func TestCronJobWarnings(t *testing.T) {
 		return field + " can delete a Job before its results are stored: allow more"
 	}
 	bad := func() *jobtest.CronJobBuilder { return plainCronJob().JobAnnotation(api.LogModeAnnotation, "x") }
-	badWarning := "jobTemplate: " + api.LogModeAnnotation + `: "x" ignored: supported values: "status", "full"`
+	badWarning := "jobTemplate: " + api.LogModeAnnotation + `: "x" ignored: supported values: "status", "full", "follow"`
 	for name, tc := range map[string]struct {
 		cronJob, old *jobtest.CronJobBuilder
 		want         []string
@@ -81,7 +81,7 @@ func TestCronJobWarnings(t *testing.T) {
 		"a template that opts out":   {bad().JobLabel(api.EnabledLabel, api.False).History(0, 0), nil, nil},
 		"a fixed results-name":       {plainCronJob().JobAnnotation(api.ResultsNameAnnotation, "a-results"), nil, []string{api.ResultsNameAnnotation + " in jobTemplate: every run wants this name, only the first gets it without a suffix"}},
 		"an unknown key":             {plainCronJob().JobAnnotation(api.Prefix+"log-mod", "full"), nil, []string{"annotation " + api.Prefix + "log-mod is unknown: did you mean " + api.LogModeAnnotation + "?"}},
-		"results-ttl":                {plainCronJob().JobAnnotation(api.ResultsTTLAnnotation, "1d"), nil, []string{api.ResultsTTLAnnotation + " 1d is recorded with the results, but nothing deletes them yet"}},
+		"results-ttl, retention on":  {plainCronJob().JobAnnotation(api.ResultsTTLAnnotation, "1d"), nil, nil},
 		"no history":                 {plainCronJob().History(0, 0).Concurrency(batchv1.ForbidConcurrent), nil, []string{history(successful + " 0"), history(failed + " 0")}},
 		"no history, protected":      {plainCronJob().History(0, 0).JobAnnotation(api.ProtectAnnotation, api.True), nil, nil},
 		"no history, not protected":  {plainCronJob().History(0, 3).JobAnnotation(api.ProtectAnnotation, api.False), nil, []string{history(successful + " 0")}},

@@ -97,7 +97,7 @@ func (h *jobHandler) review(job *batchv1.Job, namespace metav1.Object) (field.Er
 	wanted, problems := policy.Resolve(job, namespace.GetAnnotations(), h.Defaults)
 	warnings = append(warnings, policy.KeyWarnings(job)...)
 	warnings = append(warnings, warningsOf("Namespace ", append(namespaceErrs, problems.Namespace...))...)
-	warnings = append(warnings, ttlWarning(wanted, job, namespace)...)
+	warnings = append(warnings, ttlWarning(h.RetentionOff, wanted, job, namespace)...)
 	policy.Stamp(job, h.TTLFloor, true)
 	if policy.Protect(job, wanted.Protect.Wanted) && !wanted.Protect.Wanted {
 		warnings = append(warnings, fmt.Sprintf("finalizer %s removed: %s asks for it", api.ResultsFinalizer, api.ProtectAnnotation))

@@ -114,13 +114,13 @@ func TestJobWarnings(t *testing.T) {
 		"a child's invalid values": {
 			inLabelled, namespace(), child(plainJob().Annotation(api.LogModeAnnotation, "x").Annotation(api.DeleteAfterSuccessAnnotation, "soon")),
 			[]string{
-				api.LogModeAnnotation + `: "x" ignored: supported values: "status", "full"`,
+				api.LogModeAnnotation + `: "x" ignored: supported values: "status", "full", "follow"`,
 				api.DeleteAfterSuccessAnnotation + `: "soon" ignored: ` + delayRule,
 			},
 		},
 		"invalid values of a Job with an owner that is no controller": {
 			inLabelled, namespace(), withoutController(plainJob().Annotation(api.LogModeAnnotation, "x")),
-			[]string{api.LogModeAnnotation + `: "x" ignored: supported values: "status", "full"`},
+			[]string{api.LogModeAnnotation + `: "x" ignored: supported values: "status", "full", "follow"`},
 		},
 		"a child's invalid label": {
 			elsewhere, namespace(), child(plainJob().Label(api.EnabledLabel, "yes")),
@@ -139,16 +139,8 @@ func TestJobWarnings(t *testing.T) {
 			inLabelled, namespace(), plainJob().Annotation(api.Prefix+"log-mod", "full"),
 			[]string{"annotation " + api.Prefix + "log-mod is unknown: did you mean " + api.LogModeAnnotation + "?"},
 		},
-		"results-ttl of the Job": {
-			inLabelled, namespace(), plainJob().Annotation(api.ResultsTTLAnnotation, "7d"),
-			[]string{api.ResultsTTLAnnotation + " 1w is recorded with the results, but nothing deletes them yet"},
-		},
-		"results-ttl of the Namespace": {
-			inLabelled, namespace().Annotation(api.ResultsTTLAnnotation, "1d"), plainJob(),
-			[]string{api.ResultsTTLAnnotation + " 1d is recorded with the results, but nothing deletes them yet"},
-		},
-		"results-ttl never": {
-			inLabelled, namespace().Annotation(api.ResultsTTLAnnotation, "1d"), plainJob().Annotation(api.ResultsTTLAnnotation, "never"), nil,
+		"results-ttl, with retention on": {
+			inLabelled, namespace().Annotation(api.ResultsTTLAnnotation, "1d"), plainJob().Annotation(api.ResultsTTLAnnotation, "7d"), nil,
 		},
 		"forged keys": {
 			inLabelled, namespace(), plainJob().Annotation(api.StatusAnnotation, "completed").Annotation(api.CaptureAnnotation, "complete").
@@ -206,7 +198,7 @@ func TestJobChildGetsDefaults(t *testing.T) {
 
 func TestJobRefused(t *testing.T) {
 	badLabel := "metadata.labels[" + api.EnabledLabel + `]: Unsupported value: "yes": supported values: "true", "false"`
-	badMode := "metadata.annotations[" + api.LogModeAnnotation + `]: Unsupported value: "x": supported values: "status", "full"`
+	badMode := "metadata.annotations[" + api.LogModeAnnotation + `]: Unsupported value: "x": supported values: "status", "full", "follow"`
 	badKind := "metadata.annotations[" + api.ResultsKindAnnotation + `]: Unsupported value: "Pod": supported values: "ConfigMap", "Secret"`
 	for name, tc := range map[string]struct {
 		labelled bool

@@ -34,6 +34,8 @@ type Options struct {
 	TTLFloor time.Duration
 	// Defaults are the operator's, against which annotations are validated.
 	Defaults policy.Defaults
+	// RetentionOff is true where nothing deletes results.
+	RetentionOff bool
 }
 
 // Register makes server answer on the three paths. It panics if one of them is
@@ -43,5 +45,5 @@ func Register(server webhook.Server, options Options) {
 		Handler: outOfTheWay(&jobHandler{Options: options, namespaceOptedIn: true}),
 	})
 	server.Register(PathJob, &admission.Webhook{Handler: outOfTheWay(&jobHandler{Options: options})})
-	server.Register(PathCronJob, &admission.Webhook{Handler: outOfTheWay(&cronJobHandler{defaults: options.Defaults})})
+	server.Register(PathCronJob, &admission.Webhook{Handler: outOfTheWay(&cronJobHandler{defaults: options.Defaults, retentionOff: options.RetentionOff})})
 }

@@ -25,14 +25,15 @@ func where(path string) string {
 	}
 }
 
-// ttlWarning tells the user who asked for it that results are not deleted yet.
-func ttlWarning(wanted policy.Policy, owners ...metav1.Object) []string {
-	if wanted.ResultsTTL.Never {
+// ttlWarning tells the user who asked for it that results are not deleted where
+// retention is off.
+func ttlWarning(retentionOff bool, wanted policy.Policy, owners ...metav1.Object) []string {
+	if !retentionOff || wanted.ResultsTTL.Never {
 		return nil
 	}
 	for _, owner := range owners {
 		if _, asked := owner.GetAnnotations()[api.ResultsTTLAnnotation]; asked {
-			return []string{fmt.Sprintf("%s %s is recorded with the results, but nothing deletes them yet",
+			return []string{fmt.Sprintf("%s %s is recorded, but nothing deletes the results: retention is off in this cluster",
 				api.ResultsTTLAnnotation, wanted.ResultsTTL)}
 		}
 	}

@@ -54,7 +54,7 @@ func (o *getOptions) run(ctx context.Context) error {
 		return fmt.Errorf("--output: %w", err)
 	}
 	if table(o.output) {
-		err = printer.PrintObj(runTable(only(run), o.clock.Now()), o.Out)
+		err = printer.PrintObj(runTable(only(run), o.clock.Now()), safeWriter{o.Out})
 	} else {
 		err = printOne(printer, o.output, run, o.Out)
 	}

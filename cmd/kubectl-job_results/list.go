@@ -174,7 +174,7 @@ func (o *listOptions) printRuns(runs []*resultsview.Run) error {
 		return fmt.Errorf("--output: %w", err)
 	}
 	if table(o.output) {
-		err = printer.PrintObj(runTable(runs, o.clock.Now()), o.Out)
+		err = printer.PrintObj(runTable(runs, o.clock.Now()), safeWriter{o.Out})
 	} else {
 		err = printStored(printer, o.output, runs, o.Out)
 	}

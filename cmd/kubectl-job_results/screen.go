@@ -154,7 +154,7 @@ func (s *screen) containers() error {
 		t.Rows = append(t.Rows, metav1.TableRow{Cells: row.cells()})
 	}
 	fmt.Fprintln(s.out)
-	if err := printers.NewTablePrinter(printers.PrintOptions{}).PrintObj(t, s.out); err != nil {
+	if err := printers.NewTablePrinter(printers.PrintOptions{}).PrintObj(t, safeWriter{s.out}); err != nil {
 		return fmt.Errorf("printing containers: %w", err)
 	}
 	if left > 0 {

@@ -99,10 +99,14 @@ func printOne(printer printers.ResourcePrinter, flags *get.PrintFlags, r *result
 }
 
 // output returns where to print objects: what does not escape by itself what
-// could steer a terminal goes through a safeWriter.
+// could steer a terminal goes through a safeWriter. JSON and YAML escape some of
+// it, and stay exact for programs.
 func output(flags *get.PrintFlags, out io.Writer) io.Writer {
 	switch *flags.OutputFormat {
 	case "json", "yaml", "kyaml":
+		if printers.IsTerminal(out) {
+			return safeWriter{out}
+		}
 		return out
 	default:
 		return safeWriter{out}

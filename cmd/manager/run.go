@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
@@ -26,6 +27,7 @@ import (
 	"github.com/job-handler/job-handler/internal/metrics"
 	"github.com/job-handler/job-handler/internal/options"
 	"github.com/job-handler/job-handler/internal/policy"
+	"github.com/job-handler/job-handler/internal/serverclock"
 	"github.com/job-handler/job-handler/internal/version"
 	"github.com/job-handler/job-handler/internal/writelimit"
 	"github.com/job-handler/job-handler/webhooks"
@@ -34,14 +36,16 @@ import (
 // run builds the manager and runs it until ctx ends.
 func run(ctx context.Context, opts *options.Options) error {
 	setLogger(opts)
+	followMemoryLimit(ctx, memlimit.FromCgroup, ctrl.Log)
 	config, err := restConfig(opts.Manager.Kubeconfig)
 	if err != nil {
 		return fmt.Errorf("connecting to the cluster: %w", err)
 	}
 	p := &parts{
 		opts: opts, files: certs.NewFiles(opts.Webhook.CertDir), config: config, direct: rest.CopyConfig(config),
-		admission: namespace.NewAdmission(),
+		admission: namespace.NewAdmission(), clock: serverclock.New(clock.RealClock{}),
 	}
+	p.config.Wrap(p.clock.Wrap)
 	p.config.Wrap(writelimit.New(opts.Limits.Writes))
 	p.server = newWebhookServer(opts, p.files)
 	if p.defaults, err = opts.Defaults(); err != nil {
@@ -74,6 +78,8 @@ type parts struct {
 	config, direct *rest.Config
 	// admission is what the self-test finds, for those who look for missed Jobs.
 	admission *namespace.Admission
+	// clock is the API server's: its times are compared with those of Jobs.
+	clock *serverclock.Clock
 }
 
 // restConfig turns the client's own rate limit off: API Priority and Fairness
@@ -142,7 +148,7 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	if err != nil {
 		return err
 	}
-	recorder := events.New(mgr.GetClient(), clock.RealClock{}, instance())
+	recorder := events.New(mgr.GetClient(), p.clock, instance())
 	logs := joblogs.NewReader(joblogs.FromClient(pods), joblogs.Options{
 		IdleTimeout:  p.opts.Limits.LogIdleTimeout,
 		Streams:      p.opts.Limits.LogStreams,
@@ -158,9 +164,13 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	if err != nil {
 		return err
 	}
+	held, err := p.addRetention(mgr)
+	if err != nil {
+		return err
+	}
 	jobs := &job.Reconciler{
-		Protection: protection,
-		Client:     mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Clock: clock.RealClock{},
+		Protection: protection, Holdings: held,
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Clock: p.clock,
 		Logs: logs, Captures: captures, Metrics: captureCounts,
 		Options: job.Options{
 			Defaults: p.defaults, ExcludedNamespaces: p.opts.Excluded(), TTLFloor: p.opts.Jobs.TTLFloor,
@@ -173,7 +183,7 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 		return err
 	}
 	namespaces := &namespace.Reconciler{
-		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Clock: clock.RealClock{},
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Clock: p.clock,
 		Admission: p.admission, Protection: protection,
 		Options: namespace.Options{
 			Defaults: p.defaults, ExcludedNamespaces: p.opts.Excluded(),
@@ -185,11 +195,20 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 
 // newCaptures returns what keeps deleted pods, and what counts that.
 func (p *parts) newCaptures(logs *joblogs.Reader) (*capture.Captures, *metrics.Captures, error) {
-	captures := capture.New(logs, capture.Options{MemoryBytes: p.opts.Limits.CaptureMemoryBytes()})
+	followed, err := metrics.NewFollow(metrics.Served())
+	if err != nil {
+		return nil, nil, fmt.Errorf("setting up the capture of logs: %w", err)
+	}
+	captures := capture.New(logs, capture.Options{
+		MemoryBytes: p.opts.Limits.CaptureMemoryBytes(), FollowStreams: p.opts.Limits.FollowStreams, Metrics: followed,
+	})
 	counts, err := metrics.NewCaptures(metrics.Served(), func() metrics.CaptureStats {
 		return metrics.CaptureStats(captures.Stats())
 	})
-	return captures, counts, err
+	if err != nil {
+		return nil, nil, fmt.Errorf("setting up the capture of logs: %w", err)
+	}
+	return captures, counts, nil
 }
 
 func (p *parts) addWebhooks(_ context.Context, mgr ctrl.Manager) error {
@@ -198,7 +217,7 @@ func (p *parts) addWebhooks(_ context.Context, mgr ctrl.Manager) error {
 	}
 	webhooks.Register(mgr.GetWebhookServer(), webhooks.Options{
 		Namespaces: mgr.GetClient(), ExcludedNamespaces: p.opts.Excluded(),
-		Defaults: p.defaults, TTLFloor: p.opts.Jobs.TTLFloor,
+		Defaults: p.defaults, TTLFloor: p.opts.Jobs.TTLFloor, RetentionOff: p.opts.Retention.Off(),
 	})
 	if err := addCertificates(mgr, p.opts, p.server, p.files); err != nil {
 		return err

@@ -25,9 +25,12 @@ const (
 
 // awaitLogs returns after how long to look again since logs of the Job's pods are
 // still being followed, 0 if none is. That ends: a log is followed no longer than
-// its pod has time to end.
+// its pod has time to end, or, where it need not, than it may take to read it; and
+// where its node is away, than reading logs is tried again.
 func (r *Reconciler) awaitLogs(job *batchv1.Job) time.Duration {
-	if goes(job) || !r.Captures.Following(job.UID) {
+	r.Captures.Finish(job.UID)
+	if goes(job) || !r.Captures.Following(job.UID) ||
+		r.runs.since(job.UID, followed, r.Clock.Now()) >= r.Options.LogDeadline+capture.Slack {
 		return 0
 	}
 	return captureRecheck
@@ -40,21 +43,30 @@ func (r *Reconciler) awaitPods(job *batchv1.Job, pods []*corev1.Pod) time.Durati
 		return 0
 	}
 	known := sets.New(r.Captures.Pods(job.UID)...).Insert(podUIDs(pods)...).Len()
-	if known >= countedPods(job) || r.runs.sinceMissing(job.UID, r.Clock.Now()) >= podsCatchUp {
+	if known >= countedPods(job) || r.runs.since(job.UID, missing, r.Clock.Now()) >= podsCatchUp {
 		return 0
 	}
 	return captureRecheck
 }
 
-// sinceMissing returns how long ago pods of the Job were first found missing.
-func (r *runs) sinceMissing(job types.UID, now time.Time) time.Duration {
+// What is waited for before a finished Job is stored.
+const (
+	followed = "logs are followed"
+	missing  = "pods are missing"
+)
+
+// since returns how long ago the Job was first found waiting for this.
+func (r *runs) since(job types.UID, what string, now time.Time) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	run := r.get(job)
-	if run.missing.IsZero() {
-		run.missing = now
+	if run.waiting == nil {
+		run.waiting = map[string]time.Time{}
 	}
-	return now.Sub(run.missing)
+	if run.waiting[what].IsZero() {
+		run.waiting[what] = now
+	}
+	return now.Sub(run.waiting[what])
 }
 
 // captured returns what is kept of pods of the run, here and beside the Job. The
@@ -119,7 +131,10 @@ func addLogs(pod *results.Pod, captured []results.ContainerLog) {
 			if read.Container != log.Container || read.Previous != log.Previous {
 				continue
 			}
-			if found = true; better(log, *read) {
+			switch found = true; {
+			case log.Capture.Message == capture.NotFollowed:
+				noteNotFollowed(read)
+			case better(log, *read):
 				*read = log
 			}
 		}
@@ -129,12 +144,23 @@ func addLogs(pod *results.Pod, captured []results.ContainerLog) {
 	}
 }
 
-// better reports whether a holds more of a log than b.
-func better(a, b results.ContainerLog) bool {
-	if a.Capture.Complete != b.Capture.Complete {
-		return a.Capture.Complete
+// noteNotFollowed says of a log that was read that it should have been followed.
+func noteNotFollowed(read *results.ContainerLog) {
+	if read.Capture.Message == "" {
+		read.Capture.Message = capture.NotFollowed
+		return
 	}
-	return seen(a) > seen(b)
+	read.Capture.Message += "; " + capture.NotFollowed
+}
+
+// better reports whether a, which was followed, holds more of a log than b, which
+// was read: a log of which more was followed than can be read is not all there any
+// more, whatever its end looks like.
+func better(a, b results.ContainerLog) bool {
+	if seen(a) != seen(b) {
+		return seen(a) > seen(b)
+	}
+	return a.Capture.Complete && !b.Capture.Complete
 }
 
 func seen(log results.ContainerLog) int64 {

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/capture"
 	"github.com/job-handler/job-handler/internal/results"
 )
 
@@ -27,7 +28,7 @@ var _ = Describe("Pods that were deleted before their Job ended", func() {
 
 	BeforeEach(func(ctx SpecContext) {
 		h = newHandler()
-		screen, h.Captures = newConsole()
+		screen, h.Captures = newConsole(capture.Options{})
 		var cancel context.CancelFunc
 		following, cancel = context.WithCancel(context.WithoutCancel(ctx))
 		captures := h.Captures

@@ -11,6 +11,7 @@ import (
 
 	"github.com/job-handler/job-handler/internal/capture"
 	"github.com/job-handler/job-handler/internal/joblogs"
+	"github.com/job-handler/job-handler/internal/jobtest"
 )
 
 var _ joblogs.LogStreamer = &console{}
@@ -26,10 +27,9 @@ type console struct {
 }
 
 // newConsole returns a console and captures that read from it.
-func newConsole() (*console, *capture.Captures) {
+func newConsole(opts capture.Options) (*console, *capture.Captures) {
 	c := &console{written: map[string]string{}, ended: map[string]bool{}, more: make(chan struct{})}
-	captures := c.captures(0)
-	return c, captures
+	return c, capture.New(joblogs.NewReader(c, joblogs.Options{}), opts)
 }
 
 // captures returns captures that read from the console, with so much memory; 0
@@ -82,7 +82,10 @@ type screen struct {
 	console *console
 	done    <-chan struct{}
 	pod     string
+	// sent is how much of the text was, next what is sent next with timestamps.
 	sent    int
+	next    []byte
+	stamper jobtest.Stamper
 }
 
 // Read implements io.Reader.
@@ -91,10 +94,12 @@ func (s *screen) Read(p []byte) (int, error) {
 		s.console.mu.Lock()
 		text, ended, more := s.console.written[s.pod], s.console.ended[s.pod], s.console.more
 		s.console.mu.Unlock()
+		s.next = s.stamper.Append(s.next, text[s.sent:])
+		s.sent = len(text)
 		switch {
-		case s.sent < len(text):
-			size := copy(p, text[s.sent:])
-			s.sent += size
+		case len(s.next) > 0:
+			size := copy(p, s.next)
+			s.next = s.next[size:]
 			return size, nil
 		case ended:
 			return 0, io.EOF

@@ -20,7 +20,8 @@ import (
 )
 
 // deletions has what is left of pods captured that are deleted before the
-// results of their Job are stored. It is told of every change of a pod by the
+// results of their Job are stored, and, where a Job wants that, the logs of its
+// pods followed from their start. It is told of every change of a pod by the
 // watch, in order, rather than by a queue, which would keep neither the order nor
 // a pod's last state; and it waits for no other work. It runs where Jobs are
 // handled, and takes up pods that are being deleted when it starts. What a Job does
@@ -62,10 +63,23 @@ func (d *deletions) Start(ctx context.Context) error {
 
 func (d *deletions) changed(ctx context.Context, object any) {
 	pod, isPod := object.(*corev1.Pod)
-	if !isPod || pod.DeletionTimestamp == nil {
+	switch {
+	case !isPod:
+	case pod.DeletionTimestamp != nil:
+		d.capture(ctx, pod, func(job types.UID, mode string) { d.Captures.Begin(ctx, job, pod, mode != api.LogModeStatus) })
+	default:
+		d.follow(ctx, pod)
+	}
+}
+
+// follow has the logs of a pod followed if its Job wants that.
+func (d *deletions) follow(ctx context.Context, pod *corev1.Pod) {
+	job := d.jobOf(ctx, pod)
+	if job == nil || d.logMode(ctx, job) != api.LogModeFollow {
 		return
 	}
-	d.capture(ctx, pod, func(job types.UID, withLogs bool) { d.Captures.Begin(ctx, job, pod, withLogs) })
+	d.Captures.Follow(ctx, job.UID, pod)
+	d.forgetUnlessWanted(ctx, pod, job.UID)
 }
 
 func (d *deletions) gone(ctx context.Context, object any) {
@@ -73,23 +87,27 @@ func (d *deletions) gone(ctx context.Context, object any) {
 		object = missed.Obj
 	}
 	if pod, isPod := object.(*corev1.Pod); isPod {
-		d.capture(ctx, pod, func(job types.UID, _ bool) { d.Captures.Gone(job, pod) })
+		d.capture(ctx, pod, func(job types.UID, _ string) { d.Captures.Gone(job, pod) })
 	}
 }
 
 // capture has take note of a pod if somebody will want to know of it: a Job that
-// is opted in, and that is neither stored nor deleted before it finished. The
-// second look is for a Job that goes away meanwhile, and has nobody forget what
-// is kept for it.
-func (d *deletions) capture(ctx context.Context, pod *corev1.Pod, take func(job types.UID, withLogs bool)) {
+// is opted in, and that is neither stored nor deleted before it finished.
+func (d *deletions) capture(ctx context.Context, pod *corev1.Pod, take func(job types.UID, mode string)) {
 	job := d.jobOf(ctx, pod)
 	if job == nil {
 		return
 	}
-	take(job.UID, d.logsWanted(ctx, job))
+	take(job.UID, d.logMode(ctx, job))
 	ctrl.LoggerFrom(ctx).V(1).Info("pod is deleted before its job is stored", "namespace", pod.Namespace, "job", job.Name, "pod", pod.Name)
+	d.forgetUnlessWanted(ctx, pod, job.UID)
+}
+
+// forgetUnlessWanted is for a Job that goes away while note is taken of its pod,
+// and has nobody forget what is kept for it.
+func (d *deletions) forgetUnlessWanted(ctx context.Context, pod *corev1.Pod, job types.UID) {
 	if d.jobOf(ctx, pod) == nil {
-		d.Captures.Forget(job.UID)
+		d.Captures.Forget(job)
 	}
 }
 
@@ -113,12 +131,13 @@ func (r *Reconciler) jobOf(ctx context.Context, pod *corev1.Pod) *batchv1.Job {
 	}
 }
 
-// logsWanted reports whether the logs of the Job are to be read.
-func (d *deletions) logsWanted(ctx context.Context, job *batchv1.Job) bool {
+// logMode returns how much of the logs of the Job is to be read; full where its
+// Namespace cannot be asked.
+func (d *deletions) logMode(ctx context.Context, job *batchv1.Job) string {
 	namespace, err := d.namespaceOf(ctx, job)
 	if err != nil {
-		return true
+		return api.LogModeFull
 	}
 	wanted, _ := policy.Resolve(job, namespace.Annotations, d.Options.Defaults)
-	return wanted.LogMode != api.LogModeStatus
+	return wanted.LogMode
 }

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/capture"
 	"github.com/job-handler/job-handler/internal/results"
 )
 
@@ -23,7 +24,7 @@ var _ = Describe("The controller in a manager, of pods that are deleted,", func(
 
 	BeforeEach(func() {
 		fake = &logs{}
-		screen, fake.captures = newConsole()
+		screen, fake.captures = newConsole(capture.Options{})
 		DeferCleanup(func() { Expect(screen.streams()).To(BeZero()) })
 	})
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"math/rand/v2"
+	"slices"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -94,6 +95,13 @@ func (l *logs) readings() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.asked)
+}
+
+// readPods returns the names of the pods of each reading, in order.
+func (l *logs) readPods() [][]string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.asked)
 }
 
 // whole is a log that was read to its end.

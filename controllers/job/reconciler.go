@@ -20,6 +20,7 @@ import (
 
 	"github.com/job-handler/job-handler/internal/capture"
 	"github.com/job-handler/job-handler/internal/events"
+	"github.com/job-handler/job-handler/internal/holdings"
 	"github.com/job-handler/job-handler/internal/metrics"
 	"github.com/job-handler/job-handler/internal/plan"
 	"github.com/job-handler/job-handler/internal/policy"
@@ -68,8 +69,10 @@ type Reconciler struct {
 	Captures *capture.Captures
 	// Metrics counts what is stored of Captures; nil: nobody does.
 	Metrics *metrics.Captures
-	Events  *events.Recorder
-	Clock   clock.PassiveClock
+	// Holdings is told what is stored, and says where too much is; nil: nobody is.
+	Holdings *holdings.Holdings
+	Events   *events.Recorder
+	Clock    clock.PassiveClock
 	// Protection counts what becomes of our finalizer; nil: nobody does.
 	Protection *metrics.Protection
 	Options    Options

@@ -18,9 +18,16 @@ import (
 	"github.com/job-handler/job-handler/internal/results"
 )
 
-// How long to wait for the CronJob controller to take note of a Job's end. It
-// is told by a watch, so this is short.
-const cronJobRecheck = 2 * time.Second
+const (
+	// cronJobRecheck is how long to wait for the CronJob controller to take note
+	// of a Job's end. It is told by a watch, so this is short.
+	cronJobRecheck = 2 * time.Second
+	// patientLooks is how often is looked after that time. A Job whose CronJob
+	// never takes note, since it only says that the CronJob made it, is looked at
+	// every patientRecheck from then on.
+	patientLooks   = 30
+	patientRecheck = time.Minute
+)
 
 // A Job whose results turn out to be missing goes back in line.
 const storeAgain = time.Millisecond
@@ -36,7 +43,7 @@ func (r *Reconciler) remove(ctx context.Context, job *batchv1.Job) (ctrl.Result,
 		return ctrl.Result{}, err
 	}
 	if !noted {
-		return ctrl.Result{RequeueAfter: cronJobRecheck}, nil
+		return ctrl.Result{RequeueAfter: r.runs.untilNoted(job), Priority: new(recheckPriority)}, nil
 	}
 	found, err := r.found(ctx, job)
 	if err != nil {
@@ -53,6 +60,17 @@ func (r *Reconciler) remove(ctx context.Context, job *batchv1.Job) (ctrl.Result,
 	}
 	ctrl.LoggerFrom(ctx).V(1).Info("job deleted")
 	return ctrl.Result{}, nil
+}
+
+// untilNoted returns when to look again whether the Job's CronJob took note.
+func (r *runs) untilNoted(job *batchv1.Job) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	run := r.get(job.UID)
+	if run.looks++; run.looks > patientLooks {
+		return patientRecheck
+	}
+	return cronJobRecheck
 }
 
 // changeSafely changes the Job to what was decided. Where that leaves a stored Job

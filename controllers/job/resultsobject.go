@@ -55,6 +55,7 @@ func (r *Reconciler) sizes() []int {
 // are found too large.
 func (r *Reconciler) storeResults(ctx context.Context, observed plan.Observation, run results.Run, pods []types.UID) (stored, error) {
 	var err error
+	run.MaxLogBytes = r.logBudget(ctx, run.Job)
 	for _, size := range r.sizes() {
 		run.MaxBytes = size
 		var content *results.Content
@@ -154,6 +155,7 @@ func (r *Reconciler) create(ctx context.Context, kind string, wanted client.Obje
 		key := client.ObjectKeyFromObject(wanted)
 		return fmt.Errorf("creating results %s: %w", key, explain(kind, key.Namespace, err))
 	}
+	r.Holdings.Stored(kind, wanted)
 	return nil
 }
 

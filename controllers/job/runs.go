@@ -32,10 +32,12 @@ type run struct {
 	// first is when logs were first read, tries how often.
 	first time.Time
 	tries int
-	// missing is when pods were first found missing.
-	missing time.Time
+	// waiting is since when it waits for what.
+	waiting map[string]time.Time
 	// refusals counts how often the server refused what its results need.
 	refusals int
+	// looks counts how often the Job's CronJob was asked whether it took note.
+	looks int
 	// unstored is true from the first look at a finished Job to its report,
 	// and again if its results turn out to be missing.
 	unstored bool

@@ -23,7 +23,8 @@ import (
 )
 
 // Re-checks of running Jobs, and retries that may take long, come after fresh
-// work (0), and before what was there at the start (-100).
+// work (0, and down to -9 for namespaces with much of it), and before what was
+// there at the start (-100).
 const recheckPriority = -10
 
 // CacheOptions returns what of Jobs and pods the cache holds: the opted-in
@@ -49,6 +50,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: r.Options.Workers,
 			RateLimiter:             retry.Limiter(),
+			NewQueue:                newFairQueue(mgr.GetLogger()),
 		}).
 		Complete(r)
 	if err != nil {

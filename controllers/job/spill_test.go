@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/capture"
 	"github.com/job-handler/job-handler/internal/names"
 	"github.com/job-handler/job-handler/internal/results"
 )
@@ -30,13 +31,16 @@ const (
 	manyLines = 2000
 )
 
-func lines(of string) string {
+func linesOf(of string) string {
 	var text strings.Builder
 	for i := range manyLines {
 		fmt.Fprintf(&text, "%s %07d\n", of, i)
 	}
 	return text.String()
 }
+
+// long is a log of some 500 KiB, of which not much is left when it is compressed.
+var long = strings.Repeat(linesOf("long"), 20)
 
 var _ = Describe("Captures of a Job that goes on", func() {
 	var (
@@ -47,7 +51,7 @@ var _ = Describe("Captures of a Job that goes on", func() {
 
 	BeforeEach(func(ctx SpecContext) {
 		h = newHandler()
-		screen, h.Captures = newConsole()
+		screen, h.Captures = newConsole(capture.Options{})
 		var cancel context.CancelFunc
 		following, cancel = context.WithCancel(context.WithoutCancel(ctx))
 		DeferCleanup(func() {
@@ -92,7 +96,7 @@ var _ = Describe("Captures of a Job that goes on", func() {
 
 	It("are stored beside it five seconds after a pod's end, and are its results' when another process has taken over", func(ctx SpecContext) {
 		object := running(ctx, aJob())
-		captured(ctx, object, "first", lines("first"))
+		captured(ctx, object, "first", linesOf("first"))
 		Expect(h.Spill(ctx)).To(BeNumerically("~", spillAfter, 2*time.Second))
 		Expect(h.written()).To(BeEmpty())
 
@@ -123,14 +127,14 @@ var _ = Describe("Captures of a Job that goes on", func() {
 		Expect(record.Pods[0].Name).To(Equal("first"))
 		Expect(record.Pods[0].Containers[0].State.ExitCode).To(HaveValue(BeEquivalentTo(143)))
 		logs := onlyResults(ctx).Data[api.DataLogs]
-		Expect(logs).To(ContainSubstring("\n" + lines("first")))
+		Expect(logs).To(ContainSubstring("\n" + linesOf("first")))
 		Expect(strings.Index(logs, "first 0000001")).To(BeNumerically("<", strings.Index(logs, "hello from last")))
 		Expect(warningsOf(ctx, object)).To(BeEmpty())
 	})
 
 	It("are lost, and counted, with a process that ends before", func(ctx SpecContext) {
 		object := running(ctx, aJob())
-		captured(ctx, object, "first", lines("first"))
+		captured(ctx, object, "first", linesOf("first"))
 		restart()
 
 		record := finish(ctx, object, 1)
@@ -142,7 +146,7 @@ var _ = Describe("Captures of a Job that goes on", func() {
 	It("of pods that the status does not count, as of one that was suspended, are found too", func(ctx SpecContext) {
 		object := running(ctx, aJob())
 		for i := range 50 {
-			captured(ctx, object, fmt.Sprintf("pod-%d", i), lines(fmt.Sprintf("pod-%d", i)))
+			captured(ctx, object, fmt.Sprintf("pod-%d", i), linesOf(fmt.Sprintf("pod-%d", i)))
 		}
 		due()
 		h.Spill(ctx)
@@ -156,10 +160,10 @@ var _ = Describe("Captures of a Job that goes on", func() {
 	}, SpecTimeout(2*time.Minute))
 
 	It("are stored at once while memory runs short, before any is cut", func(ctx SpecContext) {
-		h.Captures = screen.captures(4 << 20)
+		h.Captures = screen.captures(32 << 20)
 		object := running(ctx, aJob())
-		for i := range 8 {
-			captured(ctx, object, fmt.Sprintf("pod-%d", i), noise(500<<10))
+		for i := range 14 {
+			captured(ctx, object, fmt.Sprintf("pod-%d", i), long)
 			// The clock is behind that of the captures.
 			h.step(2 * time.Second)
 			h.Spill(ctx)
@@ -168,13 +172,13 @@ var _ = Describe("Captures of a Job that goes on", func() {
 		Expect(capturesIn(ctx)).NotTo(BeEmpty())
 		Expect(h.Captures.Stats().Cut).To(BeZero())
 		Expect(h.Captures.OnlyStored(object.UID)).To(BeTrue())
-		record := finish(ctx, object, 8)
-		Expect(record.PodCounts).To(Equal(results.PodCounts{Succeeded: 1, Failed: 8, Seen: 9}))
+		record := finish(ctx, object, 14)
+		Expect(record.PodCounts).To(Equal(results.PodCounts{Succeeded: 1, Failed: 14, Seen: 15}))
 		for _, pod := range record.Pods {
 			if pod.Name == "last" {
 				continue
 			}
-			Expect(pod.Containers[0].Capture.BytesSeen).To(BeEquivalentTo(500 << 10))
+			Expect(pod.Containers[0].Capture.BytesSeen).To(BeEquivalentTo(len(long)))
 			Expect(pod.Containers[0].Capture.Reason).To(BeElementOf("", results.ReasonShortenedToFit))
 		}
 	}, SpecTimeout(time.Minute))
@@ -206,7 +210,7 @@ var _ = Describe("Captures of a Job that goes on", func() {
 	It("are in a Secret where results are to be in one, and nowhere else", func(ctx SpecContext) {
 		inSecrets(ctx)
 		object := running(ctx, aJob())
-		captured(ctx, object, "first", lines("first"))
+		captured(ctx, object, "first", linesOf("first"))
 		due()
 		h.Spill(ctx)
 
@@ -220,13 +224,13 @@ var _ = Describe("Captures of a Job that goes on", func() {
 		object.Status.Failed = 1
 		complete(ctx, object, 1)
 		h.settle(ctx, object)
-		Expect(string(secret(ctx, "job-results").Data[api.DataLogs])).To(ContainSubstring(lines("first")))
+		Expect(string(secret(ctx, "job-results").Data[api.DataLogs])).To(ContainSubstring(linesOf("first")))
 		Expect(created(ctx)).To(BeEmpty())
 	})
 
 	It("are found where they were when results are to be in a Secret since then", func(ctx SpecContext) {
 		object := running(ctx, aJob())
-		captured(ctx, object, "first", lines("first"))
+		captured(ctx, object, "first", linesOf("first"))
 		due()
 		h.Spill(ctx)
 		inSecrets(ctx)
@@ -234,12 +238,12 @@ var _ = Describe("Captures of a Job that goes on", func() {
 		object = read(ctx, object)
 		fail(ctx, object, 1)
 		h.settle(ctx, object)
-		Expect(string(secret(ctx, "job-results").Data[api.DataLogs])).To(ContainSubstring(lines("first")))
+		Expect(string(secret(ctx, "job-results").Data[api.DataLogs])).To(ContainSubstring(linesOf("first")))
 	})
 
 	DescribeTable("are not stored where nobody wants them:", func(ctx SpecContext, change func(context.Context, *batchv1.Job)) {
 		object := running(ctx, aJob())
-		captured(ctx, object, "first", lines("first"))
+		captured(ctx, object, "first", linesOf("first"))
 		change(ctx, object)
 		due()
 		h.Spill(ctx)
@@ -266,7 +270,7 @@ var _ = Describe("Captures of a Job that goes on", func() {
 	It("are told once to be in memory only while a quota refuses them, and stored when it is lifted", func(ctx SpecContext) {
 		lift := forbidConfigMaps(ctx)
 		object := running(ctx, aJob())
-		captured(ctx, object, "first", lines("first"))
+		captured(ctx, object, "first", linesOf("first"))
 		due()
 		for range 20 {
 			Expect(h.Spill(ctx)).To(beSlow)
@@ -337,7 +341,7 @@ var _ = Describe("Captures of a Job that goes on", func() {
 			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name(object, 0)}, Data: map[string]string{"mine": "!"},
 		}
 		Expect(kube.Create(ctx, theirs)).To(Succeed())
-		captured(ctx, object, "first", lines("first"))
+		captured(ctx, object, "first", linesOf("first"))
 		due()
 		h.Spill(ctx)
 		configMap(ctx, name(object, 1))
@@ -352,7 +356,7 @@ var _ = Describe("Captures of a Job that goes on", func() {
 
 	DescribeTable("are not taken where they are not as they were written:", func(ctx SpecContext, forge func(*corev1.ConfigMap)) {
 		object := running(ctx, aJob())
-		captured(ctx, object, "first", lines("first"))
+		captured(ctx, object, "first", linesOf("first"))
 		due()
 		h.Spill(ctx)
 		stored := configMap(ctx, name(object, 0))
@@ -385,25 +389,25 @@ var _ = Describe("Captures of a Job that goes on", func() {
 	)
 
 	It("are named as lost where they are gone from memory, and what was stored is too", func(ctx SpecContext) {
-		h.Captures = screen.captures(4 << 20)
+		h.Captures = screen.captures(32 << 20)
 		object := running(ctx, aJob())
-		for i := range 8 {
-			captured(ctx, object, fmt.Sprintf("pod-%d", i), noise(500<<10))
+		for i := range 14 {
+			captured(ctx, object, fmt.Sprintf("pod-%d", i), long)
 			// The clock is behind that of the captures.
 			h.step(2 * time.Second)
 			h.Spill(ctx)
 		}
 		Expect(kube.Delete(ctx, configMap(ctx, name(object, 0)))).To(Succeed())
 
-		record := finish(ctx, object, 8)
+		record := finish(ctx, object, 14)
 
-		Expect(record.PodCounts.Seen).To(Equal(9))
+		Expect(record.PodCounts.Seen).To(Equal(15))
 		Expect(record.Capture.Why).To(ContainSubstring(results.ReasonCaptureLost))
 	}, SpecTimeout(time.Minute))
 
 	It("are waited for while the API server cannot tell of them", func(ctx SpecContext) {
 		object := running(ctx, aJob())
-		captured(ctx, object, "first", lines("first"))
+		captured(ctx, object, "first", linesOf("first"))
 		due()
 		h.Spill(ctx)
 		restart()

@@ -18,7 +18,7 @@ func (r *Reconciler) restore(ctx context.Context, job *batchv1.Job, kind string,
 	if !r.mayHaveSpilled(job, pods) {
 		return nil, nil //nolint:nilnil // of most Jobs nothing was stored
 	}
-	restored := r.Captures.Restore(job.UID, r.sizes()[0])
+	restored := r.Captures.Restore(job.UID)
 	for kind, known := range r.spills.kinds(job.UID, kind) {
 		if err := r.restoreKind(ctx, job, kind, known, restored); err != nil {
 			restored.Release()

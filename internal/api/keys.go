@@ -33,7 +33,7 @@ const (
 	ResultsNameAnnotation = Prefix + "results-name"
 
 	// LogModeAnnotation sits on a Job or Namespace: how much of the logs is
-	// read. LogModeStatus or LogModeFull.
+	// read. LogModeStatus, LogModeFull or LogModeFollow.
 	LogModeAnnotation = Prefix + "log-mode"
 
 	// ResultsKindAnnotation sits on a Job or Namespace: the kind of object that
@@ -72,6 +72,8 @@ const (
 	LogModeStatus = "status"
 	// LogModeFull reads every log when the Job has finished.
 	LogModeFull = "full"
+	// LogModeFollow reads every log as it is written, from the container's start.
+	LogModeFollow = "follow"
 
 	// ResultsKindConfigMap stores results in a ConfigMap.
 	ResultsKindConfigMap = "ConfigMap"
@@ -132,8 +134,8 @@ const (
 const (
 	// CreatedLabel is True on every object that Job Handler made.
 	CreatedLabel = Prefix + "created"
-	// JobNameLabel holds the Job's name, shortened to 63 characters as
-	// names.LabelValue does; the whole name is in DataJobName.
+	// JobNameLabel holds the Job's name, shortened to 63 characters; the whole
+	// name is in the data, under the same key.
 	JobNameLabel = "job-name"
 	// StatusLabel holds StatusCompleted or StatusFailed.
 	StatusLabel = Prefix + "status"

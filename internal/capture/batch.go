@@ -44,6 +44,8 @@ type Batch struct {
 type packedPod struct {
 	pod     *pod
 	version int
+	// texts are those of which all that is kept is in the batch.
+	texts []*text
 }
 
 // PackOptions say what a Batch may hold.
@@ -102,6 +104,9 @@ func (c *Captures) choose(job types.UID, now time.Time) (pods []chosen, release 
 		}
 		one := chosen{packedPod: packedPod{pod: p, version: p.version}, Captured: Captured{Pod: p.object}}
 		for _, l := range p.logs {
+			if l.state == fellBack {
+				continue
+			}
 			l.text.pin()
 			texts = append(texts, l.text)
 			one.logs = append(one.logs, *l)
@@ -131,6 +136,7 @@ func (b *Batch) pack(pods []chosen, opts PackOptions) (bool, error) {
 		if len(b.packed) > 0 && (one.size > room || text+len(one.record) > maxPodsText) {
 			break
 		}
+		pods[i].texts = one.texts
 		b.packed = append(b.packed, pods[i].packedPod)
 		room -= one.size
 		text += len(one.record)
@@ -148,8 +154,8 @@ func (b *Batch) pack(pods []chosen, opts PackOptions) (bool, error) {
 	return b.Pods > 0, nil
 }
 
-// Stored notes that the values are stored: what is kept of the pods as they were
-// then is given up when memory runs short.
+// Stored notes that the values are stored: those logs of the pods of which they have
+// all that is kept are given up when memory runs short.
 func (b *Batch) Stored() {
 	c := b.captures
 	c.mu.Lock()
@@ -159,8 +165,8 @@ func (b *Batch) Stored() {
 			continue
 		}
 		packed.pod.stored = true
-		for _, l := range packed.pod.logs {
-			l.text.setStored()
+		for _, t := range packed.texts {
+			t.setStored()
 		}
 	}
 }
@@ -177,6 +183,8 @@ type encoded struct {
 	members [][]byte
 	// size is more than it takes in an object.
 	size int
+	// texts are those of which nothing had to be left out.
+	texts []*text
 }
 
 // encode returns the pod as it is stored, within the bound of opts; nil if that
@@ -201,6 +209,9 @@ func encode(one *Captured, opts PackOptions) (*encoded, error) {
 		record.Logs[i].set(log)
 		e.members = append(e.members, log.Members()...)
 		e.size += log.Size()
+		if t := one.logs[i].text; t != nil && log.Excerpt().Kept() == t.kept() {
+			e.texts = append(e.texts, t)
+		}
 	}
 	e.record, err = json.Marshal(&record)
 	if err != nil {
@@ -251,20 +262,21 @@ func packLogs(one *Captured, budget int) []*logpack.Log {
 
 // copyLog writes to dst the most that is kept of the log.
 func copyLog(dst *logpack.Log, l *followedLog) error {
-	if l.packed == nil {
+	packed := l.text.all()
+	if packed == nil {
 		copyText(dst, l.text)
 		return nil
 	}
-	text, err := unpack(bytes.Join(l.packed.Members(), nil))
+	text, err := unpack(bytes.Join(packed.Members(), nil))
 	if err != nil {
 		return err
 	}
 	defer text.close()
-	if err := text.copy(dst, l.packed.Excerpt().HeadBytes); err != nil {
+	if err := text.copy(dst, packed.Excerpt().HeadBytes); err != nil {
 		return err
 	}
-	dst.Skip(l.packed.Gap())
-	return text.copy(dst, l.packed.Excerpt().TailBytes)
+	dst.Skip(packed.Gap())
+	return text.copy(dst, packed.Excerpt().TailBytes)
 }
 
 func copyText(dst *logpack.Log, t *text) {

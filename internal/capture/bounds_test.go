@@ -88,9 +88,12 @@ func TestMemory(t *testing.T) {
 				continue
 			}
 			all := content(i)
-			if text.Seen() != int64(len(all)) || text.Kept() < 32<<10 ||
+			if text.Seen() != int64(len(all)) || text.Kept() < 20<<10 ||
 				!strings.HasPrefix(all, string(text.Head())) || !strings.HasSuffix(all, string(text.Tail())) {
 				t.Fatalf("pod %d: %d bytes seen, %d kept", i, text.Seen(), text.Kept())
+			}
+			if packed := one.logs[0].text.whole(); packed.Excerpt().Kept()+packed.Excerpt().OmittedBytes != text.Seen() {
+				t.Fatalf("pod %d: %+v compressed of %d bytes", i, packed.Excerpt(), text.Seen())
 			}
 		}
 	})
@@ -106,7 +109,7 @@ func heap() int64 {
 
 // TestPinned has texts that are read stay as they are while memory runs short.
 func TestPinned(t *testing.T) {
-	m := newMemory(1 << 20)
+	m := newMemory(4 << 20)
 	read := m.open()
 	_, _ = read.Write([]byte(strings.Repeat("x", 100<<10)))
 	read.pin()

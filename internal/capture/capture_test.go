@@ -155,6 +155,46 @@ func TestFollowedAgain(t *testing.T) {
 	})
 }
 
+// TestKubeletAway has a kubelet be away for longer than the pod has time to end,
+// and come back: until then nobody ends the container.
+func TestKubeletAway(t *testing.T) {
+	inTime(t, Options{}, func(t *testing.T, ctx context.Context, n *node, c *Captures) {
+		n.write("p/main", "working\n")
+		n.leave(true)
+		pod := aPod("p", "main")
+		c.Begin(ctx, job, pod, true)
+		<-time.After(time.Hour)
+		n.leave(false)
+		<-time.After(2 * longestPause)
+		n.write("p/main", "got TERM\n")
+		n.end("p/main")
+		synctest.Wait()
+		c.Begin(ctx, job, ended(pod), true)
+		n.remove("p")
+		c.Gone(job, ended(pod))
+		expect(t, c, []kept{{Container: "main", Text: "working\ngot TERM\n", Capture: whole}})
+	})
+}
+
+// TestKubeletLost has a kubelet be away until its pod is gone.
+func TestKubeletLost(t *testing.T) {
+	inTime(t, Options{}, func(t *testing.T, ctx context.Context, n *node, c *Captures) {
+		n.leave(true)
+		pod := aPod("p", "main")
+		c.Begin(ctx, job, pod, true)
+		<-time.After(time.Hour)
+		if !c.Following(job) {
+			t.Error("the log is given up while its pod is there")
+		}
+		c.Gone(job, pod)
+		<-time.After(Slack)
+		synctest.Wait()
+		if c.Following(job) {
+			t.Error("the log is followed though its pod is gone")
+		}
+	})
+}
+
 // TestNotWhole holds why a log is not whole, and that a pod that is gone has no
 // cause that could heal.
 func TestNotWhole(t *testing.T) {

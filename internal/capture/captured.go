@@ -57,8 +57,9 @@ func (c Captured) Logs(now *corev1.Pod) []results.ContainerLog {
 		now = deleted(c.Pod)
 	}
 	var logs []results.ContainerLog
-	for _, log := range joblogs.LogsOf(now) {
-		switch i := c.index(log); {
+	all := joblogs.LogsOf(now)
+	for _, log := range all {
+		switch i := c.index(log, all); {
 		case i >= 0:
 			logs = append(logs, c.logs[i].result(log, gone))
 		case !gone:
@@ -73,8 +74,22 @@ func (c Captured) Logs(now *corev1.Pod) []results.ContainerLog {
 	return logs
 }
 
-func (c Captured) index(log joblogs.Log) int {
-	return slices.IndexFunc(c.logs, func(l followedLog) bool { return l.is(log) })
+// index returns which of the logs that were followed log is, -1 if none. Of a
+// container about which nothing is told any more, as of an evicted pod, it is the
+// one that was followed last, unless that is another of all.
+func (c Captured) index(log joblogs.Log, all []joblogs.Log) int {
+	if i := slices.IndexFunc(c.logs, func(l followedLog) bool { return l.is(log) }); i >= 0 || log.Readable() || log.Previous {
+		return i
+	}
+	for i := len(c.logs) - 1; i >= 0; i-- {
+		if l := &c.logs[i]; l.container == log.Container && l.text.seen() > 0 {
+			if slices.ContainsFunc(all, l.is) {
+				return -1
+			}
+			return i
+		}
+	}
+	return -1
 }
 
 // deleted returns the pod with a deletionTimestamp: one that was deleted by

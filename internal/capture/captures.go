@@ -18,12 +18,21 @@ import (
 const (
 	DefaultMemoryBytes = 64 << 20
 	DefaultStreams     = 512
+	// DefaultFollowStreams is how many logs of running pods are followed at once.
+	// Each is a request of its own to the API server, over one connection, and a
+	// connection from there to a kubelet, which looks for more once a second.
+	DefaultFollowStreams = 256
 )
 
 const (
 	// Slack is how much longer than its pod's grace period a log is followed: the
 	// kubelet takes some seconds to kill what does not end by itself.
 	Slack = 15 * time.Second
+	// catchUp is how much longer than its container a log is followed.
+	catchUp = 2 * time.Minute
+	// endToldAfter is how long after the end of a log its container may be told to
+	// have ended.
+	endToldAfter = 5 * time.Second
 
 	// The most pods that are kept, of one Job and of all. Without their specs
 	// they take some 2 KiB each.
@@ -36,20 +45,37 @@ type Options struct {
 	// MemoryBytes is the most that log text holds in memory, of all pods from
 	// their deletion until their Job is forgotten.
 	MemoryBytes int
-	// Streams is how many logs are followed at once.
-	Streams int
+	// Streams is how many logs of pods that are deleted are followed at once,
+	// FollowStreams how many of others.
+	Streams, FollowStreams int
+	// Metrics are told what is followed; nil: nobody is.
+	Metrics Metrics
 	// Clock drives the deadlines and pauses; nil means the real clock.
 	Clock clock.WithDelayedExecution
 }
 
-// Captures are the pods of unfinished Jobs that were deleted, by the UID of
-// their Job. All methods may be called at any time from anywhere; a nil
+// Metrics count the logs that are followed, or are to be. Its methods are called
+// with locks held.
+type Metrics interface {
+	// Following and Waiting add to how many are followed, and wait for their turn.
+	Following(more int)
+	Waiting(more int)
+	// FellBack counts one that did not get its turn in time.
+	FellBack()
+	// Reconnected counts a stream that was opened since another one broke off.
+	Reconnected()
+}
+
+// Captures are the pods of unfinished Jobs that were deleted, or whose logs are
+// followed from the start, by the UID of their Job. All methods may be called at any time from anywhere; a nil
 // *Captures captures nothing.
 type Captures struct {
 	reader  *joblogs.Reader
 	clock   clock.WithDelayedExecution
-	streams *semaphore.Weighted
 	memory  *memory
+	metrics Metrics
+	// streams are for the logs of pods that are deleted, running for others.
+	streams, running *semaphore.Weighted
 
 	// following counts the logs that are followed.
 	following sync.WaitGroup
@@ -63,7 +89,7 @@ type Captures struct {
 	spilling
 }
 
-// pod is one pod that was deleted.
+// pod is one pod that was deleted, or whose logs are followed.
 type pod struct {
 	// object is as it was last seen. It is never changed.
 	object *corev1.Pod
@@ -83,11 +109,18 @@ func New(reader *joblogs.Reader, opts Options) *Captures {
 	if opts.Streams <= 0 {
 		opts.Streams = DefaultStreams
 	}
+	if opts.FollowStreams <= 0 {
+		opts.FollowStreams = DefaultFollowStreams
+	}
+	if opts.Metrics == nil {
+		opts.Metrics = unmeasured{}
+	}
 	if opts.Clock == nil {
 		opts.Clock = clock.RealClock{}
 	}
 	c := &Captures{
-		reader: reader, clock: opts.Clock, streams: semaphore.NewWeighted(int64(opts.Streams)),
+		reader: reader, clock: opts.Clock, metrics: opts.Metrics,
+		streams: semaphore.NewWeighted(int64(opts.Streams)), running: semaphore.NewWeighted(int64(opts.FollowStreams)),
 		memory: newMemory(opts.MemoryBytes), jobs: map[types.UID][]*pod{}, spilling: newSpilling(),
 	}
 	c.memory.pressure = c.wake
@@ -116,6 +149,33 @@ func (c *Captures) Begin(ctx context.Context, job types.UID, object *corev1.Pod,
 	c.settle(p)
 }
 
+// Follow follows the logs of a pod of job from the start of each container until
+// it ends, or ctx does. Else it is as Begin, which takes over where the pod is
+// deleted.
+func (c *Captures) Follow(ctx context.Context, job types.UID, object *corev1.Pod) {
+	c.Begin(ctx, job, object, true)
+}
+
+// Finish has the logs of a Job that has finished be followed no longer than they
+// may take to end.
+func (c *Captures) Finish(job types.UID) {
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range c.jobs[job] {
+		for _, l := range p.logs {
+			switch {
+			case l.state == waiting && l.queued && !p.leaving():
+				c.fallBack(l)
+			case l.state == following && l.until.IsZero():
+				c.limit(l, catchUp)
+			}
+		}
+	}
+}
+
 // Gone takes note that a pod of job is not there any more, and how it was seen
 // last. It is kept also if Begin never saw it.
 func (c *Captures) Gone(job types.UID, object *corev1.Pod) {
@@ -126,6 +186,11 @@ func (c *Captures) Gone(job types.UID, object *corev1.Pod) {
 	defer c.mu.Unlock()
 	if p := c.find(job, object); p != nil {
 		p.object, p.gone = neverStarted(p.object, object), true
+		logs := joblogs.LogsOf(deleted(p.object))
+		for _, l := range p.logs {
+			l.tell(logs)
+		}
+		c.limitAll(p)
 		c.settle(p)
 	}
 }
@@ -183,6 +248,30 @@ func (c *Captures) Stop() {
 	c.following.Wait()
 }
 
+// leaving reports whether the pod is deleted, or was.
+func (p *pod) leaving() bool { return p.gone || p.object.DeletionTimestamp != nil }
+
+// timeLeft returns how long the containers of a deleted pod may still run.
+func (c *Captures) timeLeft(object *corev1.Pod) time.Duration {
+	if object.DeletionTimestamp == nil {
+		return Slack
+	}
+	// The API server's clock may be another, so that what is left of the time until
+	// the deletion counts only where the whole of it is not known.
+	if grace := object.DeletionGracePeriodSeconds; grace != nil {
+		return time.Duration(max(0, *grace))*time.Second + Slack
+	}
+	return max(0, object.DeletionTimestamp.Sub(c.clock.Now())) + Slack
+}
+
+// unmeasured are Metrics that tell nobody.
+type unmeasured struct{}
+
+func (unmeasured) Following(int) {}
+func (unmeasured) Waiting(int)   {}
+func (unmeasured) FellBack()     {}
+func (unmeasured) Reconnected()  {}
+
 // find returns what is kept of a pod, and makes room for one that is new. It
 // returns nil where there is none.
 func (c *Captures) find(job types.UID, object *corev1.Pod) *pod {
@@ -201,7 +290,7 @@ func (c *Captures) find(job types.UID, object *corev1.Pod) *pod {
 	return p
 }
 
-// makeRoom drops the pod seen first, of the Job if that has its most, or of the
+// makeRoom drops the pod seen first, one that is still there rather than another, of the Job if that has its most, or of the
 // Job with the most if there are too many altogether. It reports whether there
 // is room for a pod more: pods whose logs are followed are not dropped.
 func (c *Captures) makeRoom(job types.UID) bool {
@@ -217,23 +306,20 @@ func (c *Captures) makeRoom(job types.UID) bool {
 }
 
 func (c *Captures) dropOldest(job types.UID) bool {
-	i := oldest(c.jobs[job])
+	return c.drop(job, func(p *pod) bool { return p.stored && !p.following() }) ||
+		c.drop(job, func(p *pod) bool { return !p.following() && !p.leaving() }) ||
+		c.drop(job, func(p *pod) bool { return !p.following() })
+}
+
+// drop drops the first pod of the Job for which may is true, if there is one.
+func (c *Captures) drop(job types.UID, may func(*pod) bool) bool {
+	i := slices.IndexFunc(c.jobs[job], may)
 	if i < 0 {
 		return false
 	}
-	p := c.jobs[job][i]
-	c.noteDropped(job, p)
-	p.drop()
-	c.jobs[job] = slices.Delete(slices.Clone(c.jobs[job]), i, i+1)
+	c.noteDropped(job, c.jobs[job][i])
+	c.jobs[job][i].drop()
+	c.jobs[job] = append(c.jobs[job][:i:i], c.jobs[job][i+1:]...)
 	c.pods--
 	return true
-}
-
-// oldest returns the index of the pod to drop first, -1 if there is none: one
-// that is stored, if there is one.
-func oldest(pods []*pod) int {
-	if i := slices.IndexFunc(pods, func(p *pod) bool { return p.stored && !p.following() }); i >= 0 {
-		return i
-	}
-	return slices.IndexFunc(pods, func(p *pod) bool { return !p.following() })
 }

@@ -3,227 +3,336 @@ package capture
 import (
 	"context"
 	"fmt"
-	"slices"
+	"maps"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/job-handler/job-handler/internal/joblogs"
-	"github.com/job-handler/job-handler/internal/logpack"
+	"github.com/job-handler/job-handler/internal/redact"
 	"github.com/job-handler/job-handler/internal/results"
 )
 
 // The pauses before a log that broke off is followed again.
 const (
-	firstPause   = 100 * time.Millisecond
-	longestPause = 2 * time.Second
+	firstPause = 100 * time.Millisecond
+	// Of a pod that goes; its kubelet may be back for a moment only.
+	longestPause = time.Second
+	// longestPauseRunning is the longest for a container that may run for long.
+	longestPauseRunning = 20 * time.Second
 )
+
+// NotFollowed is the message in the capture of a log that was to be followed and
+// has to be read instead.
+const NotFollowed = "read at the end: as many logs were being followed as the manager follows at once"
 
 // followedLog is one log of a pod. Its fields are guarded by Captures.mu, but
 // for those that are set before it is followed.
 type followedLog struct {
+	pod                 *pod
 	container, instance string
 	previous            bool
 	cancel              context.CancelFunc
+	// hurry has the log wait no longer for its turn among those of running pods.
+	hurry context.CancelFunc
 
-	// done is true once nobody follows it any more.
-	done bool
-	// text is the best that was read before, current what is being read; nil where
-	// nothing is.
-	text, current *text
-	capture       results.Capture
-	// packed is the log compressed, where it was stored and text has less of it; else
-	// nil.
-	packed *logpack.Log
-	// begun is true once it has a stream.
-	begun bool
+	// latest is the log as the pod tells of it now; not Readable once its
+	// container has been started so often that it cannot be read any more. news
+	// is closed when that changes.
+	latest joblogs.Log
+	news   chan struct{}
+	// until is when it is not followed any more; zero: nobody knows.
+	until time.Time
+
+	state state
+	// queued is true once it had to wait for its turn.
+	queued bool
+	// text is what was read.
+	text     *text
+	redacted redact.Counts
+	capture  results.Capture
+	// following is how far it was read.
+	following *joblogs.Following
 }
 
-// followAll follows the logs of p that are not followed yet. Called with c.mu
-// held.
+// state is how far following a log has come.
+type state int
+
+const (
+	waiting state = iota
+	following
+	// fellBack: it did not get its turn while its container ran, and is for others
+	// to read.
+	fellBack
+	// done: nobody follows it any more.
+	done
+)
+
+func (l *followedLog) active() bool { return l.state == waiting || l.state == following }
+
+// followAll follows the logs of p that are not followed yet, and tells the others
+// of what is new. Called with c.mu held.
 func (c *Captures) followAll(ctx context.Context, p *pod) {
 	if c.stopped {
 		return
 	}
-	for _, log := range joblogs.LogsOf(p.object) {
+	logs := joblogs.LogsOf(deleted(p.object))
+	for _, l := range p.logs {
+		l.tell(logs)
+	}
+	for _, log := range logs {
 		if !log.Readable() || p.log(log) != nil {
 			continue
 		}
 		following, cancel := context.WithCancel(ctx)
-		l := &followedLog{container: log.Container, instance: log.InstanceID, previous: log.Previous, cancel: cancel}
+		turn, hurry := context.WithCancel(following)
+		l := &followedLog{
+			pod: p, container: log.Container, instance: log.InstanceID, previous: log.Previous,
+			cancel: cancel, hurry: hurry, latest: log, news: make(chan struct{}),
+		}
 		p.logs = append(p.logs, l)
+		c.metrics.Waiting(1)
 		p.changed()
-		left := c.timeLeft(p.object)
 		c.following.Go(func() {
-			c.follow(following, l, log, left)
+			c.follow(following, turn, l)
 			c.followed(ctx, p, l)
 		})
 	}
+	c.limitAll(p)
+	p.forgetEarlier()
 }
 
-// timeLeft returns how long the containers of a deleted pod may still run.
-func (c *Captures) timeLeft(object *corev1.Pod) time.Duration {
-	if object.DeletionTimestamp == nil {
-		return Slack
+// tell notes what is known of the log now.
+func (l *followedLog) tell(logs []joblogs.Log) {
+	now := joblogs.Log{}
+	for _, log := range logs {
+		if log.Readable() && l.is(log) {
+			now = log
+		}
 	}
-	left := object.DeletionTimestamp.Sub(c.clock.Now())
-	if grace := object.DeletionGracePeriodSeconds; grace != nil {
-		// The API server's clock may be another.
-		left = min(left, time.Duration(*grace)*time.Second)
-	}
-	return max(0, left) + Slack
-}
-
-// follow follows one log to its end, again from its beginning where it broke
-// off, for as long as its pod may take to end.
-func (c *Captures) follow(ctx context.Context, l *followedLog, log joblogs.Log, left time.Duration) {
-	defer c.end(l)
-	defer c.clock.AfterFunc(left, l.cancel).Stop()
-	if err := c.streams.Acquire(ctx, 1); err != nil {
-		c.keep(l, results.ContainerLog{Capture: results.Capture{
-			Reason: results.ReasonCaptureLimit, Message: "too many logs of deleted pods were followed at once",
-		}})
+	if l.latest.Ended == now.Ended && l.latest.Previous == now.Previous && l.latest.Readable() == now.Readable() {
 		return
 	}
-	defer c.streams.Release(1)
-	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		text := c.open(l)
-		if text == nil {
-			return
+	l.latest = now
+	close(l.news)
+	l.news = make(chan struct{})
+}
+
+// limitAll bounds for how long the logs of p are followed: those of a pod that is
+// deleted until its time is over, and those of a container that has ended until
+// what it wrote should have been read. They are in a hurry then.
+func (c *Captures) limitAll(p *pod) {
+	for _, l := range p.logs {
+		switch {
+		case p.leaving():
+			l.hurry()
+			c.limit(l, c.timeLeft(p.object))
+		case l.state == following && (l.latest.Ended || !l.latest.Readable()):
+			c.limit(l, catchUp)
 		}
-		read := c.reader.Follow(ctx, log, text)
-		c.keep(l, read)
-		if !read.Capture.Curable {
-			return
+	}
+}
+
+// fallBack leaves the log for others to read.
+func (c *Captures) fallBack(l *followedLog) {
+	l.state = fellBack
+	l.cancel()
+	c.metrics.FellBack()
+}
+
+// limit has the log be followed no longer than left.
+func (c *Captures) limit(l *followedLog, left time.Duration) {
+	until := c.clock.Now().Add(left)
+	if !l.active() || !l.until.IsZero() && !until.Before(l.until) {
+		return
+	}
+	c.setLimit(l, left)
+}
+
+func (c *Captures) setLimit(l *followedLog, left time.Duration) {
+	l.until = c.clock.Now().Add(left)
+	c.clock.AfterFunc(left, func() { c.expire(l) })
+}
+
+// expire ends the following of a log whose time is over, but for one whose kubelet
+// does not answer: as long as that is away nobody ends the container or removes
+// its log.
+func (c *Captures) expire(l *followedLog) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case !l.active() || c.clock.Now().Before(l.until):
+	case l.capture.Reason == results.ReasonNodeUnreachable && !l.pod.gone:
+		c.setLimit(l, Slack)
+	default:
+		l.cancel()
+	}
+}
+
+// follow follows one log to its end, over as many streams as that takes.
+func (c *Captures) follow(ctx, turn context.Context, l *followedLog) {
+	defer c.end(l)
+	release, err := c.takeTurn(ctx, turn, l)
+	c.metrics.Waiting(-1)
+	if err != nil {
+		c.keep(l, nil, results.Capture{
+			Reason: results.ReasonCaptureLimit, Message: "too many logs of deleted pods were followed at once",
+		})
+		return
+	}
+	defer release()
+	c.metrics.Following(1)
+	defer c.metrics.Following(-1)
+	f := c.open(l)
+	if f == nil {
+		return
+	}
+	for pause := firstPause; c.stream(ctx, l, f); pause = min(2*pause, longestPauseRunning) {
+		if !c.pause(ctx, l, pause) {
+			break
+		}
+		c.metrics.Reconnected()
+	}
+	redacted, _ := f.Close()
+	c.finish(l, redacted)
+}
+
+// takeTurn waits until one more log may be followed: of a running pod until turn
+// ends, and then, as those of pods that are deleted, until ctx does.
+func (c *Captures) takeTurn(ctx, turn context.Context, l *followedLog) (release func(), err error) {
+	if turn.Err() == nil && (c.running.TryAcquire(1) || c.queue(turn, l) == nil) {
+		return func() { c.running.Release(1) }, nil
+	}
+	if err := c.streams.Acquire(ctx, 1); err != nil {
+		return nil, fmt.Errorf("waiting to follow a log: %w", err)
+	}
+	return func() { c.streams.Release(1) }, nil
+}
+
+// queue waits for the turn of a log of a running pod.
+func (c *Captures) queue(turn context.Context, l *followedLog) error {
+	c.mu.Lock()
+	l.queued = true
+	c.mu.Unlock()
+	if err := c.running.Acquire(turn, 1); err != nil {
+		return fmt.Errorf("waiting to follow a log: %w", err)
+	}
+	return nil
+}
+
+// stream follows the log with one stream, and reports whether another one may
+// bring more.
+func (c *Captures) stream(ctx context.Context, l *followedLog, f *joblogs.Following) bool {
+	unseen := results.Capture{Reason: results.ReasonEndNotSeen, Message: "the container was gone before its log was known to have ended"}
+	log, _ := c.look(l)
+	if !log.Readable() {
+		c.keep(l, f, unseen)
+		return false
+	}
+	ended, capture := f.Stream(ctx, log)
+	if ended {
+		if log, capture = c.awaitEnd(ctx, l), unseen; log.Readable() {
+			capture = f.Confirm(ctx, log)
+		}
+	}
+	c.keep(l, f, capture)
+	return capture.Curable
+}
+
+// awaitEnd waits until the container of a running pod is known to have ended, since
+// its stream has, and returns the log as it is to be asked for then: that of a
+// container that was started again is another one.
+func (c *Captures) awaitEnd(ctx context.Context, l *followedLog) joblogs.Log {
+	patience := c.clock.After(endToldAfter)
+	for {
+		log, wait := c.look(l)
+		if wait == nil {
+			return log
 		}
 		select {
+		case <-wait:
+		case <-patience:
+			return log
 		case <-ctx.Done():
-			return
-		case <-c.clock.After(pause):
+			return log
 		}
+	}
+}
+
+// look returns the log as it is known now. If its end is still to be told, news is
+// closed when something is; else it is nil.
+func (c *Captures) look(l *followedLog) (log joblogs.Log, news <-chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if l.latest.Ended || !l.latest.Readable() || !l.until.IsZero() {
+		return l.latest, nil
+	}
+	return l.latest, l.news
+}
+
+// pause waits before another stream is opened, shorter where the log will not be
+// there for long. It reports false if it is not to be opened.
+func (c *Captures) pause(ctx context.Context, l *followedLog, pause time.Duration) bool {
+	c.mu.Lock()
+	if !l.until.IsZero() {
+		pause = min(pause, longestPause)
+	}
+	c.mu.Unlock()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-c.clock.After(pause):
+		return true
 	}
 }
 
 func (c *Captures) end(l *followedLog) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	l.done = true
+	if l.active() {
+		l.state = done
+	}
 	l.cancel()
 }
 
-// open returns the text for one more try, nil if the log was taken or dropped.
-func (c *Captures) open(l *followedLog) *text {
+// open begins a log, nil if it was taken or dropped meanwhile.
+func (c *Captures) open(l *followedLog) *joblogs.Following {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if l.done {
+	if !l.active() {
 		return nil
 	}
-	l.current, l.begun = c.memory.open(), true
-	return l.current
+	l.state = following
+	l.text = c.memory.open()
+	l.following = c.reader.NewFollowing(l.text)
+	if l.latest.Ended {
+		c.limit(l, catchUp)
+	}
+	return l.following
 }
 
-// keep notes how a try ended. A log that was taken or dropped meanwhile stays as
+// keep notes how a stream ended. A log that was taken or dropped meanwhile stays as
 // it is.
-func (c *Captures) keep(l *followedLog, read results.ContainerLog) {
+func (c *Captures) keep(l *followedLog, f *joblogs.Following, capture results.Capture) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if l.done {
+	if !l.active() {
 		return
 	}
-	if l.current != nil {
-		l.current.redacted = read.Redacted
+	if f != nil {
+		l.redacted = maps.Clone(f.Redacted())
 	}
-	l.keepBetter(read.Capture.Complete)
-	l.capture = read.Capture
+	if capture.Reason == results.ReasonStillRunning && l.capture.Reason != "" {
+		// What went wrong all the time tells more.
+		capture = l.capture
+	}
+	l.capture = capture
 }
 
-// keepBetter keeps the current text if it is known to be whole, or has at least
-// as much as the best before.
-func (l *followedLog) keepBetter(whole bool) {
-	if l.current != nil && (whole || l.text == nil || l.current.seen() >= l.text.seen()) {
-		l.text, l.current = l.current, l.text
+// finish notes that nothing more comes.
+func (c *Captures) finish(l *followedLog, redacted redact.Counts) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if l.active() {
+		l.redacted = redacted
 	}
-	l.current.drop()
-	l.current = nil
-}
-
-// take has nothing more be added to the log.
-func (l *followedLog) take() {
-	if l.done {
-		return
-	}
-	l.cancel()
-	l.done = true
-	l.keepBetter(false)
-	l.capture = results.Capture{Reason: results.ReasonStillRunning, Message: "the log was still being followed", Curable: true}
-}
-
-// log returns the log of p that is, or was, followed as log, nil if none is.
-func (p *pod) log(log joblogs.Log) *followedLog {
-	i := slices.IndexFunc(p.logs, func(l *followedLog) bool {
-		return l.is(log)
-	})
-	if i < 0 {
-		return nil
-	}
-	return p.logs[i]
-}
-
-// is reports whether l is of this instance, which becomes the previous one by a
-// restart. The kubelet may not know any more which one it was.
-func (l *followedLog) is(log joblogs.Log) bool {
-	forgotten := log.InstanceID == "" && log.Capture.Reason == results.ReasonContainerGone
-	return l.container == log.Container &&
-		(forgotten || l.instance == log.InstanceID) &&
-		(log.InstanceID != "" || l.previous == log.Previous)
-}
-
-func (p *pod) following() bool {
-	return slices.ContainsFunc(p.logs, func(l *followedLog) bool { return !l.done })
-}
-
-// drop ends what is followed and gives its memory back.
-func (p *pod) drop() {
-	for _, l := range p.logs {
-		l.cancel()
-		l.done = true
-		l.text.drop()
-		l.current.drop()
-		l.text, l.current = nil, nil
-	}
-}
-
-// result returns the log as it is kept, given whether its container is known to
-// have ended and its pod to be gone.
-func (l *followedLog) result(log joblogs.Log, gone bool) results.ContainerLog {
-	kept := log.ContainerLog
-	kept.Capture = l.capture
-	if l.text.seen() > 0 || l.capture.Complete {
-		kept.Text, kept.Packed, kept.Redacted = l.text.buffer, l.packed, l.text.redacted
-	}
-	switch {
-	case l.text.isReleased():
-		kept.Text = nil
-		kept.Capture = results.Capture{
-			Reason: results.ReasonCaptureLost, Message: "what was captured was stored in an object that is not there, or not whole",
-		}
-	case l.capture.Complete && !log.Ended && gone:
-		kept.Capture = results.Capture{
-			Reason: results.ReasonEndNotSeen, Message: "the pod was gone before its container was reported to have ended",
-		}
-	case l.capture.Complete && !log.Ended:
-		kept.Capture = results.Capture{
-			Reason: results.ReasonStillRunning, Message: "the container was not reported to have ended", Curable: true,
-		}
-	case kept.Text == nil && l.capture.Reason == results.ReasonPodGone:
-		kept.Capture = deletedBeforeCapture(fmt.Sprintf("nothing could be read: %s", l.capture.Message))
-	}
-	if gone {
-		kept.Capture.Curable = false
-	}
-	return kept
-}
-
-func deletedBeforeCapture(message string) results.Capture {
-	return results.Capture{Reason: results.ReasonDeletedBeforeCapture, Message: message}
+	l.text.end()
 }

@@ -7,17 +7,23 @@ import (
 	"sync"
 
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/logpack"
 	"github.com/job-handler/job-handler/internal/logtext"
-	"github.com/job-handler/job-handler/internal/redact"
 )
 
 const (
-	// What can be read without unpacking is no more, and texts are not compressed
-	// here.
+	// What can be read without unpacking is no more.
 	maxText = api.MaxResultsBytes
-	// Of all memory no log takes more than this part, so that there is room for
-	// it to move to where it has more.
+	// Of all memory for text no log takes more than this part, so that there is
+	// room for it to move to where it has more.
 	textShare = 8
+	// packedShare is the part of all memory that is for logs compressed,
+	// pendingShare the part for what is about to be.
+	packedShare  = 2
+	pendingShare = 8
+	// leastPacked is from how many bytes on a text that has to be cut is compressed
+	// before.
+	leastPacked = 32 << 10
 	// smallestText is what a text takes at first.
 	smallestText = 512
 )
@@ -25,9 +31,10 @@ const (
 // errTaken ends the reading of a log to which nothing more may be added.
 var errTaken = errors.New("the log was taken as it is")
 
-// memory bounds what texts hold. While there is enough, a text grows up to
-// maxText; when it runs short the longest are cut to equal parts, so that a
-// short log is never cut because of a long one.
+// memory bounds what logs hold. While there is enough, a text grows up to maxText,
+// and a log that is longer is compressed besides; when it runs short the longest
+// texts are cut to equal parts, so that a short log is never cut because of a long
+// one, and the largest of those that are compressed lose their middle.
 type memory struct {
 	mu    sync.Mutex
 	limit int
@@ -41,15 +48,21 @@ type memory struct {
 	pressure func()
 	// cuts counts how often a text was cut.
 	cuts int64
+	// pool has the logs compressed, in memory of its own.
+	pool *logpack.Pool
+	// packing is how many logs are being compressed, at most mostPacking: each has
+	// logpack.ChunkBytes to work with.
+	packing, mostPacking int
 }
 
 // text is a log in memory. A nil *text is empty, and may be dropped and pinned.
 type text struct {
 	memory *memory
 	buffer *logtext.Buffer
-	// redacted counts what was replaced in it; known at the end of a try, and
-	// guarded by Captures.mu.
-	redacted redact.Counts
+	// packed is the same log compressed, once it is longer than the buffer, if
+	// there was memory for that then; packing is true while more may come.
+	packed  *logpack.Log
+	packing bool
 	// taken is true once nothing may be added, pins how many read it: nothing
 	// may change then.
 	taken bool
@@ -64,7 +77,11 @@ type text struct {
 }
 
 func newMemory(limit int) *memory {
-	return &memory{limit: limit, texts: map[*text]struct{}{}, pressure: func() {}}
+	packed, pending := limit/packedShare, limit/pendingShare
+	return &memory{
+		limit: limit - packed - pending, texts: map[*text]struct{}{}, pool: logpack.NewPool(packed),
+		pressure: func() {}, mostPacking: max(1, pending/logpack.ChunkBytes),
+	}
 }
 
 // open returns an empty text.
@@ -84,9 +101,16 @@ func (t *text) Write(p []byte) (int, error) {
 	if t.taken {
 		return 0, errTaken
 	}
+	if t.buffer.Kept()+len(p) > t.buffer.Capacity() {
+		t.pack()
+	}
 	// While it grows, a buffer is there twice for a moment.
 	if size := t.size(len(p)); size > t.used && m.used+size > m.limit {
 		m.shrink()
+	}
+	if t.packed != nil {
+		// It never fails.
+		_, _ = t.packed.Write(p)
 	}
 	n, err := t.buffer.Write(p)
 	m.account(t, t.size(0))
@@ -97,6 +121,51 @@ func (t *text) Write(p []byte) (int, error) {
 // it grows.
 func (t *text) size(more int) int {
 	return min(t.buffer.Capacity(), max(smallestText, 2*(t.buffer.Kept()+more)))
+}
+
+// pack has the log, of which the buffer has all, be compressed from now on, unless
+// too many are.
+func (t *text) pack() {
+	m := t.memory
+	if t.packed != nil || !t.buffer.Whole() || m.packing >= m.mostPacking {
+		return
+	}
+	t.packed, t.packing = m.pool.Open(false), true
+	m.packing++
+	// It never fails.
+	_, _ = t.packed.Write(t.buffer.Head())
+}
+
+// close ends the text: nothing more may be added. Called with the lock held.
+func (t *text) close() {
+	t.taken = true
+	if !t.packing {
+		return
+	}
+	// It never fails.
+	_ = t.packed.Close()
+	t.packing = false
+	t.memory.packing--
+}
+
+// end ends the text: nothing more may be added.
+func (t *text) end() {
+	if t == nil {
+		return
+	}
+	t.memory.mu.Lock()
+	defer t.memory.mu.Unlock()
+	if !t.dropped {
+		t.close()
+	}
+}
+
+// whole returns the log compressed where its text does not have all of it.
+func (t *text) whole() *logpack.Log {
+	if t.buffer.Whole() {
+		return nil
+	}
+	return t.packed
 }
 
 // account notes what t takes.
@@ -124,11 +193,23 @@ func (m *memory) shrink() {
 	}
 	for i, limit := range logtext.FairShare(sizes, budget) {
 		if limit < sizes[i] {
-			texts[i].buffer.Shrink(limit)
-			m.account(texts[i], limit)
+			texts[i].cut(limit)
 			m.cuts++
 		}
 	}
+}
+
+// cut has the text take no more than limit bytes. What is whole until then is
+// compressed first.
+func (t *text) cut(limit int) {
+	if t.buffer.Kept() >= leastPacked {
+		t.pack()
+	}
+	if t.taken {
+		t.close()
+	}
+	t.buffer.Shrink(limit)
+	t.memory.account(t, limit)
 }
 
 func (t *text) seen() int64 {
@@ -147,7 +228,8 @@ func (t *text) drop() {
 	}
 	t.memory.mu.Lock()
 	defer t.memory.mu.Unlock()
-	t.taken, t.dropped = true, true
+	t.close()
+	t.dropped = true
 	if t.pins == 0 {
 		t.memory.remove(t)
 	}
@@ -156,6 +238,9 @@ func (t *text) drop() {
 func (m *memory) remove(t *text) {
 	m.account(t, 0)
 	delete(m.texts, t)
+	if t.packed != nil {
+		m.pool.Drop(t.packed)
+	}
 }
 
 // pin has the text stay as it is until unpin is called as often.
@@ -165,8 +250,10 @@ func (t *text) pin() {
 	}
 	t.memory.mu.Lock()
 	defer t.memory.mu.Unlock()
-	t.taken = true
-	t.pins++
+	t.close()
+	if t.pins++; t.packed != nil {
+		t.memory.pool.Pin(t.packed)
+	}
 }
 
 func (t *text) unpin() {
@@ -176,6 +263,9 @@ func (t *text) unpin() {
 	t.memory.mu.Lock()
 	defer t.memory.mu.Unlock()
 	t.pins--
+	if t.packed != nil {
+		t.memory.pool.Unpin(t.packed)
+	}
 	if t.dropped && t.pins == 0 {
 		t.memory.remove(t)
 	}

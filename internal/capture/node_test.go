@@ -2,13 +2,18 @@ package capture
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/job-handler/job-handler/internal/jobtest"
 )
 
 // node is a LogStreamer that has the logs of containers, by pod and container,
@@ -16,8 +21,12 @@ import (
 type node struct {
 	mu   sync.Mutex
 	logs map[string]*written
+	// lost is the name of the node once that is gone, and with it all streams.
+	lost string
 	// gone are the pods of which nothing can be read any more.
 	gone map[string]bool
+	// away is true while the kubelet does not answer.
+	away bool
 	// cut are how many bytes of a followed log are sent before its stream ends,
 	// once for each number.
 	cut map[string][]int
@@ -65,12 +74,36 @@ func (n *node) remove(pod string) {
 	n.gone[pod] = true
 }
 
+// lose takes the node away: streams break off, and no others are opened.
+func (n *node) lose(name string) {
+	n.mu.Lock()
+	n.lost = name
+	logs := slices.Collect(maps.Keys(n.logs))
+	n.mu.Unlock()
+	for _, log := range logs {
+		n.change(log, func(*written) {})
+	}
+}
+
+// leave has the kubelet answer nothing until it is back.
+func (n *node) leave(away bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.away = away
+}
+
 // OpenLog implements joblogs.LogStreamer.
 func (n *node) OpenLog(ctx context.Context, _, pod string, opts *corev1.PodLogOptions) (io.ReadCloser, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.lost != "" {
+		return nil, apierrors.NewNotFound(corev1.Resource("nodes"), n.lost)
+	}
 	if n.gone[pod] {
 		return nil, apierrors.NewNotFound(corev1.Resource("pods"), pod)
+	}
+	if n.away {
+		return nil, apierrors.NewInternalError(errors.New("dial tcp 10.0.0.1:10250: connect: connection refused"))
 	}
 	name := pod + "/" + opts.Container
 	if opts.Previous {
@@ -93,7 +126,11 @@ type stream struct {
 	node *node
 	done <-chan struct{}
 	name string
-	sent int
+	// sent is how much of the text was, and next what is sent next, with its
+	// timestamps.
+	sent    int
+	next    []byte
+	stamper jobtest.Stamper
 	// until is where the stream ends; -1: with the log.
 	until int
 }
@@ -102,14 +139,22 @@ func (s *stream) Read(p []byte) (int, error) {
 	for {
 		s.node.mu.Lock()
 		w := s.node.log(s.name)
-		text, ended, more := w.text, w.ended, w.more
+		text, ended, more, lost := w.text, w.ended, w.more, s.node.lost != ""
 		s.node.mu.Unlock()
+		if lost {
+			return 0, io.ErrUnexpectedEOF
+		}
 		if s.until >= 0 && len(text) >= s.until {
 			text, ended = text[:s.until], true
 		}
-		if s.sent < len(text) {
-			size := copy(p, text[s.sent:])
-			s.sent += size
+		if len(s.next) == 0 && s.sent < len(text) {
+			piece := text[s.sent:min(len(text), s.sent+len(p)/2)]
+			s.sent += len(piece)
+			s.next = s.stamper.Append(s.next, piece)
+		}
+		if len(s.next) > 0 {
+			size := copy(p, s.next)
+			s.next = s.next[size:]
 			return size, nil
 		}
 		if ended {

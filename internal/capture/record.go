@@ -60,13 +60,10 @@ type captureRecord struct {
 }
 
 func newLogRecord(l *followedLog) logRecord {
-	r := logRecord{
-		Container: l.container, Instance: l.instance, Previous: l.previous, Capture: captureRecord(l.capture),
+	return logRecord{
+		Container: l.container, Instance: l.instance, Previous: l.previous,
+		Capture: captureRecord(l.capture), Redacted: l.redacted,
 	}
-	if l.text != nil {
-		r.Redacted = l.text.redacted
-	}
-	return r
 }
 
 func (r *logRecord) setGap(gap logtext.Gap) {

@@ -36,15 +36,13 @@ var errForeign = errors.New("not a capture")
 type Restored struct {
 	captures *Captures
 	job      types.UID
-	pool     *logpack.Pool
 	captured []Captured
 }
 
-// Restore returns what is stored of the pods of job, nothing yet. Logs that are
-// longer than what can be shown take at most packedBytes more, compressed. Release
-// it when it is not used any more.
-func (c *Captures) Restore(job types.UID, packedBytes int) *Restored {
-	return &Restored{captures: c, job: job, pool: logpack.NewPool(packedBytes)}
+// Restore returns what is stored of the pods of job, nothing yet. It takes of the
+// same memory as what is captured. Release it when it is not used any more.
+func (c *Captures) Restore(job types.UID) *Restored {
+	return &Restored{captures: c, job: job}
 }
 
 // Add adds the pods of the values of a Batch, or none with an error that says what
@@ -57,7 +55,7 @@ func (r *Restored) Add(values map[string][]byte) error {
 	if err := r.check(records, int64(len(values[LogsKey]))); err != nil {
 		return err
 	}
-	added := &Restored{captures: r.captures, pool: r.pool}
+	added := &Restored{captures: r.captures}
 	logs := values[LogsKey]
 	for i := range records {
 		if logs, err = added.add(&records[i], logs); err != nil {
@@ -187,28 +185,26 @@ func (r *Restored) log(record *logRecord, packed []byte) (*followedLog, error) {
 	head, tail := logtext.NewBuffer(room), logtext.NewBuffer(room)
 	var all *logpack.Log
 	if record.Head+record.Tail > int64(room) {
-		all = r.pool.Open(false)
+		all = memory.pool.Open(false)
 	}
 	if err := unpackInto(text, record, writers{head, tail, all}); err != nil {
 		if all != nil {
-			r.pool.Drop(all)
+			memory.pool.Drop(all)
 		}
 		return nil, err
 	}
-	extra := 0
 	if all != nil {
+		// It never fails.
 		_ = all.Close()
-		extra = all.Size()
 	}
 	buffer := joined(head, tail, record.gap())
 	buffer.Shrink(room)
 	l := &followedLog{
 		container: record.Container, instance: record.Instance, previous: record.Previous,
-		cancel: func() {}, done: true, begun: true, text: memory.adopt(buffer, extra), packed: all,
-		capture: results.Capture(record.Capture),
+		cancel: func() {}, state: done, text: memory.adopt(buffer, all),
+		redacted: record.Redacted, capture: results.Capture(record.Capture),
 	}
 	l.capture.Message = logtext.Line(l.capture.Message, maxMessage)
-	l.text.redacted = record.Redacted
 	return l, nil
 }
 

@@ -99,7 +99,7 @@ func TestBroken(t *testing.T) {
 	for what, broken := range tests {
 		t.Run(what, func(t *testing.T) {
 			c := New(nil, Options{})
-			r := c.Restore(job, 1<<20)
+			r := c.Restore(job)
 			if err := r.Add(broken); err == nil {
 				t.Error("it is taken")
 			}
@@ -121,7 +121,7 @@ func TestBrokenAfterGood(t *testing.T) {
 	bad := log
 	bad.Head = 7
 	c := New(nil, Options{})
-	r := c.Restore(job, 1<<20)
+	r := c.Restore(job)
 	both := append(bytes.Clone(hello), hello...)
 	err := r.Add(values(t, both, podRecord{Pod: pod, Logs: []logRecord{log}}, podRecord{Pod: pod, Logs: []logRecord{bad}}))
 	if err == nil || errors.Is(err, errForeign) || len(r.captured) != 0 || c.memory.used != 0 {
@@ -175,7 +175,7 @@ func FuzzRestore(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, records, logs []byte) {
 		c := New(nil, Options{MemoryBytes: 1 << 20})
-		r := c.Restore(job, 64<<10)
+		r := c.Restore(job)
 		for _, pods := range [][]byte{records, gz(t, string(records))} {
 			if r.Add(map[string][]byte{PodsKey: pods, LogsKey: logs}) != nil {
 				continue

@@ -14,11 +14,14 @@ import (
 	"github.com/job-handler/job-handler/internal/results"
 )
 
+// memoryFor returns how much memory there has to be for so much text.
+func memoryFor(text int) int { return text * 8 / 3 }
+
 // TestReleased has memory run short when logs are stored: those go, before any is
 // cut, and are whole again with what was stored.
 func TestReleased(t *testing.T) {
 	const limit = 4 << 20
-	inTime(t, Options{MemoryBytes: limit}, func(t *testing.T, ctx context.Context, n *node, c *Captures) {
+	inTime(t, Options{MemoryBytes: memoryFor(limit)}, func(t *testing.T, ctx context.Context, n *node, c *Captures) {
 		text := func(i int) string { return strings.Repeat(name(i)+" writes\n", 20_000) }
 		for i := range 3 {
 			capture(ctx, n, c, name(i), text(i))
@@ -37,7 +40,7 @@ func TestReleased(t *testing.T) {
 		if !c.OnlyStored(job) || c.OnlyStored("another") {
 			t.Error("nothing was given up")
 		}
-		if stats := c.Stats(); stats.Cut != 0 || stats.Following != 6 || stats.MemoryBytes > limit {
+		if stats := c.Stats(); stats.Cut != 0 || len(n.followed) != 3+6 || stats.MemoryBytes > limit {
 			t.Errorf("%+v", stats)
 		}
 		captured, release := c.Of(job)
@@ -59,11 +62,11 @@ func TestReleased(t *testing.T) {
 
 // TestPressure has a pod be due at once when memory runs short.
 func TestPressure(t *testing.T) {
-	inTime(t, Options{MemoryBytes: 1 << 20}, func(t *testing.T, ctx context.Context, n *node, c *Captures) {
-		for i := range 8 {
+	inTime(t, Options{MemoryBytes: memoryFor(4 << 20)}, func(t *testing.T, ctx context.Context, n *node, c *Captures) {
+		for i := range 20 {
 			capture(ctx, n, c, name(i), string(noise(100<<10)))
 			if due, _ := c.Due(time.Now()); len(due) > 0 {
-				if i < 3 || i > 6 {
+				if i < 5 || i > 15 {
 					t.Errorf("short with %d bytes in use", c.memory.used)
 				}
 				c.Await(ctx, 0)
@@ -78,16 +81,16 @@ func TestPressure(t *testing.T) {
 	})
 }
 
-// TestSpillMemory has 200 pods with a log of 1 MiB each end at once: what is held
+// TestSpillMemory has 200 pods with a log of 512 KiB each end at once: what is held
 // stays within the bound all the time, also while they are packed and restored.
 func TestSpillMemory(t *testing.T) {
-	const pods, limit, size = 200, 32 << 20, 1 << 20
+	const pods, limit, size = 200, 32 << 20, 512 << 10
 	before := heap()
 	inTime(t, Options{MemoryBytes: limit}, func(t *testing.T, ctx context.Context, n *node, c *Captures) {
-		text := string(noise(size))
+		text := strings.Repeat("a line of a log, and \n", size/20)[:size]
 		var most int64
 		look := func(what string) {
-			if c.memory.used > limit {
+			if c.memory.used > c.memory.limit {
 				t.Fatalf("%d bytes in use %s", c.memory.used, what)
 			}
 		}
@@ -117,7 +120,7 @@ func TestSpillMemory(t *testing.T) {
 		if stats := c.Stats(); stats.Cut != 0 {
 			t.Errorf("%d logs were cut, though they could be stored", stats.Cut)
 		}
-		r := c.Restore(job, 1<<20)
+		r := c.Restore(job)
 		defer r.Release()
 		for _, values := range objects {
 			if err := r.Add(values); err != nil {

@@ -73,15 +73,21 @@ func (c *Captures) settle(p *pod) {
 	if p.quiet.IsZero() {
 		p.quiet = now
 	}
-	if p.ended.IsZero() && (p.gone || allEnded(p.object)) {
+	if p.ended.IsZero() && p.hasEnded() {
 		p.ended = now
 	}
 	c.wake()
 }
 
+// hasEnded reports whether p is known to do nothing more.
+func (p *pod) hasEnded() bool {
+	final := p.object.Status.Phase == corev1.PodSucceeded || p.object.Status.Phase == corev1.PodFailed
+	return p.gone || (final || p.leaving()) && allEnded(p.object)
+}
+
 // allEnded reports whether every container that ran is known to have ended.
 func allEnded(object *corev1.Pod) bool {
-	return !slices.ContainsFunc(joblogs.LogsOf(object), func(log joblogs.Log) bool {
+	return !slices.ContainsFunc(joblogs.LogsOf(deleted(object)), func(log joblogs.Log) bool {
 		return log.Readable() && !log.Ended
 	})
 }
@@ -91,7 +97,7 @@ func allEnded(object *corev1.Pod) bool {
 func (c *Captures) followed(ctx context.Context, p *pod, l *followedLog) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if ctx.Err() != nil && !l.capture.Complete {
+	if ctx.Err() != nil && !l.capture.Complete && l.state == done {
 		l.capture = results.Capture{
 			Reason: results.ReasonStillRunning, Message: "the manager ended while the log was being followed", Curable: true,
 		}
@@ -99,10 +105,16 @@ func (c *Captures) followed(ctx context.Context, p *pod, l *followedLog) {
 	c.settle(p)
 }
 
+// storable reports whether there is something of p to be stored, to which nothing is
+// being added.
+func (p *pod) storable() bool {
+	return !p.stored && !p.unfit && !p.quiet.IsZero() && (p.leaving() || len(p.logs) > 0)
+}
+
 // due returns when p is to be stored, if it is to be at all.
 func (p *pod) due(short bool) (at time.Time, ever bool) {
 	switch {
-	case p.stored || p.unfit || p.quiet.IsZero():
+	case !p.storable(), p.ended.IsZero() && !p.leaving():
 		return time.Time{}, false
 	case p.ended.IsZero():
 		return p.quiet.Add(spillUnended), true
@@ -124,27 +136,30 @@ type Owed struct {
 // long it is until there are more, 0 if nothing tells of any: pods are due
 // SpillAfter after their end, or at once while memory runs short.
 func (c *Captures) Due(now time.Time) (due []Owed, next time.Duration) {
-	return c.owed(func(at time.Time) time.Duration { return at.Sub(now) })
+	return c.owed(func(p *pod, short bool) (time.Duration, bool) {
+		at, ever := p.due(short)
+		return at.Sub(now), ever
+	})
 }
 
 // Unstored returns the Jobs of which pods are not stored.
 func (c *Captures) Unstored() []Owed {
-	due, _ := c.owed(func(time.Time) time.Duration { return 0 })
+	due, _ := c.owed(func(p *pod, _ bool) (time.Duration, bool) { return 0, p.storable() })
 	return due
 }
 
-func (c *Captures) owed(left func(at time.Time) time.Duration) (due []Owed, next time.Duration) {
+// owed is Due, given how long a pod is to be left yet, if it is to be stored at all.
+func (c *Captures) owed(left func(p *pod, short bool) (wait time.Duration, ever bool)) (due []Owed, next time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	short := c.memory.short()
 	for job, pods := range c.jobs {
 		found := false
 		for _, p := range pods {
-			at, ever := p.due(short)
+			wait, ever := left(p, short)
 			if !ever {
 				continue
 			}
-			wait := left(at)
 			if wait > 0 {
 				next = sooner(next, wait)
 				continue
@@ -208,8 +223,6 @@ func (c *Captures) noteDropped(job types.UID, p *pod) {
 type Stats struct {
 	// Pods are kept, MemoryBytes in use.
 	Pods, MemoryBytes int
-	// Following is how many logs are followed, Waiting how many wait for a stream.
-	Following, Waiting int
 	// Cut counts how often a log was shortened since memory was short, Dropped the
 	// pods of which nothing is left since there were too many.
 	Cut, Dropped int64
@@ -220,19 +233,6 @@ func (c *Captures) Stats() Stats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	stats := Stats{Pods: c.pods, Dropped: c.dropped}
-	for _, pods := range c.jobs {
-		for _, p := range pods {
-			for _, l := range p.logs {
-				switch {
-				case l.done:
-				case l.begun:
-					stats.Following++
-				default:
-					stats.Waiting++
-				}
-			}
-		}
-	}
 	c.memory.mu.Lock()
 	defer c.memory.mu.Unlock()
 	stats.MemoryBytes, stats.Cut = c.memory.used, c.memory.cuts

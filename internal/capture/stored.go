@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/job-handler/job-handler/internal/logpack"
 	"github.com/job-handler/job-handler/internal/logtext"
 )
 
@@ -54,9 +55,35 @@ func (m *memory) releaseStored() {
 		if m.used <= m.limit*3/4 {
 			return
 		}
-		t.buffer, t.released = logtext.NewBuffer(0), true
-		m.account(t, 0)
+		t.release()
 	}
+}
+
+// release gives the text up, since a copy of it is stored.
+func (t *text) release() {
+	t.buffer, t.released = logtext.NewBuffer(0), true
+	t.memory.account(t, 0)
+	if t.packed != nil {
+		t.memory.pool.Drop(t.packed)
+		t.packed = nil
+	}
+}
+
+// all returns the log compressed where its text does not have all of it, nil where
+// there is no such. The text is pinned.
+func (t *text) all() *logpack.Log {
+	if t == nil {
+		return nil
+	}
+	return t.whole()
+}
+
+// kept returns how many bytes of the log are kept. The text is pinned.
+func (t *text) kept() int64 {
+	if packed := t.whole(); packed != nil {
+		return packed.Excerpt().Kept()
+	}
+	return int64(t.buffer.Kept())
 }
 
 // setStored notes that a copy of the text is stored.
@@ -70,6 +97,18 @@ func (t *text) setStored() {
 		t.stored = true
 		t.memory.spare += t.used
 		t.memory.hold(0)
+		t.giveUpLong()
+	}
+}
+
+// giveUpLong gives up a log that is stored and compressed here: where there is no
+// memory for more of those they lose their middle, stored or not.
+func (t *text) giveUpLong() {
+	if t.packed == nil || t.released {
+		return
+	}
+	if t.pins == 0 {
+		t.release()
 	}
 }
 
@@ -84,20 +123,20 @@ func (t *text) isReleased() bool {
 }
 
 // adopt returns buffer as a text to which nothing is added, shorter where there is
-// no room for all of it. Besides it takes extra bytes.
-func (m *memory) adopt(buffer *logtext.Buffer, extra int) *text {
+// no room for all of it. packed is the same log compressed, in the pool, or nil.
+func (m *memory) adopt(buffer *logtext.Buffer, packed *logpack.Log) *text {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	buffer.Shrink(buffer.Kept())
-	size := buffer.Capacity() + extra
+	size := buffer.Capacity()
 	if m.used+size > m.limit {
 		m.shrink()
 	}
 	if over := m.used + size - m.limit; over > 0 {
 		buffer.Shrink(buffer.Capacity() - over)
-		size = buffer.Capacity() + extra
+		size = buffer.Capacity()
 	}
-	t := &text{memory: m, buffer: buffer, taken: true}
+	t := &text{memory: m, buffer: buffer, packed: packed, taken: true}
 	m.texts[t] = struct{}{}
 	m.account(t, size)
 	return t

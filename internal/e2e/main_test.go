@@ -43,6 +43,7 @@ var stories = []struct {
 	{"preempted", preempted},
 	{"long-goodbye", longGoodbye},
 	{"no-retry", noRetry},
+	{"evicted-by-kubelet", evictedByKubelet},
 
 	{"several-pods", severalPods},
 	{"indexed", indexed},
@@ -82,6 +83,7 @@ var stories = []struct {
 	{"reports", documented},
 	{"redacted", redacted},
 	{"in-secret", inSecret},
+	{"expired", expired},
 	{"unstable-container", unstableContainer},
 	{"rotated-log", rotatedLog},
 }

@@ -18,6 +18,8 @@ var operations = []struct {
 	{"protect-deadline", protectDeadlinePassed},
 	{"leaf-rotated", leafRotated},
 	{"ca-rotated", caRotated},
+	{"kubelet-stopped", kubeletStopped},
+	{"node-deleted", nodeDeleted},
 }
 
 func TestOperations(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobtest"
+	"github.com/job-handler/job-handler/internal/results"
 )
 
 // theFirstEnds is a script that has the pod with index 0 end with this code when
@@ -154,4 +155,24 @@ func noRetry(s *story) {
 		}
 	}
 	s.Expect(whole).To(BeNumerically(">=", 1), r.record.Capture.Why)
+}
+
+// evictedByKubelet: a pod that takes more of the node's disk than it may is ended
+// by the kubelet, which removes its log with it; the results say so.
+func evictedByKubelet(s *story) {
+	s.optedIn()
+	b := s.job("greedy", lastWords+`awk 'BEGIN { for (i = 1; i <= 5000; i++) printf "%07d %055d\n", i, 0 }'; `+
+		`head -c 4194304 /dev/zero >/scratch/full; while true; do sleep 0.2; done`)
+	pod := &b.Obj().Spec.Template.Spec
+	pod.Volumes = append(pod.Volumes, corev1.Volume{Name: "scratch", VolumeSource: corev1.VolumeSource{
+		EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: resource.NewQuantity(1<<20, resource.BinarySI)},
+	}})
+	pod.Containers[0].VolumeMounts = append(pod.Containers[0].VolumeMounts, corev1.VolumeMount{Name: "scratch", MountPath: "/scratch"})
+	job := s.reported(s.start(b))
+	r := s.stored(job)
+	s.incomplete(job, r, results.ReasonContainerGone)
+	s.Expect(r.record.Pods).To(HaveLen(1))
+	for _, text := range r.texts() {
+		s.Expect(text).To(HavePrefix("[job-handler: no log"))
+	}
 }

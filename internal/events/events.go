@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/logtext"
 	"github.com/job-handler/job-handler/internal/names"
 )
 
@@ -56,7 +57,7 @@ type Notice struct {
 	Action string
 	// Class tells Events about one object apart; the same class is the same Event.
 	Class string
-	// Note is cut at 1,024 bytes.
+	// Note is made readable text on one line, and cut at 1,024 bytes.
 	Note string
 }
 
@@ -122,7 +123,7 @@ func (r *Recorder) event(about client.Object, notice Notice) (*eventsv1.Event, e
 		Action:              notice.Action,
 		Reason:              reason,
 		Type:                notice.Type,
-		Note:                truncate(notice.Note, maxNote),
+		Note:                truncate(readable(notice.Note), maxNote),
 		Regarding: corev1.ObjectReference{
 			APIVersion: kind.GroupVersion().String(), Kind: kind.Kind,
 			Namespace: about.GetNamespace(), Name: about.GetName(), UID: about.GetUID(),
@@ -130,6 +131,10 @@ func (r *Recorder) event(about client.Object, notice Notice) (*eventsv1.Event, e
 		},
 	}, nil
 }
+
+// readable returns s on one line, with everything visible that could steer the
+// terminal of those who read Events: it may quote what a user wrote.
+func readable(s string) string { return logtext.Line(s, 8*len(s)) }
 
 // truncate cuts s to at most length bytes, between characters.
 func truncate(s string, length int) string {

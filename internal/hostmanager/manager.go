@@ -228,14 +228,21 @@ func (m *Manager) Kill(ctx context.Context) error {
 	return m.end(ctx, syscall.SIGKILL)
 }
 
+// Pause stops the manager where it is: its connections stay open and nothing
+// answers on them.
+func (m *Manager) Pause() error { return m.signal(syscall.SIGSTOP) }
+
+// Resume lets a paused manager go on.
+func (m *Manager) Resume() error { return m.signal(syscall.SIGCONT) }
+
 // Uninstall removes the webhook configurations from the cluster.
 func (m *Manager) Uninstall(ctx context.Context) error {
 	return uninstallWebhooks(ctx, m.options.Cluster.RESTConfig())
 }
 
 func (m *Manager) end(ctx context.Context, signal os.Signal) error {
-	if err := m.command.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("sending %s to the manager: %w", signal, err)
+	if err := m.signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
 	}
 	select {
 	case <-m.done:
@@ -243,6 +250,13 @@ func (m *Manager) end(ctx context.Context, signal os.Signal) error {
 	case <-ctx.Done():
 		return fmt.Errorf("waiting for the manager to end: %w", ctx.Err())
 	}
+}
+
+func (m *Manager) signal(signal os.Signal) error {
+	if err := m.command.Process.Signal(signal); err != nil {
+		return fmt.Errorf("sending %s to the manager: %w", signal, err)
+	}
+	return nil
 }
 
 // writeKubeconfig writes the connection of the manager's ServiceAccount.

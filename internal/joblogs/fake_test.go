@@ -43,6 +43,9 @@ func (k *kubelet) OpenLog(ctx context.Context, _, pod string, opts *corev1.PodLo
 	log := name(pod, opts.Container, opts.Previous)
 	k.requests = append(k.requests, log+options(opts))
 	right := selected(k.logs[log], opts)
+	if opts.Follow && opts.Timestamps {
+		right = timed(right)
+	}
 	body := io.NopCloser(strings.NewReader(right))
 	if fault := k.faults[log]; fault != nil {
 		var err error
@@ -80,6 +83,20 @@ func selected(log string, opts *corev1.PodLogOptions) string {
 	}
 	return log
 }
+
+// timed returns text with a timestamp before each line, a microsecond apart.
+func timed(text string) string {
+	var out strings.Builder
+	at := time.Date(2026, 11, 5, 10, 0, 1, 0, time.UTC)
+	for line := range strings.Lines(text) {
+		out.WriteString(at.Format(kubeletStamp) + " " + line)
+		at = at.Add(time.Microsecond)
+	}
+	return out.String()
+}
+
+// kubeletStamp is how the kubelet writes timestamps.
+const kubeletStamp = "2006-01-02T15:04:05.000000000Z07:00"
 
 type counted struct {
 	io.ReadCloser

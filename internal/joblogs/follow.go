@@ -5,89 +5,220 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/job-handler/job-handler/internal/logtext"
+	"github.com/job-handler/job-handler/internal/redact"
 	"github.com/job-handler/job-handler/internal/results"
 )
 
-// Log is one log of a pod that is being deleted: what is known without reading
-// it, or how to read it.
-type Log struct {
-	// ContainerLog tells why there is nothing to read; of a Readable one it has
-	// the name alone.
-	results.ContainerLog
-	// InstanceID is the container's ID as the kubelet tells it; may be "".
-	InstanceID string
-	// Ended is true once the instance is reported to have ended.
-	Ended bool
-
-	task *task
+// Following is the log of one instance of a container that is followed while it
+// is being written, over as many streams as that takes: where one breaks off, the
+// next goes on at the very byte. It is for one goroutine, but for UpTo.
+type Following struct {
+	reader   *Reader
+	redactor *redact.Writer
+	resumed  *resumed
+	// tail is the end of the log as it came, with which it is found out whether
+	// that was all.
+	tail *logtext.Buffer
+	// opened is when the first stream was opened.
+	opened time.Time
+	// behind is the timestamp for which a stream was given up last that was quiet.
+	behind stamp
+	// empty counts how often in a row nothing was there to compare the end with.
+	empty int
+	upTo  atomic.Int64
 }
 
-// Readable reports whether Follow can read the log.
-func (l Log) Readable() bool { return l.task != nil }
+// looksAtEmpty is how often in a row nothing has to be left of a log for it to
+// count as rotated.
+const looksAtEmpty = 3
 
-// LogsOf lists the logs of pod as Collect would read them.
-func LogsOf(pod *corev1.Pod) []Log {
-	collected, tasks := assign([]*corev1.Pod{pod})
-	logs := make([]Log, 0, len(collected[0].Logs))
-	for i := range collected[0].Logs {
-		log := Log{ContainerLog: collected[0].Logs[i]}
-		for _, t := range tasks {
-			if t.log == &collected[0].Logs[i] {
-				log.task, log.InstanceID, log.Ended = t, t.containerID, t.end != nil
-			}
-		}
-		logs = append(logs, log)
+// NewFollowing returns a Following that passes the log on, redacted, to dst.
+func (r *Reader) NewFollowing(dst io.Writer) *Following {
+	return &Following{
+		reader: r, redactor: r.options.Redact.Writer(dst), resumed: newResumed(), tail: logtext.NewBuffer(verifyBuffer),
 	}
-	return logs
 }
 
-// Follow copies a Readable log, redacted, from its beginning to dst while it is
-// being written, until it ends, ctx ends or dst fails. What it returns has no
-// text; its capture tells whether that was all of the log, as far as the kubelet
-// still has it to compare. Whether the container has ended is the caller's to
-// find out.
+// Stream follows a Readable log, from its beginning the first time, else from
+// where the last stream ended, until it ends, ctx ends or the destination fails.
+// log must be the same instance every time, but may tell of it as of the previous
+// one meanwhile. ended is true if the stream ended by itself: then Confirm tells
+// whether the log did. Else the capture tells what went wrong; one that is Curable
+// may go well with another stream.
 //
 // No stream of Options.Streams is taken, so that it waits for nobody, and a
 // container that is silent is waited for.
-func (r *Reader) Follow(ctx context.Context, log Log, dst io.Writer) results.ContainerLog {
-	t, read := log.task, log.ContainerLog
-	opts := &corev1.PodLogOptions{Container: t.container, Previous: t.previous, Follow: true}
-	redactor := r.options.Redact.Writer(dst)
-	text := &followed{dst: redactor, end: logtext.NewBuffer(verifyBuffer)}
-	err := r.copyLog(ctx, t, opts, text)
+func (f *Following) Stream(ctx context.Context, log Log) (ended bool, capture results.Capture) {
+	if f.opened.IsZero() {
+		f.opened = f.reader.options.Clock.Now()
+	}
+	s := &followedStream{following: f}
+	s.splitter.to = f.resumed
+	err := f.copyStream(ctx, log.task, s)
 	failure := ""
 	if err == nil {
-		failure = text.dropError(t)
+		failure = f.failure(s, log.task)
 	}
-	if flushed := errors.Join(text.flush(), redactor.Close()); err == nil {
-		err = flushed
+	if err == nil && (failure == "" || removed(failure, log.task)) {
+		f.resumed.ended()
+	} else {
+		f.resumed.brokeOff()
 	}
-	read.Capture = r.judgeFollowed(ctx, t, text.end, failure, err)
-	read.Redacted = redactor.Counts()
-	return read
+	f.resumed.atEnd = err == nil && failure == "" || errors.Is(err, errBehind)
+	if passed := f.pass(); err == nil {
+		err = passed
+	}
+	return f.judge(ctx, log.task, failure, err)
 }
 
-// judgeFollowed tells whether what came is the log, given the kubelet's error at
-// its end and how its stream ended.
-func (r *Reader) judgeFollowed(ctx context.Context, t *task, end *logtext.Buffer, failure string, err error) results.Capture {
+// copyStream opens a stream that starts where the last one ended, or a little
+// before, and copies it.
+func (f *Following) copyStream(ctx context.Context, t *task, s *followedStream) error {
+	opts := &corev1.PodLogOptions{Container: t.container, Previous: t.previous, Follow: true, Timestamps: true}
+	if since := f.resumed.since(); !since.IsZero() {
+		opts.SinceTime = &metav1.Time{Time: since}
+	}
+	f.resumed.opened()
+	ctx, quiet := f.watchQuiet(ctx, t)
+	defer quiet.stop()
+	s.quiet = quiet
+	err := f.reader.copyLog(ctx, t, opts, s)
+	if errors.Is(context.Cause(ctx), errBehind) {
+		return errBehind
+	}
+	return err
+}
+
+// failure returns the kubelet's error at the end of a stream, "" if there is none.
+// Such an error has no timestamp, or follows upon the last line that has no end.
+func (f *Following) failure(s *followedStream, t *task) string {
+	if failure := errorIn(s.splitter.rest(), t); failure != "" {
+		return failure
+	}
+	return f.resumed.dropError(t)
+}
+
+// judge tells how a stream ended.
+func (f *Following) judge(ctx context.Context, t *task, failure string, err error) (bool, results.Capture) {
+	switch {
+	case ctx.Err() != nil:
+		return false, incurable(results.ReasonStillRunning, "the container did not end in its pod's grace period")
+	case errors.Is(err, errBehind), errors.Is(err, errBack):
+		return false, curable(results.ReasonEndedEarly, err.Error())
+	case err != nil:
+		return false, classify(err, t.pod)
+	case removed(failure, t):
+		return false, f.complete(t)
+	case failure != "":
+		redacted, _ := f.reader.options.Redact.String(failure)
+		return false, classifyText(redacted, t)
+	default:
+		return true, results.Capture{}
+	}
+}
+
+// Confirm tells whether the log ended with what the last stream brought, as far as
+// the kubelet still has it to compare. Whether the container has ended is the
+// caller's to find out.
+func (f *Following) Confirm(ctx context.Context, log Log) results.Capture {
+	again := logtext.NewBuffer(verifyBuffer)
+	capture := f.reader.confirm(ctx, log.task, f.tail, again)
 	switch {
 	case ctx.Err() != nil:
 		return incurable(results.ReasonStillRunning, "the container did not end in its pod's grace period")
-	case err != nil:
-		return classify(err, t.pod)
-	case removed(failure, t):
-		return results.Capture{Complete: true}
-	case failure != "":
-		redacted, _ := r.options.Redact.String(failure)
-		return classifyText(redacted, t)
+	case capture.Complete, f.rotatedAtEnd(capture, again):
+		return f.complete(log.task)
 	default:
-		return r.head(ctx, r.endedNow(t), end, r.confirm(ctx, t, end))
+		return capture
 	}
+}
+
+// rotatedAtEnd reports whether the log, of which nothing can be read any more, was
+// rotated behind its last line. To be sure it is looked at more than once.
+func (f *Following) rotatedAtEnd(capture results.Capture, again *logtext.Buffer) bool {
+	if capture.Reason != results.ReasonEndedEarly || again.Seen() > 0 {
+		f.empty = 0
+		return false
+	}
+	f.empty++
+	return f.empty >= looksAtEmpty
+}
+
+// complete returns the capture of a log of which the end was seen: whether the
+// rest was too.
+func (f *Following) complete(t *task) results.Capture {
+	if gap := f.resumed.gap; gap.to > 0 {
+		return incurable(results.ReasonRotatedGap, fmt.Sprintf(
+			"the log was rotated while it could not be read: lines from between %s and %s may be missing",
+			gap.from.time().Format(time.RFC3339Nano), gap.to.time().Format(time.RFC3339Nano)))
+	}
+	return followedHead(f.reader.endedNow(t), f.tail, f.resumed.first.time(), f.opened)
+}
+
+// UpTo returns when the latest line was written that was passed on, by the clock
+// of its node; zero if none was. It may be called at any time from anywhere.
+func (f *Following) UpTo() time.Time { return stamp(f.upTo.Load()).time() }
+
+// Begun reports whether anything of the log was passed on.
+func (f *Following) Begun() bool { return f.resumed.begun() }
+
+// Close passes on what was held back, and returns what was replaced in the log.
+func (f *Following) Close() (redact.Counts, error) {
+	f.resumed.closed()
+	err := errors.Join(f.pass(), f.redactor.Close())
+	return f.redactor.Counts(), err
+}
+
+// Redacted returns what was replaced in the log so far.
+func (f *Following) Redacted() redact.Counts { return f.redactor.Counts() }
+
+// pass passes on what has been put together.
+func (f *Following) pass() error {
+	r := f.resumed
+	if len(r.batch) == 0 {
+		return nil
+	}
+	_, _ = f.tail.Write(r.batch)
+	_, err := f.redactor.Write(r.batch)
+	r.batch = r.batch[:0]
+	f.upTo.Store(int64(r.latest))
+	if err != nil {
+		return fmt.Errorf("keeping a log: %w", err)
+	}
+	return nil
+}
+
+// errBack ends a stream that went back to before what is remembered.
+var errBack = errors.New("the timestamps of the log went back")
+
+// followedStream takes one stream.
+type followedStream struct {
+	following *Following
+	splitter  splitter
+	quiet     *quiet
+}
+
+// Write implements io.Writer.
+func (s *followedStream) Write(p []byte) (int, error) {
+	f := s.following
+	n, _ := s.splitter.Write(p)
+	if len(f.resumed.batch) > 0 {
+		s.quiet.heard()
+		if err := f.pass(); err != nil {
+			return 0, err
+		}
+	}
+	if f.resumed.back > 0 {
+		return 0, errBack
+	}
+	return n, nil
 }
 
 // endedNow returns t with an end, where the watch has not told of it yet.
@@ -105,10 +236,10 @@ func (r *Reader) endedNow(t *task) *task {
 	return &ended
 }
 
-// confirm is verify for a log that may go away meanwhile, with its container.
-func (r *Reader) confirm(ctx context.Context, t *task, end *logtext.Buffer) results.Capture {
+// confirm is verify for a log that may go away meanwhile, with its container. What
+// it reads for that goes to again.
+func (r *Reader) confirm(ctx context.Context, t *task, end, again *logtext.Buffer) results.Capture {
 	lines := int64(verifyLines)
-	again := logtext.NewBuffer(verifyBuffer)
 	if err := r.stream(ctx, t, corev1.PodLogOptions{TailLines: &lines}, again); err != nil {
 		capture := classify(err, t.pod)
 		if !capture.Curable {
@@ -125,42 +256,4 @@ func (r *Reader) confirm(ctx context.Context, t *task, end *logtext.Buffer) resu
 	default:
 		return results.Capture{Complete: true}
 	}
-}
-
-// followed passes a log on, but for the line that is not complete yet: at the
-// end that may be the kubelet's error. It keeps the end of the log.
-type followed struct {
-	dst  io.Writer
-	end  *logtext.Buffer
-	line []byte
-}
-
-// maxErrorText is more than the kubelet's errors have, in bytes.
-const maxErrorText = 4 << 10
-
-// Write implements io.Writer.
-func (f *followed) Write(p []byte) (int, error) {
-	// A Buffer never fails.
-	_, _ = f.end.Write(p)
-	rest := p
-	if whole := lineEnd(p); whole > 0 || len(f.line) > maxErrorText {
-		if err := f.flush(); err != nil {
-			return 0, err
-		}
-		if _, err := f.dst.Write(p[:whole]); err != nil {
-			return 0, fmt.Errorf("keeping a log: %w", err)
-		}
-		rest = p[whole:]
-	}
-	f.line = append(f.line, rest...)
-	return len(p), nil
-}
-
-func (f *followed) flush() error {
-	line := f.line
-	f.line = nil
-	if _, err := f.dst.Write(line); err != nil {
-		return fmt.Errorf("keeping a log: %w", err)
-	}
-	return nil
 }

@@ -40,6 +40,19 @@ func following(follow, tail fault) fault {
 	}
 }
 
+// follow follows a log with one stream.
+func follow(ctx context.Context, r *Reader, log Log, dst io.Writer) results.ContainerLog {
+	f := r.NewFollowing(dst)
+	read := log.ContainerLog
+	ended, capture := f.Stream(ctx, log)
+	if ended {
+		capture = f.Confirm(ctx, log)
+	}
+	read.Capture = capture
+	read.Redacted, _ = f.Close()
+	return read
+}
+
 // TestFollow follows the log of p1's container c through every fault.
 func TestFollow(t *testing.T) {
 	podGone := refuses(apierrors.NewNotFound(corev1.Resource("pods"), "p1"))
@@ -54,8 +67,8 @@ func TestFollow(t *testing.T) {
 		"without a newline":  {log: "half a line", text: "half a line", want: whole},
 		"nothing was logged": {want: whole},
 		"a long line":        {log: strings.Repeat("x", 100_000), text: strings.Repeat("x", 100_000), want: whole},
-		"breaks off":         {log: log, follow: breaks("working\ngot"), text: "working\ngot", want: unavailable("reading log: unexpected EOF")},
-		"ends early":         {log: log, follow: sends("working\n"), text: "working\n", want: endedEarly},
+		"breaks off":         {log: log, follow: breaks(timed("working\ngot")), text: "working\ngot", want: unavailable("reading log: unexpected EOF")},
+		"ends early":         {log: log, follow: sends(timed("working\n")), text: "working\n", want: endedEarly},
 		"is refused": {
 			log: log, follow: refuses(apierrors.NewInternalError(errors.New("no"))), want: unavailable("Internal error occurred: no"),
 		},
@@ -84,7 +97,7 @@ func TestFollow(t *testing.T) {
 				k.faults = map[string]fault{"p1/c": following(tc.follow, tc.end)}
 			}
 			text := logtext.NewBuffer(1 << 20)
-			got := NewReader(k, Options{}).Follow(t.Context(), LogsOf(podWith(exited("c")))[0], text).Capture
+			got := follow(t.Context(), NewReader(k, Options{}), LogsOf(podWith(exited("c")))[0], text).Capture
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("capture (-want +got):\n%s", diff)
 			}
@@ -109,12 +122,12 @@ func sendsAlways(text string) fault {
 // its time is over.
 func TestFollowWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := &kubelet{faults: map[string]fault{"p1/c": hangs("working\nhalf")}}
+		k := &kubelet{faults: map[string]fault{"p1/c": hangs(timed("working\nhalf"))}}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
 		began := time.Now()
 		text := logtext.NewBuffer(1 << 10)
-		got := NewReader(k, Options{IdleTimeout: time.Second}).Follow(ctx, LogsOf(podWith(exited("c")))[0], text).Capture
+		got := follow(ctx, NewReader(k, Options{IdleTimeout: time.Second}), LogsOf(podWith(exited("c")))[0], text).Capture
 		want := incurable(results.ReasonStillRunning, "the container did not end in its pod's grace period")
 		if got != want || string(text.Head()) != "working\nhalf" || time.Since(began) != time.Hour {
 			t.Errorf("%+v with %q after %s", got, text.Head(), time.Since(began))
@@ -170,7 +183,7 @@ func TestFollowRedacts(t *testing.T) {
 			faults: map[string]fault{"p1/c": following(drips(time.Second), nil)},
 		}
 		text := logtext.NewBuffer(1 << 10)
-		got := NewReader(k, Options{Redact: rules}).Follow(t.Context(), LogsOf(podWith(exited("c")))[0], text)
+		got := follow(t.Context(), NewReader(k, Options{Redact: rules}), LogsOf(podWith(exited("c")))[0], text)
 		if got.Capture != whole || got.Redacted.Total() != 1 || string(text.Head()) != "password=[redacted password]\ngot TERM" {
 			t.Errorf("%q, %+v, %v", text.Head(), got.Capture, got.Redacted)
 		}
@@ -184,8 +197,8 @@ func TestFollowRotatedHead(t *testing.T) {
 	first := started.Add(time.Hour)
 	k := &kubelet{logs: map[string]string{"p1/c": log}, faults: map[string]fault{
 		"p1/c": func(_ context.Context, opts *corev1.PodLogOptions, right string) (io.ReadCloser, error) {
-			if opts.Timestamps {
-				right = first.Format(time.RFC3339Nano) + " 0123"
+			if opts.Follow {
+				right = strings.ReplaceAll(log, "0123", first.Format(kubeletStamp)+" 0123")
 			}
 			return io.NopCloser(strings.NewReader(right)), nil
 		},
@@ -195,7 +208,7 @@ func TestFollowRotatedHead(t *testing.T) {
 	}})
 	pod.DeletionTimestamp = &metav1.Time{}
 	clock := clocktesting.NewFakeClock(first.Add(time.Minute))
-	got := NewReader(k, Options{Clock: clock}).Follow(t.Context(), LogsOf(pod)[0], logtext.NewBuffer(1<<10))
+	got := follow(t.Context(), NewReader(k, Options{Clock: clock}), LogsOf(pod)[0], logtext.NewBuffer(1<<10))
 	if got.Capture.Reason != results.ReasonRotatedHead {
 		t.Errorf("%+v", got.Capture)
 	}

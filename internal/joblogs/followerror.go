@@ -1,9 +1,6 @@
 package joblogs
 
-import (
-	"bytes"
-	"strings"
-)
+import "strings"
 
 // notFoundText starts the error with which the kubelet ends a log that it has
 // sent whole, when the container was removed before it looked at it again. It
@@ -17,19 +14,24 @@ var followErrorTexts = []string{
 	"failed to watch directory ",
 }
 
-// dropError takes the kubelet's error off the end of the log and returns it, ""
-// if there is none.
-func (f *followed) dropError(t *task) string {
-	line := string(f.line)
+// errorIn returns the kubelet's error that rest is, which came without a timestamp
+// and a newline at the end of a stream, "" if it is none.
+func errorIn(rest string, t *task) string {
+	if looksLikeError(rest) || startsWithAny(rest, followErrorTexts) || removed(rest, t) {
+		return rest
+	}
+	return ""
+}
+
+// dropError takes the kubelet's error off the last line, which has no end, and
+// returns it, "" if there is none. What the container itself wrote is passed on.
+func (r *resumed) dropError(t *task) string {
+	line := string(r.held)
 	at := strings.LastIndex(line, notFoundText)
-	switch {
-	case at >= 0 && namesContainer(line[at:], t):
-	case looksLikeError(line) && namesContainer(line, t), startsWithAny(line, followErrorTexts):
-		at = 0
-	default:
+	if at < 0 || !namesContainer(line[at:], t) {
 		return ""
 	}
-	f.line = f.line[:at]
+	r.held = r.held[:at]
 	return line[at:]
 }
 
@@ -46,6 +48,3 @@ func startsWithAny(text string, starts []string) bool {
 	}
 	return false
 }
-
-// lineEnd returns how many bytes of p there are up to its last newline.
-func lineEnd(p []byte) int { return bytes.LastIndexByte(p, '\n') + 1 }

@@ -47,9 +47,26 @@ func (r *Reader) head(ctx context.Context, t *task, text *logtext.Buffer, captur
 	if !rotated {
 		return capture
 	}
+	return rotatedHead(silence)
+}
+
+func rotatedHead(silence time.Duration) results.Capture {
 	return incurable(results.ReasonRotatedHead, fmt.Sprintf(
 		"the head may be gone: the first line is from %s after the container's start, and what was written before a log is rotated cannot be read",
 		silence.Round(time.Second)))
+}
+
+// followedHead is head for a log that was followed, of which the first line is
+// known. What it lost it lost before it was followed.
+func followedHead(t *task, text *logtext.Buffer, first, opened time.Time) results.Capture {
+	if opened.Before(first) {
+		first = opened
+	}
+	silence, rotated := mayBeRotated(stored(text), t.end.StartedAt.Time, first, t.end.FinishedAt.Time)
+	if !rotated {
+		return results.Capture{Complete: true}
+	}
+	return rotatedHead(silence)
 }
 
 // stored returns about how many bytes text takes in the kubelet's log file.

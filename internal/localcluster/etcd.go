@@ -25,4 +25,7 @@ func (c *Cluster) etcd(sync bool) component {
 	return component{name: Etcd, args: args}
 }
 
+// EtcdURL is where etcd serves its clients.
+func (c *Cluster) EtcdURL() string { return c.etcdURL() }
+
 func (c *Cluster) etcdURL() string { return "http://" + hostPort(loopback, c.port(portEtcd)) }

@@ -23,6 +23,8 @@ const (
 type Log struct {
 	pool      *Pool
 	tailFirst bool
+	// pins is how often the log was pinned and not unpinned.
+	pins int
 	// pending is what is not compressed yet.
 	pending []byte
 	// chunks are the pieces that are kept; from index gap on they are from behind

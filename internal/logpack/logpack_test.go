@@ -256,3 +256,36 @@ func TestNothingGrowsWithTheLog(t *testing.T) {
 		t.Errorf("%+v", e)
 	}
 }
+
+// TestPinned has a log that is pinned be whole while others lose what must go,
+// though it is the largest, and be the first to lose something afterwards.
+func TestPinned(t *testing.T) {
+	text := noise(1, 3*ChunkBytes)
+	p := NewPool(4 * ChunkBytes)
+	pinned := write(p.Open(false), text, 1000)
+	p.Pin(pinned)
+	other := write(p.Open(false), noise(2, 2*ChunkBytes), 1000)
+	check(t, pinned, text)
+	if pinned.Excerpt().OmittedBytes > 0 || other.Excerpt().OmittedBytes == 0 || p.used > p.budget {
+		t.Fatalf("%+v and %+v in %d bytes", pinned.Excerpt(), other.Excerpt(), p.used)
+	}
+	p.Unpin(pinned)
+	write(p.Open(false), noise(3, ChunkBytes), 1000)
+	check(t, pinned, text)
+	if pinned.Excerpt().OmittedBytes == 0 || p.used > p.budget {
+		t.Errorf("%+v in %d bytes", pinned.Excerpt(), p.used)
+	}
+}
+
+// TestAllPinned has nobody else lose anything: what is written is not kept.
+func TestAllPinned(t *testing.T) {
+	p := NewPool(2 * ChunkBytes)
+	pinned := write(p.Open(false), noise(1, ChunkBytes), 1000)
+	p.Pin(pinned)
+	text := noise(2, 4*ChunkBytes)
+	other := write(p.Open(false), text, 1000)
+	check(t, other, text)
+	if pinned.Excerpt().OmittedBytes > 0 || p.used > p.budget {
+		t.Errorf("%+v and %+v in %d bytes", pinned.Excerpt(), other.Excerpt(), p.used)
+	}
+}

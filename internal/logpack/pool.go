@@ -1,7 +1,6 @@
 package logpack
 
 import (
-	"cmp"
 	"slices"
 	"sync"
 )
@@ -59,6 +58,20 @@ func (p *Pool) Drop(l *Log) {
 	l.release()
 }
 
+// Pin has the log, which is closed, stay as it is until Unpin is called as often:
+// others lose what has to be taken away. Of a log that is dropped it must be
+// unpinned before.
+func (p *Pool) Pin(l *Log) { p.pin(l, 1) }
+
+// Unpin takes a Pin back.
+func (p *Pool) Unpin(l *Log) { p.pin(l, -1) }
+
+func (p *Pool) pin(l *Log, more int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l.pins += more
+}
+
 // add appends a piece to the log, and takes pieces away where the pool is full.
 func (p *Pool) add(l *Log, packed []byte, c chunk) {
 	p.mu.Lock()
@@ -74,16 +87,27 @@ func (p *Pool) add(l *Log, packed []byte, c chunk) {
 		if p.used <= p.budget {
 			weight = (*Log).rawWeight
 		}
-		gone := p.largest(weight).evict()
+		largest := p.largest(weight)
+		if largest == nil {
+			return
+		}
+		gone := largest.evict()
 		p.used -= len(gone.packed)
 		p.raw -= gone.raw
 		p.give(gone.packed)
 	}
 }
 
-// largest returns the log that weighs most.
+// largest returns the log that weighs most of those that may lose something, nil
+// where there is none.
 func (p *Pool) largest(weight func(*Log) int64) *Log {
-	return slices.MaxFunc(p.logs, func(a, b *Log) int { return cmp.Compare(weight(a), weight(b)) })
+	var largest *Log
+	for _, l := range p.logs {
+		if l.pins == 0 && len(l.chunks) > 0 && (largest == nil || weight(l) > weight(largest)) {
+			largest = l
+		}
+	}
+	return largest
 }
 
 // take returns an empty slice for size bytes.

@@ -28,9 +28,8 @@ const (
 // CaptureStats tells what is kept of pods that were deleted before their Job was
 // stored.
 type CaptureStats struct {
-	Pods, MemoryBytes  int
-	Following, Waiting int
-	Cut, Dropped       int64
+	Pods, MemoryBytes int
+	Cut, Dropped      int64
 }
 
 // Captures are the metrics of captures. A nil *Captures counts nothing.
@@ -88,20 +87,18 @@ const captureSubsystem = "capture"
 
 // captureCollector asks for the present state when metrics are read.
 type captureCollector struct {
-	stats                               func() CaptureStats
-	pods, memory, streams, cut, dropped *prometheus.Desc
+	stats                      func() CaptureStats
+	pods, memory, cut, dropped *prometheus.Desc
 }
 
 func newCaptureCollector(stats func() CaptureStats) *captureCollector {
-	desc := func(name, help string, labels ...string) *prometheus.Desc {
-		return prometheus.NewDesc(prometheus.BuildFQName(namespace, captureSubsystem, name), help, labels, nil)
+	desc := func(name, help string) *prometheus.Desc {
+		return prometheus.NewDesc(prometheus.BuildFQName(namespace, captureSubsystem, name), help, nil, nil)
 	}
 	return &captureCollector{
-		stats:  stats,
-		pods:   desc("pods", "Pods that are kept in memory since they were deleted before their Job was stored."),
-		memory: desc("memory_bytes", "Memory in use by captured logs, of --capture-memory."),
-		// state: following or waiting.
-		streams: desc("streams", "Logs of deleted pods that are followed, and that wait for others to end.", "state"),
+		stats:   stats,
+		pods:    desc("pods", "Pods that are kept in memory since they were deleted before their Job was stored."),
+		memory:  desc("memory_bytes", "Memory in use by captured logs, of --capture-memory."),
 		cut:     desc("cuts_total", "How often a captured log was shortened since --capture-memory was used up."),
 		dropped: desc("dropped_pods_total", "Captured pods of which nothing is left since there were too many."),
 	}
@@ -109,7 +106,7 @@ func newCaptureCollector(stats func() CaptureStats) *captureCollector {
 
 // Describe implements prometheus.Collector.
 func (c *captureCollector) Describe(descs chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{c.pods, c.memory, c.streams, c.cut, c.dropped} {
+	for _, desc := range []*prometheus.Desc{c.pods, c.memory, c.cut, c.dropped} {
 		descs <- desc
 	}
 }
@@ -117,13 +114,11 @@ func (c *captureCollector) Describe(descs chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (c *captureCollector) Collect(metrics chan<- prometheus.Metric) {
 	s := c.stats()
-	gauge := func(desc *prometheus.Desc, value int, labels ...string) {
-		metrics <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(value), labels...)
+	gauge := func(desc *prometheus.Desc, value int) {
+		metrics <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(value))
 	}
 	gauge(c.pods, s.Pods)
 	gauge(c.memory, s.MemoryBytes)
-	gauge(c.streams, s.Following, "following")
-	gauge(c.streams, s.Waiting, "waiting")
 	metrics <- prometheus.MustNewConstMetric(c.cut, prometheus.CounterValue, float64(s.Cut))
 	metrics <- prometheus.MustNewConstMetric(c.dropped, prometheus.CounterValue, float64(s.Dropped))
 }

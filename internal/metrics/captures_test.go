@@ -15,7 +15,7 @@ func TestCaptures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stats = CaptureStats{Pods: 1, MemoryBytes: 2, Following: 3, Waiting: 4, Cut: 5, Dropped: 6}
+	stats = CaptureStats{Pods: 1, MemoryBytes: 2, Cut: 5, Dropped: 6}
 	captures.Spilled(7, 800)
 	captures.Spilled(2, 100)
 	captures.SpillFailed(SpillQuota)
@@ -51,10 +51,6 @@ job_handler_capture_spilled_objects_total 2
 # HELP job_handler_capture_spilled_pods_total Captured pods that were stored before their Job had finished.
 # TYPE job_handler_capture_spilled_pods_total counter
 job_handler_capture_spilled_pods_total 9
-# HELP job_handler_capture_streams Logs of deleted pods that are followed, and that wait for others to end.
-# TYPE job_handler_capture_streams gauge
-job_handler_capture_streams{state="following"} 3
-job_handler_capture_streams{state="waiting"} 4
 `
 	if err := testutil.GatherAndCompare(registry, strings.NewReader(want)); err != nil {
 		t.Error(err)

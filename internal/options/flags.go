@@ -24,7 +24,7 @@ func (m *Manager) addFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&m.PprofAddress, "pprof-bind-address", m.PprofAddress,
 		"host:port, of the loopback device, of profiles of the process; empty turns them off.")
 	fs.Int8VarP(&m.LogLevel, "v", "v", m.LogLevel,
-		"Log `level`: 0 a line for each Job handled, 1 also why a look at a Job changed nothing.")
+		"Log `level`: 0 a line for each Job handled, 1 also why a look at a Job changed nothing; at most 7, since beyond that requests are logged with what they hold.")
 	fs.StringVar(&m.LogFormat, "log-format", m.LogFormat, "Form of the log lines: json or text.")
 }
 
@@ -46,7 +46,7 @@ func (w *Webhook) addFlags(fs *pflag.FlagSet) {
 
 func (j *Jobs) addFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&j.LogMode, "log-mode", j.LogMode,
-		"What is read of the logs where neither Job nor Namespace says: full or status.")
+		"What is read of the logs where neither Job nor Namespace says: full, follow or status.")
 	fs.StringVar(&j.ResultsTTL, "results-ttl", j.ResultsTTL,
 		"How long results are kept where neither Job nor Namespace says: a duration (s m h d w) or never.")
 	fs.StringVar(&j.DeleteAfterSuccess, "delete-after-success", j.DeleteAfterSuccess,
@@ -76,9 +76,11 @@ func (j *Jobs) addFlags(fs *pflag.FlagSet) {
 func (l *Limits) addFlags(fs *pflag.FlagSet) {
 	fs.IntVar(&l.Workers, "workers", l.Workers, "Jobs looked at at the same time.")
 	fs.IntVar(&l.LogStreams, "log-streams", l.LogStreams, "Log reads open at the same time.")
+	fs.IntVar(&l.FollowStreams, "follow-streams", l.FollowStreams,
+		"Logs of running pods followed at the same time, for log-mode follow. Those beyond it are read at the end, unless their turn comes.")
 	fs.Var(&l.LogMemory, "log-memory", "Log text in memory at the same time, in bytes (Ki, Mi, Gi).")
 	fs.Var(&l.CaptureMemory, "capture-memory",
-		"Log text in memory of pods that are deleted before the results of their Job are stored, in bytes (Ki, Mi, Gi).")
+		"What logs take in memory that are followed, or of pods that are deleted, before the results of their Job are stored, in bytes (Ki, Mi, Gi).")
 	fs.Var(&l.MaxResultsSize, "max-results-size",
 		"The most that is stored of one Job, in bytes (Ki, Mi), from 32Ki to 16Mi. What is more than an object can hold, 1Mi, is stored in further objects.")
 	fs.IntVar(&l.Writes, "writes", l.Writes, "Writing requests in flight at the same time.")

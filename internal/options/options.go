@@ -19,10 +19,11 @@ import (
 
 // Options is what the flags set. New returns the defaults.
 type Options struct {
-	Manager Manager
-	Webhook Webhook
-	Jobs    Jobs
-	Limits  Limits
+	Manager   Manager
+	Webhook   Webhook
+	Jobs      Jobs
+	Retention Retention
+	Limits    Limits
 }
 
 // Manager is where the process runs and what it serves besides the webhook.
@@ -89,8 +90,11 @@ type Limits struct {
 	LogStreams int
 	// LogMemory bounds the log text in memory, in all Jobs together.
 	LogMemory resource.QuantityValue
-	// CaptureMemory bounds the log text in memory of pods that are deleted before
-	// their Job is stored.
+	// FollowStreams is the number of logs of running pods that are followed at the
+	// same time.
+	FollowStreams int
+	// CaptureMemory bounds what logs that are followed, and those of pods that are
+	// deleted before their Job is stored, take in memory.
 	CaptureMemory resource.QuantityValue
 	// MaxResultsSize bounds what the results of one run take, parts included.
 	MaxResultsSize resource.QuantityValue
@@ -120,8 +124,9 @@ func New() *Options {
 			ScanInterval: 5 * time.Minute, LogDeadline: 15 * time.Minute,
 			ProtectDeadline: time.Hour, RedactBuiltin: true,
 		},
+		Retention: newRetention(),
 		Limits: Limits{
-			Workers: 64, LogStreams: 128, Writes: 32,
+			Workers: 64, LogStreams: 128, FollowStreams: 256, Writes: 32,
 			MaxResultsSize: resource.QuantityValue{Quantity: resource.MustParse("1Mi")},
 			LogMemory:      resource.QuantityValue{Quantity: resource.MustParse("128Mi")},
 			CaptureMemory:  resource.QuantityValue{Quantity: resource.MustParse("64Mi")},
@@ -136,6 +141,7 @@ func (o *Options) Flags() cliflag.NamedFlagSets {
 	o.Manager.addFlags(sets.FlagSet("Manager"))
 	o.Webhook.addFlags(sets.FlagSet("Webhook"))
 	o.Jobs.addFlags(sets.FlagSet("Jobs"))
+	o.Retention.addFlags(sets.FlagSet("Retention"))
 	o.Limits.addFlags(sets.FlagSet("Limits"))
 	return sets
 }

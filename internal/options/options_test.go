@@ -66,7 +66,9 @@ func TestDefaultValues(t *testing.T) {
 		"propagatable-labels": "[]", "ttl-floor": "1h0m0s", "recheck-interval": "30s", "scan-interval": "5m0s", "log-deadline": "15m0s",
 		"protect": "false", "protect-deadline": "1h0m0s",
 		"redact-builtin": "true", "redact": "[]",
-		"workers": "64", "log-streams": "128", "log-memory": "128Mi", "capture-memory": "64Mi", "max-results-size": "1Mi", "writes": "32", "log-idle-timeout": "15s",
+		"retention-interval": "1h0m0s", "keep-completed-results-per-cronjob": "0", "keep-failed-results-per-cronjob": "0",
+		"max-results-bytes-per-namespace": "256Mi",
+		"workers":                         "64", "log-streams": "128", "follow-streams": "256", "log-memory": "128Mi", "capture-memory": "64Mi", "max-results-size": "1Mi", "writes": "32", "log-idle-timeout": "15s",
 	}
 	got := map[string]string{}
 	flagSet(New()).VisitAll(func(f *pflag.Flag) { got[f.Name] = f.DefValue })
@@ -85,7 +87,9 @@ func TestFlagsSetOptions(t *testing.T) {
 		"--propagatable-labels=app,team.example.com/*", "--ttl-floor=2h", "--recheck-interval=0", "--scan-interval=1m", "--log-deadline=3m",
 		"--protect", "--protect-deadline=2m",
 		"--redact-builtin=false", `--redact=a{1,2}`, "--redact=b",
-		"--workers=5", "--log-streams=6", "--log-memory=1Gi", "--capture-memory=2Gi", "--max-results-size=2Mi", "--writes=7", "--log-idle-timeout=8s",
+		"--retention-interval=2h", "--keep-completed-results-per-cronjob=3", "--keep-failed-results-per-cronjob=10",
+		"--max-results-bytes-per-namespace=1Gi",
+		"--workers=5", "--log-streams=6", "--follow-streams=9", "--log-memory=1Gi", "--capture-memory=2Gi", "--max-results-size=2Mi", "--writes=7", "--log-idle-timeout=8s",
 	}
 	opts := parse(t, args...)
 	if err := opts.Validate(); err != nil {
@@ -108,12 +112,17 @@ func TestFlagsSetOptions(t *testing.T) {
 	if got := opts.Webhook.CertificateName(); got.Namespace != "ns" || got.Name != "serving" {
 		t.Errorf("certificate = %v", got)
 	}
-	limits := []any{5, 6, int64(1 << 30), 2 << 30, 2 << 20, 7, 8 * time.Second}
+	limits := []any{5, 6, 9, int64(1 << 30), 2 << 30, 2 << 20, 7, 8 * time.Second}
 	got := []any{
-		opts.Limits.Workers, opts.Limits.LogStreams, opts.Limits.LogMemoryBytes(), opts.Limits.CaptureMemoryBytes(),
+		opts.Limits.Workers, opts.Limits.LogStreams, opts.Limits.FollowStreams, opts.Limits.LogMemoryBytes(), opts.Limits.CaptureMemoryBytes(),
 		opts.Limits.MaxResultsBytes(), opts.Limits.Writes, opts.Limits.LogIdleTimeout,
 	}
 	if diff := cmp.Diff(limits, got); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	kept := []any{2 * time.Hour, 3, 10, int64(1 << 30), false}
+	r := opts.Retention
+	if diff := cmp.Diff(kept, []any{r.Interval, r.KeepCompleted, r.KeepFailed, r.NamespaceBytes(), r.Off()}); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
 	if !opts.TextLogs() {
@@ -174,7 +183,7 @@ func TestTextLogs(t *testing.T) {
 func TestHelp(t *testing.T) {
 	t.Setenv("POD_NAMESPACE", "")
 	sets := New().Flags()
-	if diff := cmp.Diff([]string{"Manager", "Webhook", "Jobs", "Limits"}, sets.Order); diff != "" {
+	if diff := cmp.Diff([]string{"Manager", "Webhook", "Jobs", "Retention", "Limits"}, sets.Order); diff != "" {
 		t.Errorf("groups: -want +got\n%s", diff)
 	}
 	var help bytes.Buffer

@@ -25,6 +25,10 @@ const (
 	// the memory for logs.
 	memoryForResults = 4
 
+	// mostVerbose is the last level at which client-go logs no bodies of requests
+	// and answers: from 8 on the manager's log would hold what Jobs log.
+	mostVerbose = 7
+
 	// off is the address of a server that is turned off.
 	off = "0"
 )
@@ -34,7 +38,7 @@ const (
 func (o *Options) Validate() error {
 	_, err := o.Defaults()
 	_, patterns := o.Redaction()
-	return errors.Join(o.Manager.validate(), o.Webhook.validate(), err, o.Jobs.validate(), patterns, o.Limits.validate())
+	return errors.Join(o.Manager.validate(), o.Webhook.validate(), err, o.Jobs.validate(), patterns, o.Retention.validate(), o.Limits.validate())
 }
 
 // Redaction returns what the flags set to be replaced in what is stored.
@@ -51,7 +55,7 @@ func (o *Options) Defaults() (policy.Defaults, error) {
 	defaults := policy.Defaults{LogMode: o.Jobs.LogMode, PropagatableLabels: o.Jobs.PropagatableLabels, Protect: o.Jobs.Protect}
 	var errs []error
 	if !slices.Contains(policy.LogModes, o.Jobs.LogMode) {
-		errs = append(errs, invalid("log-mode", o.Jobs.LogMode, "full or status"))
+		errs = append(errs, invalid("log-mode", o.Jobs.LogMode, "full, follow or status"))
 	}
 	for _, delay := range []struct {
 		flag, value string
@@ -89,8 +93,8 @@ func (m *Manager) validate() error {
 	if m.LogFormat != logFormatJSON && m.LogFormat != logFormatText {
 		errs = append(errs, invalid("log-format", m.LogFormat, "json or text"))
 	}
-	if m.LogLevel < 0 || m.LogLevel > 10 {
-		errs = append(errs, invalid("v", m.LogLevel, "between 0 and 10"))
+	if m.LogLevel < 0 || m.LogLevel > mostVerbose {
+		errs = append(errs, invalid("v", m.LogLevel, "between 0 and 7"))
 	}
 	return errors.Join(errs...)
 }
@@ -190,7 +194,7 @@ func (l *Limits) validate() error {
 	for _, count := range []struct {
 		flag  string
 		value int
-	}{{"workers", l.Workers}, {"log-streams", l.LogStreams}, {"writes", l.Writes}} {
+	}{{"workers", l.Workers}, {"log-streams", l.LogStreams}, {"follow-streams", l.FollowStreams}, {"writes", l.Writes}} {
 		if count.value < 1 || count.value > maxConcurrency {
 			errs = append(errs, invalid(count.flag, count.value, "between 1 and 10000"))
 		}

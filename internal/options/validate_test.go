@@ -20,8 +20,8 @@ func TestValidateRefuses(t *testing.T) {
 		"--exclude-namespaces=team-*":    `--exclude-namespaces: invalid value "team-*": must be the names of namespaces`,
 		"--log-format=xml":               `--log-format: invalid value "xml": must be json or text`,
 		"--log-format=":                  `--log-format: invalid value "": must be json or text`,
-		"--v=-1":                         `--v: invalid value "-1": must be between 0 and 10`,
-		"--v=11":                         `--v: invalid value "11": must be between 0 and 10`,
+		"--v=-1":                         `--v: invalid value "-1": must be between 0 and 7`,
+		"--v=8":                          `--v: invalid value "8": must be between 0 and 7`,
 		"--metrics-bind-address=":        `--metrics-bind-address: invalid value "": must be host:port, or 0 to turn it off`,
 		"--metrics-bind-address=8080":    `--metrics-bind-address: invalid value "8080": must be host:port, or 0 to turn it off`,
 		"--metrics-bind-address=a:b:1":   `--metrics-bind-address: invalid value "a:b:1": must be host:port, or 0 to turn it off`,
@@ -47,8 +47,8 @@ func TestValidateRefuses(t *testing.T) {
 		"--webhook-certificate=a/b/c":   `--webhook-certificate: invalid value "a/b/c": must be namespace/name of a Certificate, or empty`,
 		"--webhook-certificate=/b":      `--webhook-certificate: invalid value "/b": must be namespace/name of a Certificate, or empty`,
 
-		"--log-mode=":                     `--log-mode: invalid value "": must be full or status`,
-		"--log-mode=Full":                 `--log-mode: invalid value "Full": must be full or status`,
+		"--log-mode=":                     `--log-mode: invalid value "": must be full, follow or status`,
+		"--log-mode=Full":                 `--log-mode: invalid value "Full": must be full, follow or status`,
 		"--results-ttl=forever":           `--results-ttl: invalid value "forever": ` + delay,
 		"--results-ttl=":                  `--results-ttl: invalid value "": ` + delay,
 		"--delete-after-success=1.5h":     `--delete-after-success: invalid value "1.5h": ` + delay,
@@ -66,9 +66,18 @@ func TestValidateRefuses(t *testing.T) {
 		"--redact=(":                      "--redact: invalid value \"(\": must be a pattern in RE2 syntax: error parsing regexp: missing closing ): `(`",
 		"--redact=x*":                     `--redact: invalid value "x*": must not match the empty text, which is everywhere`,
 
+		"--retention-interval=59s":                  `--retention-interval: invalid value "59s": must be at least 1m, or 0 to turn retention off`,
+		"--retention-interval=-1h":                  `--retention-interval: invalid value "-1h0m0s": must be at least 1m, or 0 to turn retention off`,
+		"--keep-completed-results-per-cronjob=-1":   `--keep-completed-results-per-cronjob: invalid value "-1": must be between 0 and 100000`,
+		"--keep-failed-results-per-cronjob=100001":  `--keep-failed-results-per-cronjob: invalid value "100001": must be between 0 and 100000`,
+		"--max-results-bytes-per-namespace=1048575": `--max-results-bytes-per-namespace: invalid value "1048575": must be at least 1Mi, or 0 for no bound`,
+		"--max-results-bytes-per-namespace=-1Gi":    `--max-results-bytes-per-namespace: invalid value "-1Gi": must be at least 1Mi, or 0 for no bound`,
+
 		"--workers=0":                 `--workers: invalid value "0": must be between 1 and 10000`,
 		"--workers=10001":             `--workers: invalid value "10001": must be between 1 and 10000`,
 		"--log-streams=-1":            `--log-streams: invalid value "-1": must be between 1 and 10000`,
+		"--follow-streams=0":          `--follow-streams: invalid value "0": must be between 1 and 10000`,
+		"--follow-streams=10001":      `--follow-streams: invalid value "10001": must be between 1 and 10000`,
 		"--log-streams=10001":         `--log-streams: invalid value "10001": must be between 1 and 10000`,
 		"--writes=0":                  `--writes: invalid value "0": must be between 1 and 10000`,
 		"--writes=10001":              `--writes: invalid value "10001": must be between 1 and 10000`,
@@ -112,7 +121,7 @@ func TestParseRefuses(t *testing.T) {
 // The last value that is good, on both sides of every limit.
 func TestValidateAccepts(t *testing.T) {
 	for _, args := range []string{
-		"--v=10", "--v=0", "--log-format=text",
+		"--v=7", "--v=0", "--log-format=text",
 		"--namespace=" + strings.Repeat("a", 63),
 		"--metrics-bind-address=0 --health-probe-bind-address=0",
 		"--metrics-bind-address=[::1]:65535 --health-probe-bind-address=localhost:0",
@@ -120,12 +129,14 @@ func TestValidateAccepts(t *testing.T) {
 		"--webhook-shutdown-delay=0", "--self-test-interval=0", "--self-test-interval=1s",
 		"--webhook-port=1", "--webhook-port=65535",
 		"--webhook=false --webhook-port=0 --webhook-cert-dir=",
-		"--log-mode=status", "--log-mode=full",
+		"--log-mode=status", "--log-mode=full", "--log-mode=follow",
 		"--results-ttl=0s", "--results-ttl=2147483647s", "--delete-after-success=never --delete-after-failure=0",
 		"--propagatable-labels=*", "--propagatable-labels=app,example.com/*",
 		"--ttl-floor=5m", "--ttl-floor=2147483647s",
 		"--recheck-interval=0", "--scan-interval=0", "--log-deadline=0",
-		"--workers=1", "--workers=10000", "--log-streams=1", "--log-streams=10000", "--writes=1", "--writes=10000",
+		"--retention-interval=0", "--retention-interval=1m", "--keep-completed-results-per-cronjob=0 --keep-failed-results-per-cronjob=100000",
+		"--max-results-bytes-per-namespace=0", "--max-results-bytes-per-namespace=1Mi", "--max-results-bytes-per-namespace=1Ti",
+		"--workers=1", "--workers=10000", "--log-streams=1", "--log-streams=10000", "--follow-streams=1", "--follow-streams=10000", "--writes=1", "--writes=10000",
 		"--max-results-size=32Ki", "--max-results-size=16Mi", "--max-results-size=16Mi --log-memory=64Mi",
 		"--log-memory=8Mi", "--log-memory=8388608", "--capture-memory=8Mi", "--log-idle-timeout=1s",
 	} {
@@ -151,6 +162,7 @@ func TestValidateTellsEverything(t *testing.T) {
 		"--results-ttl=x", "--delete-after-success=y", "--delete-after-failure=z", "--log-deadline=-1s", "--propagatable-labels=*a,*b",
 		"--webhook-cert-dir=", "--log-idle-timeout=0", "--log-memory=0", "--capture-memory=0", "--workers=0", "--log-format=x", "--v=99",
 		"--health-probe-bind-address=x", "--metrics-bind-address=y",
+		"--retention-interval=1s", "--keep-completed-results-per-cronjob=-1", "--keep-failed-results-per-cronjob=-1", "--max-results-bytes-per-namespace=1",
 	).Validate()
 	if err == nil {
 		t.Fatal("nothing is wrong")
@@ -160,6 +172,7 @@ func TestValidateTellsEverything(t *testing.T) {
 		"webhook-port", "webhook-cert-dir",
 		"log-mode", "results-ttl", "delete-after-success", "delete-after-failure", "propagatable-labels", "propagatable-labels",
 		"ttl-floor", "log-deadline",
+		"retention-interval", "keep-completed-results-per-cronjob", "keep-failed-results-per-cronjob", "max-results-bytes-per-namespace",
 		"workers", "writes", "log-memory", "capture-memory", "log-idle-timeout",
 	}
 	var got []string

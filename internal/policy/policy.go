@@ -16,7 +16,7 @@ type Policy struct {
 	// ResultsName is the name wanted for the results object; empty where the
 	// Job has no name yet and its user wished for none.
 	ResultsName string
-	// LogMode is api.LogModeStatus or api.LogModeFull.
+	// LogMode is one of LogModes.
 	LogMode string
 	// ResultsKind is api.ResultsKindConfigMap or api.ResultsKindSecret.
 	ResultsKind string

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -147,6 +148,18 @@ func TestResolvePrecedence(t *testing.T) {
 			annotations{api.LogModeAnnotation: api.LogModeStatus},
 			Defaults{LogMode: api.LogModeStatus},
 			func(p *Policy) { p.LogMode = api.LogModeFull },
+		},
+		"log-mode follow of the Job": {
+			job().Annotation(api.LogModeAnnotation, api.LogModeFollow),
+			annotations{api.LogModeAnnotation: api.LogModeFull},
+			Defaults{},
+			func(p *Policy) { p.LogMode = api.LogModeFollow },
+		},
+		"log-mode follow of the Namespace": {
+			job(),
+			annotations{api.LogModeAnnotation: api.LogModeFollow},
+			Defaults{LogMode: api.LogModeFull},
+			func(p *Policy) { p.LogMode = api.LogModeFollow },
 		},
 		"log-mode of the Namespace": {
 			job(),
@@ -309,7 +322,7 @@ func FuzzResolve(f *testing.F) {
 
 func checkBounds(t *testing.T, p Policy) {
 	t.Helper()
-	if p.LogMode != api.LogModeFull && p.LogMode != api.LogModeStatus {
+	if !slices.Contains(LogModes, p.LogMode) {
 		t.Errorf("LogMode %q", p.LogMode)
 	}
 	if p.ResultsKind != api.ResultsKindConfigMap && p.ResultsKind != api.ResultsKindSecret {

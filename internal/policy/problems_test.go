@@ -36,10 +36,10 @@ func TestProblems(t *testing.T) {
 		key, value string
 		want       []string
 	}{
-		"log-mode":                     {api.LogModeAnnotation, "verbose", []string{unsupportedMessage(api.LogModeAnnotation, "verbose", `"status", "full"`)}},
-		"log-mode follow":              {api.LogModeAnnotation, "follow", []string{unsupportedMessage(api.LogModeAnnotation, "follow", `"status", "full"`)}},
-		"log-mode empty":               {api.LogModeAnnotation, "", []string{unsupportedMessage(api.LogModeAnnotation, "", `"status", "full"`)}},
-		"log-mode capital":             {api.LogModeAnnotation, "Full", []string{unsupportedMessage(api.LogModeAnnotation, "Full", `"status", "full"`)}},
+		"log-mode":                     {api.LogModeAnnotation, "verbose", []string{unsupportedMessage(api.LogModeAnnotation, "verbose", `"status", "full", "follow"`)}},
+		"log-mode capital follow":      {api.LogModeAnnotation, "Follow", []string{unsupportedMessage(api.LogModeAnnotation, "Follow", `"status", "full", "follow"`)}},
+		"log-mode empty":               {api.LogModeAnnotation, "", []string{unsupportedMessage(api.LogModeAnnotation, "", `"status", "full", "follow"`)}},
+		"log-mode capital":             {api.LogModeAnnotation, "Full", []string{unsupportedMessage(api.LogModeAnnotation, "Full", `"status", "full", "follow"`)}},
 		"results-kind":                 {api.ResultsKindAnnotation, "Pod", []string{unsupportedMessage(api.ResultsKindAnnotation, "Pod", `"ConfigMap", "Secret"`)}},
 		"results-ttl":                  {api.ResultsTTLAnnotation, "soon", []string{invalidMessage(api.ResultsTTLAnnotation, "soon", delayRule)}},
 		"delete-after-success":         {api.DeleteAfterSuccessAnnotation, "-1s", []string{invalidMessage(api.DeleteAfterSuccessAnnotation, "-1s", delayRule)}},
@@ -133,7 +133,7 @@ func TestProblemsTogether(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{
 		"metadata.annotations[" + api.ResultsNameAnnotation + "]: Forbidden: can be set on a Job only",
-		unsupportedMessage(api.LogModeAnnotation, "x", `"status", "full"`),
+		unsupportedMessage(api.LogModeAnnotation, "x", `"status", "full", "follow"`),
 	}, messages(problems.Namespace)); diff != "" {
 		t.Errorf("of the Namespace -want +got\n%s", diff)
 	}
@@ -144,7 +144,7 @@ func TestValidateJobTemplate(t *testing.T) {
 		JobAnnotation(api.LogModeAnnotation, "x").JobAnnotation(api.ResultsTTLAnnotation, "1d").Obj().Spec.JobTemplate
 	want := []string{
 		"spec.jobTemplate.metadata.labels[" + api.EnabledLabel + `]: Unsupported value: "yes": supported values: "true", "false"`,
-		"spec.jobTemplate." + unsupportedMessage(api.LogModeAnnotation, "x", `"status", "full"`),
+		"spec.jobTemplate." + unsupportedMessage(api.LogModeAnnotation, "x", `"status", "full", "follow"`),
 	}
 	if diff := cmp.Diff(want, messages(ValidateJobTemplate(template, Defaults{}))); diff != "" {
 		t.Errorf("-want +got\n%s", diff)

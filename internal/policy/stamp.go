@@ -7,6 +7,7 @@ import (
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
+	"k8s.io/apimachinery/pkg/api/validation"
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/names"
@@ -16,15 +17,17 @@ import (
 // on its pod template; ResultsNameAnnotation unless it is set or the Job has no
 // name yet; and the TTL floor (see RaisedTTL) with the original in
 // TTLAnnotation. The pod template is immutable once the Job exists, unless the
-// Job is suspended and never started. Stamp reports whether it changed
-// anything; a second call does not.
+// Job is suspended and never started. An annotation for which the Job has no room
+// left is not written, nor is what it would record: the API server would refuse
+// the Job. Stamp reports whether it changed anything; a second call does not.
 func Stamp(job *batchv1.Job, floor time.Duration, withTemplate bool) (changed bool) {
 	changed = set(&job.Labels, api.EnabledLabel, api.True)
 	if withTemplate && set(&job.Spec.Template.Labels, api.EnabledLabel, api.True) {
 		changed = true
 	}
-	if job.Name != "" && !has(job.Annotations, api.ResultsNameAnnotation) {
-		set(&job.Annotations, api.ResultsNameAnnotation, names.Results(job.Name))
+	name := names.Results(job.Name)
+	if job.Name != "" && !has(job.Annotations, api.ResultsNameAnnotation) && fits(job.Annotations, api.ResultsNameAnnotation, name) {
+		set(&job.Annotations, api.ResultsNameAnnotation, name)
 		changed = true
 	}
 	return stampTTL(job, floor) || changed
@@ -36,7 +39,11 @@ func stampTTL(job *batchv1.Job, floor time.Duration) (changed bool) {
 		return false
 	}
 	if record {
-		set(&job.Annotations, api.TTLAnnotation, strconv.Itoa(int(*job.Spec.TTLSecondsAfterFinished)))
+		own := strconv.Itoa(int(*job.Spec.TTLSecondsAfterFinished))
+		if !fits(job.Annotations, api.TTLAnnotation, own) {
+			return false
+		}
+		set(&job.Annotations, api.TTLAnnotation, own)
 	}
 	job.Spec.TTLSecondsAfterFinished = raised
 	return true
@@ -108,6 +115,18 @@ func seconds(d time.Duration) int32 {
 		return 0
 	}
 	return int32(min((d-1)/time.Second+1, math.MaxInt32))
+}
+
+// fits reports whether the annotations have room for one more, with which key is
+// not set yet or replaced.
+func fits(annotations map[string]string, key, value string) bool {
+	size := len(key) + len(value)
+	for k, v := range annotations {
+		if k != key {
+			size += len(k) + len(v)
+		}
+	}
+	return size <= validation.TotalAnnotationSizeLimitB
 }
 
 func set(m *map[string]string, key, value string) (changed bool) {

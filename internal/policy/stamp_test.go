@@ -1,7 +1,10 @@
 package policy
 
 import (
+	"maps"
 	"math"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -198,6 +201,39 @@ func TestStampProperties(t *testing.T) {
 			t.Fatal("not opted in after Stamp")
 		}
 	})
+}
+
+func TestStampLeavesNoJobWithoutRoom(t *testing.T) {
+	const most = 256 << 10
+	results := len(api.ResultsNameAnnotation + "job-results")
+	ttl := len(api.TTLAnnotation + "5")
+	for name, test := range map[string]struct {
+		free int
+		want []string
+	}{
+		"room for all":       {results + ttl, []string{api.ResultsNameAnnotation, api.TTLAnnotation}},
+		"one byte too few":   {results + ttl - 1, []string{api.ResultsNameAnnotation}},
+		"room for one":       {results, []string{api.ResultsNameAnnotation}},
+		"room for no more":   {0, nil},
+		"more than it takes": {-1, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			job := job().TTL(5).Annotation("filler", strings.Repeat("x", most-len("filler")-test.free)).Obj()
+			if !Stamp(job, floor, true) || Stamp(job, floor, true) {
+				t.Error("not stamped once")
+			}
+			delete(job.Annotations, "filler")
+			if diff := cmp.Diff(test.want, slices.Sorted(maps.Keys(job.Annotations))); diff != "" {
+				t.Errorf("-want +got\n%s", diff)
+			}
+			if raised := *job.Spec.TTLSecondsAfterFinished != 5; raised != slices.Contains(test.want, api.TTLAnnotation) {
+				t.Errorf("raised: %v, and recorded: %v", raised, test.want)
+			}
+			if job.Labels[api.EnabledLabel] != api.True {
+				t.Errorf("labels %v", job.Labels)
+			}
+		})
+	}
 }
 
 func drawJob(t *rapid.T) *batchv1.Job {

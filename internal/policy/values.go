@@ -27,7 +27,7 @@ const (
 )
 
 // LogModes are the valid log modes. Callers must not change it.
-var LogModes = []string{api.LogModeStatus, api.LogModeFull}
+var LogModes = []string{api.LogModeStatus, api.LogModeFull, api.LogModeFollow}
 
 // resultsKinds are the valid kinds of results objects.
 var resultsKinds = []string{api.ResultsKindConfigMap, api.ResultsKindSecret}

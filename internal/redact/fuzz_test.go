@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -140,3 +141,38 @@ func BenchmarkRedact(b *testing.B) {
 type discard struct{}
 
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
+
+// FuzzPattern holds that an operator's pattern either is refused or redacts what
+// it matches, whatever literal is searched for first.
+func FuzzPattern(f *testing.F) {
+	f.Add("password=(\\S+)", "a password=b\n")
+	f.Add("(?i)TOKEN [a-z]{2,}|(x)?secret", "token ab xsecret\nsecret")
+	f.Add("^$", "\n\n")
+	f.Add("(a|b)*abc(d+)?", "ababcdd")
+	f.Fuzz(func(t *testing.T, pattern, text string) {
+		if len(pattern) > 200 || len(text) > 4<<10 {
+			return
+		}
+		set, err := New(false, []string{pattern})
+		if err != nil {
+			return
+		}
+		re, err := regexp.Compile(pattern)
+		if err != nil {
+			t.Fatalf("%q is taken, and is no pattern: %v", pattern, err)
+		}
+		got, counts := set.String(text)
+		if strings.Count(got, "\n") != strings.Count(text, "\n") {
+			t.Fatalf("%q became %q", text, got)
+		}
+		matched := false
+		for line := range strings.SplitSeq(text, "\n") {
+			for _, groups := range re.FindAllStringSubmatch(line, -1) {
+				matched = matched || groups[min(1, re.NumSubexp())] != ""
+			}
+		}
+		if matched != (counts.Total() > 0) {
+			t.Fatalf("%q in %q: matched %v, replaced %d: %q", pattern, text, matched, counts.Total(), got)
+		}
+	})
+}

@@ -50,7 +50,7 @@ func Build(run Run) (*Content, error) {
 	if run.Job == nil || !run.Outcome.Finished() {
 		return nil, ErrUnfinished
 	}
-	if run.LogMode != api.LogModeStatus {
+	if run.LogMode != api.LogModeStatus && run.LogMode != api.LogModeFollow {
 		run.LogMode = api.LogModeFull
 	}
 	cut := findCut(run.Pods)
@@ -73,9 +73,9 @@ func Build(run Run) (*Content, error) {
 	blocks := detail.blocks(run.MissingPods)
 	data[api.DataContainers], data[api.DataLogs] = blocks, blocks
 	c := &Content{Data: data}
-	if run.LogMode == api.LogModeFull {
+	if run.LogMode != api.LogModeStatus {
 		room := budget - len(blocks) - reserved
-		text, archive, err := packLogs(pods, run.MissingPods, rooms{object: room, all: room + run.total() - run.limit()})
+		text, archive, err := packLogs(pods, run.MissingPods, run.rooms(room))
 		if err != nil {
 			return nil, err
 		}

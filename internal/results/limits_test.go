@@ -83,6 +83,7 @@ func drawRun(t *rapid.T) Run {
 	}
 	run.LogMode = rapid.SampledFrom([]string{api.LogModeFull, api.LogModeStatus}).Draw(t, "logMode")
 	run.MaxBytes = rapid.SampledFrom([]int{0, 1, MinBytes, 50_000, 300_000, 2 << 20}).Draw(t, "maxBytes")
+	run.MaxLogBytes = rapid.SampledFrom([]int{0, 0, 1, 16 << 10}).Draw(t, "maxLogBytes")
 	for i := range rapid.IntRange(0, 12).Draw(t, "pods") {
 		pod := podAt(fmt.Sprintf("pod-%02d", i), rapid.IntRange(0, 5).Draw(t, "age"))
 		pod.Pod.Status.Message = drawText(t, "message")
@@ -179,7 +180,7 @@ func TestBuildOfAnything(t *testing.T) {
 
 // fits reports whether an incomplete capture comes from shortening alone.
 func (run *Run) fits(content *Content) bool {
-	return content.Capture.Complete || strings.HasPrefix(content.Capture.Why, ReasonShortenedToFit)
+	return content.Capture.Complete || strings.HasPrefix(content.Capture.Why, run.shortReason())
 }
 
 // largeRun returns a failed run of n pods that wrote 2 KiB each, of which every

@@ -25,7 +25,7 @@ type Run struct {
 	// MissingPods counts the pods that the Job's status counts and that are
 	// not in Pods: their logs are lost.
 	MissingPods int
-	// LogMode is api.LogModeStatus or api.LogModeFull; "" means full.
+	// LogMode is api.LogModeStatus, api.LogModeFull or api.LogModeFollow; "" means full.
 	LogMode string
 	// Labels are the Job's labels to copy, already chosen. Keys of Job Handler
 	// and job-name are dropped.
@@ -44,6 +44,9 @@ type Run struct {
 	// allows parts, up to api.MostResultsBytes. Less than MinBytes means MinBytes:
 	// it is how results are stored that an API server found too large.
 	MaxBytes int
+	// MaxLogBytes bounds what logs take of that, in bytes, where the results of the
+	// run's namespace take more than they may; 0: no further bound.
+	MaxLogBytes int
 
 	// redacted counts what was replaced in messages and in logs.
 	redacted redact.Counts
@@ -122,6 +125,9 @@ const (
 	// ReasonRotatedHead: the kubelet probably rotated the log, and what was
 	// written before cannot be read. Incurable.
 	ReasonRotatedHead = "RotatedHead"
+	// ReasonRotatedGap: the kubelet rotated the log while it was being followed and
+	// could not be read, so that lines may be missing in the middle. Incurable.
+	ReasonRotatedGap = "RotatedGap"
 	// ReasonPodGone: the pod is gone, and its logs with it. Incurable.
 	ReasonPodGone = "PodGone"
 	// ReasonNodeGone: the Node object is gone. Incurable.
@@ -143,4 +149,7 @@ const (
 	ReasonCaptureLost = "CaptureLost"
 	// ReasonShortenedToFit: the log was read whole but did not fit. Incurable.
 	ReasonShortenedToFit = "ShortenedToFit"
+	// ReasonNamespaceBudget: the log was read whole, but of new logs little is kept
+	// while the results of the namespace take more than they may. Incurable.
+	ReasonNamespaceBudget = "NamespaceBudget"
 )

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/util/sets"
+
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/logtext"
 )
@@ -21,7 +23,8 @@ type Summary struct {
 	// Complete is true if no log is missing or shortened.
 	Complete bool
 	// Why names the causes, those that could heal first, each with how many
-	// logs it is about; "" if Complete. One line of readable text.
+	// logs it is about; "" if Complete. One line of readable text, which quotes
+	// nobody: no log, no message of a container, no server.
 	Why string
 	// Curable is true if another attempt later might find more.
 	Curable bool
@@ -88,7 +91,7 @@ func summarize(run *Run, pods []*podView) Summary {
 			if stored := l.stored(); !stored.Complete {
 				found.add(cause{
 					reason: stored.Reason, curable: l.capture.Curable && !l.capture.Complete,
-					count: 1, noun: "log", first: colon(where, logtext.Line(stored.Message, maxCauseMessage)),
+					count: 1, noun: "log", first: colon(where, ownWords(stored)),
 				})
 			}
 		}
@@ -97,6 +100,24 @@ func summarize(run *Run, pods []*podView) Summary {
 		}
 	}
 	return found.summary()
+}
+
+// inOwnWords are the reasons whose message quotes nobody. Others quote a server,
+// the kubelet or the state of a container. A kubelet's error comes in place of a
+// log, and a program that knows its container's ID can imitate it; so the results
+// have such messages, as they have the logs, and a Summary, which goes into
+// Events, an annotation of the Job and the manager's log, does not.
+var inOwnWords = sets.New(
+	ReasonStalled, ReasonEndedEarly, ReasonStillRunning, ReasonNotReady, ReasonNotRead,
+	ReasonRotatedHead, ReasonRotatedGap, ReasonEndNotSeen, ReasonCaptureLimit, ReasonShortenedToFit, ReasonNamespaceBudget,
+)
+
+// ownWords returns the message of c on one line, "" where it quotes somebody else.
+func ownWords(c CaptureRecord) string {
+	if !inOwnWords.Has(c.Reason) {
+		return ""
+	}
+	return logtext.Line(c.Message, maxCauseMessage)
 }
 
 // colon joins what there is of a and b.

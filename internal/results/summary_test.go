@@ -40,11 +40,20 @@ func TestSummary(t *testing.T) {
 		"curable first, counted": {
 			pods:    []Pod{captured("a", gone), captured("b", gone), captured("c", stalled)},
 			curable: true,
-			want:    `incomplete: Stalled (pod c, container main: no byte for the idle timeout); NodeGone (2 logs, first pod a, container main: pods "node-1" not found)`,
+			want:    `incomplete: Stalled (pod c, container main: no byte for the idle timeout); NodeGone (2 logs, first pod a, container main)`,
 		},
 		"incurable": {
 			pods: []Pod{captured("a", gone)},
-			want: `incomplete: NodeGone (pod a, container main: pods "node-1" not found)`,
+			want: `incomplete: NodeGone (pod a, container main)`,
+		},
+		"a kubelet's error, or a program that imitates it": {
+			pods:    []Pod{captured("a", Capture{Reason: ReasonLogUnavailable, Message: "failed to open log file \"/secret\"", Curable: true})},
+			curable: true,
+			want:    "incomplete: LogUnavailable (pod a, container main)",
+		},
+		"a reason that nobody has thought of": {
+			pods: []Pod{captured("a", Capture{Reason: "New", Message: "secret"})},
+			want: "incomplete: New (pod a, container main)",
 		},
 		"pods missing":          {missing: 2, want: "incomplete: PodGone (2 pods)"},
 		"pod missing in status": {missing: 1, mode: api.LogModeStatus, want: "incomplete: PodGone (1 pod)"},

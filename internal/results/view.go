@@ -46,6 +46,8 @@ type instanceLog struct {
 	// exact is where the bytes that excerpt tells of are kept as they were
 	// written; nil if they are nowhere.
 	exact *ExactRecord
+	// short is the reason if the log was read whole and is not kept whole.
+	short string
 }
 
 func (l *instanceLog) seen() int64 {
@@ -98,7 +100,9 @@ func instance(run *Run, log *ContainerLog) *instanceLog {
 	if log == nil {
 		return &instanceLog{capture: unread(run)}
 	}
-	l := &instanceLog{text: log.Text, packed: log.Packed, capture: log.Capture, redacted: log.Redacted.Total()}
+	l := &instanceLog{
+		text: log.Text, packed: log.Packed, capture: log.Capture, redacted: log.Redacted.Total(), short: run.shortReason(),
+	}
 	if l.capture == (Capture{}) {
 		l.capture = unread(run)
 	}
@@ -163,7 +167,7 @@ func byImportance(containers []*containerView) []*containerView {
 func (l *instanceLog) stored() CaptureRecord {
 	r := l.record(l.excerpt.Kept())
 	if l.capture.Complete && r.BytesKept < r.BytesSeen {
-		r.Complete, r.Reason = false, ReasonShortenedToFit
+		r.Complete, r.Reason = false, l.short
 		r.Message = omitted(l.excerpt.OmittedBytes, l.excerpt.OmittedLines) + " left out"
 	}
 	if l.exact != nil {
@@ -179,7 +183,7 @@ func (l *instanceLog) largest() CaptureRecord {
 	r := l.record(l.seen())
 	if l.capture.Complete && l.seen() > 0 {
 		r.Complete = false
-		r.Reason += ReasonShortenedToFit
+		r.Reason += l.short
 		r.Message += omitted(l.seen(), l.text.Lines()) + " left out"
 	}
 	if l.seen() > 0 {

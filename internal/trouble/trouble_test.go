@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -22,6 +23,15 @@ var (
 
 func status(code int32, message string) error {
 	return &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: code, Message: message}}
+}
+
+// The cause counts, not the code, which is that of a refusal.
+func TestOfTerminatingNamespace(t *testing.T) {
+	err := apierrors.NewForbidden(schema.GroupResource{Resource: "configmaps"}, "x", errors.New("unable to create new content"))
+	err.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: corev1.NamespaceTerminatingCause}}
+	if got := Of(fmt.Errorf("creating results: %w", err)); got != Gone {
+		t.Errorf("got %s", got)
+	}
 }
 
 // Every code that a server or somebody's webhook may answer with.

@@ -1,7 +1,8 @@
 // Package apiserver gives a test suite a real kube-apiserver with etcd, and
-// users with the rights of the installed manager. No controller runs: what
-// they would do, such as setting the status of Jobs, making pods, or ending a
-// Namespace, is the test's part, so that nothing happens at a time of its own.
+// users with the rights of the installed manager. Unless a test asks for them no
+// controller runs: what they would do, such as setting the status of Jobs, making
+// pods, or ending a Namespace, is the test's part, so that nothing happens at a
+// time of its own.
 package apiserver
 
 import (
@@ -46,7 +47,12 @@ type Server struct {
 
 // Start builds what is needed, starts the server and returns when it is ready.
 func Start(ctx context.Context) (*Server, error) {
-	cluster, err := localcluster.Start(ctx, localcluster.Options{})
+	return StartWith(ctx, localcluster.Options{})
+}
+
+// StartWith is Start for a control plane with more than that.
+func StartWith(ctx context.Context, options localcluster.Options) (*Server, error) {
+	cluster, err := localcluster.Start(ctx, options)
 	if err != nil {
 		return nil, fmt.Errorf("starting the control plane: %w", err)
 	}

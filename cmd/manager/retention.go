@@ -1,0 +1,42 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/job-handler/job-handler/controllers/retention"
+	"github.com/job-handler/job-handler/internal/holdings"
+	"github.com/job-handler/job-handler/internal/metrics"
+)
+
+// retentionPause has at most 50 results be deleted in a second: nobody waits for
+// that, and Jobs are handled meanwhile.
+const retentionPause = 20 * time.Millisecond
+
+// addRetention has mgr delete results that are not to be kept any longer. It
+// returns what is to be told of new ones, nil where retention is off.
+func (p *parts) addRetention(mgr ctrl.Manager) (*holdings.Holdings, error) {
+	opts := &p.opts.Retention
+	if opts.Off() {
+		return nil, nil //nolint:nilnil // nothing is kept count of
+	}
+	measures, err := metrics.NewRetention(metrics.Served())
+	if err != nil {
+		return nil, err
+	}
+	held := holdings.New(holdings.Options{NamespaceBytes: opts.NamespaceBytes(), Horizon: opts.Interval}, clock.RealClock{}, measures)
+	retainer := &retention.Retainer{
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Holdings: held, Metrics: measures, Clock: clock.RealClock{},
+		Options: retention.Options{
+			Interval: opts.Interval, KeepCompleted: opts.KeepCompleted, KeepFailed: opts.KeepFailed,
+			Pause: retentionPause, Defaults: p.defaults, TTLFloor: p.opts.Jobs.TTLFloor,
+		},
+	}
+	if err := mgr.Add(retainer); err != nil {
+		return nil, fmt.Errorf("adding retention: %w", err)
+	}
+	return held, nil
+}

@@ -1,0 +1,86 @@
+package retention
+
+import (
+	"context"
+	"errors"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/results"
+	"github.com/job-handler/job-handler/internal/retain"
+)
+
+// removeOrphans deletes those of the parts that are not listed by the results for
+// which they were written, if the manager is done with their Job: while it is
+// not, the next try to store its results may list them. The Job is looked at
+// before the results are, so that these are there if they will ever be.
+func (r *Retainer) removeOrphans(ctx context.Context, parts *retain.Parts, survey *retain.Survey) error {
+	atWork, err := r.atWork(ctx, job{namespace: parts.Namespace, name: parts.JobName, uid: parts.JobUID})
+	if err != nil || atWork {
+		return err
+	}
+	listed, err := r.listed(ctx, parts)
+	if err != nil {
+		return err
+	}
+	var failed []error
+	for _, ref := range parts.Refs {
+		if listed.Has(ref.Name) {
+			survey.Settle(ref.UID)
+			continue
+		}
+		failed = append(failed, r.removeOrphan(ctx, ref))
+	}
+	return errors.Join(failed...)
+}
+
+// listed returns the names of the parts that the results list for which these
+// were written. Where the list cannot be read, these are taken to be in it.
+func (r *Retainer) listed(ctx context.Context, parts *retain.Parts) (sets.Set[string], error) {
+	names := sets.New[string]()
+	object, err := r.get(ctx, retain.Ref{Kind: parts.Kind, Namespace: parts.Namespace, Name: parts.Of})
+	if apierrors.IsNotFound(err) {
+		return names, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if types.UID(object.GetLabels()[api.JobUIDLabel]) != parts.JobUID {
+		// The name is another run's by now.
+		return names, nil
+	}
+	list, err := results.PartsOf(contentOf(object).Data)
+	switch {
+	case err != nil:
+		for _, ref := range parts.Refs {
+			names.Insert(ref.Name)
+		}
+	case list != nil:
+		for _, record := range list.Parts {
+			names.Insert(record.Name)
+		}
+	}
+	return names, nil
+}
+
+func (r *Retainer) removeOrphan(ctx context.Context, ref retain.Ref) error {
+	part, err := r.get(ctx, ref)
+	if gone(err) && part == nil {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if part.GetUID() != ref.UID || !isOurs(part) || !retain.Orphanable(part, r.Clock.Now()) {
+		return nil
+	}
+	if err := r.delete(ctx, part, retain.ReasonOrphan); !gone(err) {
+		return err
+	}
+	ctrl.LoggerFrom(ctx).Info("part deleted that no results list", "namespace", ref.Namespace, "part", ref.Name, "kind", ref.Kind)
+	return nil
+}

@@ -1,0 +1,133 @@
+package retention
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/retain"
+	"github.com/job-handler/job-handler/internal/trouble"
+)
+
+const (
+	// Metadata is listed in pages of this size, some 500 KB.
+	page = 500
+	// A line is logged for so many objects that were listed.
+	progressObjects = 20_000
+)
+
+// +kubebuilder:rbac:groups="",resources=configmaps,verbs=list
+
+// survey lists what Job Handler made, and tells holdings what it takes.
+func (r *Retainer) survey(ctx context.Context, now time.Time) (*retain.Survey, error) {
+	survey := retain.NewSurvey(now, retain.Options{
+		KeepCompleted: r.Options.KeepCompleted, KeepFailed: r.Options.KeepFailed, Horizon: r.Options.Interval,
+	}, r.settled)
+	r.Holdings.Begin()
+	if err := r.list(ctx, api.ResultsKindConfigMap, "", survey); err != nil {
+		return nil, err
+	}
+	namespaces, err := r.withSecrets(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, namespace := range namespaces {
+		if err := r.listSecrets(ctx, namespace, survey); err != nil {
+			return nil, err
+		}
+	}
+	r.Holdings.Counted(survey.Bytes, survey.Soon)
+	return survey, nil
+}
+
+// list adds the objects of a kind that are labelled as ours, in a namespace or, if
+// "", in all.
+func (r *Retainer) list(ctx context.Context, kind, namespace string, survey *retain.Survey) error {
+	options := client.ListOptions{
+		Namespace: namespace, Limit: page,
+		LabelSelector: labels.SelectorFromSet(labels.Set{api.CreatedLabel: api.True}),
+	}
+	for listed := 0; ; {
+		found := &metav1.PartialObjectMetadataList{}
+		found.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(kind + "List"))
+		if err := r.Live.List(ctx, found, &options); err != nil {
+			return fmt.Errorf("listing results in %ss: %w", kind, err)
+		}
+		for i := range found.Items {
+			survey.Add(kind, &found.Items[i])
+		}
+		before := listed / progressObjects
+		if listed += len(found.Items); listed/progressObjects > before {
+			ctrl.LoggerFrom(ctx).Info("looking at results", "kind", kind, "so far", listed)
+		}
+		if options.Continue = found.Continue; found.Continue == "" {
+			return nil
+		}
+	}
+}
+
+// listSecrets is list for the Secrets of a namespace. Where the right was taken
+// away meanwhile there are none.
+func (r *Retainer) listSecrets(ctx context.Context, namespace string, survey *retain.Survey) error {
+	err := r.list(ctx, api.ResultsKindSecret, namespace, survey)
+	switch trouble.Of(err) {
+	case trouble.Gone, trouble.Refused:
+		if err != nil && r.hourly("secrets") {
+			ctrl.LoggerFrom(ctx).Info("results in Secrets are not looked at", "namespace", namespace, "cause", err.Error())
+		}
+		return nil
+	default:
+		return err
+	}
+}
+
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=list;watch
+
+// withSecrets returns the namespaces in which the manager may list Secrets. It
+// asks whether it may rather than trying, since to be refused is normal.
+func (r *Retainer) withSecrets(ctx context.Context) ([]string, error) {
+	namespaces := &metav1.PartialObjectMetadataList{}
+	namespaces.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("NamespaceList"))
+	if err := r.Client.List(ctx, namespaces); err != nil {
+		return nil, fmt.Errorf("listing cached namespaces: %w", err)
+	}
+	var allowed []string
+	for i := range namespaces.Items {
+		name := namespaces.Items[i].Name
+		may, err := r.mayListSecrets(ctx, name)
+		if trouble.Of(err) == trouble.Refused {
+			if r.hourly("review") {
+				ctrl.LoggerFrom(ctx).Info("results in Secrets are not looked at: the manager cannot ask for its rights", "cause", err.Error())
+			}
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if may {
+			allowed = append(allowed, name)
+		}
+	}
+	return allowed, nil
+}
+
+// +kubebuilder:rbac:groups=authorization.k8s.io,resources=selfsubjectaccessreviews,verbs=create
+
+// mayListSecrets asks the API server, which by its default roles everybody may.
+func (r *Retainer) mayListSecrets(ctx context.Context, namespace string) (bool, error) {
+	review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
+		ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: namespace, Verb: "list", Resource: "secrets"},
+	}}
+	if err := r.Client.Create(ctx, review); err != nil {
+		return false, fmt.Errorf("asking for the right to list Secrets in namespace %s: %w", namespace, err)
+	}
+	return review.Status.Allowed, nil
+}

@@ -1,0 +1,111 @@
+package retention
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/sets"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/job-handler/job-handler/internal/retain"
+	"github.com/job-handler/job-handler/internal/trouble"
+)
+
+const (
+	// Where this many namespaces in a row fail, the API server does.
+	mostFailures = 5
+	// Progress is logged this often.
+	progressEvery = 30 * time.Second
+)
+
+// place is what rights, quotas and webhooks are about.
+type place struct{ kind, namespace string }
+
+// work goes through what is to be deleted. What goes wrong in one namespace is
+// not tried again there, and stops no other.
+type work struct {
+	r           *Retainer
+	bad         sets.Set[place]
+	inARow      int
+	failed      []error
+	done, total int
+	told        time.Time
+}
+
+func (r *Retainer) newWork(total int) *work {
+	return &work{r: r, bad: sets.New[place](), total: total, told: r.Clock.Now()}
+}
+
+// do deletes something, unless its place is bad, and reports whether to go on.
+func (w *work) do(ctx context.Context, about retain.Ref, remove func() error) bool {
+	w.done++
+	where := place{about.Kind, about.Namespace}
+	if ctx.Err() != nil {
+		w.failed = append(w.failed, ctx.Err())
+		return false
+	}
+	if w.bad.Has(where) {
+		return true
+	}
+	w.progress(ctx)
+	err := remove()
+	switch trouble.Of(err) {
+	case trouble.Gone, trouble.Conflict:
+		err = nil
+	case trouble.Refused:
+		w.refused(ctx, about, err)
+		w.bad.Insert(where)
+		err = nil
+	case trouble.Passing:
+	}
+	if err == nil {
+		w.inARow = 0
+		return w.r.pause(ctx)
+	}
+	w.bad.Insert(where)
+	w.failed = append(w.failed, err)
+	w.inARow++
+	return w.inARow < mostFailures
+}
+
+// refused tells of what people have to mend; nothing is tried again for it before
+// the next look.
+func (w *work) refused(ctx context.Context, about retain.Ref, err error) {
+	cause := trouble.Cause(err)
+	w.r.Metrics.Refused(cause)
+	if w.r.hourly("refused/" + cause) {
+		ctrl.LoggerFrom(ctx).Info("results cannot be deleted", "kind", about.Kind, "namespace", about.Namespace,
+			"results", about.Name, "cause", err.Error())
+	}
+}
+
+func (w *work) progress(ctx context.Context) {
+	now := w.r.Clock.Now()
+	if now.Sub(w.told) < progressEvery {
+		return
+	}
+	w.told = now
+	ctrl.LoggerFrom(ctx).Info("deleting results", "done", w.done, "of", w.total)
+}
+
+// err returns what failed and might not if it is tried again.
+func (w *work) err() error {
+	return errors.Join(w.failed...)
+}
+
+// pause waits between deletions, and reports whether to go on. Whoever goes on
+// nevertheless is told by do.
+func (r *Retainer) pause(ctx context.Context) bool {
+	if r.Options.Pause == 0 {
+		return ctx.Err() == nil
+	}
+	timer := r.Clock.NewTimer(r.Options.Pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C():
+		return true
+	}
+}

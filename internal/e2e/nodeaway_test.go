@@ -1,0 +1,76 @@
+package e2e
+
+import (
+	"time"
+
+	. "github.com/onsi/gomega"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/localcluster"
+)
+
+// away is for how long a kubelet does not answer: longer than the grace period
+// of the pods on its node.
+const away = time.Minute
+
+// kubeletStopped: a pod that is deleted while its kubelet is away goes on until
+// that is back; the log is there, to the last words.
+func kubeletStopped(s *story) {
+	s.optedIn()
+	job := s.start(s.job("cut-off", lastWords+working).GracePeriod(5))
+	s.running(job, 1)
+	s.Expect(s.w.cluster.Kill(s.ctx(), localcluster.Kubelet)).To(Succeed())
+	s.change(job, func() { job.Spec.ActiveDeadlineSeconds = new(int64(1)) })
+	s.eventually(func(g Gomega) {
+		g.Expect(s.pods(g, job)).To(HaveExactElements(HaveField("DeletionTimestamp", Not(BeNil()))))
+	})
+	s.always(away, func(g Gomega) {
+		g.Expect(s.now(g, job).Annotations).NotTo(HaveKey(api.StatusAnnotation))
+	})
+	s.Expect(s.w.cluster.Restart(s.ctx(), localcluster.Kubelet)).To(Succeed())
+
+	job = s.reported(job)
+	r := s.stored(job)
+	s.complete(r)
+	s.Expect(r.Data).To(HaveKeyWithValue(api.DataReason, batchv1.JobReasonDeadlineExceeded))
+	s.Expect(r.texts()).To(HaveExactElements(numbered(1, workLines) + "got TERM\n"))
+}
+
+// nodeDeleted: with its Node object a pod goes without a word; the results name
+// what is missing, and have what the pod made in its place wrote.
+func nodeDeleted(s *story) {
+	s.optedIn()
+	job := s.start(s.job("homeless", firstTime+` && { `+lastWords+working+`; }; echo "a new home"`).
+		HostFolder(s.folder("count"), "/count").BackoffLimit(2))
+	s.running(job, 1)
+	first := s.pods(s, job)[0]
+	s.loseNode(&first)
+
+	s.gone(job)
+	r := s.stored(job)
+	s.Expect(r.record.Capture.Complete).To(BeFalse())
+	s.Expect(r.record.Capture.Why).To(MatchRegexp("NodeGone|PodGone|DeletedBeforeCapture"))
+	s.Expect(r.record.PodCounts.Failed).To(BeEquivalentTo(1))
+	s.Expect(r.texts()).To(ContainElement(HavePrefix("a new home\n")))
+	s.Expect(s.told(job, corev1.EventTypeWarning)).To(ContainElement(ContainSubstring("incomplete")))
+}
+
+// loseNode has a pod's node vanish with its kubelet, and come back when the pod is
+// gone.
+func (s *story) loseNode(pod *corev1.Pod) {
+	s.t.Helper()
+	s.Expect(s.w.cluster.Kill(s.ctx(), localcluster.Kubelet)).To(Succeed())
+	node := &corev1.Node{}
+	node.Name = pod.Spec.NodeName
+	s.Expect(s.w.client.Delete(s.ctx(), node)).To(Succeed())
+	s.eventually(func(g Gomega) {
+		err := s.w.client.Get(s.ctx(), client.ObjectKeyFromObject(pod), pod)
+		g.Expect(apierrors.IsNotFound(err)).To(BeTrue(), "the pod is there still: %v", err)
+	})
+	s.Expect(s.w.cluster.Restart(s.ctx(), localcluster.Kubelet)).To(Succeed())
+	s.allReady()
+}

@@ -1,0 +1,87 @@
+package metrics
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/job-handler/job-handler/internal/retain"
+)
+
+func TestRetention(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	m, err := NewRetention(registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Passed(PassFailed, time.Unix(1_700_000_000, 0), time.Hour)
+	m.Passed(PassComplete, time.Unix(1_800_000_000, 0), 2*time.Second)
+	m.Deleted(retain.ReasonExpired)
+	m.Deleted(retain.ReasonExpired)
+	m.Deleted(retain.ReasonOrphan)
+	m.Refused("rights")
+	m.Surveyed(&retain.Survey{Counts: map[retain.Class]int{retain.Results: 3, retain.Part: 2}, Malformed: 1})
+	m.Surveyed(&retain.Survey{Counts: map[retain.Class]int{retain.Results: 2, retain.Foreign: 1}})
+	m.SetBudget(1000)
+	m.SetBytes("gone", 5)
+	m.ResetBytes(map[string]int64{"team": 10, "other": 20})
+	m.SetBytes("team", 11)
+	m.Shrunk()
+
+	names := []string{
+		"job_handler_retention_deleted_total", "job_handler_retention_passes_total", "job_handler_retention_refused_total",
+		"job_handler_retention_last_pass_timestamp_seconds", "job_handler_retention_objects", "job_handler_retention_malformed_results",
+		"job_handler_results_bytes", "job_handler_results_budget_bytes", "job_handler_results_shrunk_total",
+	}
+	const want = `
+# HELP job_handler_results_budget_bytes What results may take in a namespace before less of logs is stored, in bytes; 0 for no bound.
+# TYPE job_handler_results_budget_bytes gauge
+job_handler_results_budget_bytes 1000
+# HELP job_handler_results_bytes What results take, parts included, in bytes; absent until they were counted.
+# TYPE job_handler_results_bytes gauge
+job_handler_results_bytes{namespace="other"} 20
+job_handler_results_bytes{namespace="team"} 11
+# HELP job_handler_results_shrunk_total Runs of which less log text was stored since the results of their namespace were above the budget.
+# TYPE job_handler_results_shrunk_total counter
+job_handler_results_shrunk_total 1
+# HELP job_handler_retention_deleted_total Results objects deleted by reason: expired, surplus of a CronJob, part of deleted results, orphan part.
+# TYPE job_handler_retention_deleted_total counter
+job_handler_retention_deleted_total{reason="expired"} 2
+job_handler_retention_deleted_total{reason="orphan"} 1
+job_handler_retention_deleted_total{reason="part"} 0
+job_handler_retention_deleted_total{reason="surplus"} 0
+# HELP job_handler_retention_last_pass_timestamp_seconds When all results were last looked at completely, in seconds since 1970; absent until they were.
+# TYPE job_handler_retention_last_pass_timestamp_seconds gauge
+job_handler_retention_last_pass_timestamp_seconds 1.8e+09
+# HELP job_handler_retention_malformed_results Results at the last look that are kept since their expires-at cannot be read.
+# TYPE job_handler_retention_malformed_results gauge
+job_handler_retention_malformed_results 0
+# HELP job_handler_retention_objects Objects labelled as results at the last look, by class: results, part, foreign (what is left alone).
+# TYPE job_handler_retention_objects gauge
+job_handler_retention_objects{class="foreign"} 1
+job_handler_retention_objects{class="part"} 0
+job_handler_retention_objects{class="results"} 2
+# HELP job_handler_retention_passes_total Looks at all results by result: complete, failed.
+# TYPE job_handler_retention_passes_total counter
+job_handler_retention_passes_total{result="complete"} 1
+job_handler_retention_passes_total{result="failed"} 1
+# HELP job_handler_retention_refused_total Deletions of results that the API server refused, by cause: quota, rights, size, other.
+# TYPE job_handler_retention_refused_total counter
+job_handler_retention_refused_total{cause="rights"} 1
+`
+	if err := testutil.GatherAndCompare(registry, strings.NewReader(want), names...); err != nil {
+		t.Error(err)
+	}
+	if count := testutil.CollectAndCount(registry, "job_handler_retention_pass_duration_seconds"); count != 1 {
+		t.Errorf("%d histograms", count)
+	}
+	if problems, err := testutil.GatherAndLint(registry); len(problems) > 0 || err != nil {
+		t.Errorf("%v, %v", problems, err)
+	}
+	if _, err := NewRetention(registry); err == nil {
+		t.Error("registered twice")
+	}
+}

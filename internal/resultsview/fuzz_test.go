@@ -1,0 +1,51 @@
+package resultsview
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/job-handler/job-handler/internal/jobtest/runs"
+	"github.com/job-handler/job-handler/internal/results"
+)
+
+// FuzzParse reads objects that anybody who may create ConfigMaps can make, with
+// the label and a digest that holds.
+func FuzzParse(f *testing.F) {
+	cm := store(f, runs.MakePod("a", start).Container("main", 1, []byte("hello\n")).Restarted(1, 1, []byte("before\n")))
+	whole, err := json.Marshal(cm)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(whole)
+	f.Add([]byte(`{"metadata":{"labels":{"job-handler/created":"true"}},"data":{"job.json":"{\"schema\":\"job-handler/v1\",\"completionTime\":\"x\",\"ownResults\":{\"dataKeys\":[\"logs\",\"\"]},\"pods\":[{\"containers\":[{\"previousCapture\":{\"bytesKept\":-1},\"state\":{\"exitCode\":-2147483648}}]}]}"}}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		object := &corev1.ConfigMap{}
+		if json.Unmarshal(raw, object) != nil {
+			return
+		}
+		if object.Annotations == nil {
+			object.Annotations = map[string]string{}
+		}
+		reseal(object)
+		run, err := Parse(FromConfigMap(object))
+		if err != nil {
+			if !errors.Is(err, results.ErrStranger) && !errors.Is(err, results.ErrDamaged) {
+				t.Fatal(err)
+			}
+			return
+		}
+		run.ExitCodes()
+		run.LogBytes()
+		run.OwnResults()
+		NewestFirst([]*Run{run, {Record: results.Record{CompletionTime: start.Format(time.RFC3339)}}})
+		fetch := func(context.Context, string) (Object, error) { return FromConfigMap(object), nil }
+		if _, err := run.Logs(t.Context(), fetch); err != nil && !errors.Is(err, results.ErrDamaged) {
+			t.Fatal(err)
+		}
+	})
+}
