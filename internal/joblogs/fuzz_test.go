@@ -45,8 +45,17 @@ func FuzzCollect(f *testing.F) {
 			}
 		}
 		for _, log := range LogsOf(pod) {
-			if log.Readable() {
-				reader.Follow(t.Context(), log, io.Discard)
+			if !log.Readable() {
+				continue
+			}
+			following := reader.NewFollowing(io.Discard)
+			if ended, capture := following.Stream(t.Context(), log); ended {
+				following.Confirm(t.Context(), log)
+			} else if capture.Reason == "" {
+				t.Fatal("it broke off, and nobody says why")
+			}
+			if _, err := following.Close(); err != nil {
+				t.Fatal(err)
 			}
 		}
 	})
