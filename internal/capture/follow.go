@@ -90,7 +90,11 @@ func (c *Captures) followAll(ctx context.Context, p *pod) {
 		}
 		p.logs = append(p.logs, l)
 		c.metrics.Waiting(1)
-		c.following.Go(func() { c.follow(following, turn, l) })
+		p.changed()
+		c.following.Go(func() {
+			c.follow(following, turn, l)
+			c.followed(ctx, p, l)
+		})
 	}
 	c.limitAll(p)
 	p.forgetEarlier()

@@ -80,6 +80,11 @@ func (l *followedLog) result(log joblogs.Log, gone bool) results.ContainerLog {
 		kept.Text, kept.Packed, kept.Redacted = l.text.buffer, l.text.whole(), l.redacted
 	}
 	switch {
+	case l.text.isReleased():
+		kept.Text, kept.Packed = nil, nil
+		kept.Capture = results.Capture{
+			Reason: results.ReasonCaptureLost, Message: "what was captured was stored in an object that is not there, or not whole",
+		}
 	case l.state == fellBack:
 		kept.Capture = results.Capture{Reason: results.ReasonNotRead, Message: NotFollowed, Curable: true}
 	case l.capture.Complete && !log.Ended && gone:
