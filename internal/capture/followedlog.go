@@ -75,33 +75,38 @@ func (l *followedLog) drop() {
 // have ended and its pod to be gone.
 func (l *followedLog) result(log joblogs.Log, gone bool) results.ContainerLog {
 	kept := log.ContainerLog
-	kept.Capture = l.capture
-	if l.text.seen() > 0 || l.capture.Complete {
+	if (l.text.seen() > 0 || l.capture.Complete) && !l.text.isReleased() {
 		kept.Text, kept.Packed, kept.Redacted = l.text.buffer, l.text.whole(), l.redacted
 	}
-	switch {
-	case l.text.isReleased():
-		kept.Text, kept.Packed = nil, nil
-		kept.Capture = results.Capture{
-			Reason: results.ReasonCaptureLost, Message: "what was captured was stored in an object that is not there, or not whole",
-		}
-	case l.state == fellBack:
-		kept.Capture = results.Capture{Reason: results.ReasonNotRead, Message: NotFollowed, Curable: true}
-	case l.capture.Complete && !log.Ended && gone:
-		kept.Capture = results.Capture{
-			Reason: results.ReasonEndNotSeen, Message: "the pod was gone before its container was reported to have ended",
-		}
-	case l.capture.Complete && !log.Ended:
-		kept.Capture = results.Capture{
-			Reason: results.ReasonStillRunning, Message: "the container was not reported to have ended", Curable: true,
-		}
-	case kept.Text == nil && l.capture.Reason == results.ReasonPodGone:
-		kept.Capture = deletedBeforeCapture(fmt.Sprintf("nothing could be read: %s", l.capture.Message))
-	}
+	kept.Capture = l.judge(log, gone, kept.Text == nil)
 	if gone {
 		kept.Capture.Curable = false
 	}
 	return kept
+}
+
+// judge tells whether what is kept of the log, which may be nothing, is all of it.
+func (l *followedLog) judge(log joblogs.Log, gone, nothing bool) results.Capture {
+	switch unended := l.capture.Complete && !log.Ended; {
+	case l.text.isReleased():
+		return results.Capture{
+			Reason: results.ReasonCaptureLost, Message: "what was captured was stored in an object that is not there, or not whole",
+		}
+	case l.state == fellBack:
+		return results.Capture{Reason: results.ReasonNotRead, Message: NotFollowed, Curable: true}
+	case unended && gone:
+		return results.Capture{
+			Reason: results.ReasonEndNotSeen, Message: "the pod was gone before its container was reported to have ended",
+		}
+	case unended:
+		return results.Capture{
+			Reason: results.ReasonStillRunning, Message: "the container was not reported to have ended", Curable: true,
+		}
+	case nothing && l.capture.Reason == results.ReasonPodGone:
+		return deletedBeforeCapture(fmt.Sprintf("nothing could be read: %s", l.capture.Message))
+	default:
+		return l.capture
+	}
 }
 
 func deletedBeforeCapture(message string) results.Capture {
