@@ -44,6 +44,7 @@ var stories = []struct {
 	{"long-goodbye", longGoodbye},
 	{"no-retry", noRetry},
 	{"evicted-by-kubelet", evictedByKubelet},
+	{"followed-and-evicted", followedAndEvicted},
 
 	{"several-pods", severalPods},
 	{"indexed", indexed},

@@ -44,19 +44,34 @@ func kubeletStopped(s *story) {
 // what is missing, and have what the pod made in its place wrote.
 func nodeDeleted(s *story) {
 	s.optedIn()
+	r := s.homeless(api.LogModeFull)
+	s.Expect(r.record.Capture.Why).To(MatchRegexp("NodeGone|PodGone|DeletedBeforeCapture|CaptureLost"))
+	s.Expect(r.texts()).To(ContainElement(HavePrefix("a new home\n")))
+}
+
+// nodeDeletedFollowed: of a log that is followed, a node takes nothing along that was
+// read.
+func nodeDeletedFollowed(s *story) {
+	s.optedIn()
+	r := s.homeless(api.LogModeFollow)
+	s.Expect(r.texts()).To(HaveExactElements(HavePrefix(numbered(1, workLines)), HavePrefix("a new home\n")))
+}
+
+// homeless runs a Job whose first pod loses its node at work, and returns its
+// results.
+func (s *story) homeless(logMode string) run {
+	s.t.Helper()
 	job := s.start(s.job("homeless", firstTime+` && { `+lastWords+working+`; }; echo "a new home"`).
-		HostFolder(s.folder("count"), "/count").BackoffLimit(2))
+		HostFolder(s.folder("count"), "/count").BackoffLimit(2).Annotation(api.LogModeAnnotation, logMode))
 	s.running(job, 1)
-	first := s.pods(s, job)[0]
-	s.loseNode(&first)
+	s.loseNode(&s.pods(s, job)[0])
 
 	s.gone(job)
 	r := s.stored(job)
 	s.Expect(r.record.Capture.Complete).To(BeFalse())
-	s.Expect(r.record.Capture.Why).To(MatchRegexp("NodeGone|PodGone|DeletedBeforeCapture"))
 	s.Expect(r.record.PodCounts.Failed).To(BeEquivalentTo(1))
-	s.Expect(r.texts()).To(ContainElement(HavePrefix("a new home\n")))
 	s.Expect(s.told(job, corev1.EventTypeWarning)).To(ContainElement(ContainSubstring("incomplete")))
+	return r
 }
 
 // loseNode has a pod's node vanish with its kubelet, and come back when the pod is

@@ -20,6 +20,7 @@ var operations = []struct {
 	{"ca-rotated", caRotated},
 	{"kubelet-stopped", kubeletStopped},
 	{"node-deleted", nodeDeleted},
+	{"node-deleted-followed", nodeDeletedFollowed},
 }
 
 func TestOperations(t *testing.T) {

@@ -161,6 +161,28 @@ func noRetry(s *story) {
 // by the kubelet, which removes its log with it; the results say so.
 func evictedByKubelet(s *story) {
 	s.optedIn()
+	job := s.reported(s.start(s.greedy()))
+	r := s.stored(job)
+	s.incomplete(job, r, results.ReasonContainerGone)
+	s.Expect(r.record.Pods).To(HaveLen(1))
+	for _, text := range r.texts() {
+		s.Expect(text).To(HavePrefix("[job-handler: no log"))
+	}
+}
+
+// followedAndEvicted: of a log that is followed, such a pod takes nothing along
+// that was read.
+func followedAndEvicted(s *story) {
+	s.optedIn()
+	job := s.reported(s.start(s.greedy().Annotation(api.LogModeAnnotation, api.LogModeFollow)))
+	r := s.stored(job)
+	s.Expect(r.record.Pods).To(HaveLen(1))
+	s.Expect(r.texts()).To(ContainElement(HavePrefix(numbered(1, workLines))))
+}
+
+// greedy is a Job that writes workLines numbered lines, and then more into a volume
+// than that may have.
+func (s *story) greedy() *jobtest.JobBuilder {
 	b := s.job("greedy", lastWords+`awk 'BEGIN { for (i = 1; i <= 5000; i++) printf "%07d %055d\n", i, 0 }'; `+
 		`head -c 4194304 /dev/zero >/scratch/full; while true; do sleep 0.2; done`)
 	pod := &b.Obj().Spec.Template.Spec
@@ -168,11 +190,5 @@ func evictedByKubelet(s *story) {
 		EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: resource.NewQuantity(1<<20, resource.BinarySI)},
 	}})
 	pod.Containers[0].VolumeMounts = append(pod.Containers[0].VolumeMounts, corev1.VolumeMount{Name: "scratch", MountPath: "/scratch"})
-	job := s.reported(s.start(b))
-	r := s.stored(job)
-	s.incomplete(job, r, results.ReasonContainerGone)
-	s.Expect(r.record.Pods).To(HaveLen(1))
-	for _, text := range r.texts() {
-		s.Expect(text).To(HavePrefix("[job-handler: no log"))
-	}
+	return b
 }
