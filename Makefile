@@ -44,6 +44,7 @@ ACTIONLINT := $(call tool,actionlint,$(call pinned,workflows,github.com/rhysd/ac
 GOVULNCHECK := $(call tool,govulncheck,$(call pinned,scan,golang.org/x/vuln))
 CRANE := $(call tool,crane,$(call pinned,publish,github.com/google/go-containerregistry))
 CONTROLLER_GEN := $(call tool,controller-gen,$(call pinned,generate,sigs.k8s.io/controller-tools))
+HELM := $(call tool,helm,$(call pinned,helm,helm.sh/helm/v4))
 KUSTOMIZE := $(call tool,kustomize,$(call pinned,generate,sigs.k8s.io/kustomize/kustomize/v5))
 
 BUILD = go build -trimpath -buildvcs=$(if $(shell git rev-parse HEAD 2>/dev/null),true,false) \
@@ -118,6 +119,11 @@ install-manifest: $(KUSTOMIZE) ## Render bin/install.yaml, one file for kubectl 
 	@internal/tools/install-manifest '$(KUSTOMIZE)' '$(NAMED_IMAGE)' bin/install.yaml $(COMPONENTS)
 	@echo 'kubectl apply -f bin/install.yaml'
 
+.PHONY: chart
+chart: $(HELM) ## Package the Helm chart into bin, with IMAGE and VERSION
+	@cd config && go run ../internal/tools/chart --image '$(NAMED_IMAGE)' --version '$(VERSION)' ../bin/chart/job-handler
+	@$(HELM) package bin/chart/job-handler --destination bin
+
 .PHONY: image
 image: ## Build the manager's image into bin/image.tar, an OCI archive, without a container engine
 	@go run ./internal/tools/image --output bin/image.tar --ref '$(IMAGE)' --platforms '$(PLATFORMS)' --version '$(VERSION)' \
@@ -176,10 +182,10 @@ fuzz: ## Every fuzz target for FUZZTIME
 ##@ Check
 
 .PHONY: lint
-lint: $(GOLANGCI_LINT) $(ACTIONLINT) ## Linters and the rules of the project
+lint: $(GOLANGCI_LINT) $(ACTIONLINT) $(HELM) ## Linters and the rules of the project
 	@$(GOLANGCI_LINT) config verify
 	@rc=0; internal/tools/lint/rules || rc=1; $(ACTIONLINT) -shellcheck= -pyflakes= .github/workflows/*.yaml || rc=1; \
-		$(GOLANGCI_LINT) run ./... || rc=1; exit $$rc
+		$(HELM) lint --strict --quiet --namespace job-handler-system config/chart/job-handler || rc=1; $(GOLANGCI_LINT) run ./... || rc=1; exit $$rc
 
 .PHONY: verify
 verify: $(KUSTOMIZE) ## Fail if formatting, modules, generated files or manifests are not what they should be; changes nothing
@@ -195,8 +201,9 @@ fmt: $(GOLANGCI_LINT) ## Format the code
 
 ##@ Generate
 
+# The chart is made of the manifests too.
 .PHONY: generate
-generate: ## Regenerate what `go generate` makes
+generate: manifests ## Regenerate what `go generate` makes, from the manifests on
 	@go generate ./...
 
 .PHONY: manifests
@@ -205,6 +212,10 @@ manifests: $(CONTROLLER_GEN) ## Regenerate config/rbac/role.yaml from the RBAC m
 	@$(CONTROLLER_GEN) rbac:roleName=job-handler-manager paths=./... output:rbac:dir=config/rbac
 
 # From here on: what the targets above need.
+
+# For tests, which look for it there.
+.PHONY: helm
+helm: $(HELM)
 
 .PHONY: bin/devrun
 bin/devrun:
@@ -229,6 +240,10 @@ $(CRANE):
 $(CONTROLLER_GEN):
 	@echo 'building controller-gen (once; about 1 minute with empty caches)'
 	@internal/tools/build generate sigs.k8s.io/controller-tools/cmd/controller-gen $@
+
+$(HELM):
+	@echo 'building helm (once; about 3 minutes with empty caches)'
+	@internal/tools/build helm helm.sh/helm/v4/cmd/helm $@
 
 $(KUSTOMIZE):
 	@echo 'building kustomize (once; about 1 minute with empty caches)'

@@ -13,7 +13,9 @@ import (
 	"k8s.io/apimachinery/pkg/util/yaml"
 )
 
+// The second makes templates of what the first and the bases say.
 //go:generate go run ../internal/tools/manifests webhook/manifests.yaml
+//go:generate go run ../internal/tools/chart chart/job-handler
 
 // Manifests holds the YAML files of this folder by their paths, such as
 // rbac/role.yaml.

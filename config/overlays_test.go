@@ -56,19 +56,7 @@ spec:
 
 var _ = Describe("Manifests", Ordered, func() {
 	BeforeAll(func(ctx SpecContext) {
-		crds := certManagerCRDs(ctx)
-		kubectl(ctx, nil, "apply", "--server-side", "-f", filepath.Join(crds, "cert-manager.io_certificates.yaml"),
-			"-f", filepath.Join(crds, "cert-manager.io_issuers.yaml"))
-		kubectl(ctx, []byte(serviceMonitors), "apply", "--server-side", "-f", "-")
-		kubectl(ctx, nil, "wait", "--for=condition=Established", "--timeout=30s", "crd", "--all")
-		// In a dry run nothing is created, and what follows needs the namespaces.
-		for _, folder := range []string{"default", "samples"} {
-			for _, object := range kustomize(ctx, folder) {
-				if object.GetKind() == "Namespace" {
-					Expect(client.IgnoreAlreadyExists(kube.Create(ctx, object))).To(Succeed())
-				}
-			}
-		}
+		installKinds(ctx)
 	})
 
 	DescribeTable("are accepted by the API server, every field of them", func(ctx SpecContext, folder string, components ...string) {
@@ -204,6 +192,24 @@ var _ = Describe("Manifests", Ordered, func() {
 		Expect(policies(overlay(ctx, "default", "fail-closed"))).To(HaveExactElements("Fail", "Fail", "Ignore", "Ignore"))
 	})
 })
+
+// installKinds has the API server know the kinds in the manifests, and their
+// namespaces: in a dry run nothing is created that what follows needs.
+func installKinds(ctx context.Context) {
+	GinkgoHelper()
+	crds := certManagerCRDs(ctx)
+	kubectl(ctx, nil, "apply", "--server-side", "-f", filepath.Join(crds, "cert-manager.io_certificates.yaml"),
+		"-f", filepath.Join(crds, "cert-manager.io_issuers.yaml"))
+	kubectl(ctx, []byte(serviceMonitors), "apply", "--server-side", "-f", "-")
+	kubectl(ctx, nil, "wait", "--for=condition=Established", "--timeout=30s", "crd", "--all")
+	for _, folder := range []string{"default", "samples"} {
+		for _, object := range kustomize(ctx, folder) {
+			if object.GetKind() == "Namespace" {
+				Expect(client.IgnoreAlreadyExists(kube.Create(ctx, object))).To(Succeed())
+			}
+		}
+	}
+}
 
 // kubectl runs kubectl as the administrator and returns what it prints.
 func kubectl(ctx context.Context, stdin []byte, args ...string) []byte {

@@ -20,6 +20,9 @@ import (
 // soon is how long something that is about to happen may take on a busy machine.
 const soon = 30 * time.Second
 
+// helmTimeout leaves time to build helm.
+const helmTimeout = 10 * time.Minute
+
 var (
 	// kube is the administrator's client.
 	kube *apiserver.Server

@@ -9,6 +9,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
@@ -108,6 +109,19 @@ var _ = Describe("Results in parts", func() {
 		Expect(kube.List(ctx, &list, client.InNamespace(namespace), client.HasLabels{api.PartLabel})).To(Succeed())
 		Expect(list.Items).NotTo(BeEmpty())
 		Expect(fail(ctx, "get", list.Items[0].Name)).To(ContainSubstring("no Job and no results of that name"))
+	})
+
+	It("are told from captures of Jobs that go on", func(ctx SpecContext) {
+		keeps := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{
+			Namespace: namespace, Name: "busy-capture-uid-0",
+			Labels: map[string]string{api.CreatedLabel: api.True, api.CaptureOfLabel: "uid", api.JobNameLabel: "busy"},
+		}}
+		Expect(kube.Create(ctx, keeps)).To(Succeed())
+		Expect(succeed(ctx, "list", "-o", "name")).To(BeEmpty())
+		Expect(succeed(ctx, "__complete", "get", "")).NotTo(ContainSubstring("busy"))
+		for _, name := range []string{"busy", keeps.Name} {
+			Expect(fail(ctx, "get", name)).To(ContainSubstring("no Job and no results of that name"))
+		}
 	})
 
 	// small is before what fills the parts, and large too large for the first.

@@ -51,6 +51,6 @@ func newCommand() *cobra.Command {
 	}
 	cliflag.SetUsageAndHelpFunc(command, flags, width)
 	command.CompletionOptions.DisableDefaultCmd = true
-	command.AddCommand(newRelease(width))
+	command.AddCommand(newRelease(width), newSelfTest(width))
 	return command
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -49,6 +50,26 @@ var _ = Describe("The self-test", func() {
 			g.Expect(p.metric(g, "job_handler_self_test_runs_total", "unstamped")).To(BeNumerically(">", 2))
 		}).Should(Succeed())
 		Expect(strings.Count(string(p.log.Contents()), "the self-test of stamping fails")).To(Equal(1))
+	}, SpecTimeout(specTimeout))
+
+	It("can be run once, by somebody who waits for the answer", func(ctx SpecContext) {
+		once := func(args ...string) (string, error) {
+			args = append([]string{"self-test", "--kubeconfig", kube.Cluster().Kubeconfig()}, args...)
+			output, err := exec.CommandContext(ctx, binary, args...).CombinedOutput()
+			return string(output), err
+		}
+		p := start(ctx)
+		Expect(once()).To(Equal("Jobs are stamped when they are created.\n"))
+
+		Expect(p.Uninstall(ctx)).To(Succeed())
+		Eventually(func(g Gomega) {
+			output, err := once("--timeout=1s")
+			g.Expect(err).To(MatchError(ContainSubstring("exit status 1")))
+			g.Expect(output).To(MatchRegexp(`^Error: Jobs are not stamped when they are created: .*\. To do: see whether the manager's pods are ready`))
+		}).Should(Succeed())
+		output, err := once("--timeout=0s")
+		Expect(err).To(HaveOccurred())
+		Expect(output).To(ContainSubstring(`--timeout: invalid value "0s": must be more than 0s`))
 	}, SpecTimeout(specTimeout))
 
 	It("can be turned off", func(ctx SpecContext) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
@@ -20,8 +21,9 @@ import (
 const releaseDescription = `Take back what would go on acting once Job Handler is gone.
 
 Run it with the manager stopped and before its rights are removed; it refuses
-while a leader renews the manager's lease. In all namespaces, Jobs lose the finalizer job-handler/results and get back their own
-ttlSecondsAfterFinished; Namespaces lose job-handler/enabled-since and
+while a leader renews the manager's lease, or waits for its end with --wait. In
+all namespaces, Jobs lose the finalizer job-handler/results and get back their
+own ttlSecondsAfterFinished; Namespaces lose job-handler/enabled-since and
 job-handler/enabled-mirrored, and the label job-handler/enabled where the
 manager set it.
 
@@ -41,6 +43,7 @@ fails with a list of what it could not change. A second run finds nothing to do.
 type releaseFlags struct {
 	kubeconfig string
 	namespace  string
+	wait       time.Duration
 	dryRun     bool
 	deleting   bool
 }
@@ -63,6 +66,8 @@ func newRelease(width int) *cobra.Command {
 		"File with the connection to the cluster. Empty: $KUBECONFIG, then the pod's own account, then ~/.kube/config.")
 	flags.StringVar(&values.namespace, "namespace", values.namespace,
 		"Namespace of the manager: its lease tells whether it still runs. $POD_NAMESPACE sets the default.")
+	flags.DurationVar(&values.wait, "wait", 0,
+		"How long a manager that still runs is given to end. 0 refuses at once.")
 	flags.BoolVar(&values.dryRun, "dry-run", false,
 		"Have the API server check every change and make none. The manager may be running.")
 	flags.BoolVar(&values.deleting, "deleting", false,
@@ -73,6 +78,9 @@ func newRelease(width int) *cobra.Command {
 }
 
 func (f *releaseFlags) run(ctx context.Context, out io.Writer) error {
+	if f.wait < 0 {
+		return fmt.Errorf("--wait: invalid value %q: must be at least 0s", f.wait)
+	}
 	// What there is to say is printed; the libraries' own lines would only mix
 	// with it.
 	ctrl.SetLogger(logr.Discard())
@@ -85,7 +93,7 @@ func (f *releaseFlags) run(ctx context.Context, out io.Writer) error {
 		return fmt.Errorf("connecting to the cluster: %w", err)
 	}
 	releaser := &release.Releaser{
-		Client: kube, Out: out, DryRun: f.dryRun, Deleting: f.deleting,
+		Client: kube, Out: out, DryRun: f.dryRun, Deleting: f.deleting, Wait: f.wait,
 		Lease: client.ObjectKey{Namespace: f.namespace, Name: api.ManagerName},
 	}
 	return releaser.Run(ctx)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
@@ -35,6 +36,7 @@ import (
 // run builds the manager and runs it until ctx ends.
 func run(ctx context.Context, opts *options.Options) error {
 	setLogger(opts)
+	followMemoryLimit(ctx, memlimit.FromCgroup, ctrl.Log)
 	config, err := restConfig(opts.Manager.Kubeconfig)
 	if err != nil {
 		return fmt.Errorf("connecting to the cluster: %w", err)
@@ -154,13 +156,13 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 		ResultsBytes: p.opts.Limits.MaxResultsBytes(),
 		Redact:       redaction,
 	})
-	protection, err := metrics.NewProtection(metrics.Served())
+	captures, captureCounts, err := p.newCaptures(logs)
 	if err != nil {
 		return err
 	}
-	followed, err := metrics.NewFollow(metrics.Served())
+	protection, err := metrics.NewProtection(metrics.Served())
 	if err != nil {
-		return fmt.Errorf("setting up the capture of logs: %w", err)
+		return err
 	}
 	held, err := p.addRetention(mgr)
 	if err != nil {
@@ -169,9 +171,7 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	jobs := &job.Reconciler{
 		Protection: protection, Holdings: held,
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Clock: p.clock,
-		Logs: logs, Captures: capture.New(logs, capture.Options{
-			MemoryBytes: p.opts.Limits.CaptureMemoryBytes(), FollowStreams: p.opts.Limits.FollowStreams, Metrics: followed,
-		}),
+		Logs: logs, Captures: captures, Metrics: captureCounts,
 		Options: job.Options{
 			Defaults: p.defaults, ExcludedNamespaces: p.opts.Excluded(), TTLFloor: p.opts.Jobs.TTLFloor,
 			RecheckInterval: p.opts.Jobs.RecheckInterval, LogDeadline: p.opts.Jobs.LogDeadline,
@@ -191,6 +191,24 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 		},
 	}
 	return namespaces.SetupWithManager(mgr)
+}
+
+// newCaptures returns what keeps deleted pods, and what counts that.
+func (p *parts) newCaptures(logs *joblogs.Reader) (*capture.Captures, *metrics.Captures, error) {
+	followed, err := metrics.NewFollow(metrics.Served())
+	if err != nil {
+		return nil, nil, fmt.Errorf("setting up the capture of logs: %w", err)
+	}
+	captures := capture.New(logs, capture.Options{
+		MemoryBytes: p.opts.Limits.CaptureMemoryBytes(), FollowStreams: p.opts.Limits.FollowStreams, Metrics: followed,
+	})
+	counts, err := metrics.NewCaptures(metrics.Served(), func() metrics.CaptureStats {
+		return metrics.CaptureStats(captures.Stats())
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("setting up the capture of logs: %w", err)
+	}
+	return captures, counts, nil
 }
 
 func (p *parts) addWebhooks(_ context.Context, mgr ctrl.Manager) error {

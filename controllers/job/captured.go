@@ -1,6 +1,8 @@
 package job
 
 import (
+	"context"
+	"sync"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -67,11 +69,37 @@ func (r *runs) since(job types.UID, what string, now time.Time) time.Duration {
 	return now.Sub(run.waiting[what])
 }
 
+// captured returns what is kept of pods of the run, here and beside the Job. The
+// logs are to be used until release is called.
+func (r *Reconciler) captured(ctx context.Context, run *results.Run, kind string) (all []capture.Captured, release func(), err error) {
+	known := sets.New(r.Captures.Pods(run.Job.UID)...)
+	for _, pod := range run.Pods {
+		known.Insert(pod.Pod.UID)
+	}
+	restored, err := r.restore(ctx, run.Job, kind, known.Len())
+	if err != nil {
+		return nil, nil, err
+	}
+	here, releaseHere := r.Captures.Of(run.Job.UID)
+	if restored == nil {
+		return here, releaseHere, nil
+	}
+	all, releaseAll := restored.With(here)
+	return all, func() {
+		releaseHere()
+		releaseAll()
+		restored.Release()
+	}, nil
+}
+
 // addCaptured adds to the run the pods that were captured and are gone, and to
 // those that are still there what was captured of their logs and is more than
 // could be read. The logs are to be used until release is called.
-func (r *Reconciler) addCaptured(run *results.Run) (release func()) {
-	captured, release := r.Captures.Of(run.Job.UID)
+func (r *Reconciler) addCaptured(ctx context.Context, run *results.Run, kind string) (release func(), err error) {
+	captured, release, err := r.captured(ctx, run, kind)
+	if err != nil {
+		return nil, err
+	}
 	withLogs := run.LogMode != api.LogModeStatus
 	there := map[types.UID]*results.Pod{}
 	for i := range run.Pods {
@@ -90,7 +118,7 @@ func (r *Reconciler) addCaptured(run *results.Run) (release func()) {
 	}
 	run.Pods = append(run.Pods, gone...)
 	run.MissingPods = max(0, countedPods(run.Job)-len(run.Pods))
-	return release
+	return sync.OnceFunc(release), nil
 }
 
 // addLogs gives the pod those of the captured logs that are better than what was
@@ -145,6 +173,7 @@ func seen(log results.ContainerLog) int64 {
 // forget drops what is known of a Job that is stored, gone, or left alone.
 func (r *Reconciler) forget(job types.UID) {
 	r.runs.forget(job)
+	r.spills.forget(job)
 	r.Captures.Forget(job)
 	r.Protection.SetHeld(r.runs.setHeld(job, false))
 }

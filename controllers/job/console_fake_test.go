@@ -32,6 +32,12 @@ func newConsole(opts capture.Options) (*console, *capture.Captures) {
 	return c, capture.New(joblogs.NewReader(c, joblogs.Options{}), opts)
 }
 
+// captures returns captures that read from the console, with so much memory; 0
+// means the default.
+func (c *console) captures(memory int) *capture.Captures {
+	return capture.New(joblogs.NewReader(c, joblogs.Options{}), capture.Options{MemoryBytes: memory})
+}
+
 // write has the container of a pod write.
 func (c *console) write(pod, text string) { c.change(func() { c.written[pod] += text }) }
 

@@ -24,7 +24,8 @@ import (
 // pods followed from their start. It is told of every change of a pod by the
 // watch, in order, rather than by a queue, which would keep neither the order nor
 // a pod's last state; and it waits for no other work. It runs where Jobs are
-// handled, and takes up pods that are being deleted when it starts.
+// handled, and takes up pods that are being deleted when it starts. What a Job does
+// not take over soon it stores beside it, and all there is when it ends.
 type deletions struct {
 	*Reconciler
 	informers cache.Informers
@@ -45,9 +46,15 @@ func (d *deletions) Start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("watching pods: %w", err)
 	}
-	<-ctx.Done()
+	d.spills.begin(d.Clock.Now())
+	for ctx.Err() == nil {
+		d.Captures.Await(ctx, d.Spill(ctx))
+	}
 	err = pods.RemoveEventHandler(watch)
 	d.Captures.Stop()
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastSpills)
+	defer cancel()
+	d.SpillAll(last)
 	if err != nil {
 		return fmt.Errorf("ending the watch of pods: %w", err)
 	}
@@ -105,19 +112,19 @@ func (d *deletions) forgetUnlessWanted(ctx context.Context, pod *corev1.Pod, job
 }
 
 // jobOf returns the Job that wants to know of pod, nil if there is none.
-func (d *deletions) jobOf(ctx context.Context, pod *corev1.Pod) *batchv1.Job {
+func (r *Reconciler) jobOf(ctx context.Context, pod *corev1.Pod) *batchv1.Job {
 	owner := metav1.GetControllerOfNoCopy(pod)
-	if owner == nil || owner.Kind != "Job" || d.excluded(pod.Namespace) {
+	if owner == nil || owner.Kind != "Job" || r.excluded(pod.Namespace) {
 		return nil
 	}
 	job := &batchv1.Job{}
-	err := d.Client.Get(ctx, client.ObjectKey{Namespace: pod.Namespace, Name: owner.Name}, job)
+	err := r.Client.Get(ctx, client.ObjectKey{Namespace: pod.Namespace, Name: owner.Name}, job)
 	if err != nil || job.UID != owner.UID {
 		return nil
 	}
 	finished := jobstatus.Of(job).Finished()
 	switch {
-	case !finished && job.DeletionTimestamp != nil, finished && plan.Stored(job) && !d.runs.knownUnstored(job):
+	case !finished && job.DeletionTimestamp != nil, finished && plan.Stored(job) && !r.runs.knownUnstored(job):
 		return nil
 	default:
 		return job

@@ -237,14 +237,46 @@ var _ = Describe("The controller in a manager, of pods that are deleted,", func(
 		Expect(fake.captures.Pods(object.UID)).To(BeEmpty())
 	}, SpecTimeout(time.Minute))
 
-	It("ends at once though a log is being followed", func(ctx SpecContext) {
+	It("leaves what it has of a log that is being followed to the next one, which follows it again", func(ctx SpecContext) {
 		stop := startManager(ctx, fake, namespace)
-		remove(ctx, addPod(ctx, running(ctx, aJob()), named("first"), atWork))
-		followed(ctx, "first")
+		object := running(ctx, aJob())
+		pod := addPod(ctx, object, named("first"), atWork)
+		gone := addPod(ctx, object, named("gone"), atWork)
+		for _, p := range []*corev1.Pod{pod, gone} {
+			screen.write(p.Name, "working\n")
+			remove(ctx, p)
+		}
+		followed(ctx, "first", "gone")
+		Eventually(ctx, func() int { return fake.captures.Stats().MemoryBytes }).Should(BeNumerically(">=", 1024), "both are read")
 
 		stop()
 
 		Expect(screen.streams()).To(BeZero())
 		Expect(resultsIn(ctx)).To(BeEmpty())
+		Expect(capturesIn(ctx)).NotTo(BeEmpty())
+		Expect(kube.Delete(ctx, gone, client.GracePeriodSeconds(0))).To(Succeed())
+		fake.captures = screen.captures(0)
+		startManager(ctx, fake, namespace)
+		Eventually(ctx, screen.follows).Should(HaveLen(3))
+		kill(ctx, pod)
+		fail(ctx, object, 2)
+		stored(ctx, object)
+
+		record := recordOf(expectStored(ctx, object))
+		Expect(record.PodCounts).To(Equal(results.PodCounts{Failed: 2, Seen: 2}))
+		Expect(record.Capture.Why).To(And(HavePrefix(results.ReasonStillRunning), ContainSubstring("pod gone")))
+		Expect(expectStored(ctx, object).Data[api.DataLogs]).To(And(
+			ContainSubstring("working\ngot TERM\n"), MatchRegexp(`(?s)pod gone.*working\n`)))
+	}, SpecTimeout(time.Minute))
+
+	It("are stored beside a Job that goes on, by itself", func(ctx SpecContext) {
+		startManager(ctx, fake, namespace)
+		object := running(ctx, aJob())
+		pod := addPod(ctx, object, named("first"), atWork)
+		remove(ctx, pod)
+		followed(ctx, "first")
+		kill(ctx, pod)
+		Eventually(ctx, func() []corev1.ConfigMap { return capturesIn(ctx) }).Should(HaveLen(1))
+		Consistently(ctx, func() []corev1.ConfigMap { return capturesIn(ctx) }).Should(HaveLen(1))
 	}, SpecTimeout(time.Minute))
 })

@@ -197,7 +197,15 @@ func expectGone(ctx context.Context, object client.Object) {
 // resultsIn returns the results objects of the spec's namespace by name.
 func resultsIn(ctx context.Context) []corev1.ConfigMap {
 	GinkgoHelper()
-	return slices.DeleteFunc(created(ctx), func(cm corev1.ConfigMap) bool { return cm.Labels[api.PartLabel] != "" })
+	return slices.DeleteFunc(created(ctx), func(cm corev1.ConfigMap) bool {
+		return cm.Labels[api.PartLabel] != "" || cm.Labels[api.CaptureOfLabel] != ""
+	})
+}
+
+// capturesIn returns the ConfigMaps of the spec's namespace that keep captures.
+func capturesIn(ctx context.Context) []corev1.ConfigMap {
+	GinkgoHelper()
+	return slices.DeleteFunc(created(ctx), func(cm corev1.ConfigMap) bool { return cm.Labels[api.CaptureOfLabel] == "" })
 }
 
 // created returns the ConfigMaps that Job Handler made in the spec's namespace.

@@ -67,6 +67,8 @@ type Reconciler struct {
 	// Captures keeps what is left of pods that are deleted before their Job is
 	// stored; nil: nothing is.
 	Captures *capture.Captures
+	// Metrics counts what is stored of Captures; nil: nobody does.
+	Metrics *metrics.Captures
 	// Holdings is told what is stored, and says where too much is; nil: nobody is.
 	Holdings *holdings.Holdings
 	Events   *events.Recorder
@@ -77,6 +79,7 @@ type Reconciler struct {
 
 	runs     runs
 	cronJobs cronJobs
+	spills   spills
 }
 
 // +kubebuilder:rbac:groups=batch,resources=jobs,verbs=get;list;watch

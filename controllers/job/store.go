@@ -47,7 +47,10 @@ func (r *Reconciler) store(ctx context.Context, observed plan.Observation, decis
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	releaseCaptured := r.addCaptured(&run)
+	releaseCaptured, err := r.addCaptured(ctx, &run, observed.Policy.ResultsKind)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
 	defer releaseCaptured()
 	if again := r.readAgain(observed.Job, run); again > 0 {
 		r.warn(ctx, job, "logs", fmt.Sprintf(

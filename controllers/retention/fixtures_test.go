@@ -12,7 +12,6 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/uuid"
 	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -139,7 +138,7 @@ type storedRun struct {
 
 // aRun is that of a completed Job that is gone, stored in a ConfigMap a day ago.
 func aRun(jobName string) *storedRun {
-	return runOf(jobtest.MakeJob(namespace, jobName).UID(types.UID(uuid.NewUUID())))
+	return runOf(jobtest.MakeJob(namespace, jobName).UID(uuid.NewUUID()))
 }
 
 func runOf(builder *jobtest.JobBuilder) *storedRun {

@@ -38,8 +38,8 @@ var _ = Describe("Results whose Job is still there", func() {
 		}
 		Expect(present(ctx)).To(ConsistOf("job-results"))
 		Expect(p.deletions()).To(BeEmpty())
-		next, any := p.Holdings.Next()
-		Expect(any).To(BeTrue(), "they are looked at again")
+		next, known := p.Holdings.Next()
+		Expect(known).To(BeTrue(), "they are looked at again")
 		Expect(next).To(BeTemporally("~", p.clock.Now().Add(5*time.Minute), time.Second))
 	},
 		Entry("not while they are not reported", func(ctx SpecContext) *batchv1.Job {

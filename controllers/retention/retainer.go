@@ -107,7 +107,7 @@ func (r *Retainer) wait(ctx context.Context, until time.Time) {
 			return
 		}
 		wake := until
-		if due, any := r.Holdings.Next(); any {
+		if due, known := r.Holdings.Next(); known {
 			wake = earlier(wake, due)
 		}
 		timer := r.Clock.NewTimer(wake.Sub(now))

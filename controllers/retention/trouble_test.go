@@ -260,4 +260,3 @@ var _ = Describe("Retention as it runs", func() {
 		Expect(newProcess().NeedLeaderElection()).To(BeTrue())
 	})
 })
-

@@ -156,6 +156,11 @@ const (
 	// PartOfAnnotation sits on a part and holds the name of the results object that
 	// it was written for.
 	PartOfAnnotation = Prefix + "part-of"
+	// CaptureOfLabel holds the UID of the Job of which an object keeps captured pods
+	// until its results are stored; it is on no results object. Such an object also
+	// has CreatedLabel, JobNameLabel, SHA256Annotation and BytesAnnotation, belongs to
+	// the Job and goes with it.
+	CaptureOfLabel = Prefix + "capture-of"
 	// ExpiresAtAnnotation holds when the results may be deleted (RFC 3339,
 	// UTC); absent where they are kept for ever.
 	ExpiresAtAnnotation = Prefix + "expires-at"
@@ -208,5 +213,5 @@ const MaxResultsBytes = 1 << 20
 const MostResultsBytes = 16 << 20
 
 // ResultsSelector selects the results objects among what Job Handler made: all
-// but parts.
-const ResultsSelector = CreatedLabel + "=" + True + ",!" + PartLabel
+// but parts and captures.
+const ResultsSelector = CreatedLabel + "=" + True + ",!" + PartLabel + ",!" + CaptureOfLabel

@@ -75,19 +75,7 @@ func keptOf(t *testing.T, c *Captures, now *corev1.Pod) [][]kept {
 	t.Helper()
 	captured, release := c.Of(job)
 	defer release()
-	var all [][]kept
-	for _, one := range captured {
-		var logs []kept
-		for _, l := range one.Logs(now) {
-			k := kept{Container: l.Container, Previous: l.Previous, Capture: l.Capture}
-			if l.Text != nil {
-				k.Text = string(l.Text.Head()) + string(l.Text.Tail())
-			}
-			logs = append(logs, k)
-		}
-		all = append(all, logs)
-	}
-	return all
+	return keptIn(captured, now)
 }
 
 // expect compares what is kept of pods that are gone.

@@ -85,6 +85,8 @@ type Captures struct {
 	stopped bool
 	jobs    map[types.UID][]*pod
 	pods    int
+
+	spilling
 }
 
 // pod is one pod that was deleted, or whose logs are followed.
@@ -95,6 +97,8 @@ type pod struct {
 	gone bool
 	// logs are those that are, or were, followed.
 	logs []*followedLog
+
+	spillState
 }
 
 // New returns Captures that read with reader.
@@ -114,11 +118,13 @@ func New(reader *joblogs.Reader, opts Options) *Captures {
 	if opts.Clock == nil {
 		opts.Clock = clock.RealClock{}
 	}
-	return &Captures{
+	c := &Captures{
 		reader: reader, clock: opts.Clock, metrics: opts.Metrics,
 		streams: semaphore.NewWeighted(int64(opts.Streams)), running: semaphore.NewWeighted(int64(opts.FollowStreams)),
-		memory: newMemory(opts.MemoryBytes), jobs: map[types.UID][]*pod{},
+		memory: newMemory(opts.MemoryBytes), jobs: map[types.UID][]*pod{}, spilling: newSpilling(),
 	}
+	c.memory.pressure = c.wake
+	return c
 }
 
 // Begin takes note of a pod of job that has a deletionTimestamp, and follows
@@ -140,6 +146,7 @@ func (c *Captures) Begin(ctx context.Context, job types.UID, object *corev1.Pod,
 	if withLogs {
 		c.followAll(ctx, p)
 	}
+	c.settle(p)
 }
 
 // Follow follows the logs of a pod of job from the start of each container until
@@ -184,6 +191,7 @@ func (c *Captures) Gone(job types.UID, object *corev1.Pod) {
 			l.tell(logs)
 		}
 		c.limitAll(p)
+		c.settle(p)
 	}
 }
 
@@ -228,6 +236,7 @@ func (c *Captures) Forget(job types.UID) {
 	}
 	c.pods -= len(c.jobs[job])
 	delete(c.jobs, job)
+	delete(c.onlyStored, job)
 }
 
 // Stop waits until no log is followed any more, and lets no new one be
@@ -272,6 +281,7 @@ func (c *Captures) find(job types.UID, object *corev1.Pod) *pod {
 		}
 	}
 	if !c.makeRoom(job) {
+		c.dropped++
 		return nil
 	}
 	p := &pod{object: object}
@@ -296,7 +306,8 @@ func (c *Captures) makeRoom(job types.UID) bool {
 }
 
 func (c *Captures) dropOldest(job types.UID) bool {
-	return c.drop(job, func(p *pod) bool { return !p.following() && !p.leaving() }) ||
+	return c.drop(job, func(p *pod) bool { return p.stored && !p.following() }) ||
+		c.drop(job, func(p *pod) bool { return !p.following() && !p.leaving() }) ||
 		c.drop(job, func(p *pod) bool { return !p.following() })
 }
 
@@ -306,6 +317,7 @@ func (c *Captures) drop(job types.UID, may func(*pod) bool) bool {
 	if i < 0 {
 		return false
 	}
+	c.noteDropped(job, c.jobs[job][i])
 	c.jobs[job][i].drop()
 	c.jobs[job] = append(c.jobs[job][:i:i], c.jobs[job][i+1:]...)
 	c.pods--

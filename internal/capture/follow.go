@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"slices"
 	"time"
 
 	"github.com/job-handler/job-handler/internal/joblogs"
@@ -91,7 +90,11 @@ func (c *Captures) followAll(ctx context.Context, p *pod) {
 		}
 		p.logs = append(p.logs, l)
 		c.metrics.Waiting(1)
-		c.following.Go(func() { c.follow(following, turn, l) })
+		p.changed()
+		c.following.Go(func() {
+			c.follow(following, turn, l)
+			c.followed(ctx, p, l)
+		})
 	}
 	c.limitAll(p)
 	p.forgetEarlier()
@@ -332,100 +335,4 @@ func (c *Captures) finish(l *followedLog, redacted redact.Counts) {
 		l.redacted = redacted
 	}
 	l.text.end()
-}
-
-// take has nothing more be added to the log.
-func (l *followedLog) take() {
-	if !l.active() {
-		return
-	}
-	l.cancel()
-	l.state = done
-	l.capture = results.Capture{Reason: results.ReasonStillRunning, Message: "the log was still being followed", Curable: true}
-}
-
-// log returns the log of p that is, or was, followed as log, nil if none is.
-func (p *pod) log(log joblogs.Log) *followedLog {
-	i := slices.IndexFunc(p.logs, func(l *followedLog) bool {
-		return l.is(log)
-	})
-	if i < 0 {
-		return nil
-	}
-	return p.logs[i]
-}
-
-// is reports whether l is of this instance, which becomes the previous one by a
-// restart. The kubelet may not know any more which one it was.
-func (l *followedLog) is(log joblogs.Log) bool {
-	forgotten := log.InstanceID == "" && log.Capture.Reason == results.ReasonContainerGone
-	return l.container == log.Container &&
-		(forgotten || l.instance == log.InstanceID) &&
-		(log.InstanceID != "" || l.previous == log.Previous)
-}
-
-func (p *pod) following() bool {
-	return slices.ContainsFunc(p.logs, (*followedLog).active)
-}
-
-// told is how many instances of a container results tell of.
-const told = 2
-
-// forgetEarlier drops what is kept of instances that results do not tell of, since
-// their container was started again more than once.
-func (p *pod) forgetEarlier() {
-	later := map[string]int{}
-	for i := len(p.logs) - 1; i >= 0; i-- {
-		l := p.logs[i]
-		if later[l.container]++; later[l.container] > told {
-			l.drop()
-			p.logs = slices.Delete(p.logs, i, i+1)
-		}
-	}
-}
-
-// drop ends what is followed and gives its memory back.
-func (p *pod) drop() {
-	for _, l := range p.logs {
-		l.drop()
-	}
-}
-
-func (l *followedLog) drop() {
-	l.cancel()
-	l.state = done
-	l.text.drop()
-	l.text = nil
-}
-
-// result returns the log as it is kept, given whether its container is known to
-// have ended and its pod to be gone.
-func (l *followedLog) result(log joblogs.Log, gone bool) results.ContainerLog {
-	kept := log.ContainerLog
-	kept.Capture = l.capture
-	if l.text.seen() > 0 || l.capture.Complete {
-		kept.Text, kept.Packed, kept.Redacted = l.text.buffer, l.text.whole(), l.redacted
-	}
-	switch {
-	case l.state == fellBack:
-		kept.Capture = results.Capture{Reason: results.ReasonNotRead, Message: NotFollowed, Curable: true}
-	case l.capture.Complete && !log.Ended && gone:
-		kept.Capture = results.Capture{
-			Reason: results.ReasonEndNotSeen, Message: "the pod was gone before its container was reported to have ended",
-		}
-	case l.capture.Complete && !log.Ended:
-		kept.Capture = results.Capture{
-			Reason: results.ReasonStillRunning, Message: "the container was not reported to have ended", Curable: true,
-		}
-	case kept.Text == nil && l.capture.Reason == results.ReasonPodGone:
-		kept.Capture = deletedBeforeCapture(fmt.Sprintf("nothing could be read: %s", l.capture.Message))
-	}
-	if gone {
-		kept.Capture.Curable = false
-	}
-	return kept
-}
-
-func deletedBeforeCapture(message string) results.Capture {
-	return results.Capture{Reason: results.ReasonDeletedBeforeCapture, Message: message}
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/logpack"
 	"github.com/job-handler/job-handler/internal/logtext"
-	"github.com/job-handler/job-handler/internal/redact"
 )
 
 const (
@@ -39,9 +38,16 @@ var errTaken = errors.New("the log was taken as it is")
 type memory struct {
 	mu    sync.Mutex
 	limit int
-	// used is what all texts take.
-	used  int
-	texts map[*text]struct{}
+	// used is what all texts take, spare how much of that those do of which a copy
+	// is stored.
+	used, spare int
+	texts       map[*text]struct{}
+	// pressed is true while so much is in use that what may be stored should be,
+	// pressure tells that it has become so.
+	pressed  bool
+	pressure func()
+	// cuts counts how often a text was cut.
+	cuts int64
 	// pool has the logs compressed, in memory of its own.
 	pool *logpack.Pool
 	// packing is how many logs are being compressed, at most mostPacking: each has
@@ -57,9 +63,6 @@ type text struct {
 	// there was memory for that then; packing is true while more may come.
 	packed  *logpack.Log
 	packing bool
-	// redacted counts what was replaced in it; known at the end of a try, and
-	// guarded by Captures.mu.
-	redacted redact.Counts
 	// taken is true once nothing may be added, pins how many read it: nothing
 	// may change then.
 	taken bool
@@ -68,13 +71,16 @@ type text struct {
 	dropped bool
 	// used is what the buffer takes, at most.
 	used int
+	// stored is true once a copy is stored, released once this one is given up for
+	// others that have none.
+	stored, released bool
 }
 
 func newMemory(limit int) *memory {
 	packed, pending := limit/packedShare, limit/pendingShare
 	return &memory{
 		limit: limit - packed - pending, texts: map[*text]struct{}{}, pool: logpack.NewPool(packed),
-		mostPacking: max(1, pending/logpack.ChunkBytes),
+		pressure: func() {}, mostPacking: max(1, pending/logpack.ChunkBytes),
 	}
 }
 
@@ -164,13 +170,20 @@ func (t *text) whole() *logpack.Log {
 
 // account notes what t takes.
 func (m *memory) account(t *text, size int) {
-	m.used += size - t.used
+	if t.stored {
+		m.spare += size - t.used
+	}
+	m.hold(size - t.used)
 	t.used = size
 }
 
-// shrink cuts the longest texts so that a quarter of the memory is free, as far
-// as they may be cut.
+// shrink makes a quarter of the memory free: it releases texts of which a copy is
+// stored, and where that is not enough it cuts the longest, as far as they may be
+// cut.
 func (m *memory) shrink() {
+	if m.releaseStored(); m.used <= m.limit*3/4 {
+		return
+	}
 	texts := slices.Collect(maps.Keys(m.texts))
 	texts = slices.DeleteFunc(texts, func(t *text) bool { return t.pins > 0 })
 	sizes, budget := make([]int, len(texts)), m.limit*3/4-m.used
@@ -181,6 +194,7 @@ func (m *memory) shrink() {
 	for i, limit := range logtext.FairShare(sizes, budget) {
 		if limit < sizes[i] {
 			texts[i].cut(limit)
+			m.cuts++
 		}
 	}
 }

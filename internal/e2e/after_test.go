@@ -31,7 +31,7 @@ func nothingLeftToDo(t *testing.T, w *world) {
 		}
 	}
 	var objects corev1.ConfigMapList
-	g.Expect(w.client.List(t.Context(), &objects, client.MatchingLabels{api.CreatedLabel: api.True})).To(Succeed())
+	g.Expect(w.client.List(t.Context(), &objects, resultsAndParts)).To(Succeed())
 	results := map[string]string{}
 	for _, object := range objects.Items {
 		uid := object.Labels[api.JobUIDLabel]

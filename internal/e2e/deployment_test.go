@@ -108,21 +108,30 @@ func (w *world) render(ctx context.Context) ([]*unstructured.Unstructured, error
 // crash kills every replica as a machine that goes down would, and keeps them
 // away.
 func (d *deployment) crash(ctx context.Context) error {
-	if err := d.scale(ctx, 0); err != nil {
-		return err
-	}
-	// The pods end in an orderly way from here on, which begins with some
-	// seconds of waiting. They do not get that far.
 	pods, err := d.pods(ctx)
 	if err != nil {
 		return err
 	}
+	// They do nothing any more, not even when they are told to end.
+	if err := signalAll(pods, syscall.SIGSTOP); err != nil {
+		return err
+	}
+	if err := d.scale(ctx, 0); err != nil {
+		return err
+	}
+	if err := signalAll(pods, syscall.SIGKILL); err != nil {
+		return err
+	}
+	return d.awaitGone(ctx)
+}
+
+func signalAll(pods []corev1.Pod, sig syscall.Signal) error {
 	for i := range pods {
-		if err := signal(&pods[i], syscall.SIGKILL); err != nil {
+		if err := signal(&pods[i], sig); err != nil {
 			return err
 		}
 	}
-	return d.awaitGone(ctx)
+	return nil
 }
 
 // start brings all replicas back and waits until Jobs are sent to them.

@@ -2,13 +2,13 @@ package e2e
 
 import (
 	"bytes"
-	"compress/gzip"
 	"fmt"
 	"io"
 	"os"
 	"strings"
 	"testing"
 
+	"github.com/klauspost/compress/gzip"
 	. "github.com/onsi/gomega"
 
 	"github.com/job-handler/job-handler/internal/api"
@@ -31,6 +31,9 @@ var followStories = []struct {
 }
 
 func TestFollow(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the stories take minutes: make test-operations")
+	}
 	if os.Geteuid() != 0 {
 		t.Skip("the stories need root: their containers run on this machine")
 	}
@@ -73,7 +76,7 @@ func (s *story) exactly(log string, lines int, rest string) {
 			twice = append(twice, number)
 		}
 	}
-	s.Expect(log == want).To(BeTrue(), "%d bytes, not %d; lost: %v, twice: %v", len(log), len(want), lost, twice)
+	s.t.Fatalf("%d bytes, not %d; lost: %v, twice: %v", len(log), len(want), lost, twice)
 }
 
 // followedSlowly: a log that is rotated a dozen times while it is written is whole.
@@ -99,14 +102,20 @@ func followedFast(s *story) {
 
 	s.gone(job)
 	r := s.stored(job)
-	unpacked, err := gzip.NewReader(bytes.NewReader(r.BinaryData[api.DataLogsGzip]))
+	s.exactly(s.unpacked(r), lines, "")
+	s.complete(r)
+}
+
+// unpacked returns the only log of the run from logs.gz.
+func (s *story) unpacked(r run) string {
+	s.t.Helper()
+	reader, err := gzip.NewReader(bytes.NewReader(r.BinaryData[api.DataLogsGzip]))
 	s.Expect(err).NotTo(HaveOccurred())
-	all, err := io.ReadAll(unpacked)
+	all, err := io.ReadAll(reader)
 	s.Expect(err).NotTo(HaveOccurred())
 	exact := r.record.Pods[0].Containers[0].Capture.Exact
 	s.Expect(exact).NotTo(BeNil())
-	s.exactly(string(all[exact.Offset:]), lines, "")
-	s.complete(r)
+	return string(all[exact.Offset:])
 }
 
 // followedAndDeleted: of a pod that is deleted at work, long after the head of its

@@ -25,7 +25,13 @@ func (s *story) gated(name, gate string, after, exitCode int) *jobtest.JobBuilde
 // open lets the Jobs of a gate end.
 func (s *story) open(gate string) {
 	s.t.Helper()
-	s.Expect(os.WriteFile(filepath.Join(s.folder("gates"), gate), nil, 0o644)).To(Succeed())
+	s.touch("gates", gate)
+}
+
+// touch makes an empty file in a folder of the node.
+func (s *story) touch(folder, file string) {
+	s.t.Helper()
+	s.Expect(os.WriteFile(filepath.Join(s.folder(folder), file), nil, 0o644)).To(Succeed())
 }
 
 // ranWhileDown: a Job that was created and ended while the manager was away

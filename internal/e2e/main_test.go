@@ -97,6 +97,8 @@ var interruptions = []struct {
 	{"ran-while-down", ranWhileDown},
 	{"ttl-zero-while-down", ttlZeroWhileDown},
 	{"killed-at-work", killedAtWork},
+	{"spilled", spilled},
+	{"unspilled", unspilled},
 	{"protected-while-down", protectedWhileDown},
 }
 

@@ -23,7 +23,7 @@ func expired(s *story) {
 	kept := s.start(s.job("kept", "echo for ever"))
 	s.gone(kept)
 	theirs := s.stored(kept).DeepCopy()
-	theirs.ObjectMeta.Name, theirs.ResourceVersion, theirs.UID, theirs.Immutable = "theirs-results", "", "", nil
+	theirs.Name, theirs.ResourceVersion, theirs.UID, theirs.Immutable = "theirs-results", "", "", nil
 	theirs.Labels[api.JobUIDLabel] = "of-nobody"
 	theirs.Annotations[api.ExpiresAtAnnotation] = time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)
 	s.create(theirs)

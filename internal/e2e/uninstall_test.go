@@ -68,7 +68,7 @@ func inFlight(s *story) {
 func (s *story) allResults() []corev1.ConfigMap {
 	s.t.Helper()
 	var objects corev1.ConfigMapList
-	s.Expect(s.w.client.List(s.ctx(), &objects, client.MatchingLabels{api.CreatedLabel: api.True})).To(Succeed())
+	s.Expect(s.w.client.List(s.ctx(), &objects, resultsAndParts)).To(Succeed())
 	return objects.Items
 }
 

@@ -46,10 +46,19 @@ type world struct {
 // the kubelet, and deploys the manager there.
 // Whatever becomes of the test, it ends with everything stopped.
 func newWorld(t *testing.T, kubelet ...string) *world {
-	w := &world{dir: t.TempDir()}
-	t.Cleanup(func() { w.keepLogs(t) })
 	began := time.Now()
-	var archive string
+	w, archive := newCluster(t, kubelet...)
+	w.install(t, archive)
+	w.say("cluster and manager are ready after %s", time.Since(began).Round(time.Second))
+	t.Cleanup(func() { w.say("the stories took %s, with start", time.Since(began).Round(time.Second)) })
+	return w
+}
+
+// newCluster starts the cluster of newWorld, and returns the archive of the
+// manager's image, which is not on its node yet.
+func newCluster(t *testing.T, kubelet ...string) (w *world, archive string) {
+	w = &world{dir: t.TempDir()}
+	t.Cleanup(func() { w.keepLogs(t) })
 	var building errgroup.Group
 	building.Go(func() (err error) {
 		archive, err = w.buildImage(t.Context())
@@ -62,10 +71,7 @@ func newWorld(t *testing.T, kubelet ...string) *world {
 	}
 	w.log = managerLog{path: filepath.Join(w.dir, "manager.log")}
 	w.followLogs(t)
-	w.install(t, archive)
-	w.say("cluster and manager are ready after %s", time.Since(began).Round(time.Second))
-	t.Cleanup(func() { w.say("the stories took %s, with start", time.Since(began).Round(time.Second)) })
-	return w
+	return w, archive
 }
 
 func (w *world) say(format string, args ...any) {

@@ -143,17 +143,17 @@ func TestDue(t *testing.T) {
 			return false
 		}
 	}
-	if _, any := h.Next(); any || sooner() {
+	if _, known := h.Next(); known || sooner() {
 		t.Fatal("something is due")
 	}
 	stored("for-ever", "")
 	stored("malformed", "soon")
 	stored("later", at(2*time.Hour))
-	if _, any := h.Next(); any || sooner() {
+	if _, known := h.Next(); known || sooner() {
 		t.Fatal("something is due")
 	}
 	stored("b", at(20*time.Second))
-	if next, any := h.Next(); !any || !next.Equal(now.Add(20*time.Second)) || !sooner() {
+	if next, known := h.Next(); !known || !next.Equal(now.Add(20*time.Second)) || !sooner() {
 		t.Fatal("b is not next")
 	}
 	stored("c", at(30*time.Second))
@@ -178,7 +178,7 @@ func TestDue(t *testing.T) {
 	if diff := cmp.Diff([]string{"d", "e", "f"}, names(h.Take(now.Add(time.Hour)))); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
-	if _, any := h.Next(); any {
+	if _, known := h.Next(); known {
 		t.Error("taken twice")
 	}
 }

@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/google/go-cmp/cmp"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/job-handler/job-handler/internal/logtext"
 	"github.com/job-handler/job-handler/internal/redact"

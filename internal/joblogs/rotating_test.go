@@ -76,7 +76,7 @@ func (l *logFile) OpenLog(_ context.Context, _, _ string, opts *corev1.PodLogOpt
 	if l.streams > len(l.cuts) || l.cuts[l.streams-1] >= len(text) {
 		return io.NopCloser(strings.NewReader(text)), nil
 	}
-	var end error = io.EOF
+	end := io.EOF
 	if !l.clean {
 		end = errCut
 	}

@@ -61,6 +61,14 @@ func Parts(results string, number int, sha256 string, uid types.UID) []string {
 	}
 }
 
+// Capture returns the name of object number, from 0, that keeps captured pods of
+// the run with this UID of a Job named job: "<job>-capture-<UID>-<number>". Where
+// that is more than 253 characters the name of the Job is cut and hashed. It is
+// never the name of results that a user or the webhook may wish for.
+func Capture(job string, uid types.UID, number int) string {
+	return withSuffix(job, fmt.Sprintf("-capture-%s-%d", uid, number))
+}
+
 // LabelValue returns name as a label value: as it is up to 63 characters,
 // else its first 54 characters, "-" and 8 hexadecimal digits of its SHA-256.
 func LabelValue(name string) string {

@@ -304,3 +304,28 @@ func TestLongNamesStayApart(t *testing.T) {
 		}
 	})
 }
+
+func TestCapture(t *testing.T) {
+	for name, test := range map[string]struct {
+		job    string
+		number int
+		want   string
+	}{
+		"short":       {"report", 0, "report-capture-" + string(uid) + "-0"},
+		"two digits":  {"report", 63, "report-capture-" + string(uid) + "-63"},
+		"the longest": {times("a", 206), 0, times("a", 206) + "-capture-" + string(uid) + "-0"},
+		"cut":         {times("a", 207), 0, times("a", 197) + "-" + digits(times("a", 207), 8) + "-capture-" + string(uid) + "-0"},
+		"a dot there": {times("a", 196) + "." + times("b", 56), 0, times("a", 196) + "-" + digits(times("a", 196)+"."+times("b", 56), 8) + "-capture-" + string(uid) + "-0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := Capture(test.job, uid, test.number)
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("-want +got\n%s", diff)
+			}
+			valid(t, got)
+			if strings.HasSuffix(got, "-results") {
+				t.Error("it ends like results")
+			}
+		})
+	}
+}

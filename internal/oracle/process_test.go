@@ -86,7 +86,7 @@ func startProcess(ctx context.Context, account *rest.Config, l *link, namespaces
 		Events: events.New(mgr.GetClient(), clock.RealClock{}, "manager-0"),
 		Options: job.Options{
 			TTLFloor: ttlFloor, RecheckInterval: recheckInterval, LogDeadline: logDeadline,
-			MaxResultsBytes: resultsBytes, Workers: workers,
+			ProtectDeadline: time.Hour, MaxResultsBytes: resultsBytes, Workers: workers,
 		},
 	}
 	running, cancel := context.WithCancel(ctx)

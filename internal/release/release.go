@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -39,10 +40,15 @@ type Releaser struct {
 	// Lease is that of the manager's leader. While somebody renews it nothing
 	// is released, except in a dry run: a running manager would undo it.
 	Lease client.ObjectKey
+	// Wait is how long a manager that renews the lease is given to end.
+	Wait time.Duration
 	// Deleting has it release only Jobs that are being deleted and have the
 	// finalizer. A running manager cannot undo that, so that the Lease is not
 	// looked at.
 	Deleting bool
+
+	// said is the holder of the lease that was told of.
+	said string
 }
 
 // Run releases Namespaces first, so that no mirrored label invites more Jobs,

@@ -19,16 +19,29 @@ const leasePoll = 500 * time.Millisecond
 // ErrRunning says that a manager is running.
 var ErrRunning = errors.New("the manager is running and would undo this: stop it first")
 
-// awaitStopped returns nil once no manager holds the lease, at the latest when
-// it was not renewed for as long as it lasts, and ErrRunning if it is renewed.
-// It compares no clocks: this machine's may be wrong.
+// awaitStopped returns nil once no manager holds the lease, and ErrRunning if one
+// renews it for longer than Wait.
 func (r *Releaser) awaitStopped(ctx context.Context) error {
+	patience, cancel := context.WithTimeout(ctx, r.Wait)
+	defer cancel()
+	for {
+		err := r.lookForLeader(ctx)
+		if !errors.Is(err, ErrRunning) || patience.Err() != nil {
+			return err
+		}
+	}
+}
+
+// lookForLeader returns nil once no manager holds the lease, at the latest when
+// it was not renewed for as long as it lasts, and ErrRunning as soon as it is
+// renewed. It compares no clocks: this machine's may be wrong.
+func (r *Releaser) lookForLeader(ctx context.Context) error {
 	first, err := r.leaseSpec(ctx)
 	if err != nil || ptr.Deref(first.HolderIdentity, "") == "" {
 		return err
 	}
 	lasts := time.Duration(ptr.Deref(first.LeaseDurationSeconds, 0))*time.Second + leasePoll
-	fmt.Fprintf(r.Out, "Waiting up to %s to see whether %s is still running (lease %s)\n", lasts, *first.HolderIdentity, r.Lease)
+	r.sayWaiting(*first.HolderIdentity, lasts)
 	err = wait.PollUntilContextTimeout(ctx, leasePoll, lasts, false, func(ctx context.Context) (bool, error) {
 		now, err := r.leaseSpec(ctx)
 		switch {
@@ -46,6 +59,15 @@ func (r *Releaser) awaitStopped(ctx context.Context) error {
 		return nil
 	}
 	return err //nolint:wrapcheck // Ours, or the caller's context that ended.
+}
+
+// sayWaiting says once of each holder that it is waited for.
+func (r *Releaser) sayWaiting(holder string, lasts time.Duration) {
+	if holder == r.said {
+		return
+	}
+	r.said = holder
+	fmt.Fprintf(r.Out, "Waiting up to %s to see whether %s is still running (lease %s)\n", max(lasts, r.Wait), holder, r.Lease)
 }
 
 // leaseSpec returns the zero value where there is no lease.

@@ -2,6 +2,7 @@ package release_test
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -119,6 +120,42 @@ var _ = Describe("A lease of the manager", func() {
 		defer func() { stop(); <-ended }()
 		_, err := run(ctx, of)
 		Expect(err).NotTo(HaveOccurred())
+	})
+
+	It("that is renewed for a while is waited for", func(ctx SpecContext) {
+		namespace := create(ctx, aNamespace().Annotation(api.EnabledSinceAnnotation, "2026-11-01T00:00:00Z").Obj())
+		lease, of := aLease(ctx, "ending", "job-handler-0")
+		renewing, stop := context.WithCancel(ctx)
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			renew(renewing, lease, func(spec *coordinationv1.LeaseSpec) {
+				// Longer than one look at it takes: 2.5 s.
+				if spec.RenewTime.Unix() > 20 {
+					spec.HolderIdentity = new("")
+				}
+			})
+		}()
+		defer func() { stop(); <-ended }()
+
+		out, err := run(ctx, of, func(r *release.Releaser) { r.Wait = time.Minute })
+		Expect(err).NotTo(HaveOccurred())
+		Expect(strings.Count(out, "Waiting up to 1m0s to see whether job-handler-0 is still running")).To(Equal(1), out)
+		Expect(read(ctx, namespace).Annotations).NotTo(HaveKey(api.EnabledSinceAnnotation))
+	})
+
+	It("that is renewed for longer than is waited stops it", func(ctx SpecContext) {
+		lease, of := aLease(ctx, "patience", "job-handler-0")
+		renewing, stop := context.WithCancel(ctx)
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			renew(renewing, lease, func(*coordinationv1.LeaseSpec) {})
+		}()
+		defer func() { stop(); <-ended }()
+		_, err := run(ctx, of, func(r *release.Releaser) { r.Wait = 2 * time.Second })
+		Expect(err).To(MatchError(release.ErrRunning))
+		Expect(read(ctx, lease).Spec.RenewTime.Unix()).To(BeNumerically(">", 5), "it was looked at for so long")
 	})
 
 	It("that nobody renews or has does not stop it", func(ctx SpecContext) {

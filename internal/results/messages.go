@@ -29,6 +29,13 @@ func (run *Run) redactMessages() {
 	}
 }
 
+// RedactPod returns pod with the credentials replaced in what it and its
+// containers say of themselves, in a copy where that changes something. nil
+// rules replace nothing.
+func RedactPod(rules *redact.Set, pod *corev1.Pod) *corev1.Pod {
+	return redactPod(rules, pod, redact.Counts{})
+}
+
 // redactPod returns pod with its messages redacted, in a copy where that changes
 // something, and adds to counts what was replaced.
 func redactPod(rules *redact.Set, pod *corev1.Pod, counts redact.Counts) *corev1.Pod {

@@ -144,6 +144,9 @@ const (
 	// ReasonCaptureLimit: the pod was deleted while as many logs were followed as
 	// the manager follows at once. Incurable.
 	ReasonCaptureLimit = "CaptureLimit"
+	// ReasonCaptureLost: the log was captured and stored beside the Job, and what
+	// was stored is gone or not whole. Incurable.
+	ReasonCaptureLost = "CaptureLost"
 	// ReasonShortenedToFit: the log was read whole but did not fit. Incurable.
 	ReasonShortenedToFit = "ShortenedToFit"
 	// ReasonNamespaceBudget: the log was read whole, but of new logs little is kept

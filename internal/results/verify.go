@@ -45,11 +45,14 @@ func Verify(cm *corev1.ConfigMap, job *batchv1.Job, pods []types.UID) error {
 // verifyIdentity tells by the labels whose results cm holds.
 func verifyIdentity(cm *corev1.ConfigMap, job *batchv1.Job) error {
 	uid := cm.Labels[api.JobUIDLabel]
+	_, capture := cm.Labels[api.CaptureOfLabel]
 	switch {
 	case cm.Labels[api.CreatedLabel] != api.True:
 		return fmt.Errorf("%w: no label %s=%s", ErrStranger, api.CreatedLabel, api.True)
 	case cm.Immutable == nil || !*cm.Immutable:
 		return fmt.Errorf("%w: not immutable", ErrStranger)
+	case capture:
+		return fmt.Errorf("%w: it keeps captured pods", ErrStranger)
 	case uid == "":
 		return fmt.Errorf("%w: no label %s", ErrStranger, api.JobUIDLabel)
 	case uid == string(job.UID):

@@ -36,6 +36,7 @@ func TestVerify(t *testing.T) {
 		"created=yes":            {change: func(cm *corev1.ConfigMap, _ *batchv1.Job) { cm.Labels[api.CreatedLabel] = "yes" }, want: ErrStranger},
 		"mutable":                {change: func(cm *corev1.ConfigMap, _ *batchv1.Job) { cm.Immutable = nil }, want: ErrStranger},
 		"immutable: false":       {change: func(cm *corev1.ConfigMap, _ *batchv1.Job) { cm.Immutable = new(bool) }, want: ErrStranger},
+		"captures":               {change: func(cm *corev1.ConfigMap, j *batchv1.Job) { cm.Labels[api.CaptureOfLabel] = string(j.UID) }, want: ErrStranger},
 		"no UID":                 {change: func(cm *corev1.ConfigMap, _ *batchv1.Job) { delete(cm.Labels, api.JobUIDLabel) }, want: ErrStranger},
 		"no UID on both sides":   {change: func(cm *corev1.ConfigMap, j *batchv1.Job) { cm.Labels[api.JobUIDLabel], j.UID = "", "" }, want: ErrStranger},
 		"earlier run":            {change: func(_ *corev1.ConfigMap, j *batchv1.Job) { j.UID = "another" }, want: ErrEarlierRun},

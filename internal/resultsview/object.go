@@ -41,6 +41,9 @@ func (o Object) verify() error {
 	if o.Labels[api.CreatedLabel] != api.True {
 		return fmt.Errorf("%w: no label %s=%s", results.ErrStranger, api.CreatedLabel, api.True)
 	}
+	if _, capture := o.Labels[api.CaptureOfLabel]; capture {
+		return fmt.Errorf("%w: it keeps captured pods of a Job that goes on", results.ErrStranger)
+	}
 	want, got := o.Annotations[api.SHA256Annotation], results.Digest(o.Data, o.BinaryData)
 	if want != got {
 		return fmt.Errorf("%w: its SHA-256 is %s, not %q as annotated", results.ErrDamaged, got, want)

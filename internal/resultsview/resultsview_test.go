@@ -41,6 +41,7 @@ func TestParseRefuses(t *testing.T) {
 		want   error
 	}{
 		"nothing wrong":     {change: func(*corev1.ConfigMap) {}},
+		"captures":          {change: func(cm *corev1.ConfigMap) { cm.Labels[api.CaptureOfLabel] = "uid" }, want: results.ErrStranger},
 		"not ours":          {change: func(cm *corev1.ConfigMap) { delete(cm.Labels, api.CreatedLabel) }, want: results.ErrStranger},
 		"changed":           {change: func(cm *corev1.ConfigMap) { cm.Data[api.DataLogs] += "forged\n" }, want: results.ErrDamaged},
 		"no digest":         {change: func(cm *corev1.ConfigMap) { cm.Annotations = nil }, want: results.ErrDamaged},

@@ -97,7 +97,8 @@ func TestCandidates(t *testing.T) {
 			Options{KeepCompleted: 1},
 			[]*corev1.ConfigMap{
 				ran("a", "x", completed, hour), ran("b", "y", completed, 2*hour), elsewhere(ran("c", "x", completed, 3*hour)),
-			}, []string{},
+			},
+			[]string{},
 		},
 		"Jobs of nobody are not counted": {
 			Options{KeepCompleted: 1, KeepFailed: 1}, []*corev1.ConfigMap{object("a"), object("b"), ran("c", "", completed, hour)}, []string{},
@@ -125,7 +126,8 @@ func TestCandidates(t *testing.T) {
 			[]*corev1.ConfigMap{
 				with(ran("a", "x", completed, hour), partOf("z")), with(ran("b", "x", completed, 2*hour), owned),
 				with(ran("c", "x", completed, 3*hour), unlabel(api.CreatedLabel)), ran("d", "x", completed, 4*hour),
-			}, []string{},
+			},
+			[]string{},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -341,3 +341,65 @@ func TestStart(t *testing.T) {
 		}
 	})
 }
+
+// Somebody who waits gets the answer, or what is wrong and what to do.
+func TestOnce(t *testing.T) {
+	for name, tc := range map[string]struct {
+		admit func(test int) func(*batchv1.Job) error
+		tests int
+		want  string
+	}{
+		"stamped": {func(int) func(*batchv1.Job) error { return stamp }, 1, ""},
+		"stamped after a while": {func(test int) func(*batchv1.Job) error {
+			if test < 4 {
+				return ignored
+			}
+			return stamp
+		}, 4, ""},
+		"never": {
+			func(int) func(*batchv1.Job) error { return ignored }, 5,
+			"Jobs are not stamped when they are created: the API server got no answer from the webhook. To do: see whether",
+		},
+		"no connection at last": {func(test int) func(*batchv1.Job) error {
+			if test < 3 {
+				return ignored
+			}
+			return unreachable
+		}, 5, "the self-test cannot run: the API server did not answer: it cannot be reached, or took too long. To do: if it goes on"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, tests := newWorld(t, configuration()), 0
+				w.admitBy(func(job *batchv1.Job) error {
+					tests++
+					return tc.admit(tests)(job)
+				})
+				once := Once{Client: w.client, Namespace: own, Configuration: "job-handler"}
+				err := once.Run(t.Context(), 4500*time.Millisecond)
+				if tests != tc.tests {
+					t.Errorf("%d tests, want %d", tests, tc.tests)
+				}
+				if (err == nil) != (tc.want == "") || err != nil && !strings.HasPrefix(err.Error(), tc.want) {
+					t.Errorf("got %v\nwant %s…", err, tc.want)
+				}
+				if got := w.events(t); len(got) > 0 {
+					t.Errorf("Events: %v", got)
+				}
+			})
+		})
+	}
+}
+
+// Who is interrupted learns that, and nothing about stamping.
+func TestOnceInterrupted(t *testing.T) {
+	w := newWorld(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	w.admitBy(func(*batchv1.Job) error {
+		cancel()
+		return context.Canceled
+	})
+	once := Once{Client: w.client, Namespace: own, Configuration: "job-handler"}
+	if err := once.Run(ctx, time.Hour); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}

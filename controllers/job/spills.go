@@ -1,0 +1,181 @@
+package job
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/capture"
+	"github.com/job-handler/job-handler/internal/results"
+)
+
+const (
+	// maxSpills is how many objects keep captures of one Job, of each kind, and
+	// spillCopies how often what may be stored of a Job they may hold together.
+	maxSpills   = 64
+	spillCopies = 4
+	// promptSpills is how many objects are written as soon as a pod is due. The
+	// pauses after those double, up to longestSpillPause, so that a Job that loses
+	// pod after pod fills objects rather than their number.
+	promptSpills      = 16
+	longestSpillPause = 5 * time.Minute
+	// The pauses after an API server that is busy or away.
+	firstSpillRetry   = time.Second
+	longestSpillRetry = 20 * time.Second
+	// watchedFrom is how much younger than the watch of pods a Job is at least that
+	// was seen from its start: the API server's clock may be another.
+	watchedFrom = time.Minute
+)
+
+// spills remembers what this process stored of captures before their Jobs had
+// finished. What it does not know of, an earlier process may have stored. The
+// zero value is ready.
+type spills struct {
+	mu   sync.Mutex
+	byID map[types.UID]*spill
+	// since is when this process began to watch pods; zero: it does not.
+	since time.Time
+}
+
+// spill is what was stored of one Job.
+type spill struct {
+	// numbers is the number of the next object of each kind.
+	numbers map[string]int
+	bytes   int
+	// most is what an object may hold; less once the API server found one too large.
+	most int
+	// next is when to try again, zero: at any time.
+	next     time.Time
+	failures int
+}
+
+func (s *spills) begin(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.since = now
+}
+
+// sawStart reports whether a Job that was created then was seen by this process
+// all the time.
+func (s *spills) sawStart(created time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.since.IsZero() && created.After(s.since.Add(watchedFrom))
+}
+
+// kinds returns the kinds of objects that captures of a Job may be in, and how
+// many of each are known: its own, those before its annotation was changed, and
+// ConfigMaps, which are what there is without one.
+func (s *spills) kinds(job types.UID, own string) map[string]int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	kinds := map[string]int{own: 0, api.ResultsKindConfigMap: 0}
+	if known := s.byID[job]; known != nil {
+		maps.Copy(kinds, known.numbers)
+	}
+	return kinds
+}
+
+// wait returns how long captures of the Job are not to be stored yet.
+func (s *spills) wait(job types.UID, now time.Time) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known := s.byID[job]
+	if known == nil {
+		return 0
+	}
+	return max(0, known.next.Sub(now))
+}
+
+// room returns what the next object of the Job may hold, where all of them are
+// to hold total bytes at most: no more than half of what is left, so that there is
+// room for a later one. It is 0 where that is too little.
+func (s *spills) room(job types.UID, total int) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known := s.get(job)
+	room := min(api.MaxResultsBytes, known.most, (total-known.bytes)/2)
+	if room < results.MinBytes {
+		return 0
+	}
+	return room
+}
+
+// number returns the number of the next object of a kind.
+func (s *spills) number(job types.UID, kind string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.get(job).numbers[kind]
+}
+
+// taken notes that an object of this number is there, with so many bytes that
+// are this Job's.
+func (s *spills) taken(job types.UID, kind string, number, bytes int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known := s.get(job)
+	known.numbers[kind] = max(known.numbers[kind], number+1)
+	known.bytes += bytes
+}
+
+// stored notes that what was due is stored.
+func (s *spills) stored(job types.UID, kind string, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known := s.get(job)
+	known.failures, known.next = 0, time.Time{}
+	if more := known.numbers[kind] - promptSpills; more > 0 {
+		known.next = now.Add(min(longestSpillPause, capture.SpillAfter<<min(more, 10)))
+	}
+}
+
+// smaller has the objects of the Job be smaller from now on, and reports whether
+// they can be.
+func (s *spills) smaller(job types.UID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known := s.get(job)
+	i := slices.IndexFunc(sizes, func(size int) bool { return size < known.most })
+	if i < 0 {
+		return false
+	}
+	known.most = sizes[i]
+	return true
+}
+
+// failed counts a try that failed, and returns how many did one after the other.
+func (s *spills) failed(job types.UID) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known := s.get(job)
+	known.failures++
+	return known.failures
+}
+
+// pause has nothing of the Job be stored until then.
+func (s *spills) pause(job types.UID, until time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.get(job).next = until
+}
+
+// forget drops what is known of a Job that is gone.
+func (s *spills) forget(job types.UID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.byID, job)
+}
+
+func (s *spills) get(job types.UID) *spill {
+	if s.byID == nil {
+		s.byID = map[types.UID]*spill{}
+	}
+	if s.byID[job] == nil {
+		s.byID[job] = &spill{numbers: map[string]int{}, most: api.MaxResultsBytes}
+	}
+	return s.byID[job]
+}

@@ -1,0 +1,137 @@
+package job
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	batchv1 "k8s.io/api/batch/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/capture"
+	"github.com/job-handler/job-handler/internal/results"
+)
+
+// TestMayHaveSpilled has a Job cost no request for captures that was seen from
+// its start and lost no pod.
+func TestMayHaveSpilled(t *testing.T) {
+	began := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+	jobOf := func(age time.Duration, counted int32) *batchv1.Job {
+		return &batchv1.Job{
+			ObjectMeta: metav1.ObjectMeta{UID: "uid", CreationTimestamp: metav1.NewTime(began.Add(age))},
+			Status:     batchv1.JobStatus{Succeeded: 1, Failed: counted - 1},
+		}
+	}
+	watching := func() *Reconciler {
+		r := &Reconciler{Captures: capture.New(nil, capture.Options{})}
+		r.spills.begin(began)
+		return r
+	}
+	tests := map[string]struct {
+		r    *Reconciler
+		job  *batchv1.Job
+		pods int
+		want bool
+	}{
+		"seen from its start":           {watching(), jobOf(2*time.Minute, 2), 2, false},
+		"more pods than counted":        {watching(), jobOf(2*time.Minute, 2), 3, false},
+		"a pod is missing":              {watching(), jobOf(2*time.Minute, 2), 1, true},
+		"from before":                   {watching(), jobOf(-time.Second, 1), 1, true},
+		"perhaps from before":           {watching(), jobOf(time.Minute, 1), 1, true},
+		"nobody watches":                {&Reconciler{Captures: capture.New(nil, capture.Options{})}, jobOf(time.Hour, 1), 1, true},
+		"nothing is captured: from now": {&Reconciler{}, jobOf(-time.Second, 2), 1, false},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := tc.r.mayHaveSpilled(tc.job, tc.pods); got != tc.want {
+				t.Errorf("got %t", got)
+			}
+		})
+	}
+}
+
+// TestSpillRoom has each object leave as much again as it takes, until that is
+// too little to be of use.
+func TestSpillRoom(t *testing.T) {
+	const job types.UID = "uid"
+	var s spills
+	var rooms []int
+	for number := range 100 {
+		room := s.room(job, 4<<20)
+		if room == 0 {
+			break
+		}
+		rooms = append(rooms, room)
+		s.taken(job, api.ResultsKindConfigMap, number, room)
+	}
+	want := []int{1 << 20, 1 << 20, 1 << 20, 512 << 10, 256 << 10, 128 << 10, 64 << 10, 32 << 10}
+	if diff := cmp.Diff(want, rooms); diff != "" {
+		t.Errorf("rooms (-want +got):\n%s", diff)
+	}
+	if s.number(job, api.ResultsKindConfigMap) != len(want) || s.number(job, api.ResultsKindSecret) != 0 {
+		t.Error("they are not counted")
+	}
+	for _, most := range []int{256 << 10, results.MinBytes} {
+		if !s.smaller("other") || s.room("other", 4<<20) != most {
+			t.Errorf("not %d bytes", most)
+		}
+	}
+	if s.smaller("other") {
+		t.Error("smaller than that")
+	}
+}
+
+// TestSpillPauses has a Job that loses pod after pod fill objects, not their
+// number.
+func TestSpillPauses(t *testing.T) {
+	const job types.UID = "uid"
+	now := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+	var s spills
+	var pauses []time.Duration
+	for number := range maxSpills {
+		s.failed(job)
+		s.taken(job, api.ResultsKindConfigMap, number, 100)
+		s.stored(job, api.ResultsKindConfigMap, now)
+		pauses = append(pauses, s.wait(job, now))
+	}
+	for i, pause := range pauses[:promptSpills] {
+		if pause != 0 {
+			t.Errorf("a pause of %s after %d objects", pause, i+1)
+		}
+	}
+	want := []time.Duration{10 * time.Second, 20 * time.Second, 40 * time.Second}
+	if diff := cmp.Diff(want, pauses[promptSpills:promptSpills+3]); diff != "" {
+		t.Errorf("pauses (-want +got):\n%s", diff)
+	}
+	if last := pauses[maxSpills-1]; last != longestSpillPause || s.failed(job) != 1 {
+		t.Errorf("the last pause is %s", last)
+	}
+	s.forget(job)
+	if s.wait(job, now) != 0 || s.number(job, api.ResultsKindConfigMap) != 0 {
+		t.Error("it is not forgotten")
+	}
+}
+
+func TestSpillKinds(t *testing.T) {
+	var s spills
+	s.taken("uid", api.ResultsKindSecret, 2, 10)
+	tests := map[string]struct {
+		job  types.UID
+		own  string
+		want map[string]int
+	}{
+		"a ConfigMap":         {"other", api.ResultsKindConfigMap, map[string]int{api.ResultsKindConfigMap: 0}},
+		"a Secret":            {"other", api.ResultsKindSecret, map[string]int{api.ResultsKindConfigMap: 0, api.ResultsKindSecret: 0}},
+		"no Secret any more":  {"uid", api.ResultsKindConfigMap, map[string]int{api.ResultsKindConfigMap: 0, api.ResultsKindSecret: 3}},
+		"a Secret, and known": {"uid", api.ResultsKindSecret, map[string]int{api.ResultsKindConfigMap: 0, api.ResultsKindSecret: 3}},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, s.kinds(tc.job, tc.own)); diff != "" {
+				t.Errorf("kinds (-want +got):\n%s", diff)
+			}
+		})
+	}
+}

@@ -1,0 +1,322 @@
+package capture
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/job-handler/job-handler/internal/logpack"
+	"github.com/job-handler/job-handler/internal/logtext"
+	"github.com/job-handler/job-handler/internal/redact"
+)
+
+const (
+	// maxPodsText bounds the text of PodsKey, in bytes before compression.
+	maxPodsText = 8 << 20
+	// leastPool is half of what the logs of a pod may take at least while they are
+	// compressed: there whole pieces of them are left out, which is not to the byte.
+	leastPool = 256 << 10
+	// workingCopies is how often what an object holds is in memory while it is packed.
+	workingCopies = 4
+	// batchShare is which part of all memory one object has at most.
+	batchShare = 16
+)
+
+// Batch is what is to be stored, in one object, of pods of a Job that are kept.
+type Batch struct {
+	// Values are the content of the object, by PodsKey and LogsKey; not to be
+	// changed.
+	Values map[string][]byte
+	// Pods is of how many pods they are, Bytes the sum of their sizes.
+	Pods, Bytes int
+	// Release gives back the memory of the batch. It may be called more than once.
+	Release func()
+
+	captures *Captures
+	packed   []packedPod
+}
+
+type packedPod struct {
+	pod     *pod
+	version int
+	// texts are those of which all that is kept is in the batch.
+	texts []*text
+}
+
+// PackOptions say what a Batch may hold.
+type PackOptions struct {
+	// Now is when pods have to be due; the zero time means all that are not stored.
+	Now time.Time
+	// MaxBytes is the most that its values may take.
+	MaxBytes int
+	// Redact replaces credentials in messages of pods; nil: none. In logs that was
+	// done when they were read.
+	Redact *redact.Set
+}
+
+// Pack returns what is to be stored next of the pods of job, in the order in
+// which they were seen: as many as fit, and of one that does not fit by itself the
+// heads and tails of its logs. It returns nil if there is nothing.
+func (c *Captures) Pack(job types.UID, opts PackOptions) (*Batch, error) {
+	c.packing.Lock()
+	defer c.packing.Unlock()
+	pods, release := c.choose(job, opts.Now)
+	defer release()
+	if len(pods) == 0 {
+		return nil, nil //nolint:nilnil // nothing to store is no error
+	}
+	opts.MaxBytes = min(opts.MaxBytes, c.memory.limit/batchShare)
+	work := workingCopies * max(opts.MaxBytes, leastPool)
+	c.memory.reserve(work)
+	b := &Batch{captures: c}
+	packed, err := b.pack(pods, opts)
+	c.memory.reserve(b.Bytes - work)
+	b.Release = sync.OnceFunc(func() { c.memory.reserve(-b.Bytes) })
+	if err != nil || !packed {
+		b.Release()
+		return nil, err
+	}
+	return b, nil
+}
+
+// chosen is a pod as it is when it is packed.
+type chosen struct {
+	packedPod
+	Captured
+}
+
+// choose returns the pods of job that are to be stored. Until release is called
+// their logs stay as they are.
+func (c *Captures) choose(job types.UID, now time.Time) (pods []chosen, release func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	short := c.memory.short()
+	var texts []*text
+	for _, p := range c.jobs[job] {
+		at, ever := p.due(short)
+		if !ever || !now.IsZero() && at.After(now) {
+			continue
+		}
+		one := chosen{packedPod: packedPod{pod: p, version: p.version}, Captured: Captured{Pod: p.object}}
+		for _, l := range p.logs {
+			if l.state == fellBack {
+				continue
+			}
+			l.text.pin()
+			texts = append(texts, l.text)
+			one.logs = append(one.logs, *l)
+		}
+		pods = append(pods, one)
+	}
+	return pods, func() {
+		for _, t := range texts {
+			t.unpin()
+		}
+	}
+}
+
+// pack fills the batch and reports whether anything is in it.
+func (b *Batch) pack(pods []chosen, opts PackOptions) (bool, error) {
+	var index, logs bytes.Buffer
+	text, room := 0, opts.MaxBytes
+	for i := range pods {
+		one, err := encode(&pods[i].Captured, opts)
+		if err != nil {
+			return false, err
+		}
+		if one == nil {
+			b.captures.setUnfit(pods[i].pod)
+			continue
+		}
+		if len(b.packed) > 0 && (one.size > room || text+len(one.record) > maxPodsText) {
+			break
+		}
+		pods[i].texts = one.texts
+		b.packed = append(b.packed, pods[i].packedPod)
+		room -= one.size
+		text += len(one.record)
+		index.Write(one.record)
+		for _, member := range one.members {
+			logs.Write(member)
+		}
+	}
+	records, err := compress(index.Bytes())
+	if err != nil {
+		return false, err
+	}
+	b.Values = map[string][]byte{PodsKey: records, LogsKey: logs.Bytes()}
+	b.Pods, b.Bytes = len(b.packed), len(records)+logs.Len()
+	return b.Pods > 0, nil
+}
+
+// Stored notes that the values are stored: those logs of the pods of which they have
+// all that is kept are given up when memory runs short.
+func (b *Batch) Stored() {
+	c := b.captures
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, packed := range b.packed {
+		if packed.pod.version != packed.version {
+			continue
+		}
+		packed.pod.stored = true
+		for _, t := range packed.texts {
+			t.setStored()
+		}
+	}
+}
+
+func (c *Captures) setUnfit(p *pod) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p.unfit = true
+}
+
+// encoded is a pod as it is stored.
+type encoded struct {
+	record  []byte
+	members [][]byte
+	// size is more than it takes in an object.
+	size int
+	// texts are those of which nothing had to be left out.
+	texts []*text
+}
+
+// encode returns the pod as it is stored, within the bound of opts; nil if that
+// has no room even for the pod without its logs.
+func encode(one *Captured, opts PackOptions) (*encoded, error) {
+	record := podRecord{Pod: slim(one.Pod, opts.Redact)}
+	logs := packLogs(one, 2*max(opts.MaxBytes, leastPool))
+	for i, log := range logs {
+		record.Logs = append(record.Logs, newLogRecord(&one.logs[i]))
+		record.Logs[i].set(log)
+	}
+	// Numbers that change take no more room than there is to spare.
+	size, err := recordSize(&record)
+	if err != nil || size > opts.MaxBytes {
+		return nil, err
+	}
+	if logs, err = fit(logs, opts.MaxBytes-size); err != nil {
+		return nil, err
+	}
+	e := &encoded{size: size}
+	for i, log := range logs {
+		record.Logs[i].set(log)
+		e.members = append(e.members, log.Members()...)
+		e.size += log.Size()
+		if t := one.logs[i].text; t != nil && log.Excerpt().Kept() == t.kept() {
+			e.texts = append(e.texts, t)
+		}
+	}
+	e.record, err = json.Marshal(&record)
+	if err != nil {
+		return nil, fmt.Errorf("encoding pod %s/%s: %w", one.Pod.Namespace, one.Pod.Name, err)
+	}
+	return e, nil
+}
+
+// set notes what is stored of the log's text.
+func (r *logRecord) set(log *logpack.Log) {
+	e := log.Excerpt()
+	r.Head, r.Tail, r.Size = e.HeadBytes, e.TailBytes, int64(log.Size())
+	r.setGap(log.Gap())
+}
+
+// recordSize returns more than what a record takes compressed, whatever numbers
+// are in it.
+func recordSize(record *podRecord) (int, error) {
+	// More than the digits of all numbers of a log take.
+	const numbers = 128
+	text, err := json.Marshal(record)
+	if err != nil {
+		return 0, fmt.Errorf("encoding pod %s/%s: %w", record.Pod.Namespace, record.Pod.Name, err)
+	}
+	packed, err := compress(text)
+	return len(packed) + numbers*(len(record.Logs)+1), err
+}
+
+// packLogs returns the logs compressed, in at most budget bytes.
+func packLogs(one *Captured, budget int) []*logpack.Log {
+	pool := logpack.NewPool(budget)
+	logs := make([]*logpack.Log, 0, len(one.logs))
+	for i := range one.logs {
+		log := pool.Open(false)
+		logs = append(logs, log)
+		if copyLog(log, &one.logs[i]) != nil {
+			// Its text has less of it, but can be read.
+			pool.Drop(log)
+			log = pool.Open(false)
+			logs[i] = log
+			copyText(log, one.logs[i].text)
+		}
+		// It never fails.
+		_ = log.Close()
+	}
+	return logs
+}
+
+// copyLog writes to dst the most that is kept of the log.
+func copyLog(dst *logpack.Log, l *followedLog) error {
+	packed := l.text.all()
+	if packed == nil {
+		copyText(dst, l.text)
+		return nil
+	}
+	text, err := unpack(bytes.Join(packed.Members(), nil))
+	if err != nil {
+		return err
+	}
+	defer text.close()
+	if err := text.copy(dst, packed.Excerpt().HeadBytes); err != nil {
+		return err
+	}
+	dst.Skip(packed.Gap())
+	return text.copy(dst, packed.Excerpt().TailBytes)
+}
+
+func copyText(dst *logpack.Log, t *text) {
+	if t == nil {
+		return
+	}
+	// A logpack.Log never fails.
+	_, _ = dst.Write(t.buffer.Head())
+	dst.Skip(t.buffer.Gap())
+	_, _ = dst.Write(t.buffer.Tail())
+}
+
+// fit returns logs of which no more is kept than has room.
+func fit(logs []*logpack.Log, room int) ([]*logpack.Log, error) {
+	sizes := make([]int, len(logs))
+	for i, log := range logs {
+		sizes[i] = log.Size()
+	}
+	fitted := make([]*logpack.Log, 0, len(logs))
+	for i, limit := range logtext.FairShare(sizes, room) {
+		log, err := logs[i].Fit(limit)
+		if err != nil {
+			return nil, fmt.Errorf("shortening a log: %w", err)
+		}
+		fitted = append(fitted, log)
+	}
+	return fitted, nil
+}
+
+func compress(text []byte) ([]byte, error) {
+	var packed bytes.Buffer
+	writer, err := gzip.NewWriterLevel(&packed, gzip.DefaultCompression)
+	if err != nil {
+		return nil, fmt.Errorf("compressing: %w", err)
+	}
+	if _, err := writer.Write(text); err != nil {
+		return nil, fmt.Errorf("compressing: %w", err)
+	}
+	if err := writer.Close(); err != nil {
+		return nil, fmt.Errorf("compressing: %w", err)
+	}
+	return packed.Bytes(), nil
+}
