@@ -75,16 +75,16 @@ func (l *followedLog) drop() {
 // have ended and its pod to be gone.
 func (l *followedLog) result(log joblogs.Log, gone bool) results.ContainerLog {
 	kept := log.ContainerLog
-	kept.Capture = l.capture
+	if kept.Capture = l.capture; l.text.isReleased() {
+		kept.Capture = results.Capture{
+			Reason: results.ReasonCaptureLost, Message: "what was captured was stored in an object that is not there, or not whole",
+		}
+		return kept
+	}
 	if l.text.seen() > 0 || l.capture.Complete {
 		kept.Text, kept.Packed, kept.Redacted = l.text.buffer, l.text.whole(), l.redacted
 	}
 	switch {
-	case l.text.isReleased():
-		kept.Text, kept.Packed = nil, nil
-		kept.Capture = results.Capture{
-			Reason: results.ReasonCaptureLost, Message: "what was captured was stored in an object that is not there, or not whole",
-		}
 	case l.state == fellBack:
 		kept.Capture = results.Capture{Reason: results.ReasonNotRead, Message: NotFollowed, Curable: true}
 	case l.capture.Complete && !log.Ended && gone:
