@@ -9,9 +9,11 @@ import (
 	"github.com/job-handler/job-handler/internal/api"
 )
 
+// onlyTheJob is the answer to whatever belongs to somebody else.
+const onlyTheJob = "with an owner only if that is the Job that its label job-handler/capture-of tells of"
+
 var _ = Describe("What the policies let captures belong to", func() {
 	const uid = "1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed"
-	const onlyTheJob = "with an owner only if that is the Job that its label job-handler/capture-of tells of"
 
 	// change is what of the owner is not as it should be.
 	owned := func(change func(*metav1.OwnerReference)) func(client.Object) {

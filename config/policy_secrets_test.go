@@ -48,7 +48,7 @@ var _ = Describe("What the policies let the manager do with Secrets, had it ever
 		object := secretResultsOf(newNamespace(ctx))
 		change(object)
 		Expect(almighty.Create(ctx, object)).To(answerWith(answer))
-	}}, changes(allowed, allowed, onlyCreates)...)...)
+	}}, changes(allowed, onlyTheJob, onlyCreates)...)...)
 
 	DescribeTable("deletion", append([]any{func(ctx SpecContext, change func(*corev1.Secret), answer string) {
 		object := secretResultsOf(newNamespace(ctx))

@@ -70,7 +70,7 @@ var _ = Describe("What the policies let the manager do with ConfigMaps", func() 
 		object := resultsOf(newNamespace(ctx))
 		change(object)
 		Expect(manager.Create(ctx, object)).To(answerWith(answer))
-	}}, changes(allowed, allowed, onlyCreates)...)...)
+	}}, changes(allowed, onlyTheJob, onlyCreates)...)...)
 
 	DescribeTable("deletion", append([]any{func(ctx SpecContext, change func(*corev1.ConfigMap), answer string) {
 		object := resultsOf(newNamespace(ctx))
