@@ -74,13 +74,11 @@ func (l *followedLog) drop() {
 // result returns the log as it is kept, given whether its container is known to
 // have ended and its pod to be gone.
 func (l *followedLog) result(log joblogs.Log, gone bool) results.ContainerLog {
-	kept := log.ContainerLog
-	if kept.Capture = l.capture; l.text.isReleased() {
-		kept.Capture = results.Capture{
-			Reason: results.ReasonCaptureLost, Message: "what was captured was stored in an object that is not there, or not whole",
-		}
-		return kept
+	if l.text.isReleased() {
+		return captureLost(log)
 	}
+	kept := log.ContainerLog
+	kept.Capture = l.capture
 	if l.text.seen() > 0 || l.capture.Complete {
 		kept.Text, kept.Packed, kept.Redacted = l.text.buffer, l.text.whole(), l.redacted
 	}
@@ -100,6 +98,16 @@ func (l *followedLog) result(log joblogs.Log, gone bool) results.ContainerLog {
 	}
 	if gone {
 		kept.Capture.Curable = false
+	}
+	return kept
+}
+
+// captureLost returns the log without what was kept of it: that is stored, and could not be
+// restored.
+func captureLost(log joblogs.Log) results.ContainerLog {
+	kept := log.ContainerLog
+	kept.Capture = results.Capture{
+		Reason: results.ReasonCaptureLost, Message: "what was captured was stored in an object that is not there, or not whole",
 	}
 	return kept
 }
