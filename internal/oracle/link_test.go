@@ -27,13 +27,15 @@ const (
 	deleteJob     = "delete job"
 
 	getResults = "get results"
-	getJob     = "get job"
-	getOther   = "get"
-	listPods   = "list pods"
-	readLog    = "read log"
-	watchJobs  = "watch jobs"
-	otherWatch = "watch"
-	otherWrite = "write"
+	// getCaptures: logs of pods that were deleted, stored by an earlier process.
+	getCaptures = "get captures"
+	getJob      = "get job"
+	getOther    = "get"
+	listPods    = "list pods"
+	readLog     = "read log"
+	watchJobs   = "watch jobs"
+	otherWatch  = "watch"
+	otherWrite  = "write"
 )
 
 // asked is one request of the manager.
@@ -311,6 +313,8 @@ func reading(request *http.Request, resource, name string) string {
 		return listPods
 	case resource == "jobs" && name != "":
 		return getJob
+	case (resource == "configmaps" || resource == "secrets") && strings.Contains(name, "-capture"):
+		return getCaptures
 	case (resource == "configmaps" || resource == "secrets") && name != "":
 		return getResults
 	default:
