@@ -131,6 +131,25 @@ var _ = Describe("The controller in a manager", func() {
 		Expect(eventsOf(ctx, object, "")).To(ConsistOf(HaveField("Type", corev1.EventTypeNormal)))
 	}, SpecTimeout(time.Minute))
 
+	DescribeTable("lets go at once what waits for long, where", func(ctx SpecContext, happens func(SpecContext)) {
+		forbidConfigMaps(ctx)
+		annotateNamespace(ctx, api.ProtectAnnotation, api.True)
+		object := completed(ctx, aJob().Finalizer(api.ResultsFinalizer))
+		startManager(ctx, fake, namespace)
+		Eventually(ctx, func(g Gomega, ctx context.Context) {
+			g.Expect(eventsOf(ctx, object, "")).To(ContainElement(HaveField("Note", ContainSubstring("exceeded quota"))))
+		}).Should(Succeed())
+		deleted(ctx, object)
+		Consistently(ctx, gone(object)).WithTimeout(time.Second).Should(BeFalse())
+
+		happens(ctx)
+		Eventually(ctx, gone(object)).WithTimeout(10 * time.Second).Should(BeTrue())
+	},
+		Entry("the Namespace terminates", SpecTimeout(time.Minute), func(ctx SpecContext) { terminating(ctx) }),
+		Entry("the Namespace says that nothing is protected", SpecTimeout(time.Minute), func(ctx SpecContext) {
+			annotateNamespace(ctx, api.ProtectAnnotation, api.False)
+		}))
+
 	It("stores a Job that finished while it was down, also one that a crash left half done", func(ctx SpecContext) {
 		object, half := completed(ctx, aJob()), completed(ctx, aJobCalled("half"))
 		crashing := newHandler()

@@ -10,7 +10,10 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
+	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/plan"
 	"github.com/job-handler/job-handler/internal/policy"
 	"github.com/job-handler/job-handler/internal/trouble"
@@ -89,6 +92,33 @@ func (r *Reconciler) letGo(ctx context.Context, job *batchv1.Job) (ctrl.Result, 
 		return ctrl.Result{RequeueAfter: conflictRetry}, nil
 	}
 	return ctrl.Result{}, client.IgnoreNotFound(err)
+}
+
+// protectionEnds sees Namespaces that begin to terminate, or that say something else
+// about protection: a Job that waits for long, for a quota say, should not.
+var protectionEnds = predicate.Funcs{
+	CreateFunc: func(event.CreateEvent) bool { return false },
+	DeleteFunc: func(event.DeleteEvent) bool { return false },
+	UpdateFunc: func(e event.UpdateEvent) bool {
+		return e.ObjectOld.GetDeletionTimestamp() == nil && e.ObjectNew.GetDeletionTimestamp() != nil ||
+			e.ObjectOld.GetAnnotations()[api.ProtectAnnotation] != e.ObjectNew.GetAnnotations()[api.ProtectAnnotation]
+	},
+}
+
+// protectedIn returns the Jobs of a Namespace that have our finalizer.
+func (r *Reconciler) protectedIn(ctx context.Context, namespace client.Object) []ctrl.Request {
+	var jobs batchv1.JobList
+	if err := r.Client.List(ctx, &jobs, client.InNamespace(namespace.GetName())); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "protected jobs are not looked at before their time", "namespace", namespace.GetName())
+		return nil
+	}
+	var requests []ctrl.Request
+	for i := range jobs.Items {
+		if policy.Protected(&jobs.Items[i]) {
+			requests = append(requests, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(&jobs.Items[i])})
+		}
+	}
+	return requests
 }
 
 // historyDeletes reports whether the CronJob controller may delete the Job in the
