@@ -136,10 +136,10 @@ func closing(n int) []string {
 }
 
 // noRetry: a pod whose container may not be started again is deleted as soon as it
-// failed.
+// was; of the instances that ran for some time the logs are there, whole.
 func noRetry(s *story) {
 	s.optedIn()
-	job := s.start(s.job("once", strings.ReplaceAll(working, "while true; do sleep 0.2; done", "exit 7")).
+	job := s.start(s.job("once", strings.ReplaceAll(working, "while true; do sleep 0.2; done", "sleep 5; exit 7")).
 		RestartPolicy(corev1.RestartPolicyOnFailure).BackoffLimit(0))
 
 	job = s.reported(job)
