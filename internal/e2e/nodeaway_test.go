@@ -64,7 +64,11 @@ func (s *story) homeless(logMode string) run {
 	job := s.start(s.job("homeless", firstTime+` && { `+lastWords+working+`; }; echo "a new home"`).
 		HostFolder(s.folder("count"), "/count").BackoffLimit(2).Annotation(api.LogModeAnnotation, logMode))
 	s.running(job, 1)
-	s.loseNode(&s.pods(s, job)[0])
+	s.loseNode(&s.pods(s, job)[0], func() {
+		if logMode == api.LogModeFollow {
+			s.captured(job)
+		}
+	})
 
 	s.gone(job)
 	r := s.stored(job)
@@ -74,9 +78,21 @@ func (s *story) homeless(logMode string) run {
 	return r
 }
 
+// captured waits until what was captured of the Job is stored beside it: with its
+// node the manager that has it goes as well, where there is only one.
+func (s *story) captured(job *batchv1.Job) {
+	s.t.Helper()
+	s.eventually(func(g Gomega) {
+		var found corev1.ConfigMapList
+		g.Expect(s.w.client.List(s.ctx(), &found, client.InNamespace(job.Namespace),
+			client.MatchingLabels{api.CaptureOfLabel: string(job.UID)})).To(Succeed())
+		g.Expect(found.Items).NotTo(BeEmpty())
+	})
+}
+
 // loseNode has a pod's node vanish with its kubelet, and come back when the pod is
-// gone.
-func (s *story) loseNode(pod *corev1.Pod) {
+// gone and something else has happened.
+func (s *story) loseNode(pod *corev1.Pod, happens func()) {
 	s.t.Helper()
 	s.Expect(s.w.cluster.Kill(s.ctx(), localcluster.Kubelet)).To(Succeed())
 	node := &corev1.Node{}
@@ -86,6 +102,7 @@ func (s *story) loseNode(pod *corev1.Pod) {
 		err := s.w.client.Get(s.ctx(), client.ObjectKeyFromObject(pod), pod)
 		g.Expect(apierrors.IsNotFound(err)).To(BeTrue(), "the pod is there still: %v", err)
 	})
+	happens()
 	s.Expect(s.w.cluster.Restart(s.ctx(), localcluster.Kubelet)).To(Succeed())
 	s.allReady()
 }
