@@ -89,6 +89,10 @@ func (c *Captures) followAll(ctx context.Context, p *pod) {
 			cancel: cancel, hurry: hurry, latest: log, news: make(chan struct{}),
 		}
 		p.logs = append(p.logs, l)
+		if p.leaving() {
+			// Before it looks for a stream, so that it takes none of running pods.
+			hurry()
+		}
 		c.metrics.Waiting(1)
 		p.changed()
 		c.following.Go(func() {
