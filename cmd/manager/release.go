@@ -6,11 +6,8 @@ import (
 	"io"
 	"time"
 
-	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	cliflag "k8s.io/component-base/cli/flag"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
@@ -81,16 +78,9 @@ func (f *releaseFlags) run(ctx context.Context, out io.Writer) error {
 	if f.wait < 0 {
 		return fmt.Errorf("--wait: invalid value %q: must be at least 0s", f.wait)
 	}
-	// What there is to say is printed; the libraries' own lines would only mix
-	// with it.
-	ctrl.SetLogger(logr.Discard())
-	config, err := restConfig(f.kubeconfig)
+	kube, err := subcommandClient(f.kubeconfig)
 	if err != nil {
-		return fmt.Errorf("connecting to the cluster: %w", err)
-	}
-	kube, err := client.New(config, client.Options{Scheme: clientgoscheme.Scheme, FieldOwner: api.ManagerName})
-	if err != nil {
-		return fmt.Errorf("connecting to the cluster: %w", err)
+		return err
 	}
 	releaser := &release.Releaser{
 		Client: kube, Out: out, DryRun: f.dryRun, Deleting: f.deleting, Wait: f.wait,

@@ -6,14 +6,9 @@ import (
 	"io"
 	"time"
 
-	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	cliflag "k8s.io/component-base/cli/flag"
-	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/options"
 	"github.com/job-handler/job-handler/internal/selftest"
 	"github.com/job-handler/job-handler/webhooks"
@@ -61,15 +56,9 @@ func (f *selfTestFlags) run(ctx context.Context, out io.Writer) error {
 	if f.timeout <= 0 {
 		return fmt.Errorf("--timeout: invalid value %q: must be more than 0s", f.timeout)
 	}
-	// What there is to say is printed.
-	ctrl.SetLogger(logr.Discard())
-	config, err := restConfig(f.kubeconfig)
+	kube, err := subcommandClient(f.kubeconfig)
 	if err != nil {
-		return fmt.Errorf("connecting to the cluster: %w", err)
-	}
-	kube, err := client.New(config, client.Options{Scheme: clientgoscheme.Scheme, FieldOwner: api.ManagerName})
-	if err != nil {
-		return fmt.Errorf("connecting to the cluster: %w", err)
+		return err
 	}
 	once := selftest.Once{Client: kube, Namespace: f.namespace, Configuration: webhooks.ConfigurationName}
 	if err := once.Run(ctx, f.timeout); err != nil {

@@ -44,6 +44,17 @@ func renew(ctx context.Context, lease *coordinationv1.Lease, change func(*coordi
 	}
 }
 
+// keepRenewing renews the lease until the spec ends.
+func keepRenewing(ctx context.Context, lease *coordinationv1.Lease, change func(*coordinationv1.LeaseSpec)) {
+	renewing, stop := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		renew(renewing, lease, change)
+	}()
+	DeferCleanup(func() { stop(); <-ended })
+}
+
 // leaveNothing releases what is held, and removes the Jobs of a Namespace, which
 // other specs would count.
 func leaveNothing(ctx SpecContext, namespace string) {
@@ -63,13 +74,7 @@ var _ = Describe("A lease of the manager", func() {
 	It("that is renewed stops it, but no dry run", func(ctx SpecContext) {
 		namespace := create(ctx, aNamespace().Annotation(api.EnabledSinceAnnotation, "2026-11-01T00:00:00Z").Obj())
 		lease, of := aLease(ctx, "renewed", "job-handler-0")
-		renewing, stop := context.WithCancel(ctx)
-		ended := make(chan struct{})
-		go func() {
-			defer close(ended)
-			renew(renewing, lease, func(*coordinationv1.LeaseSpec) {})
-		}()
-		defer func() { stop(); <-ended }()
+		keepRenewing(ctx, lease, func(*coordinationv1.LeaseSpec) {})
 
 		out, err := run(ctx, of)
 		Expect(err).To(MatchError(release.ErrRunning))
@@ -88,13 +93,7 @@ var _ = Describe("A lease of the manager", func() {
 		}
 		DeferCleanup(leaveNothing, namespace.Name)
 		lease, of := aLease(ctx, "busy", "job-handler-0")
-		renewing, stop := context.WithCancel(ctx)
-		ended := make(chan struct{})
-		go func() {
-			defer close(ended)
-			renew(renewing, lease, func(*coordinationv1.LeaseSpec) {})
-		}()
-		defer func() { stop(); <-ended }()
+		keepRenewing(ctx, lease, func(*coordinationv1.LeaseSpec) {})
 
 		out, err := run(ctx, of, func(r *release.Releaser) { r.Deleting = true })
 		Expect(err).NotTo(HaveOccurred())
@@ -111,13 +110,7 @@ var _ = Describe("A lease of the manager", func() {
 		lease, of := aLease(ctx, "given-up", "job-handler-0")
 		lease.Spec.LeaseDurationSeconds = new(int32(60))
 		Expect(kube.Update(ctx, lease)).To(Succeed())
-		renewing, stop := context.WithCancel(ctx)
-		ended := make(chan struct{})
-		go func() {
-			defer close(ended)
-			renew(renewing, lease, func(spec *coordinationv1.LeaseSpec) { spec.HolderIdentity = new("") })
-		}()
-		defer func() { stop(); <-ended }()
+		keepRenewing(ctx, lease, func(spec *coordinationv1.LeaseSpec) { spec.HolderIdentity = new("") })
 		_, err := run(ctx, of)
 		Expect(err).NotTo(HaveOccurred())
 	})
@@ -125,18 +118,12 @@ var _ = Describe("A lease of the manager", func() {
 	It("that is renewed for a while is waited for", func(ctx SpecContext) {
 		namespace := create(ctx, aNamespace().Annotation(api.EnabledSinceAnnotation, "2026-11-01T00:00:00Z").Obj())
 		lease, of := aLease(ctx, "ending", "job-handler-0")
-		renewing, stop := context.WithCancel(ctx)
-		ended := make(chan struct{})
-		go func() {
-			defer close(ended)
-			renew(renewing, lease, func(spec *coordinationv1.LeaseSpec) {
-				// Longer than one look at it takes: 2.5 s.
-				if spec.RenewTime.Unix() > 20 {
-					spec.HolderIdentity = new("")
-				}
-			})
-		}()
-		defer func() { stop(); <-ended }()
+		keepRenewing(ctx, lease, func(spec *coordinationv1.LeaseSpec) {
+			// Longer than one look at it takes: 2.5 s.
+			if spec.RenewTime.Unix() > 20 {
+				spec.HolderIdentity = new("")
+			}
+		})
 
 		out, err := run(ctx, of, func(r *release.Releaser) { r.Wait = time.Minute })
 		Expect(err).NotTo(HaveOccurred())
@@ -146,13 +133,7 @@ var _ = Describe("A lease of the manager", func() {
 
 	It("that is renewed for longer than is waited stops it", func(ctx SpecContext) {
 		lease, of := aLease(ctx, "patience", "job-handler-0")
-		renewing, stop := context.WithCancel(ctx)
-		ended := make(chan struct{})
-		go func() {
-			defer close(ended)
-			renew(renewing, lease, func(*coordinationv1.LeaseSpec) {})
-		}()
-		defer func() { stop(); <-ended }()
+		keepRenewing(ctx, lease, func(*coordinationv1.LeaseSpec) {})
 		_, err := run(ctx, of, func(r *release.Releaser) { r.Wait = 2 * time.Second })
 		Expect(err).To(MatchError(release.ErrRunning))
 		Expect(read(ctx, lease).Spec.RenewTime.Unix()).To(BeNumerically(">", 5), "it was looked at for so long")
