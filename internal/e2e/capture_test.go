@@ -99,6 +99,13 @@ func backoffLimit(s *story) {
 	s.Expect(r.record.Pods).To(HaveLen(1))
 	container := r.record.Pods[0].Containers[0]
 	s.Expect(container.RestartCount).To(BeNumerically(">=", 1))
+	s.instancesWhole(r)
+}
+
+// instancesWhole wants the logs of a container's instances that are there, one at
+// least, to have all that they wrote.
+func (s *story) instancesWhole(r run) {
+	s.t.Helper()
 	whole := 0
 	for _, log := range r.logs() {
 		if !strings.HasPrefix(log.Text, "[job-handler: no log") {
@@ -176,19 +183,7 @@ func parallelFailure(s *story) {
 
 	job = s.reported(job)
 	r := s.stored(job)
-	s.complete(r)
-	texts := map[string]string{}
-	for _, log := range r.logs() {
-		texts[log.Pod] = log.Text
-	}
-	s.Expect(r.record.Pods).To(HaveLen(3))
-	for _, pod := range r.record.Pods {
-		want := numbered(1, workLines) + "got TERM\n"
-		if *pod.Index == 2 {
-			want = "no more\n"
-		}
-		s.Expect(texts[pod.Name]).To(Equal(want))
-	}
+	s.decidedBy(r, 2, "no more\n")
 }
 
 // largeLogDeleted: a log of 100,000 lines is there, all of it compressed, to the
