@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
@@ -81,6 +82,7 @@ type link struct {
 type answered struct {
 	asked
 	code int
+	at   time.Time
 }
 
 var (
@@ -153,7 +155,7 @@ func (l *link) note(a asked, answer *response) {
 		code = answer.StatusCode
 	}
 	a.object = nil
-	l.log = append(l.log, answered{a, code})
+	l.log = append(l.log, answered{a, code, time.Now()})
 }
 
 // asked returns what the process asked for so far.

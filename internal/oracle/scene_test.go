@@ -202,6 +202,19 @@ func (s *scene) writes() int {
 	return n
 }
 
+// lastWrite returns when the processes of the scene wrote last, or tried to.
+func (s *scene) lastWrite() time.Time {
+	var last time.Time
+	for _, p := range s.processes {
+		for _, w := range p.written() {
+			if w.at.After(last) {
+				last = w.at
+			}
+		}
+	}
+	return last
+}
+
 // explain shows of a test that failed what its processes did last.
 func (s *scene) explain() {
 	if !s.t.Failed() {
@@ -220,19 +233,19 @@ func (s *scene) explain() {
 // left stays as it is.
 func (w *world) quiet(t *testing.T, quietFor time.Duration) {
 	ctx := t.Context()
+	w.awaitLastRetries(t)
 	before := map[*scene]int{}
 	for _, s := range w.scenes {
 		before[s] = s.writes()
 	}
-	select {
-	case <-time.After(quietFor):
-	case <-ctx.Done():
-	}
+	pause(ctx, quietFor)
 	for _, s := range w.scenes {
 		if more := s.writes() - before[s]; more > s.busy {
 			for _, p := range s.processes {
 				written := p.written()
-				t.Errorf("%s: after the end: %v", s.name, written[max(0, len(written)-more):])
+				for _, w := range written[max(0, len(written)-more):] {
+					t.Errorf("%s: after the end: %s %s/%s: %d at %s", s.name, w.what, w.namespace, w.name, w.code, w.at.Format(time.TimeOnly))
+				}
 			}
 		}
 		for _, e := range s.runs {
@@ -247,5 +260,24 @@ func (w *world) quiet(t *testing.T, quietFor time.Duration) {
 		for _, p := range s.processes {
 			p.cancel()
 		}
+	}
+}
+
+// awaitLastRetries waits as long as a write may be made again whose answer was
+// lost: all is as it should be then, but the manager does not know.
+func (w *world) awaitLastRetries(t *testing.T) {
+	var last time.Time
+	for _, s := range w.scenes {
+		if written := s.lastWrite(); s.busy == 0 && written.After(last) {
+			last = written
+		}
+	}
+	pause(t.Context(), time.Until(last.Add(longestRetry)))
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
 	}
 }

@@ -25,10 +25,11 @@ import (
 
 const (
 	// shortQuiet and longQuiet are how long nothing may be written after all have
-	// come to their end. What passes is tried again after 20 s at most, what is
-	// refused after a minute.
-	shortQuiet = 30 * time.Second
-	longQuiet  = 65 * time.Second
+	// come to their end. What passes is tried again after longestRetry at most,
+	// what is refused after a minute.
+	shortQuiet   = 30 * time.Second
+	longQuiet    = 65 * time.Second
+	longestRetry = 20 * time.Second
 	// soon is how long a scenario may take to get anywhere: others run beside it.
 	soon = 3 * time.Minute
 	poll = 200 * time.Millisecond
