@@ -287,7 +287,7 @@ func copyProject(t *testing.T, to string) {
 	if err != nil {
 		t.Fatalf("listing the project's files: %v", err)
 	}
-	for _, name := range strings.Split(strings.TrimSuffix(string(names), "\x00"), "\x00") {
+	for name := range strings.SplitSeq(strings.TrimSuffix(string(names), "\x00"), "\x00") {
 		if err := copyFile(filepath.Join(moduleRoot, name), filepath.Join(to, name)); err != nil {
 			t.Fatal(err)
 		}

@@ -41,7 +41,7 @@ func (b *docBlock) commands() []string {
 		return strings.Split(b.text, "\n")
 	}
 	var commands []string
-	for _, part := range strings.Split(strings.TrimSuffix(b.text, "\n"), "\n$ ") {
+	for part := range strings.SplitSeq(strings.TrimSuffix(b.text, "\n"), "\n$ ") {
 		command, printed, shows := strings.Cut(part, "\n")
 		if shows {
 			command = fmt.Sprintf("shown %s %s", quoted(command), quoted(patternOf(printed)))
