@@ -57,9 +57,9 @@ func quoted(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\
 // names, nodes, times, sizes and the room between columns.
 var differing = regexp.MustCompile(`\\?-[a-z0-9]{5}\b|node node\\?-1|[0-9]+s ago|[0-9]+s\b|[0-9]+B\b| {2,}`)
 
-// patternOf returns a pattern of what is printed.
+// patternOf returns a pattern of what is printed, in one line.
 func patternOf(printed string) string {
-	return differing.ReplaceAllStringFunc(regexp.QuoteMeta(printed), func(part string) string {
+	pattern := differing.ReplaceAllStringFunc(regexp.QuoteMeta(printed), func(part string) string {
 		switch {
 		case strings.HasPrefix(part, "node"):
 			return `node \S+`
@@ -73,6 +73,7 @@ func patternOf(printed string) string {
 			return `-[a-z0-9]{5}`
 		}
 	})
+	return strings.ReplaceAll(pattern, "\n", `\n`)
 }
 
 // documents returns what people read, by its path.
