@@ -150,9 +150,7 @@ func (c *chart) upgraded(s *story) {
 	c.run(s, "rollback", chartRelease, "--wait", "--timeout=4m")
 	// A fast machine is done before there are enough Jobs to tell.
 	s.eventually(func(g Gomega) {
-		var stored corev1.ConfigMapList
-		g.Expect(s.w.client.List(s.ctx(), &stored, client.InNamespace(s.namespace), client.MatchingLabels{api.CreatedLabel: api.True})).To(Succeed())
-		g.Expect(len(stored.Items)).To(BeNumerically(">", 20))
+		g.Expect(len(s.storedHere(g))).To(BeNumerically(">", 20))
 	})
 	jobs := stop()
 	s.replacedBy(Not(HaveKey("upgraded")), between)
