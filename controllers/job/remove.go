@@ -58,6 +58,7 @@ func (r *Reconciler) remove(ctx context.Context, job *batchv1.Job) (ctrl.Result,
 	if client.IgnoreNotFound(err) != nil {
 		return ctrl.Result{}, fmt.Errorf("deleting job %s/%s: %w", job.Namespace, job.Name, err)
 	}
+	r.deleted.note(job, r.Clock.Now())
 	ctrl.LoggerFrom(ctx).V(1).Info("job deleted")
 	return ctrl.Result{}, nil
 }

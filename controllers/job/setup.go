@@ -76,6 +76,7 @@ func (r *Reconciler) leftCache(e event.DeleteEvent) bool {
 		return true
 	}
 	r.forget(job.UID)
+	r.deleted.left(job)
 	return !plan.Stored(job) || policy.Protected(job)
 }
 
