@@ -20,9 +20,12 @@ const (
 	longestPauseRunning = 20 * time.Second
 )
 
-// NotFollowed is the message in the capture of a log that was to be followed and
-// has to be read instead.
-const NotFollowed = "read at the end: as many logs were being followed as the manager follows at once"
+// tooMany is the message in the capture of a log that was to be followed and is
+// for others to read, NotFollowed once it was read.
+const (
+	tooMany     = "as many logs were being followed as the manager follows at once"
+	NotFollowed = "read at the end: " + tooMany
+)
 
 // followedLog is one log of a pod. Its fields are guarded by Captures.mu, but
 // for those that are set before it is followed.

@@ -93,7 +93,7 @@ func (l *followedLog) judge(log joblogs.Log, gone, nothing bool) results.Capture
 			Reason: results.ReasonCaptureLost, Message: "what was captured was stored in an object that is not there, or not whole",
 		}
 	case l.state == fellBack:
-		return results.Capture{Reason: results.ReasonNotRead, Message: NotFollowed, Curable: true}
+		return results.Capture{Reason: results.ReasonNotFollowed, Message: tooMany, Curable: true}
 	case unended && gone:
 		return results.Capture{
 			Reason: results.ReasonEndNotSeen, Message: "the pod was gone before its container was reported to have ended",
