@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -80,6 +81,8 @@ type Reconciler struct {
 	runs     runs
 	cronJobs cronJobs
 	spills   spills
+	// capturing is what AwaitCaptures waits for.
+	capturing sync.WaitGroup
 }
 
 // +kubebuilder:rbac:groups=batch,resources=jobs,verbs=get;list;watch
