@@ -31,6 +31,7 @@ var stories = []struct {
 	{"never-started", neverStarted},
 	{"deadline", deadline},
 	{"deadline-ignored", deadlineIgnored},
+	{"deadline-followed", deadlineFollowed},
 	{"backoff-limit", backoffLimit},
 	{"attempt-deleted", attemptDeleted},
 	{"suspended-at-work", suspendedAtWork},
