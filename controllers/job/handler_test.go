@@ -264,27 +264,37 @@ func (h *handler) getCached(ctx context.Context, c client.WithWatch, key types.N
 	return err
 }
 
-// listCached lists of pods those that the cache selects, by its index.
+// listCached lists of pods and Jobs those that the cache selects, by its indexes.
 func (h *handler) listCached(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
-	pods, arePods := list.(*corev1.PodList)
-	if !arePods {
-		return c.List(ctx, list, opts...)
-	}
 	var wanted client.ListOptions
 	wanted.ApplyOptions(opts)
-	uid, indexed := wanted.FieldSelector.RequiresExactMatch(job.PodsByJob)
+	switch list := list.(type) {
+	case *corev1.PodList:
+		return listIndexed(ctx, c, list, &list.Items, wanted, job.PodsByJob)
+	case *batchv1.JobList:
+		return listIndexed(ctx, c, list, &list.Items, wanted, job.JobsByCronJob)
+	default:
+		return c.List(ctx, list, opts...)
+	}
+}
+
+// listIndexed lists what the cache selects and has this controller by the index.
+func listIndexed[T any, P interface {
+	*T
+	client.Object
+}](ctx context.Context, c client.WithWatch, list client.ObjectList, items *[]T, wanted client.ListOptions, index string) error {
+	uid, indexed := wanted.FieldSelector.RequiresExactMatch(index)
 	Expect(indexed).To(BeTrue(), "the cache is asked by its index")
-	options := cachedAs(&corev1.Pod{})
-	err := c.List(ctx, pods, client.InNamespace(wanted.Namespace), client.MatchingLabelsSelector{Selector: options.Label})
-	if err != nil {
+	options := cachedAs(P(new(T)))
+	if err := c.List(ctx, list, client.InNamespace(wanted.Namespace), client.MatchingLabelsSelector{Selector: options.Label}); err != nil {
 		return err
 	}
-	pods.Items = slices.DeleteFunc(pods.Items, func(pod corev1.Pod) bool {
-		owner := metav1.GetControllerOf(&pod)
+	*items = slices.DeleteFunc(*items, func(item T) bool {
+		owner := metav1.GetControllerOf(P(&item))
 		return owner == nil || string(owner.UID) != uid
 	})
-	for i := range pods.Items {
-		if _, err := options.Transform(&pods.Items[i]); err != nil {
+	for i := range *items {
+		if _, err := options.Transform(P(&(*items)[i])); err != nil {
 			return err
 		}
 	}

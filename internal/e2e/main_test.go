@@ -64,6 +64,7 @@ var stories = []struct {
 
 	{"cronjob", cronJob},
 	{"history-zero", historyZero},
+	{"history-overtaken", historyOvertaken},
 	{"owned", owned},
 	{"tracked", tracked},
 
