@@ -1,6 +1,7 @@
 package job_test
 
 import (
+	"cmp"
 	"context"
 	"reflect"
 	"slices"
@@ -270,31 +271,39 @@ func (h *handler) listCached(ctx context.Context, c client.WithWatch, list clien
 	wanted.ApplyOptions(opts)
 	switch list := list.(type) {
 	case *corev1.PodList:
-		return listIndexed(ctx, c, list, &list.Items, wanted, job.PodsByJob)
+		err := c.List(ctx, list, selectedAs(&corev1.Pod{}, wanted)...)
+		return cmp.Or(err, indexed(&list.Items, wanted, job.PodsByJob))
 	case *batchv1.JobList:
-		return listIndexed(ctx, c, list, &list.Items, wanted, job.JobsByCronJob)
+		err := c.List(ctx, list, selectedAs(&batchv1.Job{}, wanted)...)
+		return cmp.Or(err, indexed(&list.Items, wanted, job.JobsByCronJob))
 	default:
 		return c.List(ctx, list, opts...)
 	}
 }
 
-// listIndexed lists what the cache selects and has this controller by the index.
-func listIndexed[T any, P interface {
+// selectedAs returns the options that list what the cache selects of objects of this
+// kind.
+func selectedAs(object client.Object, wanted client.ListOptions) []client.ListOption {
+	return []client.ListOption{
+		client.InNamespace(wanted.Namespace), client.MatchingLabelsSelector{Selector: cachedAs(object).Label},
+	}
+}
+
+// indexed leaves of items those with the wanted controller by the index, as the
+// cache keeps them.
+func indexed[T any, P interface {
 	*T
 	client.Object
-}](ctx context.Context, c client.WithWatch, list client.ObjectList, items *[]T, wanted client.ListOptions, index string) error {
-	uid, indexed := wanted.FieldSelector.RequiresExactMatch(index)
-	Expect(indexed).To(BeTrue(), "the cache is asked by its index")
-	options := cachedAs(P(new(T)))
-	if err := c.List(ctx, list, client.InNamespace(wanted.Namespace), client.MatchingLabelsSelector{Selector: options.Label}); err != nil {
-		return err
-	}
+}](items *[]T, wanted client.ListOptions, index string) error {
+	uid, is := wanted.FieldSelector.RequiresExactMatch(index)
+	Expect(is).To(BeTrue(), "the cache is asked by its index")
 	*items = slices.DeleteFunc(*items, func(item T) bool {
 		owner := metav1.GetControllerOf(P(&item))
 		return owner == nil || string(owner.UID) != uid
 	})
 	for i := range *items {
-		if _, err := options.Transform(P(&(*items)[i])); err != nil {
+		object := P(&(*items)[i])
+		if _, err := cachedAs(object).Transform(object); err != nil {
 			return err
 		}
 	}

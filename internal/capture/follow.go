@@ -42,8 +42,10 @@ type followedLog struct {
 	// is closed when that changes.
 	latest joblogs.Log
 	news   chan struct{}
-	// until is when it is not followed any more; zero: nobody knows.
-	until time.Time
+	// until is when it is not followed any more, unless more of it comes; zero:
+	// nobody knows. before is how much of it was there stillComing before that.
+	until  time.Time
+	before int64
 
 	state state
 	// queued is true once it had to wait for its turn.
@@ -155,13 +157,25 @@ func (c *Captures) limit(l *followedLog, left time.Duration) {
 }
 
 func (c *Captures) setLimit(l *followedLog, left time.Duration) {
-	l.until = c.clock.Now().Add(left)
+	l.until, l.before = c.clock.Now().Add(left), l.text.seen()
+	if left > stillComing {
+		c.clock.AfterFunc(left-stillComing, func() { c.note(l) })
+	}
 	c.clock.AfterFunc(left, func() { c.expire(l) })
 }
 
-// expire ends the following of a log whose time is over, but for one whose kubelet
-// does not answer: as long as that is away nobody ends the container or removes
-// its log.
+// note takes note of how much there is of a log.
+func (c *Captures) note(l *followedLog) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if l.active() {
+		l.before = l.text.seen()
+	}
+}
+
+// expire ends the following of a log whose time is over, but for one of which more
+// comes, and for one whose kubelet does not answer: as long as that is away nobody
+// ends the container or removes its log.
 func (c *Captures) expire(l *followedLog) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -169,6 +183,8 @@ func (c *Captures) expire(l *followedLog) {
 	case !l.active() || c.clock.Now().Before(l.until):
 	case l.capture.Reason == results.ReasonNodeUnreachable && !l.pod.gone:
 		c.setLimit(l, Slack)
+	case l.text.seen() > l.before && !l.pod.gone:
+		c.setLimit(l, stillComing)
 	default:
 		l.cancel()
 	}

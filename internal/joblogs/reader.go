@@ -1,7 +1,6 @@
 package joblogs
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -166,11 +165,13 @@ func (r *Reader) tryOne(ctx context.Context, t *task, memory *jobMemory, capacit
 	}
 	defer r.streams.Release(1)
 	read, err := r.read(ctx, t, newSink(&keeper{text: logtext.NewBuffer(capacity), memory: memory, tailFirst: t.failed()}, r.options.Redact))
-	if err != nil {
-		return cmp.Or(ctx.Err(), err)
+	if err == nil {
+		t.log.Text, t.log.Packed, t.log.Capture, t.log.Redacted = read.Text, read.Packed, read.Capture, read.Redacted
 	}
-	t.log.Text, t.log.Packed, t.log.Capture, t.log.Redacted = read.Text, read.Packed, read.Capture, read.Redacted
-	return ctx.Err() //nolint:wrapcheck // it is looked at, or wrapped, by Collect
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
 }
 
 // bufferCapacity returns how many bytes of text each of so many logs may hold,

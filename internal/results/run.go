@@ -143,8 +143,8 @@ const (
 	// ReasonDeletedBeforeCapture: the pod was deleted before its Job ended, and
 	// before its logs were read. Incurable.
 	ReasonDeletedBeforeCapture = "DeletedBeforeCapture"
-	// ReasonEndNotSeen: the log was followed until it ended, but the pod was gone
-	// before the container was reported to have ended. Incurable.
+	// ReasonEndNotSeen: the log was followed until it ended, but the pod was gone, or
+	// had ended, and the container was not reported to have ended. Incurable.
 	ReasonEndNotSeen = "EndNotSeen"
 	// ReasonCaptureLimit: the pod was deleted while as many logs were followed as
 	// the manager follows at once. Incurable.
