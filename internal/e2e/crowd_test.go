@@ -41,18 +41,19 @@ func manyCaptures(s *story) {
 	}
 	job := s.start(b)
 	s.running(job, crowdPods)
-	var most, pods float64
+	var most, pods, cuts float64
 	sampled := s.sample(port, func(value func(string) float64) {
 		most = max(most, value("job_handler_capture_memory_bytes"))
 		pods = max(pods, value("job_handler_capture_pods"))
+		cuts = value("job_handler_capture_cuts_total")
 	})
 	s.change(job, func() { job.Spec.ActiveDeadlineSeconds = new(int64(1)) })
 	r := s.stored(s.reported(job))
 	sampled()
 
 	s.w.say("%s: %.1f MiB at most for %.0f pods", s.namespace, most/(1<<20), pods)
-	s.Expect(most).To(And(BeNumerically("<=", captureMemory), BeNumerically(">", captureMemory/2)),
-		"what the captures took, of logs with %d MiB", crowdPods*crowdContainers*crowdLines*lineSize>>20)
+	s.Expect(most).To(BeNumerically("<=", captureMemory))
+	s.Expect(cuts).To(BeNumerically(">", 0), "there was room for all of them")
 	s.Expect(pods).To(BeEquivalentTo(crowdPods))
 	s.Expect(s.lease(s)).To(Equal(identity), "another replica leads")
 	s.Expect(s.restarts()).To(Equal(before), "restarts of the manager's containers")
