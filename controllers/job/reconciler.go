@@ -36,6 +36,8 @@ type LogCollector interface {
 
 // Options are what the operator sets.
 type Options struct {
+	// Namespace is the manager's own.
+	Namespace          string
 	Defaults           policy.Defaults
 	ExcludedNamespaces []string
 	TTLFloor           time.Duration
