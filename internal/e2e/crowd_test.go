@@ -13,8 +13,7 @@ import (
 	"time"
 
 	. "github.com/onsi/gomega"
-
-	"github.com/job-handler/job-handler/internal/api"
+	corev1 "k8s.io/api/core/v1"
 )
 
 const (
@@ -33,7 +32,7 @@ func manyCaptures(s *story) {
 	s.optedIn()
 	before := s.restarts()
 	leader, identity := s.leader()
-	port := s.forward(leader.Name, 8080)
+	port := s.forward(leader, 8080)
 	script := lastWords + working(crowdLines)
 	b := s.job("crowd", script).Completions(crowdPods, crowdPods)
 	for i := range crowdContainers - 1 {
@@ -79,10 +78,10 @@ var forwarding = regexp.MustCompile(`^Forwarding from 127\.0\.0\.1:(\d+) `)
 
 // forward has a port of this machine lead to one of a pod of the manager until the
 // story ends, and returns it.
-func (s *story) forward(pod string, port int) (local int) {
+func (s *story) forward(pod *corev1.Pod, port int) (local int) {
 	s.t.Helper()
 	command := exec.CommandContext(s.ctx(), s.w.cluster.Kubectl(), "--kubeconfig", s.w.cluster.Kubeconfig(),
-		"--namespace", api.ManagerNamespace, "port-forward", "--address=127.0.0.1", "pod/"+pod, fmt.Sprintf(":%d", port))
+		"--namespace", pod.Namespace, "port-forward", "--address=127.0.0.1", "pod/"+pod.Name, fmt.Sprintf(":%d", port))
 	output, err := command.StdoutPipe()
 	s.Expect(err).NotTo(HaveOccurred())
 	s.Expect(command.Start()).To(Succeed())
