@@ -41,13 +41,18 @@ func CacheOptions() map[client.Object]cache.ByObject {
 // SetupWithManager registers the Reconciler with mgr, whose cache must have
 // CacheOptions.
 func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) error {
-	err := mgr.GetFieldIndexer().IndexField(ctx, &corev1.Pod{}, PodsByJob, jobOf)
+	err := mgr.GetFieldIndexer().IndexField(ctx, &corev1.Pod{}, PodsByJob, controlledByA("Job"))
 	if err != nil {
 		return fmt.Errorf("indexing pods by job: %w", err)
+	}
+	err = mgr.GetFieldIndexer().IndexField(ctx, &batchv1.Job{}, JobsByCronJob, controlledByA("CronJob"))
+	if err != nil {
+		return fmt.Errorf("indexing jobs by cronjob: %w", err)
 	}
 	err = ctrl.NewControllerManagedBy(mgr).
 		Named("job").
 		For(&batchv1.Job{}, builder.WithPredicates(predicate.Funcs{DeleteFunc: r.leftCache})).
+		Watches(&batchv1.Job{}, handler.EnqueueRequestsFromMapFunc(r.siblings), builder.WithPredicates(firstSeen)).
 		WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.protectedIn), builder.WithPredicates(protectionEnds)).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: r.Options.Workers,
@@ -79,11 +84,14 @@ func (r *Reconciler) leftCache(e event.DeleteEvent) bool {
 	return !plan.Stored(job) || policy.Protected(job)
 }
 
-// jobOf is the value of the index PodsByJob.
-func jobOf(pod client.Object) []string {
-	owner := metav1.GetControllerOfNoCopy(pod)
-	if owner == nil || owner.Kind != "Job" {
-		return nil
+// controlledByA returns the index by the UID of the controller, where that is of
+// this kind.
+func controlledByA(kind string) client.IndexerFunc {
+	return func(object client.Object) []string {
+		owner := metav1.GetControllerOfNoCopy(object)
+		if owner == nil || owner.Kind != kind {
+			return nil
+		}
+		return []string{string(owner.UID)}
 	}
-	return []string{string(owner.UID)}
 }
