@@ -5,7 +5,7 @@ func buildDefinitions() []Definition { return []Definition{buildInfo} }
 var buildInfo = Definition{
 	Name: Prefix + "build_info", Kind: Gauge,
 	Help:   "Always 1: the manager is there, and which build it is.",
-	Labels: []Label{{Name: "version", Open: "The version that `job-handler --version` prints; one for each process."}},
+	Labels: []Label{{Name: "version", Open: "Of the build; one for each process."}},
 }
 
 // NewBuild registers what tells of the build. It fails if it is registered.
