@@ -22,7 +22,7 @@ import (
 
 	"github.com/job-handler/job-handler/config"
 	"github.com/job-handler/job-handler/internal/api"
-	"github.com/job-handler/job-handler/internal/jobtest/helm"
+	"github.com/job-handler/job-handler/internal/jobtest/pinned"
 )
 
 const (
@@ -42,7 +42,7 @@ func TestChart(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), helmTimeout)
 	defer cancel()
-	program, err := helm.Program(ctx, moduleRoot)
+	program, err := pinned.Program(ctx, moduleRoot, pinned.Helm())
 	if err != nil {
 		t.Fatal(err)
 	}
