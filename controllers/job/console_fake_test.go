@@ -6,8 +6,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/clock"
+	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/job-handler/job-handler/internal/capture"
 	"github.com/job-handler/job-handler/internal/joblogs"
@@ -32,10 +35,28 @@ func newConsole(opts capture.Options) (*console, *capture.Captures) {
 	return c, capture.New(joblogs.NewReader(c, joblogs.Options{}), opts)
 }
 
-// captures returns captures that read from the console, with so much memory; 0
-// means the default.
-func (c *console) captures(memory int) *capture.Captures {
-	return capture.New(joblogs.NewReader(c, joblogs.Options{}), capture.Options{MemoryBytes: memory})
+// captures returns captures that read from the console.
+func (c *console) captures() *capture.Captures {
+	return capture.New(joblogs.NewReader(c, joblogs.Options{}), capture.Options{})
+}
+
+// stepped is a clock that is stepped, but for what it drives.
+type stepped struct {
+	clock.RealClock
+	*clocktesting.FakePassiveClock
+}
+
+// Now implements clock.PassiveClock.
+func (s stepped) Now() time.Time { return s.FakePassiveClock.Now() }
+
+// Since implements clock.PassiveClock.
+func (s stepped) Since(t time.Time) time.Duration { return s.FakePassiveClock.Since(t) }
+
+// capturesAt returns captures that read from the console, by this clock, with so
+// much memory; 0 means the default.
+func capturesAt(from *console, now *clocktesting.FakePassiveClock, memory int) *capture.Captures {
+	opts := capture.Options{MemoryBytes: memory, Clock: stepped{FakePassiveClock: now}}
+	return capture.New(joblogs.NewReader(from, joblogs.Options{}), opts)
 }
 
 // write has the container of a pod write.
