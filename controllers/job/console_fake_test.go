@@ -1,13 +1,19 @@
 package job_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
+	"encoding/json"
+	"errors"
 	"io"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/clock"
 	clocktesting "k8s.io/utils/clock/testing"
@@ -15,6 +21,7 @@ import (
 	"github.com/job-handler/job-handler/internal/capture"
 	"github.com/job-handler/job-handler/internal/joblogs"
 	"github.com/job-handler/job-handler/internal/jobtest"
+	"github.com/job-handler/job-handler/internal/results"
 )
 
 var _ joblogs.LogStreamer = &console{}
@@ -139,4 +146,31 @@ func (s *screen) Close() error {
 	defer s.console.mu.Unlock()
 	s.console.open--
 	return nil
+}
+
+// lostIn returns of how many pods what was captured is lost.
+func lostIn(record results.Record) int {
+	lost := 0
+	for _, pod := range record.Pods {
+		for _, container := range pod.Containers {
+			if container.Capture.Reason == results.ReasonCaptureLost {
+				lost++
+			}
+		}
+	}
+	return lost
+}
+
+// podsIn returns how many pods an object keeps.
+func podsIn(stored *corev1.ConfigMap) int {
+	GinkgoHelper()
+	text, err := gzip.NewReader(bytes.NewReader(stored.BinaryData[capture.PodsKey]))
+	Expect(err).NotTo(HaveOccurred())
+	pods := 0
+	for decoder := json.NewDecoder(text); ; pods++ {
+		var pod any
+		if errors.Is(decoder.Decode(&pod), io.EOF) {
+			return pods
+		}
+	}
 }

@@ -373,6 +373,37 @@ var _ = Describe("Captures of a Job that goes on", func() {
 		Expect(configMap(ctx, theirs.Name).Data).To(Equal(theirs.Data))
 	})
 
+	It("do not take for theirs what only has their digest", func(ctx SpecContext) {
+		object := running(ctx, aJob())
+		captured(ctx, object, "first", linesOf("first"))
+		h.before = func(ctx context.Context, w write) error {
+			h.before = nil
+			another := w.object.DeepCopyObject().(*corev1.ConfigMap)
+			another.Labels[api.CaptureOfLabel] = "another"
+			return kube.Create(ctx, another)
+		}
+		due()
+		h.Spill(ctx)
+		Expect(configMap(ctx, name(object, 1)).Labels).To(HaveKeyWithValue(api.CaptureOfLabel, string(object.UID)))
+		restart()
+
+		Expect(finish(ctx, object, 1).Capture.Complete).To(BeTrue())
+	})
+
+	It("are told to be in memory only where the API server makes something else of them", func(ctx SpecContext) {
+		object := running(ctx, aJob())
+		captured(ctx, object, "first", linesOf("first"))
+		h.after = func(_ context.Context, w write) error {
+			if cm, is := w.object.(*corev1.ConfigMap); is {
+				cm.BinaryData = nil
+			}
+			return nil
+		}
+		due()
+		h.Spill(ctx)
+		Expect(warningsOf(ctx, object)).To(ConsistOf(ContainSubstring("are in the manager's memory only")))
+	})
+
 	DescribeTable("are not taken where they are not as they were written:", func(ctx SpecContext, forge func(*corev1.ConfigMap)) {
 		object := running(ctx, aJob())
 		captured(ctx, object, "first", linesOf("first"))
@@ -397,6 +428,7 @@ var _ = Describe("Captures of a Job that goes on", func() {
 		Entry("nobody's", func(cm *corev1.ConfigMap) { cm.OwnerReferences = nil }),
 		Entry("another Job's", func(cm *corev1.ConfigMap) { cm.OwnerReferences[0].UID = "another" }),
 		Entry("changed", func(cm *corev1.ConfigMap) { cm.BinaryData["logs.gz"][100] ^= 1 }),
+		Entry("whole, with another digest", func(cm *corev1.ConfigMap) { cm.Annotations[api.SHA256Annotation] = results.Digest(nil, nil) }),
 		Entry("changed, with a digest of that", func(cm *corev1.ConfigMap) {
 			cm.BinaryData["logs.gz"][100] ^= 1
 			cm.Annotations[api.SHA256Annotation] = results.Digest(nil, cm.BinaryData)
@@ -416,12 +448,14 @@ var _ = Describe("Captures of a Job that goes on", func() {
 			h.step(2 * time.Second)
 			h.Spill(ctx)
 		}
-		Expect(kube.Delete(ctx, configMap(ctx, name(object, 0)))).To(Succeed())
+		first := configMap(ctx, name(object, 0))
+		Expect(kube.Delete(ctx, first)).To(Succeed())
 
 		record := finish(ctx, object, 14)
 
 		Expect(record.PodCounts.Seen).To(Equal(15))
 		Expect(record.Capture.Why).To(ContainSubstring(results.ReasonCaptureLost))
+		Expect(lostIn(record)).To(BeNumerically("<=", podsIn(first)), "those in other objects are not lost")
 	}, SpecTimeout(time.Minute))
 
 	It("are waited for while the API server cannot tell of them", func(ctx SpecContext) {
