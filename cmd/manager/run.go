@@ -153,7 +153,12 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 		return err
 	}
 	recorder := events.New(mgr.GetClient(), p.clock, instance())
+	counts, err := newMeasures()
+	if err != nil {
+		return err
+	}
 	logs := joblogs.NewReader(joblogs.FromClient(pods), joblogs.Options{
+		Metrics:      counts.reading,
 		IdleTimeout:  p.opts.Limits.LogIdleTimeout,
 		Streams:      p.opts.Limits.LogStreams,
 		MemoryBytes:  p.opts.Limits.LogMemoryBytes(),
@@ -164,16 +169,12 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	if err != nil {
 		return err
 	}
-	protection, err := metrics.NewProtection(metrics.Served())
-	if err != nil {
-		return err
-	}
 	held, err := p.addRetention(mgr)
 	if err != nil {
 		return err
 	}
 	p.jobs = &job.Reconciler{
-		Protection: protection, Holdings: held,
+		Jobs: counts.jobs, Protection: counts.protection, Holdings: held,
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Clock: p.clock,
 		Logs: logs, Captures: captures, Metrics: captureCounts,
 		Options: job.Options{
@@ -187,9 +188,12 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	if err := p.jobs.SetupWithManager(ctx, mgr); err != nil {
 		return err
 	}
+	if err := metrics.NewBacklog(metrics.Served(), p.jobs.Backlog); err != nil {
+		return err
+	}
 	namespaces := &namespace.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Clock: p.clock,
-		Admission: p.admission, Protection: protection,
+		Admission: p.admission, Protection: counts.protection,
 		Options: namespace.Options{
 			Defaults: p.defaults, ExcludedNamespaces: p.opts.Excluded(),
 			TTLFloor: p.opts.Jobs.TTLFloor, ScanInterval: p.opts.Jobs.ScanInterval,
@@ -220,9 +224,14 @@ func (p *parts) addWebhooks(_ context.Context, mgr ctrl.Manager) error {
 	if !p.opts.Webhook.Enabled {
 		return nil
 	}
+	requests, err := metrics.NewAdmission(metrics.Served())
+	if err != nil {
+		return err
+	}
 	webhooks.Register(mgr.GetWebhookServer(), webhooks.Options{
 		Namespaces: mgr.GetClient(), ExcludedNamespaces: p.opts.Excluded(),
 		Defaults: p.defaults, TTLFloor: p.opts.Jobs.TTLFloor, RetentionOff: p.opts.Retention.Off(),
+		Metrics: requests,
 	})
 	if err := addCertificates(mgr, p.opts, p.server, p.files); err != nil {
 		return err

@@ -78,13 +78,17 @@ type Reconciler struct {
 	Clock    clock.PassiveClock
 	// Protection counts what becomes of our finalizer; nil: nobody does.
 	Protection *metrics.Protection
-	Options    Options
+	// Jobs counts what becomes of Jobs; nil: nobody does.
+	Jobs    *metrics.Jobs
+	Options Options
 
 	runs     runs
 	cronJobs cronJobs
 	spills   spills
 	// capturing is what AwaitCaptures waits for.
 	capturing sync.WaitGroup
+	backlog  backlog
+	vanished vanished
 }
 
 // +kubebuilder:rbac:groups=batch,resources=jobs,verbs=get;list;watch
@@ -92,6 +96,9 @@ type Reconciler struct {
 
 // Reconcile looks at one Job.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	if err := r.countLost(ctx, request.NamespacedName); err != nil {
+		return ctrl.Result{}, err
+	}
 	job := &batchv1.Job{}
 	err := r.Client.Get(ctx, request.NamespacedName, job)
 	if err != nil && !apierrors.IsNotFound(err) {

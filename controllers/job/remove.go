@@ -58,6 +58,9 @@ func (r *Reconciler) remove(ctx context.Context, job *batchv1.Job) (ctrl.Result,
 	if client.IgnoreNotFound(err) != nil {
 		return ctrl.Result{}, fmt.Errorf("deleting job %s/%s: %w", job.Namespace, job.Name, err)
 	}
+	if err == nil {
+		r.countDeleted(job)
+	}
 	ctrl.LoggerFrom(ctx).V(1).Info("job deleted")
 	return ctrl.Result{}, nil
 }
@@ -117,6 +120,7 @@ func (r *Reconciler) found(ctx context.Context, job *batchv1.Job) (bool, error) 
 	if err != nil {
 		ctrl.LoggerFrom(ctx).Info("results are not there, storing them again", "results", key.Name, "cause", err.Error())
 		r.runs.lost(job)
+		r.Jobs.Missing()
 		return false, nil
 	}
 	return true, nil

@@ -24,6 +24,10 @@ type stored struct {
 	kind    string
 	name    string
 	capture results.Summary
+	// bytes is what they take, parts included, totals what became of the logs: of
+	// results that an earlier pass stored, as this one would have stored them.
+	bytes  int
+	totals results.Totals
 }
 
 // String returns kind and name.
@@ -80,7 +84,9 @@ func (r *Reconciler) createResults(ctx context.Context, observed plan.Observatio
 		object, err := r.storeUnder(ctx, observed, content, name, pods)
 		switch {
 		case err == nil:
-			return stored{kind: kind, name: name, capture: captureOf(object)}, nil
+			return stored{
+				kind: kind, name: name, capture: captureOf(object), bytes: content.AllBytes(), totals: content.Totals,
+			}, nil
 		case errors.Is(err, results.ErrEarlierRun):
 		case errors.Is(err, results.ErrStranger), errors.Is(err, results.ErrDamaged):
 			note := fmt.Sprintf("%s %s cannot hold the results (%v); they get another name", kind, name, err)

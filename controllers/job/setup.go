@@ -51,7 +51,11 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 	}
 	err = ctrl.NewControllerManagedBy(mgr).
 		Named("job").
-		For(&batchv1.Job{}, builder.WithPredicates(predicate.Funcs{DeleteFunc: r.leftCache})).
+		For(&batchv1.Job{}, builder.WithPredicates(predicate.Funcs{
+			CreateFunc: func(e event.CreateEvent) bool { return r.note(e.Object) },
+			UpdateFunc: func(e event.UpdateEvent) bool { return r.note(e.ObjectNew) },
+			DeleteFunc: r.leftCache,
+		})).
 		Watches(&batchv1.Job{}, handler.EnqueueRequestsFromMapFunc(r.siblings), builder.WithPredicates(firstSeen)).
 		WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.protectedIn), builder.WithPredicates(protectionEnds)).
 		WithOptions(controller.Options{
@@ -80,8 +84,17 @@ func (r *Reconciler) leftCache(e event.DeleteEvent) bool {
 	if !ok {
 		return true
 	}
+	r.vanish(job)
 	r.forget(job.UID)
 	return !plan.Stored(job) || policy.Protected(job)
+}
+
+// note keeps count of the Jobs that are to be stored, and has every one looked at.
+func (r *Reconciler) note(object client.Object) bool {
+	if job, ok := object.(*batchv1.Job); ok && !r.excluded(job.Namespace) {
+		r.backlog.note(job)
+	}
+	return true
 }
 
 // controlledByA returns the index by the UID of the controller, where that is of

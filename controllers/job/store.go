@@ -11,6 +11,7 @@ import (
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobstatus"
+	"github.com/job-handler/job-handler/internal/metrics"
 	"github.com/job-handler/job-handler/internal/plan"
 	"github.com/job-handler/job-handler/internal/results"
 	"github.com/job-handler/job-handler/internal/trouble"
@@ -59,6 +60,7 @@ func (r *Reconciler) store(ctx context.Context, observed plan.Observation, decis
 		r.warn(ctx, job, "logs", fmt.Sprintf(
 			"Logs cannot be read yet (%s); trying again for up to %s before storing the results without them",
 			results.Summarize(run).Why, r.Options.LogDeadline))
+		r.Jobs.Retried(metrics.RetryLogs)
 		return ctrl.Result{RequeueAfter: again, Priority: new(recheckPriority)}, nil
 	}
 	done, err := r.storeResults(ctx, observed, run, podUIDs(pods))

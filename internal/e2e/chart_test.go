@@ -22,7 +22,7 @@ import (
 
 	"github.com/job-handler/job-handler/config"
 	"github.com/job-handler/job-handler/internal/api"
-	"github.com/job-handler/job-handler/internal/jobtest/helm"
+	"github.com/job-handler/job-handler/internal/jobtest/pinned"
 )
 
 const (
@@ -42,7 +42,7 @@ func TestChart(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), helmTimeout)
 	defer cancel()
-	program, err := helm.Program(ctx, moduleRoot)
+	program, err := pinned.Program(ctx, moduleRoot, pinned.Helm())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,9 +151,7 @@ func (c *chart) upgraded(s *story) {
 	c.run(s, "rollback", chartRelease, "--wait", "--timeout=4m")
 	// A fast machine is done before there are enough Jobs to tell.
 	s.eventually(func(g Gomega) {
-		var stored corev1.ConfigMapList
-		g.Expect(s.w.client.List(s.ctx(), &stored, client.InNamespace(s.namespace), client.MatchingLabels{api.CreatedLabel: api.True})).To(Succeed())
-		g.Expect(len(stored.Items)).To(BeNumerically(">", 20))
+		g.Expect(len(s.storedHere(g))).To(BeNumerically(">", 20))
 	})
 	jobs := stop()
 	s.replacedBy(Not(HaveKey("upgraded")), between)

@@ -50,8 +50,22 @@ type Options struct {
 	ResultsBytes int
 	// Redact replaces credentials in logs as they are read; nil: none.
 	Redact *redact.Set
+	// Metrics are told what is read; nil: nobody is.
+	Metrics Metrics
 	// Clock drives the idle timeout; nil means the real clock.
 	Clock clock.WithDelayedExecution
+}
+
+// Metrics count what is read.
+type Metrics interface {
+	// Reading adds to how many logs Collect is reading.
+	Reading(more int)
+	// WaitingForStream adds to how many logs wait until one more may be read, and
+	// WaitingForMemory to how many Jobs, or logs of theirs, wait for memory.
+	WaitingForStream(more int)
+	WaitingForMemory(more int)
+	// Read counts bytes that came from the API server, of any log.
+	Read(bytes int)
 }
 
 // Reader reads logs. It is safe for concurrent use; its bounds hold over all
@@ -78,6 +92,9 @@ func NewReader(streamer LogStreamer, opts Options) *Reader {
 	if opts.ResultsBytes <= 0 {
 		opts.ResultsBytes = api.MaxResultsBytes
 	}
+	if opts.Metrics == nil {
+		opts.Metrics = unmeasured{}
+	}
 	if opts.Clock == nil {
 		opts.Clock = clock.RealClock{}
 	}
@@ -100,7 +117,9 @@ func NewReader(streamer LogStreamer, opts Options) *Reader {
 func (r *Reader) Collect(ctx context.Context, pods []*corev1.Pod) (collected []results.Pod, release func(), err error) {
 	collected, tasks := assign(pods)
 	capacity, held := r.bufferCapacity(len(tasks))
+	r.options.Metrics.WaitingForMemory(1)
 	memory, err := r.memory.acquire(ctx, held)
+	r.options.Metrics.WaitingForMemory(-1)
 	switch {
 	case late(err):
 		for _, t := range tasks {
@@ -151,7 +170,10 @@ func (r *Reader) readOne(ctx context.Context, t *task, memory *jobMemory, capaci
 		if !errors.Is(err, errNoMemory) {
 			return err
 		}
-		if err := memory.grow(ctx); err != nil {
+		r.options.Metrics.WaitingForMemory(1)
+		err = memory.grow(ctx)
+		r.options.Metrics.WaitingForMemory(-1)
+		if err != nil {
 			return err
 		}
 	}
@@ -160,10 +182,12 @@ func (r *Reader) readOne(ctx context.Context, t *task, memory *jobMemory, capaci
 // tryOne reads one log within the bound on streams. The error is that ctx ended,
 // or errNoMemory.
 func (r *Reader) tryOne(ctx context.Context, t *task, memory *jobMemory, capacity int) error {
-	if err := r.streams.Acquire(ctx, 1); err != nil {
-		return fmt.Errorf("waiting for a log stream: %w", err)
+	if err := r.awaitStream(ctx); err != nil {
+		return err
 	}
 	defer r.streams.Release(1)
+	r.options.Metrics.Reading(1)
+	defer r.options.Metrics.Reading(-1)
 	read, err := r.read(ctx, t, newSink(&keeper{text: logtext.NewBuffer(capacity), memory: memory, tailFirst: t.failed()}, r.options.Redact))
 	if err == nil {
 		t.log.Text, t.log.Packed, t.log.Capture, t.log.Redacted = read.Text, read.Packed, read.Capture, read.Redacted
@@ -172,6 +196,16 @@ func (r *Reader) tryOne(ctx context.Context, t *task, memory *jobMemory, capacit
 		return ctx.Err()
 	}
 	return err
+}
+
+// awaitStream waits until one more log may be read. The error is that ctx ended.
+func (r *Reader) awaitStream(ctx context.Context) error {
+	r.options.Metrics.WaitingForStream(1)
+	defer r.options.Metrics.WaitingForStream(-1)
+	if err := r.streams.Acquire(ctx, 1); err != nil {
+		return fmt.Errorf("waiting for a log stream: %w", err)
+	}
+	return nil
 }
 
 // bufferCapacity returns how many bytes of text each of so many logs may hold,
@@ -184,3 +218,11 @@ func (r *Reader) bufferCapacity(logs int) (each, held int64) {
 	each = min(maxBuffer, max(minBuffer, jobBuffers/n), r.memory.shortBytes/n/copies)
 	return each, each * int64(logs) * copies
 }
+
+// unmeasured are Metrics that tell nobody.
+type unmeasured struct{}
+
+func (unmeasured) Reading(int)          {}
+func (unmeasured) WaitingForStream(int) {}
+func (unmeasured) WaitingForMemory(int) {}
+func (unmeasured) Read(int)             {}

@@ -1,6 +1,7 @@
 package oracle_test
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -70,8 +71,9 @@ type world struct {
 	seen sync.Map
 }
 
-// controllers of Kubernetes run but those that want a kubelet's heartbeat.
-const controllers = "--controllers=*,-node-lifecycle-controller,-taint-eviction-controller"
+// controllers of Kubernetes run but those that want a kubelet's heartbeat, and the
+// one that deletes the pods of nodes that are gone, when it pleases.
+const controllers = "--controllers=*,-node-lifecycle-controller,-taint-eviction-controller,-pod-garbage-collector-controller"
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
@@ -104,7 +106,8 @@ func newWorld(t *testing.T) *world {
 func (w *world) newNamespace(ctx context.Context, t *testing.T) string {
 	t.Helper()
 	name := fmt.Sprintf("scene-%d", w.namespaces.Add(1))
-	namespace := jobtest.MakeNamespace(name).Label(api.EnabledLabel, api.True).Obj()
+	since := time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)
+	namespace := jobtest.MakeNamespace(name).Label(api.EnabledLabel, api.True).Annotation(api.EnabledSinceAnnotation, since).Obj()
 	if err := w.CreateNamespace(ctx, namespace); err != nil && !apierrors.IsAlreadyExists(err) {
 		t.Fatal(err)
 	}
@@ -116,6 +119,10 @@ type program struct {
 	exit  int
 	bytes int
 	hold  bool
+	// retries is how many pods may fail.
+	retries int32
+	// node is another node than the first; "": that.
+	node string
 }
 
 // job returns a Job that does it, bound to the node.
@@ -131,9 +138,10 @@ func (p program) job(namespace, name string) *batchv1.Job {
 	if p.hold {
 		annotations[holdAnnotation] = "true"
 	}
-	job.Spec.BackoffLimit = new(int32(0))
+	job.Spec.BackoffLimit = &p.retries
 	job.Spec.Template.Annotations = annotations
-	job.Spec.Template.Spec.NodeName = nodeName
+	job.Spec.Template.Spec.NodeName = cmp.Or(p.node, nodeName)
+	job.Spec.Template.Spec.TerminationGracePeriodSeconds = new(int64(gracePeriod / time.Second))
 	job.Spec.Template.Spec.AutomountServiceAccountToken = new(false)
 	return job
 }
@@ -158,6 +166,21 @@ func TestSeeds(t *testing.T) {
 	t.Run("Quiet", func(t *testing.T) { w.quiet(t, longQuiet) })
 }
 
+// TestMore runs those scenarios that TestScenarios leaves out for their number.
+func TestMore(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes minutes: make test-oracle")
+	}
+	w := newWorld(t)
+	if !t.Run("Clean", func(t *testing.T) { testClean(t, w) }) {
+		t.FailNow()
+	}
+	t.Run("Together", func(t *testing.T) {
+		t.Run("Crashes", func(t *testing.T) { testMoreCrashes(t, w) })
+	})
+	t.Run("Quiet", func(t *testing.T) { w.quiet(t, longQuiet) })
+}
+
 // TestScenarios runs all scenarios side by side, and then waits once for all of
 // them that nothing is written any more.
 func TestScenarios(t *testing.T) {
@@ -171,12 +194,16 @@ func TestScenarios(t *testing.T) {
 			run  func(*testing.T, *world)
 		}{
 			{"Crashes", testCrashes},
+			{"Held", testHeld},
+			{"Captured", testCaptured},
+			{"Clock", testClock},
 			{"Stale", testStale},
 			{"Taken", testTaken},
 			{"Lost", testLost},
 			{"Changed", testChanged},
 			{"Answers", testAnswers},
 			{"Refused", testRefused},
+			{"Nodes", testNodes},
 			{"Seed", func(t *testing.T, w *world) { testSchedule(t, w, 1, 200) }},
 		} {
 			t.Run(test.name, func(t *testing.T) {

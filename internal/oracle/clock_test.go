@@ -1,0 +1,24 @@
+package oracle_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// testClock has the clock of the manager's machine be off by an hour: what is
+// left is the same, and so is what a process that dies leaves to the next.
+func testClock(t *testing.T, w *world) {
+	for _, fast := range []time.Duration{time.Hour, -time.Hour} {
+		for _, f := range []flow{success, failure, successInParts, delayed, unseenTTL, deletedUnstored, unseenJob, capturedSuccess} {
+			t.Run(fmt.Sprintf("%s, %s ahead", f.name, fast), func(t *testing.T) {
+				t.Parallel()
+				s := w.newScene(t)
+				s.settings.fast = fast
+				first, run := s.begin(f, func(l *link) fault { return atWrite(1, crashAfter(l)) })
+				s.replace(first, nil)
+				s.leaves(run, w.clean[f.name])
+			})
+		}
+	}
+}
