@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/job-handler/job-handler/internal/jobtest/helm"
+	"github.com/job-handler/job-handler/internal/jobtest/pinned"
 )
 
 // commandsTimeout is for one walk, with programs and images built anew.
@@ -242,7 +242,7 @@ func TestCommands(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("the walks need root: their containers run on this machine")
 	}
-	program, err := helm.Program(t.Context(), moduleRoot)
+	program, err := pinned.Program(t.Context(), moduleRoot, pinned.Helm())
 	if err != nil {
 		t.Fatal(err)
 	}
