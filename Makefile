@@ -28,6 +28,8 @@ FUZZTIME ?= 10s## how long each fuzz target runs
 SEED ?= 1## first seed of soak
 SEEDS ?= 1## number of seeds of soak
 JOBS ?= 200## number of Jobs for each seed of soak
+BENCH_DIR ?= bin/bench## folder of what benchmarks write, one below it for each of them
+BENCH_ARGS ?=## flags of bench, such as --only=drain,open-20
 export TESTFLAGS FUZZTIME
 
 # Tools are built from the modules that pin them, once for each version, into
@@ -45,6 +47,7 @@ GOVULNCHECK := $(call tool,govulncheck,$(call pinned,scan,golang.org/x/vuln))
 CRANE := $(call tool,crane,$(call pinned,publish,github.com/google/go-containerregistry))
 CONTROLLER_GEN := $(call tool,controller-gen,$(call pinned,generate,sigs.k8s.io/controller-tools))
 HELM := $(call tool,helm,$(call pinned,helm,helm.sh/helm/v4))
+PROMTOOL := $(call tool,promtool,$(call pinned,prometheus,github.com/prometheus/prometheus))
 KUSTOMIZE := $(call tool,kustomize,$(call pinned,generate,sigs.k8s.io/kustomize/kustomize/v5))
 
 BUILD = go build -trimpath -buildvcs=$(if $(shell git rev-parse HEAD 2>/dev/null),true,false) \
@@ -179,13 +182,38 @@ test-race: ## Unit tests with the race detector (needs a C compiler)
 fuzz: ## Every fuzz target for FUZZTIME
 	@internal/tools/test fuzz
 
+##@ Measure
+
+.PHONY: bench
+bench: bench-programs ## Measure beside a bare client and what people would use instead: 2,000 Jobs, some 5 minutes on 2 cores
+	@bin/bench-program run --mode bench --version '$(VERSION)' --output '$(BENCH_DIR)/bench' $(BENCH_ARGS)
+
+.PHONY: bench-full
+bench-full: bench-programs ## The same with 10,000 Jobs, then with 50,000
+	@bin/bench-program run --mode full --version '$(VERSION)' --output '$(BENCH_DIR)/full' $(BENCH_ARGS)
+	@bin/bench-program run --mode huge --version '$(VERSION)' --output '$(BENCH_DIR)/huge' $(BENCH_ARGS)
+
+.PHONY: bench-check
+bench-check: bench-programs ## Fail if what bench measured last is not within internal/perf/bounds.yaml
+	@bin/bench-program check '$(BENCH_DIR)/bench'
+
+.PHONY: bench-docs
+bench-docs: bench-programs ## Write the tables and plots of docs/benchmarks.md from what was measured last
+	@bin/bench-program docs $(wildcard $(addprefix $(BENCH_DIR)/,bench full huge))
+
+.PHONY: bench-programs
+bench-programs: build
+	@go build -o bin/plain ./internal/perf/cmd/plain
+	@go build -o bin/bench-program ./internal/perf/cmd/bench
+
 ##@ Check
 
 .PHONY: lint
-lint: $(GOLANGCI_LINT) $(ACTIONLINT) $(HELM) ## Linters and the rules of the project
+lint: $(GOLANGCI_LINT) $(ACTIONLINT) $(HELM) $(PROMTOOL) ## Linters and the rules of the project
 	@$(GOLANGCI_LINT) config verify
 	@rc=0; internal/tools/lint/rules || rc=1; $(ACTIONLINT) -shellcheck= -pyflakes= .github/workflows/*.yaml || rc=1; \
-		$(HELM) lint --strict --quiet --namespace job-handler-system config/chart/job-handler || rc=1; $(GOLANGCI_LINT) run ./... || rc=1; exit $$rc
+		$(HELM) lint --strict --quiet --namespace job-handler-system config/chart/job-handler || rc=1; \
+		$(PROMTOOL) check rules --lint=all --lint-fatal config/alerts/rules.yaml || rc=1; $(GOLANGCI_LINT) run ./... || rc=1; exit $$rc
 
 .PHONY: verify
 verify: $(KUSTOMIZE) ## Fail if formatting, modules, generated files or manifests are not what they should be; changes nothing
@@ -213,9 +241,10 @@ manifests: $(CONTROLLER_GEN) ## Regenerate config/rbac/role.yaml from the RBAC m
 
 # From here on: what the targets above need.
 
-# For tests, which look for it there.
-.PHONY: helm
+# For tests, which look for them there.
+.PHONY: helm promtool
 helm: $(HELM)
+promtool: $(PROMTOOL)
 
 .PHONY: bin/devrun
 bin/devrun:
@@ -244,6 +273,11 @@ $(CONTROLLER_GEN):
 $(HELM):
 	@echo 'building helm (once; about 3 minutes with empty caches)'
 	@internal/tools/build helm helm.sh/helm/v4/cmd/helm $@
+
+# Its service discoveries want more than a hundred modules.
+$(PROMTOOL):
+	@echo 'building promtool (once; about 2 minutes with empty caches)'
+	@internal/tools/build prometheus github.com/prometheus/prometheus/cmd/promtool $@ -tags=remove_all_sd
 
 $(KUSTOMIZE):
 	@echo 'building kustomize (once; about 1 minute with empty caches)'
