@@ -61,7 +61,9 @@ func run(ctx context.Context, opts *options.Options) error {
 		}
 	}
 	ctrl.Log.Info("starting", "version", version.String(), "server", config.Host)
-	if err := mgr.Start(ctx); err != nil {
+	err = mgr.Start(ctx)
+	p.jobs.AwaitCaptures()
+	if err != nil {
 		return fmt.Errorf("running the manager: %w", err)
 	}
 	return p.server.finish()
@@ -80,6 +82,8 @@ type parts struct {
 	admission *namespace.Admission
 	// clock is the API server's: its times are compared with those of Jobs.
 	clock *serverclock.Clock
+	// jobs handles Jobs, and stores what it has captured when the manager ends.
+	jobs *job.Reconciler
 }
 
 // restConfig turns the client's own rate limit off: API Priority and Fairness
@@ -169,21 +173,22 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	if err != nil {
 		return err
 	}
-	jobs := &job.Reconciler{
+	p.jobs = &job.Reconciler{
 		Jobs: counts.jobs, Protection: counts.protection, Holdings: held,
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Clock: p.clock,
 		Logs: logs, Captures: captures, Metrics: captureCounts,
 		Options: job.Options{
+			Namespace: p.opts.Manager.Namespace,
 			Defaults: p.defaults, ExcludedNamespaces: p.opts.Excluded(), TTLFloor: p.opts.Jobs.TTLFloor,
 			RecheckInterval: p.opts.Jobs.RecheckInterval, LogDeadline: p.opts.Jobs.LogDeadline,
 			ProtectDeadline: p.opts.Jobs.ProtectDeadline,
 			MaxResultsBytes: p.opts.Limits.MaxResultsBytes(), Redact: redaction, Workers: p.opts.Limits.Workers,
 		},
 	}
-	if err := jobs.SetupWithManager(ctx, mgr); err != nil {
+	if err := p.jobs.SetupWithManager(ctx, mgr); err != nil {
 		return err
 	}
-	if err := metrics.NewBacklog(metrics.Served(), jobs.Backlog); err != nil {
+	if err := metrics.NewBacklog(metrics.Served(), p.jobs.Backlog); err != nil {
 		return err
 	}
 	namespaces := &namespace.Reconciler{

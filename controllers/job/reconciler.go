@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -35,6 +36,8 @@ type LogCollector interface {
 
 // Options are what the operator sets.
 type Options struct {
+	// Namespace is the manager's own.
+	Namespace          string
 	Defaults           policy.Defaults
 	ExcludedNamespaces []string
 	TTLFloor           time.Duration
@@ -84,6 +87,8 @@ type Reconciler struct {
 	spills   spills
 	backlog  backlog
 	vanished vanished
+	// capturing is what AwaitCaptures waits for.
+	capturing sync.WaitGroup
 }
 
 // +kubebuilder:rbac:groups=batch,resources=jobs,verbs=get;list;watch

@@ -107,7 +107,7 @@ func (r *Reconciler) found(ctx context.Context, job *batchv1.Job) (bool, error) 
 	// Anybody may edit the annotation; nothing is there under what is no name.
 	if len(validation.IsDNS1123Subdomain(key.Name)) == 0 {
 		if err := r.Live.Get(ctx, key, object); client.IgnoreNotFound(err) != nil {
-			return false, fmt.Errorf("getting results %s: %w", key, explain(kind, key.Namespace, err))
+			return false, fmt.Errorf("getting results %s: %w", key, r.explain(kind, key.Namespace, err))
 		}
 	}
 	err := verify(object, job, nil)

@@ -159,7 +159,7 @@ func (r *Reconciler) adopt(ctx context.Context, observed plan.Observation, name 
 func (r *Reconciler) create(ctx context.Context, kind string, wanted client.Object) error {
 	if err := r.Client.Create(ctx, wanted); err != nil {
 		key := client.ObjectKeyFromObject(wanted)
-		return fmt.Errorf("creating results %s: %w", key, explain(kind, key.Namespace, err))
+		return fmt.Errorf("creating results %s: %w", key, r.explain(kind, key.Namespace, err))
 	}
 	r.Holdings.Stored(kind, wanted)
 	return nil
@@ -179,7 +179,7 @@ func (r *Reconciler) createOrGet(ctx context.Context, kind string, wanted client
 func (r *Reconciler) get(ctx context.Context, kind string, key types.NamespacedName) (client.Object, error) {
 	object := emptyResults(kind)
 	if err := r.Live.Get(ctx, key, object); err != nil {
-		return nil, fmt.Errorf("getting results %s: %w", key, explain(kind, key.Namespace, err))
+		return nil, fmt.Errorf("getting results %s: %w", key, r.explain(kind, key.Namespace, err))
 	}
 	return object, nil
 }

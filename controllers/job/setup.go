@@ -41,9 +41,13 @@ func CacheOptions() map[client.Object]cache.ByObject {
 // SetupWithManager registers the Reconciler with mgr, whose cache must have
 // CacheOptions.
 func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) error {
-	err := mgr.GetFieldIndexer().IndexField(ctx, &corev1.Pod{}, PodsByJob, jobOf)
+	err := mgr.GetFieldIndexer().IndexField(ctx, &corev1.Pod{}, PodsByJob, controlledByA("Job"))
 	if err != nil {
 		return fmt.Errorf("indexing pods by job: %w", err)
+	}
+	err = mgr.GetFieldIndexer().IndexField(ctx, &batchv1.Job{}, JobsByCronJob, controlledByA("CronJob"))
+	if err != nil {
+		return fmt.Errorf("indexing jobs by cronjob: %w", err)
 	}
 	err = ctrl.NewControllerManagedBy(mgr).
 		Named("job").
@@ -52,6 +56,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 			UpdateFunc: func(e event.UpdateEvent) bool { return r.note(e.ObjectNew) },
 			DeleteFunc: r.leftCache,
 		})).
+		Watches(&batchv1.Job{}, handler.EnqueueRequestsFromMapFunc(r.siblings), builder.WithPredicates(firstSeen)).
 		WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.protectedIn), builder.WithPredicates(protectionEnds)).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: r.Options.Workers,
@@ -92,11 +97,14 @@ func (r *Reconciler) note(object client.Object) bool {
 	return true
 }
 
-// jobOf is the value of the index PodsByJob.
-func jobOf(pod client.Object) []string {
-	owner := metav1.GetControllerOfNoCopy(pod)
-	if owner == nil || owner.Kind != "Job" {
-		return nil
+// controlledByA returns the index by the UID of the controller, where that is of
+// this kind.
+func controlledByA(kind string) client.IndexerFunc {
+	return func(object client.Object) []string {
+		owner := metav1.GetControllerOfNoCopy(object)
+		if owner == nil || owner.Kind != kind {
+			return nil
+		}
+		return []string{string(owner.UID)}
 	}
-	return []string{string(owner.UID)}
 }

@@ -178,7 +178,7 @@ func (r *Reconciler) storeBatch(ctx context.Context, job *batchv1.Job, kind stri
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("storing captured logs in %s %s: %w", kind, wanted.GetName(), explain(kind, job.Namespace, err))
+			return fmt.Errorf("storing captured logs in %s %s: %w", kind, wanted.GetName(), r.explain(kind, job.Namespace, err))
 		}
 		r.spills.taken(job.UID, kind, number, batch.Bytes)
 		// What the server made of it: an admission webhook may have changed it.
@@ -201,7 +201,7 @@ func (r *Reconciler) spilledBefore(ctx context.Context, kind string, wanted clie
 	}
 	there.SetGroupVersionKind(gvk)
 	if err := r.Live.Get(ctx, key, there); err != nil {
-		return "", 0, conflictIfGone(kind, key.Name, fmt.Errorf("getting captured logs %s: %w", key, explain(kind, key.Namespace, err)))
+		return "", 0, conflictIfGone(kind, key.Name, fmt.Errorf("getting captured logs %s: %w", key, r.explain(kind, key.Namespace, err)))
 	}
 	if there.Labels[api.CaptureOfLabel] != wanted.GetLabels()[api.CaptureOfLabel] {
 		return "", 0, nil

@@ -49,22 +49,31 @@ func (w *world) install(t *testing.T, archive string) {
 	if err := w.cluster.LoadArchive(ctx, archive); err != nil {
 		t.Fatal(err)
 	}
-	output, err := os.Create(filepath.Join(w.dir, "deploy.log"))
+	w.newDeployer(t)
+	d := &w.manager
+	var err error
+	if d.objects, err = w.render(ctx, moduleRoot, "e2e"); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.deployer.Deploy(ctx, d.objects, false); err != nil {
+		log, _ := os.ReadFile(w.deployLog())
+		t.Fatalf("deploying the manager: %v\n%s\n%s", err, log, w.log.last(20))
+	}
+}
+
+func (w *world) deployLog() string { return filepath.Join(w.dir, "deploy.log") }
+
+// newDeployer has the manager be deployed by what `make deploy` uses.
+func (w *world) newDeployer(t *testing.T) {
+	t.Helper()
+	output, err := os.Create(w.deployLog())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { output.Close() })
-	d := &w.manager
-	d.client = w.client
-	if d.deployer, err = deploy.New(w.cluster.RESTConfig(), output); err != nil {
+	w.manager.client = w.client
+	if w.manager.deployer, err = deploy.New(w.cluster.RESTConfig(), output); err != nil {
 		t.Fatal(err)
-	}
-	if d.objects, err = w.render(ctx); err != nil {
-		t.Fatal(err)
-	}
-	if err := d.deployer.Deploy(ctx, d.objects, false); err != nil {
-		log, _ := os.ReadFile(output.Name())
-		t.Fatalf("deploying the manager: %v\n%s\n%s", err, log, w.log.last(20))
 	}
 }
 
@@ -72,13 +81,20 @@ func (w *world) install(t *testing.T, archive string) {
 // engine.
 func (w *world) buildImage(ctx context.Context) (string, error) {
 	archive := filepath.Join(w.dir, "image.tar")
-	return archive, w.inModule(ctx, "go", "run", "./internal/tools/image", "--output", archive,
-		"--ref", managerImage, "--platforms", "linux/"+runtime.GOARCH, "--version", managerVersion)
+	return archive, inFolder(ctx, moduleRoot, "go", imageArgs(archive, managerImage, managerVersion)...)
 }
 
-// render returns the objects of config/default.
-func (w *world) render(ctx context.Context) ([]*unstructured.Unstructured, error) {
-	root, err := filepath.Abs(moduleRoot)
+func imageArgs(archive, image, version string) []string {
+	return []string{
+		"run", "./internal/tools/image", "--output", archive,
+		"--ref", image, "--platforms", "linux/" + runtime.GOARCH, "--version", version,
+	}
+}
+
+// render returns the objects of config/default of the source, with the image of
+// a tag.
+func (w *world) render(ctx context.Context, source, tag string) ([]*unstructured.Unstructured, error) {
+	root, err := filepath.Abs(source)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +110,7 @@ func (w *world) render(ctx context.Context) ([]*unstructured.Unstructured, error
 	if err != nil {
 		return nil, err
 	}
-	text := fmt.Sprintf("resources: [%s]\nimages:\n- {name: job-handler, newName: localhost/job-handler, newTag: e2e}\n", base)
+	text := fmt.Sprintf("resources: [%s]\nimages:\n- {name: job-handler, newName: localhost/job-handler, newTag: %s}\n", base, tag)
 	if err := os.WriteFile(filepath.Join(folder, "kustomization.yaml"), []byte(text), 0o600); err != nil {
 		return nil, err
 	}

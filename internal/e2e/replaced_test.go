@@ -102,8 +102,9 @@ func exitCode(n int) int {
 	return 0
 }
 
-// settled wants every Job of a stream to have its results and its Event, once.
-func (s *story) settled(jobs []*batchv1.Job) {
+// settled wants every Job of a stream to have its results and its Event, once, and
+// nothing else in the namespace but the results of so many others.
+func (s *story) settled(jobs []*batchv1.Job, others ...*batchv1.Job) {
 	s.t.Helper()
 	s.w.say("%d Jobs finished meanwhile", len(jobs))
 	s.Expect(len(jobs)).To(BeNumerically(">", 20))
@@ -120,9 +121,15 @@ func (s *story) settled(jobs []*batchv1.Job) {
 		s.Expect(r.texts()).To(HaveExactElements("line of " + job.Name + "\n"))
 		s.Expect(s.told(job, told)).To(HaveLen(1), "Events of %s", job.Name)
 	}
+	s.Expect(s.storedHere(s)).To(HaveLen(len(jobs) + len(others)))
+}
+
+// storedHere returns all results of the namespace.
+func (s *story) storedHere(g Gomega) []corev1.ConfigMap {
+	s.t.Helper()
 	var objects corev1.ConfigMapList
-	s.Expect(s.w.client.List(s.ctx(), &objects, client.InNamespace(s.namespace), client.MatchingLabels{api.CreatedLabel: api.True})).To(Succeed())
-	s.Expect(objects.Items).To(HaveLen(len(jobs)))
+	g.Expect(s.w.client.List(s.ctx(), &objects, client.InNamespace(s.namespace), client.MatchingLabels{api.CreatedLabel: api.True})).To(Succeed())
+	return objects.Items
 }
 
 // allReady waits until all replicas are there and ready, and no other pod of

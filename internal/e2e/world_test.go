@@ -106,13 +106,13 @@ func (w *world) startCluster(t *testing.T, kubelet []string) {
 // build makes the manager's program.
 func (w *world) build(ctx context.Context) error {
 	w.binary = filepath.Join(w.dir, "job-handler")
-	return w.inModule(ctx, "go", "build", "-o", w.binary, "./cmd/manager")
+	return inFolder(ctx, moduleRoot, "go", "build", "-o", w.binary, "./cmd/manager")
 }
 
-// inModule runs a command in the module's root.
-func (w *world) inModule(ctx context.Context, name string, args ...string) error {
+// inFolder runs a command in the root of a module.
+func inFolder(ctx context.Context, folder, name string, args ...string) error {
 	command := exec.CommandContext(ctx, name, args...)
-	command.Dir = moduleRoot
+	command.Dir = folder
 	command.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if output, err := command.CombinedOutput(); err != nil {
 		return fmt.Errorf("running %s: %w\n%s", command, err, output)

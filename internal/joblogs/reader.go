@@ -108,18 +108,25 @@ func NewReader(streamer LogStreamer, opts Options) *Reader {
 // Collect reads the logs of pods and returns them in the same order: of every
 // container the last instance and, after a restart, the one before it. It
 // waits for memory and for streams as the options bound them. A log that
-// cannot be read says so in its capture and stops no other.
+// cannot be read says so in its capture and stops no other. So does one that is
+// not read to its end by the deadline of ctx: what there is of it is returned.
 //
 // release gives the memory of the logs back: call it once the results are
 // built and the logs are not used any more. It may be called more than once
-// and is never nil. The error is only that ctx ended.
+// and is never nil. The error is only that ctx was cancelled.
 func (r *Reader) Collect(ctx context.Context, pods []*corev1.Pod) (collected []results.Pod, release func(), err error) {
 	collected, tasks := assign(pods)
 	capacity, held := r.bufferCapacity(len(tasks))
 	r.options.Metrics.WaitingForMemory(1)
 	memory, err := r.memory.acquire(ctx, held)
 	r.options.Metrics.WaitingForMemory(-1)
-	if err != nil {
+	switch {
+	case late(err):
+		for _, t := range tasks {
+			t.log.Capture = outOfTime
+		}
+		return collected, func() {}, nil
+	case err != nil:
 		return nil, func() {}, err
 	}
 	release = sync.OnceFunc(memory.release)
@@ -136,9 +143,28 @@ func (r *Reader) Collect(ctx context.Context, pods []*corev1.Pod) (collected []r
 	return collected, release, nil
 }
 
-// collectOne reads one log, again from the start once there is memory for it
-// where it is long and there was none. The error is only that ctx ended.
+// outOfTime is the capture of a log that was not read to its end in time.
+var outOfTime = curable(results.ReasonNotRead, "there was no time left to read all of it")
+
+// late reports whether err is that the deadline of a context has passed.
+func late(err error) bool { return errors.Is(err, context.DeadlineExceeded) }
+
+// collectOne reads one log as far as that is possible by the deadline of ctx. The
+// error is only that ctx was cancelled.
 func (r *Reader) collectOne(ctx context.Context, t *task, memory *jobMemory, capacity int) error {
+	err := r.readOne(ctx, t, memory, capacity)
+	if !late(err) {
+		return err
+	}
+	if !t.log.Capture.Complete {
+		t.log.Capture = outOfTime
+	}
+	return nil
+}
+
+// readOne reads one log, again from the start once there is memory for it where
+// it is long and there was none. The error is only that ctx ended.
+func (r *Reader) readOne(ctx context.Context, t *task, memory *jobMemory, capacity int) error {
 	for {
 		err := r.tryOne(ctx, t, memory, capacity)
 		if !errors.Is(err, errNoMemory) {
@@ -163,14 +189,13 @@ func (r *Reader) tryOne(ctx context.Context, t *task, memory *jobMemory, capacit
 	r.options.Metrics.Reading(1)
 	defer r.options.Metrics.Reading(-1)
 	read, err := r.read(ctx, t, newSink(&keeper{text: logtext.NewBuffer(capacity), memory: memory, tailFirst: t.failed()}, r.options.Redact))
+	if err == nil {
+		t.log.Text, t.log.Packed, t.log.Capture, t.log.Redacted = read.Text, read.Packed, read.Capture, read.Redacted
+	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if err != nil {
-		return err
-	}
-	t.log.Text, t.log.Packed, t.log.Capture, t.log.Redacted = read.Text, read.Packed, read.Capture, read.Redacted
-	return nil
+	return err
 }
 
 // awaitStream waits until one more log may be read. The error is that ctx ended.
