@@ -49,6 +49,7 @@ const (
 	readme             = "README.md"
 	contributingDoc    = "docs/contributing.md"
 	installDoc         = "docs/install.md"
+	operationsDoc      = "docs/operations.md"
 	resultsDoc         = "docs/results.md"
 	securityDoc        = "docs/security.md"
 	troubleshootingDoc = "docs/troubleshooting.md"
@@ -123,6 +124,47 @@ var walks = []walk{
 		block(installDoc, "make chart "),
 		block(installDoc, "helm upgrade "),
 		do(`make cluster-down`),
+	}},
+	{"operations", []step{
+		do(`make cluster build
+			export KUBECONFIG=$PWD/bin/cluster/kubeconfig PATH=$PWD/bin:$PWD/bin/cluster/bin:$PATH
+			kinds=$(go mod download -json github.com/prometheus-operator/prometheus-operator@v0.85.0 |
+				sed -n 's|.*"Dir": "\(.*\)".*|\1/example/prometheus-operator-crd|p')
+			kubectl apply --server-side -f "$kinds/monitoring.coreos.com_servicemonitors.yaml" -f "$kinds/monitoring.coreos.com_prometheusrules.yaml"
+			make deploy COMPONENTS=prometheus
+			kubectl create namespace monitoring
+			kubectl label namespace default job-handler/enabled=true
+			kubectl create job broken --image=busybox:1.36 -- sh -c 'echo no such table; exit 1'
+			code=0; kubectl job-results wait broken --timeout=5m || code=$?
+			test "$code" = 1`),
+		block(operationsDoc, "kubectl --namespace job-handler-system get pods --selector app.kubernetes.io/name=job-handler\n"),
+		block(operationsDoc, "kubectl --namespace job-handler-system logs --selector app.kubernetes.io/name=job-handler --tail=100 "),
+		block(operationsDoc, "kubectl get jobs --all-namespaces --selector job-handler/enabled=true --output custom-columns='NAMESPACE:.metadata.namespace,NAME:.metadata.name,ENDED:.status.conditions[-1].type,STATUS:.metadata.annotations.job-handler/status,CAPTURE:.metadata.annotations.job-handler/capture'\n"),
+		block(operationsDoc, "kubectl get configmaps --all-namespaces --selector 'job-handler/created=true,!job-handler/part,!job-handler/capture-of' "),
+		block(operationsDoc, "kubectl --namespace job-handler-system rollout "),
+		block(operationsDoc, "kubectl label namespace "),
+		block(operationsDoc, "kubectl --namespace job-handler-system label "),
+		block(operationsDoc, "kubectl --namespace job-handler-system get pods --selector app.kubernetes.io/name=job-handler "),
+		block(operationsDoc, "kubectl --namespace job-handler-system get lease "),
+		block(operationsDoc, "kubectl --namespace default "),
+		block(operationsDoc, "kubectl --namespace job-handler-system exec "),
+		block(operationsDoc, "kubectl --namespace job-handler-system get certificate,certificaterequest,issuer\n"),
+		block(operationsDoc, "kubectl --namespace job-handler-system delete "),
+		block(operationsDoc, "kubectl get events --all-namespaces --field-selector reason=WebhookCertificate\n"),
+		block(operationsDoc, "kubectl --namespace job-handler-system logs --selector app.kubernetes.io/name=job-handler --tail=-1 --prefix | grep 'no "),
+		block(operationsDoc, "kubectl --namespace job-handler-system logs --selector app.kubernetes.io/name=job-handler --tail=-1 --prefix | grep 'results "),
+		block(operationsDoc, "kubectl get jobs --all-namespaces --selector job-handler/enabled=true --output custom-columns='NAMESPACE:.metadata.namespace,NAME:.metadata.name,CAPTURE:.metadata.annotations.job-handler/capture'\n"),
+		block(operationsDoc, "kubectl get nodes\nkubectl "),
+		block(operationsDoc, "kubectl get pods --all-namespaces "),
+		block(operationsDoc, "kubectl --namespace job-handler-system logs --selector app.kubernetes.io/name=job-handler --tail=200 "),
+		block(operationsDoc, "kubectl get jobs --all-namespaces --selector job-handler/enabled=true --sort-by=.status.startTime "),
+		block(operationsDoc, "kubectl get events --all-namespaces --field-selector reason=JobProcessing,type=Warning\n"),
+		block(operationsDoc, "kubectl get jobs --all-namespaces --selector job-handler/enabled=true --output custom-columns='NAMESPACE:.metadata.namespace,NAME:.metadata.name,DELETED:.metadata.deletionTimestamp,STATUS:.metadata.annotations.job-handler/status'\n"),
+		block(operationsDoc, "kubectl get configmaps --all-namespaces --selector job-handler/created=true "),
+		block(operationsDoc, "kubectl --namespace job-handler-system logs --selector app.kubernetes.io/name=job-handler --tail=-1 --prefix | grep -i "),
+		block(operationsDoc, "kubectl get configmaps --all-namespaces --selector 'job-handler/status=failed,!job-handler/part,!job-handler/capture-of' "),
+		do(`make undeploy
+			make cluster-down`),
 	}},
 }
 
