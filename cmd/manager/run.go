@@ -179,7 +179,7 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 		Logs: logs, Captures: captures, Metrics: captureCounts,
 		Options: job.Options{
 			Namespace: p.opts.Manager.Namespace,
-			Defaults: p.defaults, ExcludedNamespaces: p.opts.Excluded(), TTLFloor: p.opts.Jobs.TTLFloor,
+			Defaults:  p.defaults, ExcludedNamespaces: p.opts.Excluded(), TTLFloor: p.opts.Jobs.TTLFloor,
 			RecheckInterval: p.opts.Jobs.RecheckInterval, LogDeadline: p.opts.Jobs.LogDeadline,
 			ProtectDeadline: p.opts.Jobs.ProtectDeadline,
 			MaxResultsBytes: p.opts.Limits.MaxResultsBytes(), Redact: redaction, Workers: p.opts.Limits.Workers,

@@ -85,10 +85,10 @@ type Reconciler struct {
 	runs     runs
 	cronJobs cronJobs
 	spills   spills
-	// capturing is what AwaitCaptures waits for.
-	capturing sync.WaitGroup
 	backlog  backlog
 	vanished vanished
+	// capturing is what AwaitCaptures waits for.
+	capturing sync.WaitGroup
 }
 
 // +kubebuilder:rbac:groups=batch,resources=jobs,verbs=get;list;watch

@@ -12,7 +12,10 @@ import (
 // testCaptured has others be in the way of what is stored of a deleted pod before
 // its Job ends.
 func testCaptured(t *testing.T, w *world) {
-	for _, taker := range takers {
+	for i, taker := range takers {
+		if !w.has(i%4 != 0) {
+			continue
+		}
 		t.Run("its name: "+taker.name, func(t *testing.T) {
 			t.Parallel()
 			s := w.newScene(t)
@@ -24,6 +27,9 @@ func testCaptured(t *testing.T, w *world) {
 			})
 			s.leaves(run, w.clean[capturedSuccess.name].with("Warning ConfigMap job-capture-<uid>-0 is not taken for logs of deleted pods of this Job"))
 		})
+	}
+	if w.more {
+		return
 	}
 	t.Run("deleted by a user, while it is in memory too", func(t *testing.T) {
 		t.Parallel()

@@ -2,6 +2,7 @@ package oracle_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 )
 
@@ -23,30 +24,17 @@ var hits = []hit{
 // testCrashes hits each write of each flow in each way, and every one of a flow
 // one after the other.
 func testCrashes(t *testing.T, w *world) {
-	for _, f := range flows {
-		for k := range f.writes {
-			for _, hit := range hits {
-				hitAt(t, w, f, k, hit)
+	for _, f := range slices.Concat(flows, moreFlows) {
+		more := slices.ContainsFunc(moreFlows, func(other flow) bool { return f.name == other.name })
+		if w.has(more || f.name == failureInParts.name) {
+			for k := range f.writes {
+				for _, hit := range hits {
+					hitAt(t, w, f, k, hit)
+				}
 			}
 		}
-		diesEveryTime(t, w, f)
-	}
-	// The rest of these is for TestMore.
-	for _, f := range moreFlows {
-		for k := range f.writes {
-			hitAt(t, w, f, k, hits[0])
-		}
-		diesEveryTime(t, w, f)
-	}
-}
-
-// testMoreCrashes is what testCrashes leaves out.
-func testMoreCrashes(t *testing.T, w *world) {
-	for _, f := range moreFlows {
-		for k := range f.writes {
-			for _, hit := range hits[1:] {
-				hitAt(t, w, f, k, hit)
-			}
+		if w.has(f.name == failureInParts.name) {
+			diesEveryTime(t, w, f)
 		}
 	}
 }

@@ -14,6 +14,9 @@ func testHeld(t *testing.T, w *world) {
 	for _, f := range []flow{protectedSuccess, protectedFailure} {
 		for k, what := range f.writes {
 			for when, hold := range map[string]func(func()) fault{"before": before, "after": after} {
+				if !w.has(when == "after") {
+					continue
+				}
 				t.Run(fmt.Sprintf("%s, deleted %s write %d, %s", f.name, when, k+1, what), func(t *testing.T) {
 					t.Parallel()
 					w.newScene(t).deletedDuring(f, k+1, what, hold)

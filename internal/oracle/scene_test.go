@@ -164,9 +164,12 @@ func (s *scene) look(ctx context.Context, run *batchv1.Job) (endState, error) {
 }
 
 // eventually waits until met is, and returns its last error if it never is.
-func (s *scene) eventually(met func() (bool, error)) error {
+func (s *scene) eventually(met func() (bool, error)) error { return s.within(soon, met) }
+
+// within is eventually with a time of its own.
+func (s *scene) within(limit time.Duration, met func() (bool, error)) error {
 	var last error
-	err := wait.PollUntilContextTimeout(s.t.Context(), poll, soon, true, func(context.Context) (bool, error) {
+	err := wait.PollUntilContextTimeout(s.t.Context(), poll, limit, true, func(context.Context) (bool, error) {
 		var done bool
 		done, last = met()
 		return done, nil

@@ -17,7 +17,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
@@ -32,6 +31,9 @@ const (
 	longestFault = 5
 	// longestLogFault is the same for logs, which are read again more slowly.
 	longestLogFault = 2
+	// afterFailure is for how long each of the other Jobs is waited for once one was
+	// in vain.
+	afterFailure = 5 * time.Second
 	// scheduledScan is how often Jobs are looked for that admission missed.
 	scheduledScan = 10 * time.Second
 )
@@ -316,7 +318,12 @@ func (s *schedule) settles(job *plannedJob) {
 	}
 	var run *batchv1.Job
 	var got endState
-	err := s.eventually(func() (bool, error) {
+	limit := soon
+	if s.t.Failed() {
+		// The others had that time too.
+		limit = afterFailure
+	}
+	err := s.within(limit, func() (bool, error) {
 		job.mu.Lock()
 		run = job.runs[len(job.runs)-1]
 		job.mu.Unlock()

@@ -67,6 +67,8 @@ type world struct {
 	scenes     []*scene
 	// clean is what runs without faults leave, by the name of their flow.
 	clean map[string]endState
+	// more is true in TestMore.
+	more bool
 	// seen is what was found in results objects, by their UIDs.
 	seen sync.Map
 }
@@ -166,19 +168,41 @@ func TestSeeds(t *testing.T) {
 	t.Run("Quiet", func(t *testing.T) { w.quiet(t, longQuiet) })
 }
 
+// has reports whether a scenario is for the test that runs, given whether it is for
+// TestMore.
+func (w *world) has(more bool) bool { return w.more == more }
+
 // TestMore runs those scenarios that TestScenarios leaves out for their number.
 func TestMore(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes minutes: make test-oracle")
 	}
 	w := newWorld(t)
+	w.more = true
 	if !t.Run("Clean", func(t *testing.T) { testClean(t, w) }) {
 		t.FailNow()
 	}
 	t.Run("Together", func(t *testing.T) {
-		t.Run("Crashes", func(t *testing.T) { testMoreCrashes(t, w) })
+		for _, test := range []group{
+			{"Crashes", testCrashes},
+			{"Held", testHeld},
+			{"Captured", testCaptured},
+			{"Clock", testClock},
+			{"Taken", testTaken},
+		} {
+			t.Run(test.name, func(t *testing.T) {
+				t.Parallel()
+				test.run(t, w)
+			})
+		}
 	})
 	t.Run("Quiet", func(t *testing.T) { w.quiet(t, longQuiet) })
+}
+
+// group are scenarios about one thing.
+type group struct {
+	name string
+	run  func(*testing.T, *world)
 }
 
 // TestScenarios runs all scenarios side by side, and then waits once for all of
@@ -189,10 +213,7 @@ func TestScenarios(t *testing.T) {
 		t.FailNow()
 	}
 	t.Run("Together", func(t *testing.T) {
-		for _, test := range []struct {
-			name string
-			run  func(*testing.T, *world)
-		}{
+		for _, test := range []group{
 			{"Crashes", testCrashes},
 			{"Held", testHeld},
 			{"Captured", testCaptured},
