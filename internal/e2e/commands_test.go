@@ -45,7 +45,6 @@ func block(doc, begins string) step { return step{doc: doc, begins: begins} }
 func do(commands string) step       { return step{do: commands} }
 
 const (
-	operationsDoc      = "docs/operations.md"
 	readme             = "README.md"
 	contributingDoc    = "docs/contributing.md"
 	installDoc         = "docs/install.md"
@@ -107,13 +106,6 @@ var walks = []walk{
 		block(troubleshootingDoc, "kubectl get events "),
 		block(troubleshootingDoc, "kubectl --namespace job-handler-system describe pods"),
 		block(readme, "job-handler self-test "),
-		{doc: operationsDoc, asks: []string{"kubectl auth can-i "}, left: map[string]string{
-			"kubectl --namespace job-handler-system label servicemonitor": "the cluster has no Prometheus operator",
-			"kubectl --namespace job-handler-system get servicemonitor":   "the cluster has no Prometheus operator",
-			"kubectl --namespace job-handler-system top ":                 "the cluster has no metrics server",
-			"kubectl label namespace monitoring ":                         "install.md has it too",
-			"kubectl create clusterrolebinding job-handler-metrics ":      "install.md has it too",
-		}},
 		{doc: installDoc, begins: "make image ", left: map[string]string{"kind load ": "kind needs a container engine"}},
 		do(`kubectl --namespace job-handler-system scale deployment/job-handler --replicas=0
 			kubectl --namespace job-handler-system wait pod --all --for=delete --timeout=2m`),
@@ -137,32 +129,7 @@ var walks = []walk{
 			kubectl create job broken --image=busybox:1.36 -- sh -c 'echo no such table; exit 1'
 			code=0; kubectl job-results wait broken --timeout=5m || code=$?
 			test "$code" = 1`),
-		block(operationsDoc, "kubectl --namespace job-handler-system get pods --selector app.kubernetes.io/name=job-handler\n"),
-		block(operationsDoc, "kubectl --namespace job-handler-system logs --selector app.kubernetes.io/name=job-handler --tail=100 "),
-		block(operationsDoc, "kubectl get jobs --all-namespaces --selector job-handler/enabled=true --output custom-columns='NAMESPACE:.metadata.namespace,NAME:.metadata.name,ENDED:.status.conditions[-1].type,STATUS:.metadata.annotations.job-handler/status,CAPTURE:.metadata.annotations.job-handler/capture'\n"),
-		block(operationsDoc, "kubectl get configmaps --all-namespaces --selector 'job-handler/created=true,!job-handler/part,!job-handler/capture-of' "),
-		block(operationsDoc, "kubectl --namespace job-handler-system rollout "),
-		block(operationsDoc, "kubectl label namespace "),
-		block(operationsDoc, "kubectl --namespace job-handler-system label "),
-		block(operationsDoc, "kubectl --namespace job-handler-system get pods --selector app.kubernetes.io/name=job-handler "),
-		block(operationsDoc, "kubectl --namespace job-handler-system get lease "),
-		block(operationsDoc, "kubectl --namespace default "),
-		block(operationsDoc, "kubectl --namespace job-handler-system exec "),
-		block(operationsDoc, "kubectl --namespace job-handler-system get certificate,certificaterequest,issuer\n"),
-		block(operationsDoc, "kubectl --namespace job-handler-system delete "),
-		block(operationsDoc, "kubectl get events --all-namespaces --field-selector reason=WebhookCertificate\n"),
-		block(operationsDoc, "kubectl --namespace job-handler-system logs --selector app.kubernetes.io/name=job-handler --tail=-1 --prefix | grep 'no "),
-		block(operationsDoc, "kubectl --namespace job-handler-system logs --selector app.kubernetes.io/name=job-handler --tail=-1 --prefix | grep 'results "),
-		block(operationsDoc, "kubectl get jobs --all-namespaces --selector job-handler/enabled=true --output custom-columns='NAMESPACE:.metadata.namespace,NAME:.metadata.name,CAPTURE:.metadata.annotations.job-handler/capture'\n"),
-		block(operationsDoc, "kubectl get nodes\nkubectl "),
-		block(operationsDoc, "kubectl get pods --all-namespaces "),
-		block(operationsDoc, "kubectl --namespace job-handler-system logs --selector app.kubernetes.io/name=job-handler --tail=200 "),
-		block(operationsDoc, "kubectl get jobs --all-namespaces --selector job-handler/enabled=true --sort-by=.status.startTime "),
-		block(operationsDoc, "kubectl get events --all-namespaces --field-selector reason=JobProcessing,type=Warning\n"),
-		block(operationsDoc, "kubectl get jobs --all-namespaces --selector job-handler/enabled=true --output custom-columns='NAMESPACE:.metadata.namespace,NAME:.metadata.name,DELETED:.metadata.deletionTimestamp,STATUS:.metadata.annotations.job-handler/status'\n"),
-		block(operationsDoc, "kubectl get configmaps --all-namespaces --selector job-handler/created=true "),
-		block(operationsDoc, "kubectl --namespace job-handler-system logs --selector app.kubernetes.io/name=job-handler --tail=-1 --prefix | grep -i "),
-		block(operationsDoc, "kubectl get configmaps --all-namespaces --selector 'job-handler/status=failed,!job-handler/part,!job-handler/capture-of' "),
+		{doc: operationsDoc, asks: []string{"kubectl auth can-i "}},
 		do(`make undeploy
 			make cluster-down`),
 	}},
