@@ -21,7 +21,7 @@ import (
 
 	"github.com/job-handler/job-handler/config"
 	"github.com/job-handler/job-handler/internal/api"
-	"github.com/job-handler/job-handler/internal/jobtest/helm"
+	"github.com/job-handler/job-handler/internal/jobtest/pinned"
 	"github.com/job-handler/job-handler/internal/options"
 )
 
@@ -50,7 +50,7 @@ var _ = Describe("The Helm chart", Ordered, ContinueOnFailure, func() {
 
 	BeforeAll(func(ctx SpecContext) {
 		var err error
-		program, err = helm.Program(ctx, "..")
+		program, err = pinned.Program(ctx, "..", pinned.Helm())
 		Expect(err).NotTo(HaveOccurred())
 		installKinds(ctx)
 	}, NodeTimeout(helmTimeout))

@@ -13,8 +13,9 @@ import (
 	"k8s.io/apimachinery/pkg/util/yaml"
 )
 
-// The second makes templates of what the first and the bases say.
+// The last makes templates of what the others and the bases say.
 //go:generate go run ../internal/tools/manifests webhook/manifests.yaml
+//go:generate go run ../internal/tools/alerts alerts/rules.yaml components/prometheus/alerts.yaml
 //go:generate go run ../internal/tools/chart chart/job-handler
 
 // Manifests holds the YAML files of this folder by their paths, such as

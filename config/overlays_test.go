@@ -30,29 +30,11 @@ import (
 	"github.com/job-handler/job-handler/internal/options"
 )
 
-// The release whose CustomResourceDefinitions the manifests are held against.
-const certManager = "github.com/cert-manager/cert-manager@v1.21.2"
-
-// serviceMonitors is the least with which the API server knows the kind.
-const serviceMonitors = `
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata:
-  name: servicemonitors.monitoring.coreos.com
-spec:
-  group: monitoring.coreos.com
-  names: {kind: ServiceMonitor, listKind: ServiceMonitorList, plural: servicemonitors, singular: servicemonitor}
-  scope: Namespaced
-  versions:
-  - name: v1
-    served: true
-    storage: true
-    schema:
-      openAPIV3Schema:
-        type: object
-        properties:
-          spec: {type: object, x-kubernetes-preserve-unknown-fields: true}
-`
+// The releases whose CustomResourceDefinitions the manifests are held against.
+const (
+	certManager        = "github.com/cert-manager/cert-manager@v1.21.2"
+	prometheusOperator = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
+)
 
 var _ = Describe("Manifests", Ordered, func() {
 	BeforeAll(func(ctx SpecContext) {
@@ -141,7 +123,7 @@ var _ = Describe("Manifests", Ordered, func() {
 		endpoints, _, err := unstructured.NestedSlice(monitor.Object, "spec", "endpoints")
 		Expect(err).NotTo(HaveOccurred())
 		Expect(endpoints).To(HaveExactElements(And(
-			HaveKeyWithValue("scheme", "https"), HaveKeyWithValue("port", service.Spec.Ports[0].Name),
+			HaveKeyWithValue("scheme", "https"), HaveKeyWithValue("port", service.Spec.Ports[0].Name), HaveKeyWithValue("honorLabels", true),
 			HaveKeyWithValue("tlsConfig", And(HaveKeyWithValue("serverName", host), HaveKeyWithValue("ca", HaveKeyWithValue("secret",
 				HaveKeyWithValue("name", pod.Spec.Volumes[0].Secret.SecretName))))))))
 	})
@@ -200,7 +182,9 @@ func installKinds(ctx context.Context) {
 	crds := certManagerCRDs(ctx)
 	kubectl(ctx, nil, "apply", "--server-side", "-f", filepath.Join(crds, "cert-manager.io_certificates.yaml"),
 		"-f", filepath.Join(crds, "cert-manager.io_issuers.yaml"))
-	kubectl(ctx, []byte(serviceMonitors), "apply", "--server-side", "-f", "-")
+	monitoring := filepath.Join(moduleDir(ctx, prometheusOperator), "example", "prometheus-operator-crd")
+	kubectl(ctx, nil, "apply", "--server-side", "-f", filepath.Join(monitoring, "monitoring.coreos.com_servicemonitors.yaml"),
+		"-f", filepath.Join(monitoring, "monitoring.coreos.com_prometheusrules.yaml"))
 	kubectl(ctx, nil, "wait", "--for=condition=Established", "--timeout=30s", "crd", "--all")
 	for _, folder := range []string{"default", "samples"} {
 		for _, object := range kustomize(ctx, folder) {
@@ -231,9 +215,15 @@ func run(ctx context.Context, stdin []byte, program string, args ...string) []by
 // certManagerCRDs returns the folder with cert-manager's own definitions.
 func certManagerCRDs(ctx context.Context) string {
 	GinkgoHelper()
+	return filepath.Join(moduleDir(ctx, certManager), "deploy", "crds")
+}
+
+// moduleDir returns the folder of a module's release.
+func moduleDir(ctx context.Context, release string) string {
+	GinkgoHelper()
 	var module struct{ Dir string }
-	Expect(json.Unmarshal(run(ctx, nil, "go", "mod", "download", "-json", certManager), &module)).To(Succeed())
-	return filepath.Join(module.Dir, "deploy", "crds")
+	Expect(json.Unmarshal(run(ctx, nil, "go", "mod", "download", "-json", release), &module)).To(Succeed())
+	return module.Dir
 }
 
 // overlay returns what kubectl makes of a folder here with components.

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"github.com/job-handler/job-handler/internal/metrics"
 	"github.com/job-handler/job-handler/internal/policy"
 )
 
@@ -24,8 +25,7 @@ type cronJobHandler struct {
 	retentionOff bool
 }
 
-// Handle implements admission.Handler.
-func (h *cronJobHandler) Handle(ctx context.Context, request admission.Request) admission.Response {
+func (h *cronJobHandler) answer(ctx context.Context, request admission.Request) (admission.Response, metrics.AdmissionResult) {
 	cronJob, old := &batchv1.CronJob{}, &batchv1.CronJob{}
 	if err := json.Unmarshal(request.Object.Raw, cronJob); err != nil {
 		return unread(ctx, request, fmt.Errorf("decoding the CronJob: %w", err))
@@ -41,7 +41,7 @@ func (h *cronJobHandler) Handle(ctx context.Context, request admission.Request) 
 		name := cmp.Or(cronJob.Name, cronJob.GenerateName)
 		return refused(batchv1.SchemeGroupVersion.WithKind("CronJob").GroupKind(), name, fresh, warnings)
 	}
-	return admission.Allowed("").WithWarnings(bounded(warnings)...)
+	return admission.Allowed("").WithWarnings(bounded(warnings)...), metrics.AdmissionChecked
 }
 
 // problems returns what is wrong with the template, what the old one had wrong

@@ -29,7 +29,8 @@ func validated(t *testing.T, cronJob, old *jobtest.CronJobBuilder) admission.Res
 	if old != nil {
 		request.Operation, request.OldObject = admissionv1.Update, raw(t, old.Obj())
 	}
-	return (&cronJobHandler{}).Handle(t.Context(), request)
+	response, _ := (&cronJobHandler{}).answer(t.Context(), request)
+	return response
 }
 
 func TestCronJobRefused(t *testing.T) {

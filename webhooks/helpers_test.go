@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/job-handler/job-handler/internal/jobtest"
+	"github.com/job-handler/job-handler/internal/metrics"
 )
 
 const ttlFloor = time.Hour
@@ -50,8 +51,11 @@ func handlerFor(namespaceOptedIn bool, namespace *jobtest.NamespaceBuilder) admi
 	if namespace != nil {
 		options.Namespaces = namespaces{namespace: namespace.Obj()}
 	}
-	return outOfTheWay(&jobHandler{Options: options, namespaceOptedIn: namespaceOptedIn})
+	return served(&jobHandler{Options: options, namespaceOptedIn: namespaceOptedIn})
 }
+
+// served returns the handler as it is served.
+func served(handler *jobHandler) admission.Handler { return outOfTheWay(metrics.AdmissionJob, nil, handler) }
 
 func raw(t *testing.T, object any) runtime.RawExtension {
 	t.Helper()

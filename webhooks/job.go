@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/metrics"
 	"github.com/job-handler/job-handler/internal/policy"
 )
 
@@ -40,21 +41,20 @@ type jobHandler struct {
 	namespaceOptedIn bool
 }
 
-// Handle implements admission.Handler.
-func (h *jobHandler) Handle(ctx context.Context, request admission.Request) admission.Response {
+func (h *jobHandler) answer(ctx context.Context, request admission.Request) (admission.Response, metrics.AdmissionResult) {
 	if request.Operation != admissionv1.Create || request.SubResource != "" {
-		return admission.Allowed("")
+		return skipped()
 	}
 	excluded := slices.Contains(h.ExcludedNamespaces, request.Namespace)
 	if excluded && !isDryRun(request) {
-		return admission.Allowed("")
+		return skipped()
 	}
 	job := &batchv1.Job{}
 	if err := json.Unmarshal(request.Object.Raw, job); err != nil {
 		return unread(ctx, request, fmt.Errorf("decoding the Job: %w", err))
 	}
 	if excluded && job.Labels[api.SelfTestLabel] != api.True {
-		return admission.Allowed("")
+		return skipped()
 	}
 	before := job.DeepCopy()
 	errs, warnings := h.review(job, h.namespace(ctx, request.Namespace))
@@ -62,7 +62,9 @@ func (h *jobHandler) Handle(ctx context.Context, request admission.Request) admi
 		name := cmp.Or(job.Name, job.GenerateName)
 		return refused(batchv1.SchemeGroupVersion.WithKind("Job").GroupKind(), name, errs, warnings)
 	}
+	result := resultFor(job)
 	if excluded {
+		result = metrics.AdmissionSelfTest
 		// Nobody but the manager reads the warnings: it logs them.
 		warnings = nil
 		metav1.SetMetaDataAnnotation(&job.ObjectMeta, api.SelfTestAnswerAnnotation, job.Annotations[api.SelfTestAnnotation])
@@ -71,7 +73,16 @@ func (h *jobHandler) Handle(ctx context.Context, request admission.Request) admi
 	if err != nil {
 		return unread(ctx, request, err)
 	}
-	return response
+	return response, result
+}
+
+// resultFor tells of a reviewed Job whether it is handled from now on: then it has
+// the stamp.
+func resultFor(job *batchv1.Job) metrics.AdmissionResult {
+	if job.Labels[api.EnabledLabel] == api.True {
+		return metrics.AdmissionStamped
+	}
+	return metrics.AdmissionSkipped
 }
 
 func isDryRun(request admission.Request) bool { return request.DryRun != nil && *request.DryRun }

@@ -290,7 +290,7 @@ func TestJobOtherRequestsPass(t *testing.T) {
 func TestJobNamespaceThatDoesNotAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		handler := &jobHandler{Options: Options{Namespaces: stuck{}, TTLFloor: ttlFloor}, namespaceOptedIn: true}
+		handler := served(&jobHandler{Options: Options{Namespaces: stuck{}, TTLFloor: ttlFloor}, namespaceOptedIn: true})
 		got, warnings := admitted(t, handler, plainJob().Obj())
 		if diff := cmp.Diff(stampedJob().Obj(), got); diff != "" || warnings != nil {
 			t.Errorf("warnings %q, -want +got\n%s", warnings, diff)

@@ -7,6 +7,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"github.com/job-handler/job-handler/internal/metrics"
 	"github.com/job-handler/job-handler/internal/policy"
 )
 
@@ -36,14 +37,17 @@ type Options struct {
 	Defaults policy.Defaults
 	// RetentionOff is true where nothing deletes results.
 	RetentionOff bool
+	// Metrics count the requests; nil: nobody does.
+	Metrics *metrics.Admission
 }
 
 // Register makes server answer on the three paths. It panics if one of them is
 // taken.
 func Register(server webhook.Server, options Options) {
-	server.Register(PathJobInNamespace, &admission.Webhook{
-		Handler: outOfTheWay(&jobHandler{Options: options, namespaceOptedIn: true}),
-	})
-	server.Register(PathJob, &admission.Webhook{Handler: outOfTheWay(&jobHandler{Options: options})})
-	server.Register(PathCronJob, &admission.Webhook{Handler: outOfTheWay(&cronJobHandler{defaults: options.Defaults, retentionOff: options.RetentionOff})})
+	counted := func(kind metrics.AdmissionKind, handler answerer) *admission.Webhook {
+		return &admission.Webhook{Handler: outOfTheWay(kind, options.Metrics, handler)}
+	}
+	server.Register(PathJobInNamespace, counted(metrics.AdmissionJob, &jobHandler{Options: options, namespaceOptedIn: true}))
+	server.Register(PathJob, counted(metrics.AdmissionJob, &jobHandler{Options: options}))
+	server.Register(PathCronJob, counted(metrics.AdmissionCronJob, &cronJobHandler{defaults: options.Defaults, retentionOff: options.RetentionOff}))
 }

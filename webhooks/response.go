@@ -12,28 +12,48 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"github.com/job-handler/job-handler/internal/metrics"
 )
 
 // maxWarnings bounds an answer. The API server passes on 4 KiB in all.
 const maxWarnings = 16
 
-// outOfTheWay admits what handler panics on.
-func outOfTheWay(handler admission.Handler) admission.Handler {
-	return admission.HandlerFunc(func(ctx context.Context, request admission.Request) (response admission.Response) {
-		defer func() {
-			if r := recover(); r != nil {
-				log.FromContext(ctx).Error(fmt.Errorf("panic: %v", r), "admitting unseen", "stack", string(debug.Stack()))
-				response = unseen(request)
-			}
-		}()
-		return handler.Handle(ctx, request)
+// answerer answers admission requests, and says how for those who count.
+type answerer interface {
+	answer(ctx context.Context, request admission.Request) (admission.Response, metrics.AdmissionResult)
+}
+
+// outOfTheWay admits what handler panics on, and counts every request.
+func outOfTheWay(kind metrics.AdmissionKind, counts *metrics.Admission, handler answerer) admission.Handler {
+	return admission.HandlerFunc(func(ctx context.Context, request admission.Request) admission.Response {
+		response, result := answerSafely(ctx, request, handler)
+		counts.Answered(kind, result, len(response.Warnings) > 0)
+		return response
 	})
 }
 
+func answerSafely(
+	ctx context.Context, request admission.Request, handler answerer,
+) (response admission.Response, result metrics.AdmissionResult) {
+	defer func() {
+		if r := recover(); r != nil {
+			log.FromContext(ctx).Error(fmt.Errorf("panic: %v", r), "admitting unseen", "stack", string(debug.Stack()))
+			response, result = unseen(request), metrics.AdmissionUnread
+		}
+	}()
+	return handler.answer(ctx, request)
+}
+
+// skipped admits what nobody wants to be handled.
+func skipped() (admission.Response, metrics.AdmissionResult) {
+	return admission.Allowed(""), metrics.AdmissionSkipped
+}
+
 // unread admits an object that could not be decoded or encoded.
-func unread(ctx context.Context, request admission.Request, err error) admission.Response {
+func unread(ctx context.Context, request admission.Request, err error) (admission.Response, metrics.AdmissionResult) {
 	log.FromContext(ctx).Error(err, "admitting unseen")
-	return unseen(request)
+	return unseen(request), metrics.AdmissionUnread
 }
 
 func unseen(request admission.Request) admission.Response {
@@ -42,11 +62,13 @@ func unseen(request admission.Request) admission.Response {
 }
 
 // refused answers 422 with all errors in one message.
-func refused(kind schema.GroupKind, name string, errs field.ErrorList, warnings []string) admission.Response {
+func refused(
+	kind schema.GroupKind, name string, errs field.ErrorList, warnings []string,
+) (admission.Response, metrics.AdmissionResult) {
 	status := apierrors.NewInvalid(kind, name, errs).Status()
 	return admission.Response{AdmissionResponse: admissionv1.AdmissionResponse{
 		Result: &status, Warnings: bounded(warnings),
-	}}
+	}}, metrics.AdmissionRefused
 }
 
 // patched admits with the difference between two states of one typed object.

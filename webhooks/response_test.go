@@ -11,6 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"pgregory.net/rapid"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"github.com/job-handler/job-handler/internal/metrics"
 )
 
 func decoded(t *testing.T, object []byte) map[string]any {
@@ -22,11 +24,18 @@ func decoded(t *testing.T, object []byte) map[string]any {
 	return result
 }
 
+// panicking panics whatever it is asked.
+type panicking struct{}
+
+func (panicking) answer(context.Context, admission.Request) (admission.Response, metrics.AdmissionResult) {
+	panic("x")
+}
+
 // TestOutOfTheWay holds that whatever goes wrong in a handler, the object is
 // admitted as it is, with a warning.
 func TestOutOfTheWay(t *testing.T) {
-	jobs, cronJobs := handlerFor(inLabelled, namespace()), outOfTheWay(&cronJobHandler{})
-	panics := outOfTheWay(admission.HandlerFunc(func(context.Context, admission.Request) admission.Response { panic("x") }))
+	jobs, cronJobs := handlerFor(inLabelled, namespace()), outOfTheWay(metrics.AdmissionCronJob, nil, &cronJobHandler{})
+	panics := outOfTheWay(metrics.AdmissionJob, nil, panicking{})
 	for name, tc := range map[string]struct {
 		handler  admission.Handler
 		operated string
@@ -85,7 +94,7 @@ func TestBoundedWarnings(t *testing.T) {
 // TestJobArbitraryBytes holds that no input leads to a refusal for another
 // cause than an invalid value.
 func TestJobArbitraryBytes(t *testing.T) {
-	handler := &jobHandler{Options: Options{Namespaces: namespaces{}, TTLFloor: ttlFloor}, namespaceOptedIn: true}
+	handler := handlerFor(inLabelled, nil)
 	rapid.Check(t, func(rt *rapid.T) {
 		metadata := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{
 			`{}`, `null`, `[]`, `{"annotations":null}`, `{"annotations":{"job-handler/log-mode":"x"}}`, `{"labels":{"job-handler/enabled":1}}`,

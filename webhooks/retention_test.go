@@ -33,11 +33,11 @@ func TestResultsTTLWithRetentionOff(t *testing.T) {
 		"the Job wants it kept": {withTTL(namespace().Obj(), "1d"), plainJob().Annotation(api.ResultsTTLAnnotation, "never"), nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			handler := &jobHandler{namespaceOptedIn: true, Options: Options{
+			handler := served(&jobHandler{namespaceOptedIn: true, Options: Options{
 				Namespaces: namespaces{namespace: tc.namespace}, TTLFloor: ttlFloor, RetentionOff: true,
 				// What the operator asks for is not the user's affair.
 				Defaults: policy.Defaults{ResultsTTL: &policy.Delay{After: ttlFloor}},
-			}}
+			}})
 			_, got := admitted(t, handler, tc.job.Obj())
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("-want +got\n%s", diff)
@@ -60,7 +60,7 @@ func TestCronJobResultsTTLWithRetentionOff(t *testing.T) {
 		false: nil,
 		true:  {api.ResultsTTLAnnotation + " 1d is recorded, but nothing deletes the results: retention is off in this cluster"},
 	} {
-		response := (&cronJobHandler{retentionOff: off}).Handle(t.Context(), request)
+		response, _ := (&cronJobHandler{retentionOff: off}).answer(t.Context(), request)
 		if diff := cmp.Diff(want, response.Warnings); diff != "" || !response.Allowed {
 			t.Errorf("off=%t: -want +got\n%s", off, diff)
 		}

@@ -35,9 +35,9 @@ func TestSelfTest(t *testing.T) {
 		"in a Namespace of others, created": {false, probe(other), stamp(probe(other)), 2},
 	} {
 		t.Run(name, func(t *testing.T) {
-			handler := &jobHandler{Options: Options{
+			handler := served(&jobHandler{Options: Options{
 				Namespaces: namespaces{}, TTLFloor: ttlFloor, ExcludedNamespaces: []string{"kube-system", own},
-			}}
+			}})
 			got, warnings := admittedAs(t, handler, tc.job.Obj(), tc.dryRun)
 			if diff := cmp.Diff(tc.want.Obj(), got); diff != "" {
 				t.Errorf("-want +got\n%s", diff)
@@ -52,7 +52,7 @@ func TestSelfTest(t *testing.T) {
 func TestSelfTestUnread(t *testing.T) {
 	request := creation(t, &batchv1.Job{})
 	request.Namespace, request.DryRun, request.Object.Raw = "manager", new(true), []byte("{")
-	handler := &jobHandler{Options: Options{ExcludedNamespaces: []string{"manager"}}}
+	handler := served(&jobHandler{Options: Options{ExcludedNamespaces: []string{"manager"}}})
 	if response := handler.Handle(t.Context(), request); !response.Allowed || response.Patches != nil {
 		t.Errorf("%+v", response)
 	}

@@ -13,7 +13,9 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -157,6 +159,65 @@ var _ = Describe("Of two managers", func() {
 		Expect(answers(webhook)).To(BeFalse())
 	}, SpecTimeout(specTimeout))
 })
+
+var _ = Describe("A leader that loses its lease", func() {
+	It("ends, and stores first what it has captured", func(ctx SpecContext) {
+		Expect(client.IgnoreNotFound(kube.Delete(ctx, lease()))).To(Succeed())
+		leader := start(ctx, "--leader-elect")
+		Eventually(func() string { return holder(ctx) }).ShouldNot(BeEmpty())
+		Expect(leader.AwaitAdmission(ctx)).To(Succeed())
+		job := jobtest.MakeJob(metav1.NamespaceDefault, "captured").Label(api.EnabledLabel, api.True).Obj()
+		Expect(kube.Create(ctx, job)).To(Succeed())
+		DeferCleanup(kube.Delete, job, client.PropagationPolicy(metav1.DeletePropagationBackground))
+		pod := runningPod(ctx, job)
+		// It has longer to end than the spec takes.
+		Expect(kube.Delete(ctx, pod, client.GracePeriodSeconds(3600))).To(Succeed())
+		Eventually(func(g Gomega) {
+			g.Expect(leader.metric(g, "job_handler_capture_pods", "")).To(BeEquivalentTo(1))
+		}).Should(Succeed())
+		captures := func() []corev1.ConfigMap {
+			var found corev1.ConfigMapList
+			Expect(kube.List(ctx, &found, client.MatchingLabels{api.CaptureOfLabel: string(job.UID)})).To(Succeed())
+			return found.Items
+		}
+		Expect(captures()).To(BeEmpty())
+
+		stolen := lease()
+		Expect(kube.Get(ctx, client.ObjectKeyFromObject(stolen), stolen)).To(Succeed())
+		stolen.Spec.HolderIdentity = new("somebody else")
+		stolen.Spec.RenewTime = &metav1.MicroTime{Time: time.Now()}
+		Expect(kube.Update(ctx, stolen)).To(Succeed())
+
+		Eventually(leader.Done(), 2*outage).Should(BeClosed())
+		Expect(string(leader.log.Contents())).To(ContainSubstring("leader election lost"))
+		Expect(captures()).To(HaveExactElements(HaveField("OwnerReferences", HaveExactElements(HaveField("UID", job.UID)))))
+	}, SpecTimeout(specTimeout))
+})
+
+// runningPod returns a pod of the Job that runs, on a node that nobody knows.
+func runningPod(ctx context.Context, job *batchv1.Job) *corev1.Pod {
+	GinkgoHelper()
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: job.Namespace, Name: job.Name + "-0", Labels: map[string]string{api.EnabledLabel: api.True},
+			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(job, batchv1.SchemeGroupVersion.WithKind("Job"))},
+		},
+		Spec: *job.Spec.Template.Spec.DeepCopy(),
+	}
+	pod.Spec.NodeName, pod.Spec.ServiceAccountName = "elsewhere", "worker"
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: job.Namespace, Name: "worker"}}
+	Expect(kube.Create(ctx, account)).To(Succeed())
+	DeferCleanup(kube.Delete, account)
+	Expect(kube.Create(ctx, pod)).To(Succeed())
+	DeferCleanup(kube.Delete, pod, client.GracePeriodSeconds(0))
+	pod.Status.Phase = corev1.PodRunning
+	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{
+		Name: pod.Spec.Containers[0].Name, Ready: true, ContainerID: "containerd://0",
+		State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.Now()}},
+	}}
+	Expect(kube.Status().Update(ctx, pod)).To(Succeed())
+	return pod
+}
 
 var _ = Describe("A manager that was told to end", func() {
 	It("stamps Jobs for as long as API servers may call it", func(ctx SpecContext) {

@@ -61,7 +61,9 @@ func run(ctx context.Context, opts *options.Options) error {
 		}
 	}
 	ctrl.Log.Info("starting", "version", version.String(), "server", config.Host)
-	if err := mgr.Start(ctx); err != nil {
+	err = mgr.Start(ctx)
+	p.jobs.AwaitCaptures()
+	if err != nil {
 		return fmt.Errorf("running the manager: %w", err)
 	}
 	return p.server.finish()
@@ -80,6 +82,8 @@ type parts struct {
 	admission *namespace.Admission
 	// clock is the API server's: its times are compared with those of Jobs.
 	clock *serverclock.Clock
+	// jobs handles Jobs, and stores what it has captured when the manager ends.
+	jobs *job.Reconciler
 }
 
 // restConfig turns the client's own rate limit off: API Priority and Fairness
@@ -149,7 +153,12 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 		return err
 	}
 	recorder := events.New(mgr.GetClient(), p.clock, instance())
+	counts, err := newMeasures()
+	if err != nil {
+		return err
+	}
 	logs := joblogs.NewReader(joblogs.FromClient(pods), joblogs.Options{
+		Metrics:      counts.reading,
 		IdleTimeout:  p.opts.Limits.LogIdleTimeout,
 		Streams:      p.opts.Limits.LogStreams,
 		MemoryBytes:  p.opts.Limits.LogMemoryBytes(),
@@ -160,31 +169,31 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	if err != nil {
 		return err
 	}
-	protection, err := metrics.NewProtection(metrics.Served())
-	if err != nil {
-		return err
-	}
 	held, err := p.addRetention(mgr)
 	if err != nil {
 		return err
 	}
-	jobs := &job.Reconciler{
-		Protection: protection, Holdings: held,
+	p.jobs = &job.Reconciler{
+		Jobs: counts.jobs, Protection: counts.protection, Holdings: held,
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Clock: p.clock,
 		Logs: logs, Captures: captures, Metrics: captureCounts,
 		Options: job.Options{
-			Defaults: p.defaults, ExcludedNamespaces: p.opts.Excluded(), TTLFloor: p.opts.Jobs.TTLFloor,
+			Namespace: p.opts.Manager.Namespace,
+			Defaults:  p.defaults, ExcludedNamespaces: p.opts.Excluded(), TTLFloor: p.opts.Jobs.TTLFloor,
 			RecheckInterval: p.opts.Jobs.RecheckInterval, LogDeadline: p.opts.Jobs.LogDeadline,
 			ProtectDeadline: p.opts.Jobs.ProtectDeadline,
 			MaxResultsBytes: p.opts.Limits.MaxResultsBytes(), Redact: redaction, Workers: p.opts.Limits.Workers,
 		},
 	}
-	if err := jobs.SetupWithManager(ctx, mgr); err != nil {
+	if err := p.jobs.SetupWithManager(ctx, mgr); err != nil {
+		return err
+	}
+	if err := metrics.NewBacklog(metrics.Served(), p.jobs.Backlog); err != nil {
 		return err
 	}
 	namespaces := &namespace.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Clock: p.clock,
-		Admission: p.admission, Protection: protection,
+		Admission: p.admission, Protection: counts.protection,
 		Options: namespace.Options{
 			Defaults: p.defaults, ExcludedNamespaces: p.opts.Excluded(),
 			TTLFloor: p.opts.Jobs.TTLFloor, ScanInterval: p.opts.Jobs.ScanInterval,
@@ -215,9 +224,14 @@ func (p *parts) addWebhooks(_ context.Context, mgr ctrl.Manager) error {
 	if !p.opts.Webhook.Enabled {
 		return nil
 	}
+	requests, err := metrics.NewAdmission(metrics.Served())
+	if err != nil {
+		return err
+	}
 	webhooks.Register(mgr.GetWebhookServer(), webhooks.Options{
 		Namespaces: mgr.GetClient(), ExcludedNamespaces: p.opts.Excluded(),
 		Defaults: p.defaults, TTLFloor: p.opts.Jobs.TTLFloor, RetentionOff: p.opts.Retention.Off(),
+		Metrics: requests,
 	})
 	if err := addCertificates(mgr, p.opts, p.server, p.files); err != nil {
 		return err

@@ -132,7 +132,7 @@ func addLogs(pod *results.Pod, captured []results.ContainerLog) {
 				continue
 			}
 			switch found = true; {
-			case log.Capture.Message == capture.NotFollowed:
+			case log.Capture.Reason == results.ReasonNotFollowed:
 				noteNotFollowed(read)
 			case better(log, *read):
 				*read = log

@@ -33,6 +33,8 @@ type deletions struct {
 
 // Start implements manager.Runnable.
 func (d *deletions) Start(ctx context.Context) error {
+	d.capturing.Add(1)
+	defer d.capturing.Done()
 	pods, err := d.informers.GetInformer(ctx, &corev1.Pod{})
 	if err != nil {
 		return fmt.Errorf("watching pods: %w", err)
@@ -63,6 +65,12 @@ func (d *deletions) Start(ctx context.Context) error {
 	}
 	return nil
 }
+
+// AwaitCaptures waits until what was captured is stored beside its Jobs. A manager
+// that ends because it lost its lease waits for nothing; to store captures is safe
+// beside another leader, since their objects are created only, under numbers that
+// are free. It takes lastSpills at most, and no time after a manager that has waited.
+func (r *Reconciler) AwaitCaptures() { r.capturing.Wait() }
 
 func (d *deletions) changed(ctx context.Context, object any) {
 	pod, isPod := object.(*corev1.Pod)

@@ -1,6 +1,7 @@
 package job_test
 
 import (
+	"cmp"
 	"context"
 	"reflect"
 	"slices"
@@ -264,27 +265,45 @@ func (h *handler) getCached(ctx context.Context, c client.WithWatch, key types.N
 	return err
 }
 
-// listCached lists of pods those that the cache selects, by its index.
+// listCached lists of pods and Jobs those that the cache selects, by its indexes.
 func (h *handler) listCached(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
-	pods, arePods := list.(*corev1.PodList)
-	if !arePods {
-		return c.List(ctx, list, opts...)
-	}
 	var wanted client.ListOptions
 	wanted.ApplyOptions(opts)
-	uid, indexed := wanted.FieldSelector.RequiresExactMatch(job.PodsByJob)
-	Expect(indexed).To(BeTrue(), "the cache is asked by its index")
-	options := cachedAs(&corev1.Pod{})
-	err := c.List(ctx, pods, client.InNamespace(wanted.Namespace), client.MatchingLabelsSelector{Selector: options.Label})
-	if err != nil {
-		return err
+	switch list := list.(type) {
+	case *corev1.PodList:
+		err := c.List(ctx, list, selectedAs(&corev1.Pod{}, wanted)...)
+		return cmp.Or(err, indexed(&list.Items, wanted, job.PodsByJob))
+	case *batchv1.JobList:
+		err := c.List(ctx, list, selectedAs(&batchv1.Job{}, wanted)...)
+		return cmp.Or(err, indexed(&list.Items, wanted, job.JobsByCronJob))
+	default:
+		return c.List(ctx, list, opts...)
 	}
-	pods.Items = slices.DeleteFunc(pods.Items, func(pod corev1.Pod) bool {
-		owner := metav1.GetControllerOf(&pod)
+}
+
+// selectedAs returns the options that list what the cache selects of objects of this
+// kind.
+func selectedAs(object client.Object, wanted client.ListOptions) []client.ListOption {
+	return []client.ListOption{
+		client.InNamespace(wanted.Namespace), client.MatchingLabelsSelector{Selector: cachedAs(object).Label},
+	}
+}
+
+// indexed leaves of items those with the wanted controller by the index, as the
+// cache keeps them.
+func indexed[T any, P interface {
+	*T
+	client.Object
+}](items *[]T, wanted client.ListOptions, index string) error {
+	uid, is := wanted.FieldSelector.RequiresExactMatch(index)
+	Expect(is).To(BeTrue(), "the cache is asked by its index")
+	*items = slices.DeleteFunc(*items, func(item T) bool {
+		owner := metav1.GetControllerOf(P(&item))
 		return owner == nil || string(owner.UID) != uid
 	})
-	for i := range pods.Items {
-		if _, err := options.Transform(&pods.Items[i]); err != nil {
+	for i := range *items {
+		object := P(&(*items)[i])
+		if _, err := cachedAs(object).Transform(object); err != nil {
 			return err
 		}
 	}

@@ -7,8 +7,8 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	batchv1 "k8s.io/api/batch/v1"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -46,6 +46,15 @@ var _ = Describe("A Job that its CronJob's history may delete too early", func()
 	protected := func(ctx context.Context, object *batchv1.Job) []string {
 		GinkgoHelper()
 		return read(ctx, object).Finalizers
+	}
+
+	// startedAfter returns a Job that runs, and started a second after another.
+	startedAfter := func(ctx context.Context, other *batchv1.Job, builder *jobtest.JobBuilder) *batchv1.Job {
+		GinkgoHelper()
+		object := create(ctx, stamped(builder))
+		object.Status.StartTime = &metav1.Time{Time: other.Status.StartTime.Add(time.Second)}
+		Expect(kube.Status().Update(ctx, object)).To(Succeed())
+		return object
 	}
 
 	It("is protected at first sight, and stored though it is deleted as it ends", func(ctx SpecContext) {
@@ -116,25 +125,42 @@ var _ = Describe("A Job that its CronJob's history may delete too early", func()
 		Expect(protected(ctx, object)).To(BeEmpty())
 	})
 
-	It("is protected from when several run at a time, and not before", func(ctx SpecContext) {
+	It("is protected from when a later one runs, and not before, nor the later one", func(ctx SpecContext) {
 		owner := cronJob(ctx, 3, 1)
 		first := running(ctx, child(owner, "first"))
 		h.reconcile(ctx, first)
 		Expect(protected(ctx, first)).To(BeEmpty())
 
-		second := running(ctx, child(owner, "second"))
-		owner.Status.Active = []corev1.ObjectReference{{UID: first.UID}, {UID: second.UID}}
-		Expect(kube.Status().Update(ctx, owner)).To(Succeed())
-		h.step(time.Minute)
+		second := startedAfter(ctx, first, child(owner, "second"))
 		h.reconcile(ctx, first)
 		h.reconcile(ctx, second)
 
 		Expect(protected(ctx, first)).To(ConsistOf(api.ResultsFinalizer))
-		Expect(protected(ctx, second)).To(ConsistOf(api.ResultsFinalizer))
+		Expect(protected(ctx, second)).To(BeEmpty())
 	})
 
-	It("costs one look at the CronJob a minute, for all its Jobs together", func(ctx SpecContext) {
+	It("is protected while a later one that failed is there", func(ctx SpecContext) {
 		owner := cronJob(ctx, 3, 1)
+		first := running(ctx, child(owner, "first"))
+		second := startedAfter(ctx, first, child(owner, "second"))
+		fail(ctx, second, 0)
+		h.settle(ctx, second)
+		h.reconcile(ctx, first)
+		Expect(protected(ctx, first)).To(ConsistOf(api.ResultsFinalizer))
+	})
+
+	It("is protected at once when a later one is made", func(ctx SpecContext) {
+		startManager(ctx, &logs{}, namespace)
+		owner := cronJob(ctx, 3, 1)
+		first := running(ctx, child(owner, "first"))
+		Consistently(ctx, func() []string { return protected(ctx, first) }).Should(BeEmpty())
+		create(ctx, stamped(child(owner, "second")))
+		Eventually(ctx, func() []string { return protected(ctx, first) }).
+			WithTimeout(recheckInterval / 2).Should(ConsistOf(api.ResultsFinalizer))
+	}, SpecTimeout(time.Minute))
+
+	It("costs one look at the CronJob a minute, for all its Jobs together", func(ctx SpecContext) {
+		owner := cronJob(ctx, 3, 3)
 		objects := []*batchv1.Job{running(ctx, child(owner, "a")), running(ctx, child(owner, "b")), running(ctx, child(owner, "c"))}
 		for pass := range 5 {
 			for _, object := range objects {

@@ -37,13 +37,22 @@ import (
 // or stop is called.
 func startManager(ctx SpecContext, logs job.LogCollector, namespaces ...string) (stop func()) {
 	GinkgoHelper()
-	return startLoggingManager(ctx, logr.Logger{}, recheckInterval, logs, namespaces...)
+	return startChangedManager(ctx, logr.Logger{}, logs, func(*job.Reconciler) {}, namespaces...)
 }
 
 // startLoggingManager is startManager with an interval for another look at
 // running Jobs; it logs to logger, or as the suite does.
 func startLoggingManager(
 	ctx SpecContext, logger logr.Logger, interval time.Duration, logs job.LogCollector, namespaces ...string,
+) (stop func()) {
+	GinkgoHelper()
+	return startChangedManager(ctx, logger, logs, func(r *job.Reconciler) { r.Options.RecheckInterval = interval }, namespaces...)
+}
+
+// startChangedManager is startManager with a logger, and a Reconciler that is
+// changed before it starts.
+func startChangedManager(
+	ctx SpecContext, logger logr.Logger, logs job.LogCollector, change func(*job.Reconciler), namespaces ...string,
 ) (stop func()) {
 	GinkgoHelper()
 	watched := map[string]cache.Config{}
@@ -70,10 +79,11 @@ func startLoggingManager(
 		Captures: capturesOf(logs),
 		Events:   events.New(mgr.GetClient(), clock.RealClock{}, "manager-0"),
 		Options: job.Options{
-			TTLFloor: ttlFloor, RecheckInterval: interval, LogDeadline: logDeadline,
+			TTLFloor: ttlFloor, RecheckInterval: recheckInterval, LogDeadline: logDeadline,
 			ProtectDeadline: protectDeadline, Workers: 8,
 		},
 	}
+	change(reconciler)
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	Expect(reconciler.SetupWithManager(running, mgr)).To(Succeed())
 	ended := make(chan error, 1)

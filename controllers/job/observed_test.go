@@ -80,7 +80,7 @@ func TestCountedPods(t *testing.T) {
 	}
 }
 
-func TestJobOf(t *testing.T) {
+func TestControlledByA(t *testing.T) {
 	for name, test := range map[string]struct {
 		pod  corev1.Pod
 		want []string
@@ -91,7 +91,7 @@ func TestJobOf(t *testing.T) {
 		"only owned": {podOf("a", "", metav1.OwnerReference{Kind: "Job", UID: "job-uid"}), nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(test.want, jobOf(&test.pod)); diff != "" {
+			if diff := cmp.Diff(test.want, controlledByA("Job")(&test.pod)); diff != "" {
 				t.Errorf("-want +got\n%s", diff)
 			}
 		})

@@ -74,7 +74,7 @@ func (r *Reconciler) verifyParts(ctx context.Context, kind string, object client
 		if err := r.Live.Get(ctx, key, part); apierrors.IsNotFound(err) {
 			return fmt.Errorf("%w: part %s is not there", errPartsLost, record.Name)
 		} else if err != nil {
-			return fmt.Errorf("getting part %s: %w", key, explain(kind, key.Namespace, err))
+			return fmt.Errorf("getting part %s: %w", key, r.explain(kind, key.Namespace, err))
 		}
 		if err := verifyPart(part, job, record); err != nil {
 			return fmt.Errorf("%w: part %s: %w", errPartsLost, record.Name, err)

@@ -3,11 +3,8 @@ package job
 import (
 	"context"
 	"fmt"
-	"sync"
-	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
-	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -18,11 +15,6 @@ import (
 	"github.com/job-handler/job-handler/internal/policy"
 	"github.com/job-handler/job-handler/internal/trouble"
 )
-
-// cronJobsKnown is how long a CronJob that was read is believed. It bounds how
-// often one is read for its running Jobs that nothing protects, and by how much
-// the manager is late to see that several run at a time.
-const cronJobsKnown = time.Minute
 
 // goes reports whether the Job is being deleted and we do not hold it: there is
 // no time to wait for what might still be read.
@@ -119,70 +111,4 @@ func (r *Reconciler) protectedIn(ctx context.Context, namespace client.Object) [
 		}
 	}
 	return requests
-}
-
-// historyDeletes reports whether the CronJob controller may delete the Job in the
-// moment in which it finishes. Not to know is no reason to stop: it is asked for
-// again.
-func (r *Reconciler) historyDeletes(ctx context.Context, observed plan.Observation) bool {
-	if !plan.MayNeedHistory(observed) {
-		return false
-	}
-	owner, _ := plan.CronJobOf(observed.Job)
-	now := r.Clock.Now()
-	cronJob := r.cronJobs.get(owner.UID, now)
-	if cronJob == nil {
-		cronJob = &batchv1.CronJob{}
-		key := types.NamespacedName{Namespace: observed.Job.Namespace, Name: owner.Name}
-		if err := r.Live.Get(ctx, key, cronJob); client.IgnoreNotFound(err) != nil {
-			ctrl.LoggerFrom(ctx).V(1).Info("history of the cronjob is not known", "cronJob", owner.Name, "cause", err.Error())
-			return false
-		}
-		if cronJob.UID != owner.UID {
-			cronJob = &batchv1.CronJob{}
-		}
-		r.cronJobs.add(owner.UID, cronJob, now)
-	}
-	return plan.HistoryDeletes(cronJob, observed.Job)
-}
-
-// cronJobs remembers CronJobs for a short while, by the UID that their Jobs name,
-// and of them what tells about their history. The zero value is ready.
-type cronJobs struct {
-	mu    sync.Mutex
-	known map[types.UID]knownCronJob
-}
-
-type knownCronJob struct {
-	cronJob *batchv1.CronJob
-	until   time.Time
-}
-
-// get returns what is known, nil if that is nothing.
-func (c *cronJobs) get(uid types.UID, now time.Time) *batchv1.CronJob {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if known, is := c.known[uid]; is && now.Before(known.until) {
-		return known.cronJob
-	}
-	return nil
-}
-
-// add remembers a CronJob, and forgets those that are not to be believed any more.
-func (c *cronJobs) add(uid types.UID, cronJob *batchv1.CronJob, now time.Time) {
-	kept := &batchv1.CronJob{}
-	kept.Spec.SuccessfulJobsHistoryLimit = cronJob.Spec.SuccessfulJobsHistoryLimit
-	kept.Spec.FailedJobsHistoryLimit = cronJob.Spec.FailedJobsHistoryLimit
-	kept.Status.Active = cronJob.Status.Active
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.known == nil {
-		c.known = map[types.UID]knownCronJob{}
-	}
-	for other, known := range c.known {
-		if !now.Before(known.until) {
-			delete(c.known, other)
-		}
-	}
-	c.known[uid] = knownCronJob{cronJob: kept, until: now.Add(cronJobsKnown)}
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -35,6 +36,8 @@ type LogCollector interface {
 
 // Options are what the operator sets.
 type Options struct {
+	// Namespace is the manager's own.
+	Namespace          string
 	Defaults           policy.Defaults
 	ExcludedNamespaces []string
 	TTLFloor           time.Duration
@@ -75,12 +78,18 @@ type Reconciler struct {
 	Clock    clock.PassiveClock
 	// Protection counts what becomes of our finalizer; nil: nobody does.
 	Protection *metrics.Protection
-	Options    Options
+	// Jobs counts what becomes of Jobs; nil: nobody does.
+	Jobs    *metrics.Jobs
+	Options Options
 
 	runs     runs
 	deleted  deleted
 	cronJobs cronJobs
 	spills   spills
+	backlog  backlog
+	vanished vanished
+	// capturing is what AwaitCaptures waits for.
+	capturing sync.WaitGroup
 }
 
 // +kubebuilder:rbac:groups=batch,resources=jobs,verbs=get;list;watch
@@ -88,6 +97,9 @@ type Reconciler struct {
 
 // Reconcile looks at one Job.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	if err := r.countLost(ctx, request.NamespacedName); err != nil {
+		return ctrl.Result{}, err
+	}
 	job := &batchv1.Job{}
 	err := r.Client.Get(ctx, request.NamespacedName, job)
 	if err != nil && !apierrors.IsNotFound(err) {

@@ -58,6 +58,9 @@ func (r *Reconciler) remove(ctx context.Context, job *batchv1.Job) (ctrl.Result,
 	if client.IgnoreNotFound(err) != nil {
 		return ctrl.Result{}, fmt.Errorf("deleting job %s/%s: %w", job.Namespace, job.Name, err)
 	}
+	if err == nil {
+		r.countDeleted(job)
+	}
 	r.deleted.note(job, r.Clock.Now())
 	ctrl.LoggerFrom(ctx).V(1).Info("job deleted")
 	return ctrl.Result{}, nil
@@ -105,7 +108,7 @@ func (r *Reconciler) found(ctx context.Context, job *batchv1.Job) (bool, error) 
 	// Anybody may edit the annotation; nothing is there under what is no name.
 	if len(validation.IsDNS1123Subdomain(key.Name)) == 0 {
 		if err := r.Live.Get(ctx, key, object); client.IgnoreNotFound(err) != nil {
-			return false, fmt.Errorf("getting results %s: %w", key, explain(kind, key.Namespace, err))
+			return false, fmt.Errorf("getting results %s: %w", key, r.explain(kind, key.Namespace, err))
 		}
 	}
 	err := verify(object, job, nil)
@@ -118,6 +121,7 @@ func (r *Reconciler) found(ctx context.Context, job *batchv1.Job) (bool, error) 
 	if err != nil {
 		ctrl.LoggerFrom(ctx).Info("results are not there, storing them again", "results", key.Name, "cause", err.Error())
 		r.runs.lost(job)
+		r.Jobs.Missing()
 		return false, nil
 	}
 	return true, nil

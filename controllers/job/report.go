@@ -32,6 +32,7 @@ func (r *Reconciler) report(ctx context.Context, observed plan.Observation, resu
 		return ctrl.Result{}, err
 	}
 	r.countRelease(observed.Job, job, plan.ReleasedStored)
+	r.countStored(observed, results)
 	r.runs.reported(job, r.Clock.Now())
 	r.Captures.Forget(job.UID)
 	if job.DeletionTimestamp != nil && len(job.Finalizers) == 0 {

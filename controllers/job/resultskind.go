@@ -56,11 +56,11 @@ func contentOf(object client.Object) *corev1.ConfigMap {
 
 // explain says what to do about missing rights on Secrets, in front, since
 // Events are short.
-func explain(kind, namespace string, err error) error {
+func (r *Reconciler) explain(kind, namespace string, err error) error {
 	if kind != api.ResultsKindSecret || !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), `resource "secrets"`) {
 		return err
 	}
 	return fmt.Errorf("results-kind %s needs a right here: kubectl create rolebinding %s -n %s --clusterrole=%s --serviceaccount=%s:%s "+
 		"(the ClusterRole comes with the component secret-results): %w", kind, api.SecretResultsRole, namespace,
-		api.SecretResultsRole, api.ManagerNamespace, api.ManagerName, err)
+		api.SecretResultsRole, r.Options.Namespace, api.ManagerName, err)
 }

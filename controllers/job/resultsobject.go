@@ -24,6 +24,10 @@ type stored struct {
 	kind    string
 	name    string
 	capture results.Summary
+	// bytes is what they take, parts included, totals what became of the logs: of
+	// results that an earlier pass stored, as this one would have stored them.
+	bytes  int
+	totals results.Totals
 }
 
 // String returns kind and name.
@@ -80,7 +84,9 @@ func (r *Reconciler) createResults(ctx context.Context, observed plan.Observatio
 		object, err := r.storeUnder(ctx, observed, content, name, pods)
 		switch {
 		case err == nil:
-			return stored{kind: kind, name: name, capture: captureOf(object)}, nil
+			return stored{
+				kind: kind, name: name, capture: captureOf(object), bytes: content.AllBytes(), totals: content.Totals,
+			}, nil
 		case errors.Is(err, results.ErrEarlierRun):
 		case errors.Is(err, results.ErrStranger), errors.Is(err, results.ErrDamaged):
 			note := fmt.Sprintf("%s %s cannot hold the results (%v); they get another name", kind, name, err)
@@ -153,7 +159,7 @@ func (r *Reconciler) adopt(ctx context.Context, observed plan.Observation, name 
 func (r *Reconciler) create(ctx context.Context, kind string, wanted client.Object) error {
 	if err := r.Client.Create(ctx, wanted); err != nil {
 		key := client.ObjectKeyFromObject(wanted)
-		return fmt.Errorf("creating results %s: %w", key, explain(kind, key.Namespace, err))
+		return fmt.Errorf("creating results %s: %w", key, r.explain(kind, key.Namespace, err))
 	}
 	r.Holdings.Stored(kind, wanted)
 	return nil
@@ -173,7 +179,7 @@ func (r *Reconciler) createOrGet(ctx context.Context, kind string, wanted client
 func (r *Reconciler) get(ctx context.Context, kind string, key types.NamespacedName) (client.Object, error) {
 	object := emptyResults(kind)
 	if err := r.Live.Get(ctx, key, object); err != nil {
-		return nil, fmt.Errorf("getting results %s: %w", key, explain(kind, key.Namespace, err))
+		return nil, fmt.Errorf("getting results %s: %w", key, r.explain(kind, key.Namespace, err))
 	}
 	return object, nil
 }

@@ -43,6 +43,9 @@ type run struct {
 	unstored bool
 	// reported is when the report was patched onto the Job.
 	reported time.Time
+	// counted is true once the metrics have the run as stored: by this process, or,
+	// where its results went missing, by the one that stored it first.
+	counted bool
 }
 
 // atWork notes that the Job has finished and that its results are being stored.
@@ -88,7 +91,17 @@ func (r *runs) lost(job *batchv1.Job) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	run := r.get(job.UID)
-	run.unstored, run.reported = true, time.Time{}
+	run.unstored, run.reported, run.counted = true, time.Time{}, true
+}
+
+// toCount reports whether the run is to be counted as stored, once.
+func (r *runs) toCount(job types.UID) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	run := r.get(job)
+	first := !run.counted
+	run.counted = true
+	return first
 }
 
 // behind reports whether job is an older state than the one reported.

@@ -151,6 +151,7 @@ var _ = Describe("Results in a Secret", func() {
 	)
 
 	It("are waited for without the right, with a Warning that says what to apply", func(ctx SpecContext) {
+		h.Options.Namespace = "operators"
 		annotateNamespace(ctx, api.ResultsKindAnnotation, api.ResultsKindSecret)
 		object := completed(ctx, aJob())
 
@@ -159,7 +160,7 @@ var _ = Describe("Results in a Secret", func() {
 		Expect(read(ctx, object).Annotations).NotTo(HaveKey(api.StatusAnnotation))
 		Expect(warningsOf(ctx, object)).To(ConsistOf(And(
 			ContainSubstring("kubectl create rolebinding job-handler-secret-results -n "+namespace+
-				" --clusterrole=job-handler-secret-results --serviceaccount=job-handler-system:job-handler"),
+				" --clusterrole=job-handler-secret-results --serviceaccount=operators:job-handler"),
 			ContainSubstring(`cannot create resource "secrets"`))))
 		Expect(resultsIn(ctx)).To(BeEmpty(), "results wanted in a Secret are never stored for all to read")
 

@@ -41,13 +41,22 @@ func CacheOptions() map[client.Object]cache.ByObject {
 // SetupWithManager registers the Reconciler with mgr, whose cache must have
 // CacheOptions.
 func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) error {
-	err := mgr.GetFieldIndexer().IndexField(ctx, &corev1.Pod{}, PodsByJob, jobOf)
+	err := mgr.GetFieldIndexer().IndexField(ctx, &corev1.Pod{}, PodsByJob, controlledByA("Job"))
 	if err != nil {
 		return fmt.Errorf("indexing pods by job: %w", err)
 	}
+	err = mgr.GetFieldIndexer().IndexField(ctx, &batchv1.Job{}, JobsByCronJob, controlledByA("CronJob"))
+	if err != nil {
+		return fmt.Errorf("indexing jobs by cronjob: %w", err)
+	}
 	err = ctrl.NewControllerManagedBy(mgr).
 		Named("job").
-		For(&batchv1.Job{}, builder.WithPredicates(predicate.Funcs{DeleteFunc: r.leftCache})).
+		For(&batchv1.Job{}, builder.WithPredicates(predicate.Funcs{
+			CreateFunc: func(e event.CreateEvent) bool { return r.note(e.Object) },
+			UpdateFunc: func(e event.UpdateEvent) bool { return r.note(e.ObjectNew) },
+			DeleteFunc: r.leftCache,
+		})).
+		Watches(&batchv1.Job{}, handler.EnqueueRequestsFromMapFunc(r.siblings), builder.WithPredicates(firstSeen)).
 		WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.protectedIn), builder.WithPredicates(protectionEnds)).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: r.Options.Workers,
@@ -75,16 +84,28 @@ func (r *Reconciler) leftCache(e event.DeleteEvent) bool {
 	if !ok {
 		return true
 	}
+	r.vanish(job)
 	r.forget(job.UID)
 	r.deleted.left(job)
 	return !plan.Stored(job) || policy.Protected(job)
 }
 
-// jobOf is the value of the index PodsByJob.
-func jobOf(pod client.Object) []string {
-	owner := metav1.GetControllerOfNoCopy(pod)
-	if owner == nil || owner.Kind != "Job" {
-		return nil
+// note keeps count of the Jobs that are to be stored, and has every one looked at.
+func (r *Reconciler) note(object client.Object) bool {
+	if job, ok := object.(*batchv1.Job); ok && !r.excluded(job.Namespace) {
+		r.backlog.note(job)
 	}
-	return []string{string(owner.UID)}
+	return true
+}
+
+// controlledByA returns the index by the UID of the controller, where that is of
+// this kind.
+func controlledByA(kind string) client.IndexerFunc {
+	return func(object client.Object) []string {
+		owner := metav1.GetControllerOfNoCopy(object)
+		if owner == nil || owner.Kind != kind {
+			return nil
+		}
+		return []string{string(owner.UID)}
+	}
 }

@@ -1,11 +1,13 @@
 package job
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -54,6 +56,7 @@ func TestMayHaveSpilled(t *testing.T) {
 		"none found, but a pod missing":  {found(), jobOf(-time.Second, 2), inConfigMap, 1, true},
 		"Secrets are not looked through": {found(), jobOf(-time.Second, 1), inSecret, 1, true},
 		"Secrets of one from its start":  {found(), jobOf(time.Hour, 1), inSecret, 1, false},
+		"what is stored is nowhere else": {onlyStored(t, watching()), jobOf(2*time.Minute, 2), inConfigMap, 2, true},
 		"nobody watches":                 {&Reconciler{Captures: capture.New(nil, capture.Options{})}, jobOf(time.Hour, 1), inConfigMap, 1, true},
 		"nothing is captured: from now":  {&Reconciler{}, jobOf(-time.Second, 2), inConfigMap, 1, false},
 	}
@@ -64,6 +67,28 @@ func TestMayHaveSpilled(t *testing.T) {
 			}
 		})
 	}
+}
+
+// onlyStored has the captures of the Job be given up for others, once stored.
+func onlyStored(t *testing.T, r *Reconciler) *Reconciler {
+	t.Helper()
+	pod := func(name string) *corev1.Pod {
+		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID(name)}}
+	}
+	r.Captures.Gone("uid", pod("first"))
+	batch, err := r.Captures.Pack("uid", capture.PackOptions{MaxBytes: api.MaxResultsBytes})
+	if err != nil || batch == nil {
+		t.Fatalf("packed %v, %v", batch, err)
+	}
+	batch.Stored()
+	batch.Release()
+	for i := 0; !r.Captures.OnlyStored("uid"); i++ {
+		if i > 10_000 {
+			t.Fatal("nothing is given up")
+		}
+		r.Captures.Gone("uid", pod(fmt.Sprint("pod-", i)))
+	}
+	return r
 }
 
 // TestSpillRoom has each object leave as much again as it takes, until that is

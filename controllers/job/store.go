@@ -11,6 +11,7 @@ import (
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobstatus"
+	"github.com/job-handler/job-handler/internal/metrics"
 	"github.com/job-handler/job-handler/internal/plan"
 	"github.com/job-handler/job-handler/internal/results"
 	"github.com/job-handler/job-handler/internal/trouble"
@@ -20,6 +21,9 @@ const (
 	firstLogRetry = time.Second
 	// Even a node that is away for long is tried again this often.
 	longestLogRetry = 20 * time.Second
+	// readShare is the part of the TTL floor for which one pass reads logs. It
+	// begins with half of the floor left, in which there is time to store them too.
+	readShare = 4
 )
 
 // store brings a finished Job's results into an object, tells so, and goes on
@@ -56,6 +60,7 @@ func (r *Reconciler) store(ctx context.Context, observed plan.Observation, decis
 		r.warn(ctx, job, "logs", fmt.Sprintf(
 			"Logs cannot be read yet (%s); trying again for up to %s before storing the results without them",
 			results.Summarize(run).Why, r.Options.LogDeadline))
+		r.Jobs.Retried(metrics.RetryLogs)
 		return ctrl.Result{RequeueAfter: again, Priority: new(recheckPriority)}, nil
 	}
 	done, err := r.storeResults(ctx, observed, run, podUIDs(pods))
@@ -86,7 +91,8 @@ func (r *Reconciler) hold(ctx context.Context, job *batchv1.Job, decision plan.D
 	return job, nil
 }
 
-// collect reads the logs of pods, unless the Job wants none read.
+// collect reads the logs of pods, unless the Job wants none read, as far as that
+// is possible before the Job's TTL has to be looked after again.
 func (r *Reconciler) collect(ctx context.Context, observed plan.Observation, pods []*corev1.Pod) (results.Run, func(), error) {
 	job := observed.Job
 	run := results.Run{
@@ -108,6 +114,8 @@ func (r *Reconciler) collect(ctx context.Context, observed plan.Observation, pod
 		}
 		return run, func() {}, nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, r.Options.TTLFloor/readShare)
+	defer cancel()
 	collected, release, err := r.Logs.Collect(ctx, pods)
 	if err != nil {
 		return run, release, fmt.Errorf("reading logs of job %s/%s: %w", job.Namespace, job.Name, err)

@@ -30,9 +30,14 @@ func (r *Reconciler) answer(ctx context.Context, job *batchv1.Job, result ctrl.R
 		return result, nil
 	}
 	logger := ctrl.LoggerFrom(ctx)
-	switch classify(err) {
+	class := classify(err)
+	if ctx.Err() == nil && class != trouble.Gone {
+		r.Jobs.Retried(string(class))
+	}
+	switch class {
 	case trouble.Gone:
 		if r.stillThere(ctx, job) {
+			r.Jobs.Retried(string(class))
 			return ctrl.Result{}, err
 		}
 		r.forget(job.UID)
@@ -43,6 +48,7 @@ func (r *Reconciler) answer(ctx context.Context, job *batchv1.Job, result ctrl.R
 		return ctrl.Result{RequeueAfter: conflictRetry}, nil
 	case trouble.Refused:
 		wait := r.refusedRetry(job)
+		r.Jobs.Refused(trouble.Cause(err))
 		logger.Error(err, "job not handled, trying again", "after", wait)
 		r.warn(ctx, job, "refused/"+trouble.Cause(err), "Not done with this Job yet, trying again: "+err.Error())
 		return ctrl.Result{RequeueAfter: wait, Priority: new(recheckPriority)}, nil

@@ -86,6 +86,20 @@ var _ = Describe("The TTL of a finished Job that is not stored", func() {
 		Entry("Events that are refused, the least floor", leastFloor, trouble(noEvents), SpecTimeout(2*time.Minute)),
 	)
 
+	It("is looked after again however long its logs take to read", func(ctx SpecContext) {
+		h := newHandler()
+		object := completed(ctx, aJob().TTL(0))
+		var left time.Duration
+		h.logs.during = func(ctx context.Context) error {
+			deadline, _ := ctx.Deadline()
+			left = time.Until(deadline)
+			return nil
+		}
+		h.settle(ctx, object)
+		Expect(left).To(And(BeNumerically(">", 0), BeNumerically("<=", ttlFloor/4)), "a pass begins with half of the floor left")
+		expectStored(ctx, object)
+	})
+
 	It("was raised at creation, so that a manager that is away for less than the floor finds it", func(ctx SpecContext) {
 		object := completed(ctx, aJob().TTL(0))
 		Expect(end(ctx, object)).To(BeTemporally(">=", object.Status.CompletionTime.Add(ttlFloor)))

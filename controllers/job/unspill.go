@@ -83,7 +83,7 @@ func (r *Reconciler) restoreKind(ctx context.Context, job *batchv1.Job, kind str
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("getting captured logs %s: %w", key, explain(kind, key.Namespace, err))
+			return fmt.Errorf("getting captured logs %s: %w", key, r.explain(kind, key.Namespace, err))
 		}
 		values, err := spillValues(object, job)
 		if err == nil {

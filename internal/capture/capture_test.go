@@ -2,6 +2,7 @@ package capture
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -153,6 +154,61 @@ func TestFollowedAgain(t *testing.T) {
 			t.Errorf("%d bytes are in use", c.memory.used)
 		}
 	})
+}
+
+// TestStillComing has a log come so slowly that its pod's time is over long before:
+// it is followed until nothing more of it comes, or its pod is gone.
+func TestStillComing(t *testing.T) {
+	const lines = 300
+	want := strings.Repeat("working\n", lines)
+	tests := map[string]struct {
+		happens func(n *node, c *Captures, pod *corev1.Pod)
+		want    kept
+	}{
+		"it ends": {func(n *node, c *Captures, pod *corev1.Pod) {
+			n.end("p/main")
+			synctest.Wait()
+			c.Gone(job, ended(pod))
+		}, kept{Container: "main", Text: want, Capture: whole}},
+		"nothing more comes": {func(_ *node, c *Captures, pod *corev1.Pod) {
+			<-time.After(2 * stillComing)
+			synctest.Wait()
+			if c.Following(job) {
+				t.Error("it is still followed")
+			}
+			c.Gone(job, pod)
+		}, kept{Container: "main", Text: want, Capture: results.Capture{
+			Reason: results.ReasonStillRunning, Message: "the container did not end in its pod's grace period",
+		}}},
+		"the pod is gone": {func(_ *node, c *Captures, pod *corev1.Pod) {
+			c.Gone(job, pod)
+			<-time.After(stillComing)
+			synctest.Wait()
+			if c.Following(job) {
+				t.Error("it is still followed")
+			}
+		}, kept{Container: "main", Text: want, Capture: results.Capture{
+			Reason: results.ReasonStillRunning, Message: "the container did not end in its pod's grace period",
+		}}},
+	}
+	for title, tc := range tests {
+		t.Run(title, func(t *testing.T) {
+			inTime(t, Options{}, func(t *testing.T, ctx context.Context, n *node, c *Captures) {
+				pod := aPod("p", "main")
+				c.Begin(ctx, job, pod, true)
+				for range lines {
+					<-time.After(time.Second)
+					n.write("p/main", "working\n")
+				}
+				synctest.Wait()
+				if !c.Following(job) {
+					t.Error("it is given up while more comes")
+				}
+				tc.happens(n, c, pod)
+				expect(t, c, []kept{tc.want})
+			})
+		})
+	}
 }
 
 // TestKubeletAway has a kubelet be away for longer than the pod has time to end,
@@ -346,6 +402,14 @@ func TestStillThere(t *testing.T) {
 		if diff := cmp.Diff(want, keptOf(t, c, pod)); diff != "" {
 			t.Errorf("not reported to have ended (-want +got):\n%s", diff)
 		}
+		evicted := lost(pod)
+		evicted.Status.Phase = corev1.PodFailed
+		want[0][0].Capture = results.Capture{
+			Reason: results.ReasonEndNotSeen, Message: "the pod ended, and its container was not reported to have",
+		}
+		if diff := cmp.Diff(want, keptOf(t, c, evicted)); diff != "" {
+			t.Errorf("the kubelet has lost it (-want +got):\n%s", diff)
+		}
 	})
 }
 
@@ -385,6 +449,24 @@ func TestTaken(t *testing.T) {
 		release()
 		if c.memory.used != 0 || len(c.memory.texts) != 0 {
 			t.Errorf("%d bytes are in use", c.memory.used)
+		}
+	})
+}
+
+// TestTakenAtItsEnd has a Job be stored when its container has ended, and the log
+// has not: more may come, so that it does not count as whole.
+func TestTakenAtItsEnd(t *testing.T) {
+	inTime(t, Options{}, func(t *testing.T, ctx context.Context, n *node, c *Captures) {
+		pod := aPod("p", "main")
+		n.write("p/main", "working\n")
+		c.Begin(ctx, job, pod, true)
+		synctest.Wait()
+		c.Begin(ctx, job, ended(pod), true)
+		captured, release := c.Of(job)
+		defer release()
+		log := captured[0].Logs(ended(pod))[0]
+		if log.Capture.Complete || log.Capture.Reason != results.ReasonStillRunning || string(log.Text.Head()) != "working\n" {
+			t.Errorf("%q, %+v", log.Text.Head(), log.Capture)
 		}
 	})
 }

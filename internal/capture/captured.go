@@ -56,12 +56,13 @@ func (c Captured) Logs(now *corev1.Pod) []results.ContainerLog {
 	if gone {
 		now = deleted(c.Pod)
 	}
+	left := presenceOf(now, gone)
 	var logs []results.ContainerLog
 	all := joblogs.LogsOf(now)
 	for _, log := range all {
 		switch i := c.index(log, all); {
 		case i >= 0:
-			logs = append(logs, c.logs[i].result(log, gone))
+			logs = append(logs, c.logs[i].result(log, left))
 		case !gone:
 		case !log.Readable():
 			log.Capture.Curable = false

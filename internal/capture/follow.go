@@ -20,9 +20,12 @@ const (
 	longestPauseRunning = 20 * time.Second
 )
 
-// NotFollowed is the message in the capture of a log that was to be followed and
-// has to be read instead.
-const NotFollowed = "read at the end: as many logs were being followed as the manager follows at once"
+// tooMany is the message in the capture of a log that was to be followed and is
+// for others to read, NotFollowed once it was read.
+const (
+	tooMany     = "as many logs were being followed as the manager follows at once"
+	NotFollowed = "read at the end: " + tooMany
+)
 
 // followedLog is one log of a pod. Its fields are guarded by Captures.mu, but
 // for those that are set before it is followed.
@@ -39,8 +42,10 @@ type followedLog struct {
 	// is closed when that changes.
 	latest joblogs.Log
 	news   chan struct{}
-	// until is when it is not followed any more; zero: nobody knows.
-	until time.Time
+	// until is when it is not followed any more, unless more of it comes; zero:
+	// nobody knows. before is how much of it was there stillComing before that.
+	until  time.Time
+	before int64
 
 	state state
 	// queued is true once it had to wait for its turn.
@@ -152,13 +157,25 @@ func (c *Captures) limit(l *followedLog, left time.Duration) {
 }
 
 func (c *Captures) setLimit(l *followedLog, left time.Duration) {
-	l.until = c.clock.Now().Add(left)
+	l.until, l.before = c.clock.Now().Add(left), l.text.seen()
+	if left > stillComing {
+		c.clock.AfterFunc(left-stillComing, func() { c.note(l) })
+	}
 	c.clock.AfterFunc(left, func() { c.expire(l) })
 }
 
-// expire ends the following of a log whose time is over, but for one whose kubelet
-// does not answer: as long as that is away nobody ends the container or removes
-// its log.
+// note takes note of how much there is of a log.
+func (c *Captures) note(l *followedLog) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if l.active() {
+		l.before = l.text.seen()
+	}
+}
+
+// expire ends the following of a log whose time is over, but for one of which more
+// comes, and for one whose kubelet does not answer: as long as that is away nobody
+// ends the container or removes its log.
 func (c *Captures) expire(l *followedLog) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -166,6 +183,8 @@ func (c *Captures) expire(l *followedLog) {
 	case !l.active() || c.clock.Now().Before(l.until):
 	case l.capture.Reason == results.ReasonNodeUnreachable && !l.pod.gone:
 		c.setLimit(l, Slack)
+	case l.text.seen() > l.before && !l.pod.gone:
+		c.setLimit(l, stillComing)
 	default:
 		l.cancel()
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/job-handler/job-handler/internal/joblogs"
 	"github.com/job-handler/job-handler/internal/results"
 )
@@ -71,32 +73,58 @@ func (l *followedLog) drop() {
 	l.text = nil
 }
 
+// presence is what is left of a pod.
+type presence int
+
+const (
+	// present: it may still tell of its containers.
+	present presence = iota
+	// final: it is there, and nothing of it runs or changes any more.
+	final
+	gone
+)
+
+func presenceOf(pod *corev1.Pod, isGone bool) presence {
+	switch phase := pod.Status.Phase; {
+	case isGone:
+		return gone
+	case phase == corev1.PodSucceeded, phase == corev1.PodFailed:
+		return final
+	default:
+		return present
+	}
+}
+
 // result returns the log as it is kept, given whether its container is known to
-// have ended and its pod to be gone.
-func (l *followedLog) result(log joblogs.Log, gone bool) results.ContainerLog {
+// have ended and what is left of its pod.
+func (l *followedLog) result(log joblogs.Log, left presence) results.ContainerLog {
 	kept := log.ContainerLog
 	if (l.text.seen() > 0 || l.capture.Complete) && !l.text.isReleased() {
 		kept.Text, kept.Packed, kept.Redacted = l.text.buffer, l.text.whole(), l.redacted
 	}
-	kept.Capture = l.judge(log, gone, kept.Text == nil)
-	if gone {
+	kept.Capture = l.judge(log, left, kept.Text == nil)
+	if left == gone {
 		kept.Capture.Curable = false
 	}
 	return kept
 }
 
 // judge tells whether what is kept of the log, which may be nothing, is all of it.
-func (l *followedLog) judge(log joblogs.Log, gone, nothing bool) results.Capture {
+func (l *followedLog) judge(log joblogs.Log, left presence, nothing bool) results.Capture {
 	switch unended := l.capture.Complete && !log.Ended; {
 	case l.text.isReleased():
 		return results.Capture{
 			Reason: results.ReasonCaptureLost, Message: "what was captured was stored in an object that is not there, or not whole",
 		}
 	case l.state == fellBack:
-		return results.Capture{Reason: results.ReasonNotRead, Message: NotFollowed, Curable: true}
-	case unended && gone:
+		return results.Capture{Reason: results.ReasonNotFollowed, Message: tooMany, Curable: true}
+	case unended && left == gone:
 		return results.Capture{
 			Reason: results.ReasonEndNotSeen, Message: "the pod was gone before its container was reported to have ended",
+		}
+	case unended && left == final:
+		return results.Capture{
+			Reason: results.ReasonEndNotSeen, Message: "the pod ended, and its container was not reported to have",
 		}
 	case unended:
 		return results.Capture{

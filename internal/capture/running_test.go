@@ -195,7 +195,7 @@ func TestFollowInTurn(t *testing.T) {
 		for i, one := range captured {
 			log := one.Logs(ended(pods[i]))[0]
 			if i == 3 {
-				if log.Text != nil || log.Capture.Message != NotFollowed {
+				if log.Text != nil || log.Capture.Reason != results.ReasonNotFollowed || !log.Capture.Curable {
 					t.Errorf("the last: %+v", log)
 				}
 				continue

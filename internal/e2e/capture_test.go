@@ -13,17 +13,59 @@ import (
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/results"
+	"github.com/job-handler/job-handler/internal/resultsview"
 )
 
 const (
-	workLines = 5000
 	// lastWords has a script say that it was told to end, and end.
 	lastWords = `trap 'echo "got TERM"; exit 1' TERM; `
-	// working writes workLines numbered lines, and then goes on without a word.
-	working = `awk 'BEGIN { for (i = 1; i <= 5000; i++) printf "%07d %055d\n", i, 0 }'; while true; do sleep 0.2; done`
+	// gotTerm is what it says then.
+	gotTerm = "got TERM\n"
 	// firstTime is the condition that it is the first time with a folder.
 	firstTime = `mkdir /count/first 2>/dev/null`
 )
+
+// writes is a command that writes so many numbered lines.
+func writes(lines int) string {
+	return fmt.Sprintf(`awk 'BEGIN { for (i = 1; i <= %d; i++) printf "%%07d %%055d\n", i, 0 }'; `, lines)
+}
+
+// working writes so many numbered lines, and then goes on without a word.
+func working(lines int) string { return writes(lines) + `while true; do sleep 0.2; done` }
+
+// printed is what a container wrote: numbered lines up to one, and then the rest.
+type printed struct {
+	lines int
+	rest  string
+}
+
+// wrote wants the logs of the run to be what the containers wrote, line by line.
+func (s *story) wrote(r run, want ...printed) {
+	s.t.Helper()
+	logs := s.written(r)
+	s.Expect(logs).To(HaveLen(len(want)))
+	for i, log := range logs {
+		s.exactly(log, want[i].lines, want[i].rest)
+	}
+}
+
+// written returns each log of the run as it was written, in order. Nothing of
+// them may have been left out.
+func (s *story) written(r run) []string {
+	s.t.Helper()
+	view, err := resultsview.Parse(resultsview.FromConfigMap(r.ConfigMap))
+	s.Expect(err).NotTo(HaveOccurred())
+	logs, err := view.Logs(s.ctx(), nil)
+	s.Expect(err).NotTo(HaveOccurred())
+	var all []string
+	for i := range logs.List {
+		log := &logs.List[i]
+		s.Expect(log.Exact()).To(BeTrue(), "pod %s", log.Pod.Name)
+		s.Expect(log.Tail).To(BeEmpty(), "pod %s: the middle was left out", log.Pod.Name)
+		all = append(all, string(log.Head))
+	}
+	return all
+}
 
 // overdue sets the Job's deadline once it runs, to one that has passed.
 func (s *story) overdue(job *batchv1.Job) {
@@ -36,8 +78,9 @@ func (s *story) overdue(job *batchv1.Job) {
 // before it counts as failed. The results have the log all the same, up to what
 // the program wrote when it was told to end.
 func deadline(s *story) {
+	const lines = 100_000
 	s.optedIn()
-	job := s.start(s.job("endless", lastWords+working))
+	job := s.start(s.job("endless", lastWords+working(lines)))
 	s.overdue(job)
 
 	job = s.reported(job)
@@ -49,17 +92,30 @@ func deadline(s *story) {
 		HaveKeyWithValue(api.DataContainers, ContainSubstring("Exit code:    1")),
 	))
 	s.complete(r)
-	s.Expect(r.texts()).To(HaveExactElements(numbered(1, workLines) + "got TERM\n"))
+	s.wrote(r, printed{lines, gotTerm})
 	s.Expect(r.record.PodCounts).To(Equal(results.PodCounts{Failed: 1, Seen: 1}))
 	s.podsGone(job)
 	s.kept(job)
 }
 
+// deadlineFollowed: where the log is followed from the start, that is the same.
+func deadlineFollowed(s *story) {
+	const lines = 100_000
+	s.optedIn()
+	job := s.start(s.job("endless", lastWords+working(lines)).Annotation(api.LogModeAnnotation, api.LogModeFollow))
+	s.overdue(job)
+
+	r := s.stored(s.reported(job))
+	s.complete(r)
+	s.wrote(r, printed{lines, gotTerm})
+}
+
 // deadlineIgnored: the log of a program that does not heed the deadline goes on
 // until it is killed.
 func deadlineIgnored(s *story) {
+	const lines = 10_000
 	s.optedIn()
-	job := s.start(s.job("stubborn", `trap '' TERM; i=0; while true; do i=$((i+1)); echo "tick $i"; sleep 0.5; done`).
+	job := s.start(s.job("stubborn", `trap '' TERM; `+writes(lines)+`i=0; while true; do i=$((i+1)); echo "tick $i"; sleep 0.5; done`).
 		GracePeriod(4))
 	s.overdue(job)
 
@@ -67,9 +123,11 @@ func deadlineIgnored(s *story) {
 	r := s.stored(job)
 	s.complete(r)
 	s.Expect(r.Data).To(HaveKeyWithValue(api.DataContainers, ContainSubstring("Exit code:    137")))
-	logs := r.texts()
+	logs := s.written(r)
 	s.Expect(logs).To(HaveLen(1))
-	ticks := strings.Split(strings.TrimSuffix(logs[0], "\n"), "\n")
+	said, on := strings.CutPrefix(logs[0], numbered(1, lines))
+	s.Expect(on).To(BeTrue(), "it begins with %.200q", logs[0])
+	ticks := strings.Split(strings.TrimSuffix(said, "\n"), "\n")
 	for i, tick := range ticks {
 		s.Expect(tick).To(Equal(fmt.Sprintf("tick %d", i+1)))
 	}
@@ -85,42 +143,61 @@ func deadlineIgnored(s *story) {
 }
 
 // backoffLimit: when a container was restarted as often as it may be, its pod is
-// deleted. Of the last two instances the logs are there, whole.
+// deleted. The log of the instance that was at work is there, to its last words,
+// and that of the one before, if the kubelet has it still, is whole.
 func backoffLimit(s *story) {
+	const lines = 1000
 	s.optedIn()
-	job := s.start(s.job("hopeless", `awk 'BEGIN { for (i = 1; i <= 5000; i++) printf "%07d %055d\n", i, 0 }'; sleep 5; exit 1`).
-		RestartPolicy(corev1.RestartPolicyOnFailure).BackoffLimit(2))
+	r := s.deletedAfter(2, lines)
+	container := r.record.Pods[0].Containers[0]
+	s.Expect(container.RestartCount).To(BeEquivalentTo(2))
+	s.Expect(container.EarlierInstances).To(Equal(1))
+}
 
-	job = s.reported(job)
+// noRetry: a pod whose container may not be started again is deleted as soon as it
+// was.
+func noRetry(s *story) {
+	const lines = 100
+	s.optedIn()
+	r := s.deletedAfter(1, lines)
+	s.Expect(r.record.Pods[0].Containers[0].RestartCount).To(BeEquivalentTo(1))
+}
+
+// deletedAfter runs a Job whose container writes so many lines and fails, this often,
+// and then works on: its pod is deleted then. It returns the results.
+func (s *story) deletedAfter(restarts, lines int) run {
+	s.t.Helper()
+	// Of a container that may not be restarted one restart is too many, else as many
+	// as there may be.
+	limit := int32(restarts)
+	if restarts == 1 {
+		limit = 0
+	}
+	script := fmt.Sprintf(`n=$(cat /count/n 2>/dev/null || echo 0); echo $((n+1)) >/count/n; %s%s`+
+		`[ $n -lt %d ] && { sleep 1; exit 1; }; while true; do sleep 0.2; done`, lastWords, writes(lines), restarts)
+	job := s.reported(s.start(s.job("hopeless", script).HostFolder(s.folder("count"), "/count").
+		RestartPolicy(corev1.RestartPolicyOnFailure).BackoffLimit(limit)))
 	r := s.stored(job)
 	s.Expect(r.Data).To(HaveKeyWithValue(api.DataReason, batchv1.JobReasonBackoffLimitExceeded))
 	s.podsGone(job)
 	s.Expect(r.record.PodCounts).To(Equal(results.PodCounts{Failed: 1, Seen: 1}))
 	s.Expect(r.record.Pods).To(HaveLen(1))
-	container := r.record.Pods[0].Containers[0]
-	s.Expect(container.RestartCount).To(BeNumerically(">=", 1))
-	s.instancesWhole(r)
-}
-
-// instancesWhole wants the logs of a container's instances that are there, one at
-// least, to have all that they wrote.
-func (s *story) instancesWhole(r run) {
-	s.t.Helper()
-	whole := 0
-	for _, log := range r.logs() {
-		if !strings.HasPrefix(log.Text, "[job-handler: no log") {
-			s.Expect(log.Text).To(Equal(numbered(1, workLines)), "previous: %v", log.Previous)
-			whole++
-		}
+	logs := r.logs()
+	s.Expect(logs).To(HaveLen(2))
+	s.exactly(logs[1].Text, lines, gotTerm)
+	s.Expect(logs[0].Previous).To(BeTrue())
+	if !strings.HasPrefix(logs[0].Text, "[job-handler: no log") {
+		s.exactly(logs[0].Text, lines, "")
 	}
-	s.Expect(whole).To(BeNumerically(">=", 1), r.record.Capture.Why)
+	return r
 }
 
 // attemptDeleted: whoever deletes a pod while it works finds its log in the
 // results, before that of the pod that was made in its place.
 func attemptDeleted(s *story) {
+	const lines = 100
 	s.optedIn()
-	job := s.start(s.job("interrupted", firstTime+` && { `+lastWords+working+`; }; echo "second try: done"`).
+	job := s.start(s.job("interrupted", firstTime+` && { `+lastWords+working(lines)+`; }; echo "second try: done"`).
 		HostFolder(s.folder("count"), "/count").BackoffLimit(2))
 	s.running(job, 1)
 	pods := s.pods(s, job)
@@ -131,7 +208,7 @@ func attemptDeleted(s *story) {
 	s.gone(job)
 	r := s.stored(job)
 	s.complete(r)
-	s.Expect(r.texts()).To(HaveExactElements(numbered(1, workLines)+"got TERM\n", "second try: done\n"))
+	s.wrote(r, printed{lines, gotTerm}, printed{rest: "second try: done\n"})
 	s.Expect(r.logs()[0].Pod).To(Equal(pods[0].Name))
 	s.Expect(r.record.PodCounts).To(Equal(results.PodCounts{Succeeded: 1, Failed: 1, Seen: 2}))
 	s.Expect(r.record.Pods[0].Containers[0].State.ExitCode).To(HaveValue(BeEquivalentTo(1)))
@@ -140,8 +217,9 @@ func attemptDeleted(s *story) {
 // suspendedAtWork: a Job that is suspended loses its pods; once it was resumed
 // and has finished, the results have what they wrote.
 func suspendedAtWork(s *story) {
+	const lines = 1000
 	s.optedIn()
-	job := s.start(s.job("paused", firstTime+` && { `+lastWords+working+`; }; echo "resumed"`).
+	job := s.start(s.job("paused", firstTime+` && { `+lastWords+working(lines)+`; }; echo "resumed"`).
 		HostFolder(s.folder("count"), "/count").BackoffLimit(2))
 	s.running(job, 1)
 	s.change(job, func() { job.Spec.Suspend = new(true) })
@@ -151,15 +229,16 @@ func suspendedAtWork(s *story) {
 	s.gone(job)
 	r := s.stored(job)
 	s.complete(r)
-	s.Expect(r.texts()).To(HaveExactElements(numbered(1, workLines)+"got TERM\n", "resumed\n"))
+	s.wrote(r, printed{lines, gotTerm}, printed{rest: "resumed\n"})
 	s.Expect(r.record.PodCounts.Seen).To(Equal(2))
 	s.Expect(r.record.PodCounts.Missing).To(BeZero())
 }
 
 // evicted: a drain asks for pods to be evicted; what they wrote is there.
 func evicted(s *story) {
+	const lines = 10_000
 	s.optedIn()
-	job := s.start(s.job("drained", firstTime+` && { `+lastWords+working+`; }; echo "elsewhere: done"`).
+	job := s.start(s.job("drained", firstTime+` && { `+lastWords+working(lines)+`; }; echo "elsewhere: done"`).
 		HostFolder(s.folder("count"), "/count").BackoffLimit(2))
 	s.running(job, 1)
 	pods := s.pods(s, job)
@@ -169,21 +248,22 @@ func evicted(s *story) {
 	s.gone(job)
 	r := s.stored(job)
 	s.complete(r)
-	s.Expect(r.texts()).To(HaveExactElements(numbered(1, workLines)+"got TERM\n", "elsewhere: done\n"))
+	s.wrote(r, printed{lines, gotTerm}, printed{rest: "elsewhere: done\n"})
 }
 
 // parallelFailure: when one pod fails the Job, the others are deleted at work;
 // the logs of all of them are there.
 func parallelFailure(s *story) {
+	const lines = 10_000
 	s.optedIn()
 	job := s.start(s.job("crowd", `[ $JOB_COMPLETION_INDEX = 2 ] && { `+
 		`until [ -e /seen/0 ] && [ -e /seen/1 ]; do sleep 0.2; done; echo "no more"; exit 1; }; `+
-		lastWords+`touch /seen/$JOB_COMPLETION_INDEX; `+working).
+		lastWords+`touch /seen/$JOB_COMPLETION_INDEX; `+working(lines)).
 		HostFolder(s.folder("seen"), "/seen").Completions(3, 3).Indexed())
 
 	job = s.reported(job)
 	r := s.stored(job)
-	s.decidedBy(r, 2, "no more\n")
+	s.decidedBy(r, 2, "no more\n", lines)
 }
 
 // largeLogDeleted: a log of 100,000 lines is there, all of it compressed, to the
@@ -191,25 +271,25 @@ func parallelFailure(s *story) {
 func largeLogDeleted(s *story) {
 	const lines = 100_000
 	s.optedIn()
-	job := s.start(s.job("chatterbox", fmt.Sprintf(
-		`trap 'echo "got TERM"; exit 1' TERM; awk 'BEGIN { for (i = 1; i <= %d; i++) printf "%%07d %%055d\n", i, 0 }'; touch /seen/written; while true; do sleep 0.1; done`,
-		lines)).HostFolder(s.folder("seen"), "/seen").GracePeriod(1))
+	job := s.start(s.job("chatterbox", lastWords+writes(lines)+`touch /seen/written; while true; do sleep 0.1; done`).
+		HostFolder(s.folder("seen"), "/seen").GracePeriod(1))
 	s.eventually(func(g Gomega) { g.Expect(filepath.Join(s.folder("seen"), "written")).To(BeAnExistingFile()) })
 	s.overdue(job)
 
 	job = s.reported(job)
 	r := s.stored(job)
 	s.Expect(r.record.Capture).To(Equal(results.RunCapture{Complete: true}))
-	s.exactly(s.unpacked(r), lines, "got TERM\n")
-	s.Expect(r.record.Pods[0].Containers[0].Capture.BytesSeen).To(BeEquivalentTo(lines*lineSize + len("got TERM\n")))
+	s.wrote(r, printed{lines, gotTerm})
+	s.Expect(r.record.Pods[0].Containers[0].Capture.BytesSeen).To(BeEquivalentTo(lines*lineSize + len(gotTerm)))
 }
 
 // crewDeleted: of a pod that is deleted at work the logs of all containers are
 // there: of the init container that ended long ago, and of the sidecar that ends
 // last.
 func crewDeleted(s *story) {
+	const lines = 10_000
 	s.optedIn()
-	job := s.start(s.job("crew", lastWords+working).InitContainer("prepare", "echo prepared").
+	job := s.start(s.job("crew", lastWords+working(lines)).InitContainer("prepare", "echo prepared").
 		Sidecar("proxy", `trap 'echo "proxy closed"; exit 0' TERM; echo "proxy open"; while true; do sleep 0.2; done`))
 	s.overdue(job)
 
@@ -217,10 +297,10 @@ func crewDeleted(s *story) {
 	r := s.stored(job)
 	s.complete(r)
 	s.Expect(r.record.Pods).To(HaveLen(1))
-	pod := r.record.Pods[0].Name
-	s.Expect(r.logs()).To(Equal([]containerLog{
-		{Pod: pod, Container: "prepare", Text: "prepared\n"},
-		{Pod: pod, Container: "proxy", Text: "proxy open\nproxy closed\n"},
-		{Pod: pod, Container: "main", Text: numbered(1, workLines) + "got TERM\n"},
-	}))
+	var containers []string
+	for _, container := range r.record.Pods[0].Containers {
+		containers = append(containers, container.Name)
+	}
+	s.Expect(containers).To(HaveExactElements("prepare", "proxy", "main"))
+	s.wrote(r, printed{rest: "prepared\n"}, printed{rest: "proxy open\nproxy closed\n"}, printed{lines, gotTerm})
 }

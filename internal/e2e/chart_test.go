@@ -22,7 +22,7 @@ import (
 
 	"github.com/job-handler/job-handler/config"
 	"github.com/job-handler/job-handler/internal/api"
-	"github.com/job-handler/job-handler/internal/jobtest/helm"
+	"github.com/job-handler/job-handler/internal/jobtest/pinned"
 )
 
 const (
@@ -42,7 +42,7 @@ func TestChart(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), helmTimeout)
 	defer cancel()
-	program, err := helm.Program(ctx, moduleRoot)
+	program, err := pinned.Program(ctx, moduleRoot, pinned.Helm())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func TestChart(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.manager.client = w.client
-	c := &chart{program: program}
+	c := &chart{program: program, namespace: api.ManagerNamespace}
 	for _, told := range []struct {
 		name string
 		tell func(*story)
@@ -61,6 +61,7 @@ func TestChart(t *testing.T) {
 		{"chart-once", c.once},
 		{"chart-upgraded", c.upgraded},
 		{"chart-uninstalled", c.uninstalled},
+		{"chart-elsewhere", c.elsewhere},
 	} {
 		// Each begins where the one before it ended.
 		if !t.Run(told.name, func(t *testing.T) { told.tell(newStory(t, w, told.name)) }) {
@@ -69,12 +70,12 @@ func TestChart(t *testing.T) {
 	}
 }
 
-// chart is the release, and what installs it.
-type chart struct{ program string }
+// chart is what installs the chart, and where.
+type chart struct{ program, namespace string }
 
 // try runs helm in the manager's namespace and returns what it printed.
 func (c *chart) try(s *story, args ...string) (string, error) {
-	args = append(args, "--namespace", api.ManagerNamespace, "--kubeconfig", s.w.cluster.Kubeconfig())
+	args = append(args, "--namespace", c.namespace, "--kubeconfig", s.w.cluster.Kubeconfig())
 	command := exec.CommandContext(s.ctx(), c.program, args...)
 	command.Dir = moduleRoot
 	for _, folder := range []string{"CACHE", "CONFIG", "DATA"} {

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/job-handler/job-handler/internal/jobtest/helm"
+	"github.com/job-handler/job-handler/internal/jobtest/pinned"
 )
 
 // commandsTimeout is for one walk, with programs and images built anew.
@@ -28,10 +28,13 @@ type walk struct {
 // step is a block of commands of a document, or what the walk does by itself.
 type step struct {
 	doc string
-	// begins is how the first command of the block begins.
+	// begins is how the first command of the block begins; empty for all blocks of
+	// the document, one after the other.
 	begins string
 	// left are lines of the block that are not run, by how they begin, and why.
 	left map[string]string
+	// asks are lines that may answer no, which ends with 1.
+	asks []string
 	// before are commands that come before the line that begins so.
 	before map[string]string
 	// do is what the walk does so that the next block finds what it supposes.
@@ -45,6 +48,7 @@ const (
 	readme             = "README.md"
 	contributingDoc    = "docs/contributing.md"
 	installDoc         = "docs/install.md"
+	operationsDoc      = "docs/operations.md"
 	resultsDoc         = "docs/results.md"
 	securityDoc        = "docs/security.md"
 	troubleshootingDoc = "docs/troubleshooting.md"
@@ -113,6 +117,22 @@ var walks = []walk{
 		block(installDoc, "helm upgrade "),
 		do(`make cluster-down`),
 	}},
+	{"operations", []step{
+		do(`make cluster build
+			export KUBECONFIG=$PWD/bin/cluster/kubeconfig PATH=$PWD/bin:$PWD/bin/cluster/bin:$PATH
+			kinds=$(go mod download -json github.com/prometheus-operator/prometheus-operator@v0.85.0 |
+				sed -n 's|.*"Dir": "\(.*\)".*|\1/example/prometheus-operator-crd|p')
+			kubectl apply --server-side -f "$kinds/monitoring.coreos.com_servicemonitors.yaml" -f "$kinds/monitoring.coreos.com_prometheusrules.yaml"
+			make deploy COMPONENTS=prometheus
+			kubectl create namespace monitoring
+			kubectl label namespace default job-handler/enabled=true
+			kubectl create job broken --image=busybox:1.36 -- sh -c 'echo no such table; exit 1'
+			code=0; kubectl job-results wait broken --timeout=5m || code=$?
+			test "$code" = 1`),
+		{doc: operationsDoc, asks: []string{"kubectl auth can-i "}},
+		do(`make undeploy
+			make cluster-down`),
+	}},
 }
 
 // protectedJob makes a Job that is protected and goes on, and calls it NAME.
@@ -146,15 +166,17 @@ func TestCommandsOfDocuments(t *testing.T) {
 			if step.do != "" {
 				continue
 			}
-			b := step.find(all)
-			if b == nil {
-				t.Errorf("walk %s: %s has no block that begins %q", w.name, step.doc, step.begins)
-				continue
+			text := "\n"
+			for _, b := range step.find(all) {
+				found[b.text] = true
+				text += b.text
 			}
-			found[b.text] = true
-			for begins := range step.left {
-				if !strings.Contains("\n"+b.text, "\n"+begins) {
-					t.Errorf("walk %s: %s has no line that begins %q", w.name, b, begins)
+			if text == "\n" {
+				t.Errorf("walk %s: %s has no block that begins %q", w.name, step.doc, step.begins)
+			}
+			for _, begins := range slices.Concat(slices.Collect(maps.Keys(step.left)), step.asks) {
+				if !strings.Contains(text, "\n"+begins) {
+					t.Errorf("walk %s: %s has no line that begins %q", w.name, step.doc, begins)
 				}
 			}
 		}
@@ -242,7 +264,7 @@ func TestCommands(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("the walks need root: their containers run on this machine")
 	}
-	program, err := helm.Program(t.Context(), moduleRoot)
+	program, err := pinned.Program(t.Context(), moduleRoot, pinned.Helm())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -336,21 +358,33 @@ func (w walk) script(all []*docBlock) string {
 			fmt.Fprintf(&script, "at='what the walk does'\n%s\n", step.do)
 			continue
 		}
-		b := step.find(all)
-		fmt.Fprintf(&script, "at=%s\necho \"--- $at\"\n", b)
-		for _, line := range b.commands() {
-			for begins, before := range step.before {
-				if strings.HasPrefix(line, begins) {
-					fmt.Fprintln(&script, before)
-				}
-			}
-			if !slices.ContainsFunc(slices.Collect(maps.Keys(step.left)), func(begins string) bool { return strings.HasPrefix(line, begins) }) {
-				fmt.Fprintln(&script, placeholder.ReplaceAllString(line, "$$NAME"))
+		for _, b := range step.find(all) {
+			fmt.Fprintf(&script, "at=%s\necho \"--- $at\"\n", b)
+			for _, line := range b.commands() {
+				script.WriteString(step.line(line))
 			}
 		}
 	}
 	return script.String()
 }
 
+// line returns a line of a block as the walk runs it.
+func (s step) line(line string) string {
+	begins := func(begins string) bool { return strings.HasPrefix(line, begins) }
+	if slices.ContainsFunc(slices.Collect(maps.Keys(s.left)), begins) {
+		return ""
+	}
+	line = placeholder.ReplaceAllString(line, " $$NAME") + "\n"
+	if slices.ContainsFunc(s.asks, begins) {
+		line = strings.TrimSuffix(line, "\n") + " || test $? = 1\n"
+	}
+	for before, commands := range s.before {
+		if begins(before) {
+			line = commands + "\n" + line
+		}
+	}
+	return line
+}
+
 // placeholder is what a reader replaces.
-var placeholder = regexp.MustCompile(`\bNAME\b`)
+var placeholder = regexp.MustCompile(` NAME\b`)

@@ -1,14 +1,11 @@
 package e2e
 
 import (
-	"bytes"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"testing"
 
-	"github.com/klauspost/compress/gzip"
 	. "github.com/onsi/gomega"
 
 	"github.com/job-handler/job-handler/internal/api"
@@ -87,9 +84,7 @@ func followedSlowly(s *story) {
 
 	s.gone(job)
 	r := s.stored(job)
-	logs := r.texts()
-	s.Expect(logs).To(HaveLen(1))
-	s.exactly(logs[0], lines, "")
+	s.wrote(r, printed{lines: lines})
 	s.complete(r)
 	s.Expect(r.record.LogMode).To(Equal(api.LogModeFollow))
 }
@@ -102,20 +97,8 @@ func followedFast(s *story) {
 
 	s.gone(job)
 	r := s.stored(job)
-	s.exactly(s.unpacked(r), lines, "")
+	s.wrote(r, printed{lines: lines})
 	s.complete(r)
-}
-
-// unpacked returns the only log of the run from logs.gz.
-func (s *story) unpacked(r run) string {
-	s.t.Helper()
-	reader, err := gzip.NewReader(bytes.NewReader(r.BinaryData[api.DataLogsGzip]))
-	s.Expect(err).NotTo(HaveOccurred())
-	all, err := io.ReadAll(reader)
-	s.Expect(err).NotTo(HaveOccurred())
-	exact := r.record.Pods[0].Containers[0].Capture.Exact
-	s.Expect(exact).NotTo(BeNil())
-	return string(all[exact.Offset:])
 }
 
 // followedAndDeleted: of a pod that is deleted at work, long after the head of its
@@ -130,9 +113,7 @@ func followedAndDeleted(s *story) {
 
 	job = s.reported(job)
 	r := s.stored(job)
-	logs := r.texts()
-	s.Expect(logs).To(HaveLen(1))
-	s.exactly(logs[0], lines, "got TERM\n")
+	s.wrote(r, printed{lines, gotTerm})
 	s.complete(r)
 	s.Expect(r.record.PodCounts).To(Equal(results.PodCounts{Failed: 1, Seen: 1}))
 }
@@ -152,7 +133,7 @@ func followedCrew(s *story) {
 	for _, log := range logs {
 		rest := ""
 		if log.Container == "proxy" {
-			rest = "got TERM\n"
+			rest = gotTerm
 		}
 		s.exactly(log.Text, lines, rest)
 	}

@@ -31,6 +31,7 @@ var stories = []struct {
 	{"never-started", neverStarted},
 	{"deadline", deadline},
 	{"deadline-ignored", deadlineIgnored},
+	{"deadline-followed", deadlineFollowed},
 	{"backoff-limit", backoffLimit},
 	{"attempt-deleted", attemptDeleted},
 	{"suspended-at-work", suspendedAtWork},
@@ -63,6 +64,7 @@ var stories = []struct {
 
 	{"cronjob", cronJob},
 	{"history-zero", historyZero},
+	{"history-overtaken", historyOvertaken},
 	{"owned", owned},
 	{"tracked", tracked},
 

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"path/filepath"
 	"time"
 
 	. "github.com/onsi/gomega"
@@ -20,8 +21,9 @@ const away = time.Minute
 // kubeletStopped: a pod that is deleted while its kubelet is away goes on until
 // that is back; the log is there, to the last words.
 func kubeletStopped(s *story) {
+	const lines = 10_000
 	s.optedIn()
-	job := s.start(s.job("cut-off", lastWords+working).GracePeriod(5))
+	job := s.start(s.job("cut-off", lastWords+working(lines)).GracePeriod(5))
 	s.running(job, 1)
 	s.Expect(s.w.cluster.Kill(s.ctx(), localcluster.Kubelet)).To(Succeed())
 	s.change(job, func() { job.Spec.ActiveDeadlineSeconds = new(int64(1)) })
@@ -37,7 +39,7 @@ func kubeletStopped(s *story) {
 	r := s.stored(job)
 	s.complete(r)
 	s.Expect(r.Data).To(HaveKeyWithValue(api.DataReason, batchv1.JobReasonDeadlineExceeded))
-	s.Expect(r.texts()).To(HaveExactElements(numbered(1, workLines) + "got TERM\n"))
+	s.wrote(r, printed{lines, gotTerm})
 }
 
 // nodeDeleted: with its Node object a pod goes without a word; the results name
@@ -54,16 +56,20 @@ func nodeDeleted(s *story) {
 func nodeDeletedFollowed(s *story) {
 	s.optedIn()
 	r := s.homeless(api.LogModeFollow)
-	s.Expect(r.texts()).To(HaveExactElements(HavePrefix(numbered(1, workLines)), HavePrefix("a new home\n")))
+	s.Expect(r.texts()).To(HaveExactElements(HavePrefix(numbered(1, homelessLines)), HavePrefix("a new home\n")))
 }
+
+// homelessLines is how many lines the first pod of homeless writes.
+const homelessLines = 10_000
 
 // homeless runs a Job whose first pod loses its node at work, and returns its
 // results.
 func (s *story) homeless(logMode string) run {
 	s.t.Helper()
-	job := s.start(s.job("homeless", firstTime+` && { `+lastWords+working+`; }; echo "a new home"`).
+	job := s.start(s.job("homeless", firstTime+` && { `+lastWords+writes(homelessLines)+`touch /count/written; while true; do sleep 0.2; done; }; echo "a new home"`).
 		HostFolder(s.folder("count"), "/count").BackoffLimit(2).Annotation(api.LogModeAnnotation, logMode))
 	s.running(job, 1)
+	s.eventually(func(g Gomega) { g.Expect(filepath.Join(s.folder("count"), "written")).To(BeAnExistingFile()) })
 	s.loseNode(&s.pods(s, job)[0], func() {
 		if logMode == api.LogModeFollow {
 			s.captured(job)

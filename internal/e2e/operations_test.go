@@ -14,6 +14,7 @@ var operations = []struct {
 }{
 	{"huge-log", hugeLog},
 	{"many-pods", manyPods},
+	{"many-captures", manyCaptures},
 	{"replaced", replaced},
 	{"protect-deadline", protectDeadlinePassed},
 	{"leaf-rotated", leafRotated},

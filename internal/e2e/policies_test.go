@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"strings"
 
 	. "github.com/onsi/gomega"
 	batchv1 "k8s.io/api/batch/v1"
@@ -17,37 +16,37 @@ import (
 )
 
 // theFirstEnds is a script that has the pod with index 0 end with this code when
-// both others are at work, and those work until they are told to end.
-func theFirstEnds(code int) string {
+// both others are at work, and those write so many lines and work until they are
+// told to end.
+func theFirstEnds(code, lines int) string {
 	return fmt.Sprintf(`[ $JOB_COMPLETION_INDEX = 0 ] && { until [ -e /seen/1 ] && [ -e /seen/2 ]; do sleep 0.2; done; `+
-		`echo "decided"; exit %d; }; `, code) + lastWords + `touch /seen/$JOB_COMPLETION_INDEX; ` + working
+		`echo "decided"; exit %d; }; `, code) + lastWords + `touch /seen/$JOB_COMPLETION_INDEX; ` + working(lines)
 }
 
 // decidedBy wants the results of three pods of which that with this index decided,
-// with these words, and the others were deleted at work, to have all that they
-// wrote.
-func (s *story) decidedBy(r run, index int, words string) {
+// with these words, and the others were deleted at work, after so many lines, to
+// have all that they wrote.
+func (s *story) decidedBy(r run, index int, words string, lines int) {
 	s.t.Helper()
 	s.complete(r)
-	texts := map[string]string{}
-	for _, log := range r.logs() {
-		texts[log.Pod] = log.Text
-	}
 	s.Expect(r.record.Pods).To(HaveLen(3))
+	var want []printed
 	for _, pod := range r.record.Pods {
-		want := numbered(1, workLines) + "got TERM\n"
 		if *pod.Index == index {
-			want = words
+			want = append(want, printed{rest: words})
+		} else {
+			want = append(want, printed{lines, gotTerm})
 		}
-		s.Expect(texts[pod.Name]).To(Equal(want))
 	}
+	s.wrote(r, want...)
 }
 
 // podFailurePolicy: an exit code that fails the Job at once has the pods deleted
 // that were still at work.
 func podFailurePolicy(s *story) {
+	const lines = 1000
 	s.optedIn()
-	b := s.job("strict", theFirstEnds(42)).HostFolder(s.folder("seen"), "/seen").
+	b := s.job("strict", theFirstEnds(42, lines)).HostFolder(s.folder("seen"), "/seen").
 		Completions(3, 3).Indexed().BackoffLimit(6)
 	b.Obj().Spec.PodFailurePolicy = &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{{
 		Action: batchv1.PodFailurePolicyActionFailJob,
@@ -58,15 +57,16 @@ func podFailurePolicy(s *story) {
 	job := s.reported(s.start(b))
 	r := s.stored(job)
 	s.Expect(r.Data).To(HaveKeyWithValue(api.DataReason, batchv1.JobReasonPodFailurePolicy))
-	s.decidedBy(r, 0, "decided\n")
+	s.decidedBy(r, 0, "decided\n", lines)
 	s.kept(job)
 }
 
 // successPolicy: a Job that succeeds with one of its pods has the others deleted,
 // and then goes itself; their last words are there.
 func successPolicy(s *story) {
+	const lines = 100
 	s.optedIn()
-	b := s.job("race", theFirstEnds(0)).HostFolder(s.folder("seen"), "/seen").Completions(3, 3).Indexed()
+	b := s.job("race", theFirstEnds(0, lines)).HostFolder(s.folder("seen"), "/seen").Completions(3, 3).Indexed()
 	b.Obj().Spec.SuccessPolicy = &batchv1.SuccessPolicy{Rules: []batchv1.SuccessPolicyRule{{SucceededIndexes: new("0")}}}
 	job := s.start(b)
 
@@ -75,12 +75,13 @@ func successPolicy(s *story) {
 	s.Expect(r.Data).To(And(
 		HaveKeyWithValue(api.DataStatus, api.StatusCompleted),
 		HaveKeyWithValue(api.DataReason, batchv1.JobReasonSuccessPolicy)))
-	s.decidedBy(r, 0, "decided\n")
+	s.decidedBy(r, 0, "decided\n", lines)
 }
 
 // preempted: a pod that makes room for a more important one is an attempt like
 // any other; its last words are in the results.
 func preempted(s *story) {
+	const lines = 10_000
 	s.optedIn()
 	var nodes corev1.NodeList
 	s.Expect(s.w.client.List(s.ctx(), &nodes)).To(Succeed())
@@ -90,7 +91,7 @@ func preempted(s *story) {
 	}
 	s.create(&schedulingv1.PriorityClass{ObjectMeta: metav1.ObjectMeta{Name: "story-" + s.namespace}, Value: 1000})
 
-	b := s.job("modest", firstTime+` && { `+lastWords+working+`; }; echo "my turn again"`).
+	b := s.job("modest", firstTime+` && { `+lastWords+working(lines)+`; }; echo "my turn again"`).
 		HostFolder(s.folder("count"), "/count").BackoffLimit(2)
 	wanting(&b.Obj().Spec.Template.Spec)
 	job := s.start(b)
@@ -111,44 +112,30 @@ func preempted(s *story) {
 	s.gone(job)
 	r := s.stored(job)
 	s.complete(r)
-	s.Expect(r.texts()).To(HaveExactElements(numbered(1, workLines)+"got TERM\n", "my turn again\n"))
+	s.wrote(r, printed{lines, gotTerm}, printed{rest: "my turn again\n"})
 }
 
 // longGoodbye: what a program writes while it takes its time to end, of the
 // minute that it has, is there.
 func longGoodbye(s *story) {
+	const written = 1000
 	s.optedIn()
-	job := s.start(s.job("tidy", `trap 'for i in 1 2 3 4 5 6 7 8; do echo "closing $i"; sleep 1; done; exit 1' TERM; `+working).
+	job := s.start(s.job("tidy", `trap 'for i in 1 2 3 4 5 6 7 8; do echo "closing $i"; sleep 1; done; exit 1' TERM; `+working(written)).
 		GracePeriod(60))
 	s.overdue(job)
 
 	r := s.stored(s.reported(job))
 	s.complete(r)
-	s.Expect(r.texts()).To(HaveExactElements(numbered(1, workLines) + lines(closing(8)...)))
+	s.wrote(r, printed{written, closing(8)})
 	s.Expect(r.Data[api.DataContainers]).To(ContainSubstring("Exit code:    1\n"))
 }
 
-func closing(n int) []string {
+func closing(n int) string {
 	var said []string
 	for i := range n {
 		said = append(said, fmt.Sprintf("closing %d", i+1))
 	}
-	return said
-}
-
-// noRetry: a pod whose container may not be started again is deleted as soon as it
-// was; of the instances that ran for some time the logs are there, whole.
-func noRetry(s *story) {
-	s.optedIn()
-	job := s.start(s.job("once", strings.ReplaceAll(working, "while true; do sleep 0.2; done", "sleep 5; exit 7")).
-		RestartPolicy(corev1.RestartPolicyOnFailure).BackoffLimit(0))
-
-	job = s.reported(job)
-	r := s.stored(job)
-	s.Expect(r.Data).To(HaveKeyWithValue(api.DataReason, batchv1.JobReasonBackoffLimitExceeded))
-	s.podsGone(job)
-	s.Expect(r.record.Pods).To(HaveLen(1))
-	s.instancesWhole(r)
+	return lines(said...)
 }
 
 // evictedByKubelet: a pod that takes more of the node's disk than it may is ended
@@ -171,13 +158,16 @@ func followedAndEvicted(s *story) {
 	job := s.reported(s.start(s.greedy().Annotation(api.LogModeAnnotation, api.LogModeFollow)))
 	r := s.stored(job)
 	s.Expect(r.record.Pods).To(HaveLen(1))
-	s.Expect(r.texts()).To(ContainElement(HavePrefix(numbered(1, workLines))))
+	s.Expect(r.texts()).To(ContainElement(HavePrefix(numbered(1, greedyLines))))
 }
 
-// greedy is a Job that writes workLines numbered lines, and then more into a volume
-// than that may have.
+// greedyLines is how many lines greedy writes.
+const greedyLines = 10_000
+
+// greedy is a Job that writes numbered lines, and then more into a volume than
+// that may have.
 func (s *story) greedy() *jobtest.JobBuilder {
-	b := s.job("greedy", lastWords+`awk 'BEGIN { for (i = 1; i <= 5000; i++) printf "%07d %055d\n", i, 0 }'; `+
+	b := s.job("greedy", lastWords+writes(greedyLines)+
 		`head -c 4194304 /dev/zero >/scratch/full; while true; do sleep 0.2; done`)
 	pod := &b.Obj().Spec.Template.Spec
 	pod.Volumes = append(pod.Volumes, corev1.Volume{Name: "scratch", VolumeSource: corev1.VolumeSource{

@@ -10,6 +10,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -138,6 +139,37 @@ func historyZero(s *story) {
 	r = s.stored(failed)
 	s.complete(r)
 	s.Expect(r.texts()).To(HaveExactElements("begun\n"))
+}
+
+// historyOvertaken: of a CronJob that keeps one failed Job, a run that a later one has
+// overtaken is deleted in the moment in which it fails; its results are there all the
+// same.
+func historyOvertaken(s *story) {
+	const lines = 1000
+	s.optedIn()
+	cronJob := jobtest.MakeCronJob(s.namespace, "overlapping").Script("true").History(3, 1).Suspended().Obj()
+	// Its runs are made by hand, as kubectl create job --from does.
+	s.create(cronJob)
+	child := func(name, script string) *batchv1.Job {
+		job := s.job(name, script).HostFolder(s.folder("gates"), "/gate").Obj()
+		job.OwnerReferences = []metav1.OwnerReference{
+			*metav1.NewControllerRef(cronJob, batchv1.SchemeGroupVersion.WithKind("CronJob")),
+		}
+		s.create(job)
+		return job
+	}
+	first := child("first", writes(lines)+`until [ -e /gate/open ]; do sleep 0.2; done; echo "no more"; exit 1`)
+	s.running(first, 1)
+	s.Expect(s.now(s, first).Finalizers).NotTo(ContainElement(api.ResultsFinalizer))
+	second := s.reported(child("second", "echo overtaking; exit 1"))
+	s.Expect(s.now(s, first).Finalizers).To(ContainElement(api.ResultsFinalizer))
+	s.open("open")
+
+	s.gone(first)
+	r := s.stored(first)
+	s.complete(r)
+	s.wrote(r, printed{lines, "no more\n"})
+	s.kept(second)
 }
 
 // protectedWhileDown: with the manager away a protected Job that is deleted is

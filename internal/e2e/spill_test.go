@@ -38,8 +38,9 @@ func (s *story) captures(g Gomega, job *batchv1.Job) []corev1.ConfigMap {
 // outlives the manager, which is killed, and is in the results line by line; what
 // was stored goes with the Job.
 func spilled(s *story, d *downtime) {
+	const lines = 100_000
 	s.optedIn()
-	job := s.start(s.job("outlived", firstTime+` && { `+lastWords+working+`; }; `+
+	job := s.start(s.job("outlived", firstTime+` && { `+lastWords+working(lines)+`; }; `+
 		`until [ -e /count/open ]; do sleep 0.5; done; echo "second try: done"`).
 		HostFolder(s.folder("count"), "/count").BackoffLimit(2))
 	s.running(job, 1)
@@ -63,7 +64,7 @@ func spilled(s *story, d *downtime) {
 	s.gone(job)
 	r := s.stored(job)
 	s.complete(r)
-	s.Expect(r.texts()).To(HaveExactElements(numbered(1, workLines)+"got TERM\n", "second try: done\n"))
+	s.wrote(r, printed{lines, gotTerm}, printed{rest: "second try: done\n"})
 	s.Expect(r.logs()[0].Pod).To(Equal(pods[0].Name))
 	s.Expect(r.record.PodCounts).To(Equal(results.PodCounts{Succeeded: 1, Failed: 1, Seen: 2}))
 	s.eventually(func(g Gomega) { g.Expect(s.captures(g, job)).To(BeEmpty(), "they are gone with the Job") })

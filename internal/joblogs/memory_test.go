@@ -116,6 +116,8 @@ func TestLongLogsWaitForMemory(t *testing.T) {
 				t.Error(err)
 			}
 		}
+		// Until all have given back what they had.
+		synctest.Wait()
 		if m := reader.memory; !m.short.TryAcquire(m.shortBytes) || !m.long.TryAcquire(m.longBytes) {
 			t.Error("memory is not given back")
 		}

@@ -50,8 +50,22 @@ type Options struct {
 	ResultsBytes int
 	// Redact replaces credentials in logs as they are read; nil: none.
 	Redact *redact.Set
+	// Metrics are told what is read; nil: nobody is.
+	Metrics Metrics
 	// Clock drives the idle timeout; nil means the real clock.
 	Clock clock.WithDelayedExecution
+}
+
+// Metrics count what is read.
+type Metrics interface {
+	// Reading adds to how many logs Collect is reading.
+	Reading(more int)
+	// WaitingForStream adds to how many logs wait until one more may be read, and
+	// WaitingForMemory to how many Jobs, or logs of theirs, wait for memory.
+	WaitingForStream(more int)
+	WaitingForMemory(more int)
+	// Read counts bytes that came from the API server, of any log.
+	Read(bytes int)
 }
 
 // Reader reads logs. It is safe for concurrent use; its bounds hold over all
@@ -78,6 +92,9 @@ func NewReader(streamer LogStreamer, opts Options) *Reader {
 	if opts.ResultsBytes <= 0 {
 		opts.ResultsBytes = api.MaxResultsBytes
 	}
+	if opts.Metrics == nil {
+		opts.Metrics = unmeasured{}
+	}
 	if opts.Clock == nil {
 		opts.Clock = clock.RealClock{}
 	}
@@ -91,16 +108,25 @@ func NewReader(streamer LogStreamer, opts Options) *Reader {
 // Collect reads the logs of pods and returns them in the same order: of every
 // container the last instance and, after a restart, the one before it. It
 // waits for memory and for streams as the options bound them. A log that
-// cannot be read says so in its capture and stops no other.
+// cannot be read says so in its capture and stops no other. So does one that is
+// not read to its end by the deadline of ctx: what there is of it is returned.
 //
 // release gives the memory of the logs back: call it once the results are
 // built and the logs are not used any more. It may be called more than once
-// and is never nil. The error is only that ctx ended.
+// and is never nil. The error is only that ctx was cancelled.
 func (r *Reader) Collect(ctx context.Context, pods []*corev1.Pod) (collected []results.Pod, release func(), err error) {
 	collected, tasks := assign(pods)
 	capacity, held := r.bufferCapacity(len(tasks))
+	r.options.Metrics.WaitingForMemory(1)
 	memory, err := r.memory.acquire(ctx, held)
-	if err != nil {
+	r.options.Metrics.WaitingForMemory(-1)
+	switch {
+	case late(err):
+		for _, t := range tasks {
+			t.log.Capture = outOfTime
+		}
+		return collected, func() {}, nil
+	case err != nil:
 		return nil, func() {}, err
 	}
 	release = sync.OnceFunc(memory.release)
@@ -117,15 +143,37 @@ func (r *Reader) Collect(ctx context.Context, pods []*corev1.Pod) (collected []r
 	return collected, release, nil
 }
 
-// collectOne reads one log, again from the start once there is memory for it
-// where it is long and there was none. The error is only that ctx ended.
+// outOfTime is the capture of a log that was not read to its end in time.
+var outOfTime = curable(results.ReasonNotRead, "there was no time left to read all of it")
+
+// late reports whether err is that the deadline of a context has passed.
+func late(err error) bool { return errors.Is(err, context.DeadlineExceeded) }
+
+// collectOne reads one log as far as that is possible by the deadline of ctx. The
+// error is only that ctx was cancelled.
 func (r *Reader) collectOne(ctx context.Context, t *task, memory *jobMemory, capacity int) error {
+	err := r.readOne(ctx, t, memory, capacity)
+	if !late(err) {
+		return err
+	}
+	if !t.log.Capture.Complete {
+		t.log.Capture = outOfTime
+	}
+	return nil
+}
+
+// readOne reads one log, again from the start once there is memory for it where
+// it is long and there was none. The error is only that ctx ended.
+func (r *Reader) readOne(ctx context.Context, t *task, memory *jobMemory, capacity int) error {
 	for {
 		err := r.tryOne(ctx, t, memory, capacity)
 		if !errors.Is(err, errNoMemory) {
 			return err
 		}
-		if err := memory.grow(ctx); err != nil {
+		r.options.Metrics.WaitingForMemory(1)
+		err = memory.grow(ctx)
+		r.options.Metrics.WaitingForMemory(-1)
+		if err != nil {
 			return err
 		}
 	}
@@ -134,18 +182,29 @@ func (r *Reader) collectOne(ctx context.Context, t *task, memory *jobMemory, cap
 // tryOne reads one log within the bound on streams. The error is that ctx ended,
 // or errNoMemory.
 func (r *Reader) tryOne(ctx context.Context, t *task, memory *jobMemory, capacity int) error {
-	if err := r.streams.Acquire(ctx, 1); err != nil {
-		return fmt.Errorf("waiting for a log stream: %w", err)
+	if err := r.awaitStream(ctx); err != nil {
+		return err
 	}
 	defer r.streams.Release(1)
+	r.options.Metrics.Reading(1)
+	defer r.options.Metrics.Reading(-1)
 	read, err := r.read(ctx, t, newSink(&keeper{text: logtext.NewBuffer(capacity), memory: memory, tailFirst: t.failed()}, r.options.Redact))
+	if err == nil {
+		t.log.Text, t.log.Packed, t.log.Capture, t.log.Redacted = read.Text, read.Packed, read.Capture, read.Redacted
+	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if err != nil {
-		return err
+	return err
+}
+
+// awaitStream waits until one more log may be read. The error is that ctx ended.
+func (r *Reader) awaitStream(ctx context.Context) error {
+	r.options.Metrics.WaitingForStream(1)
+	defer r.options.Metrics.WaitingForStream(-1)
+	if err := r.streams.Acquire(ctx, 1); err != nil {
+		return fmt.Errorf("waiting for a log stream: %w", err)
 	}
-	t.log.Text, t.log.Packed, t.log.Capture, t.log.Redacted = read.Text, read.Packed, read.Capture, read.Redacted
 	return nil
 }
 
@@ -159,3 +218,11 @@ func (r *Reader) bufferCapacity(logs int) (each, held int64) {
 	each = min(maxBuffer, max(minBuffer, jobBuffers/n), r.memory.shortBytes/n/copies)
 	return each, each * int64(logs) * copies
 }
+
+// unmeasured are Metrics that tell nobody.
+type unmeasured struct{}
+
+func (unmeasured) Reading(int)          {}
+func (unmeasured) WaitingForStream(int) {}
+func (unmeasured) WaitingForMemory(int) {}
+func (unmeasured) Read(int)             {}

@@ -15,6 +15,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/job-handler/job-handler/internal/redact"
+	"github.com/job-handler/job-handler/internal/results"
 )
 
 // podNamed returns a finished pod with one container, c.
@@ -152,15 +153,66 @@ func TestCollectEndsWithItsContext(t *testing.T) {
 				if tc.prepare != nil {
 					tc.prepare(reader)
 				}
-				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-				defer cancel()
+				ctx, cancel := context.WithCancel(t.Context())
+				defer time.AfterFunc(time.Minute, cancel).Stop()
 				collected, release, err := reader.Collect(ctx, []*corev1.Pod{podNamed("p1")})
 				release()
-				if !errors.Is(err, context.DeadlineExceeded) || collected != nil {
+				if !errors.Is(err, context.Canceled) || collected != nil {
 					t.Errorf("Collect: %v, %v", collected, err)
 				}
 				if tc.prepare == nil && (k.open != 0 && tc.fault != nil || !reader.memory.short.TryAcquire(reader.memory.shortBytes)) {
 					t.Errorf("%d streams open, or memory is not given back", k.open)
+				}
+			})
+		})
+	}
+}
+
+// TestOutOfTime has a deadline pass while logs are read: those that were read stay,
+// and of the others there is what came until then, and why that is not all.
+func TestOutOfTime(t *testing.T) {
+	whole := results.Capture{Complete: true}
+	tests := map[string]struct {
+		prepare func(*Reader, *kubelet)
+		want    []outcome
+	}{
+		"while some hang": {func(*Reader, *kubelet) {}, []outcome{
+			{"read", false, "one\n", whole},
+			{"half", false, "half\n", outOfTime},
+			{"silent", false, "", outOfTime},
+		}},
+		"while they wait for a stream": {func(r *Reader, _ *kubelet) { r.streams.TryAcquire(int64(r.options.Streams)) }, []outcome{
+			{"read", false, "", outOfTime}, {"half", false, "", outOfTime}, {"silent", false, "", outOfTime},
+		}},
+		"while they wait for memory": {func(r *Reader, _ *kubelet) { r.memory.short.TryAcquire(r.memory.shortBytes) }, []outcome{
+			{"read", false, "", outOfTime}, {"half", false, "", outOfTime}, {"silent", false, "", outOfTime},
+		}},
+		"while a long one waits for memory": {func(r *Reader, k *kubelet) {
+			r.memory.long.TryAcquire(r.memory.longBytes)
+			k.logs["p1/read"] = longLog
+		}, []outcome{
+			{"read", false, "", outOfTime}, {"half", false, "half\n", outOfTime}, {"silent", false, "", outOfTime},
+		}},
+	}
+	for title, tc := range tests {
+		t.Run(title, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := &kubelet{
+					logs:   map[string]string{"p1/read": "one\n"},
+					faults: map[string]fault{"p1/half": hangs("half\n"), "p1/silent": hangs("")},
+				}
+				reader := NewReader(k, Options{IdleTimeout: time.Hour})
+				tc.prepare(reader, k)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				began := time.Now()
+				collected, release, err := reader.Collect(ctx, []*corev1.Pod{podWith(exited("read"), exited("half"), exited("silent"))})
+				if err != nil || time.Since(began) != time.Minute || k.open != 0 {
+					t.Fatalf("after %s: %v, %d streams open", time.Since(began), err, k.open)
+				}
+				release()
+				if diff := cmp.Diff(tc.want, outcomes(collected[0])); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
 				}
 			})
 		})

@@ -51,7 +51,7 @@ func (r *Reader) copyLog(ctx context.Context, t *task, opts *corev1.PodLogOption
 		buffer = new([copyBuffer]byte)
 	}
 	defer copyBuffers.Put(buffer)
-	if _, err := io.CopyBuffer(dst, onlyReader{body}, buffer[:]); err != nil {
+	if _, err := io.CopyBuffer(dst, countedReader{body, r.options.Metrics}, buffer[:]); err != nil {
 		return fmt.Errorf("reading log: %w", err)
 	}
 	return nil
@@ -72,5 +72,16 @@ func (w watchdog) Write(p []byte) (int, error) {
 	return w.dst.Write(p)
 }
 
-// onlyReader hides WriteTo, so that the copy goes through our buffer.
-type onlyReader struct{ io.Reader }
+// countedReader counts what it reads. It hides WriteTo, so that the copy goes
+// through our buffer.
+type countedReader struct {
+	from    io.Reader
+	metrics Metrics
+}
+
+// Read implements io.Reader.
+func (r countedReader) Read(p []byte) (int, error) {
+	n, err := r.from.Read(p)
+	r.metrics.Read(n)
+	return n, err
+}

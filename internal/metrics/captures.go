@@ -1,8 +1,6 @@
 package metrics
 
 import (
-	"fmt"
-
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -25,6 +23,57 @@ const (
 	SpillOther SpillFailure = "other"
 )
 
+const capturePrefix = Prefix + "capture_"
+
+func captureDefinitions() []Definition {
+	return []Definition{
+		capturePods, captureMemory, captureCuts, captureDropped, spilledObjects, spilledPods, spilledBytes, spillFailures,
+	}
+}
+
+var (
+	capturePods = Definition{
+		Name: capturePrefix + "pods", Kind: Gauge,
+		Help: "Pods that are kept in memory since they were deleted before their Job was stored.",
+	}
+	captureMemory = Definition{
+		Name: capturePrefix + "memory_bytes", Kind: Gauge,
+		Help: "Memory in use by captured logs, of --capture-memory.",
+	}
+	captureCuts = Definition{
+		Name: capturePrefix + "cuts_total", Kind: Counter,
+		Help: "How often a captured log was shortened since --capture-memory was used up.",
+	}
+	captureDropped = Definition{
+		Name: capturePrefix + "dropped_pods_total", Kind: Counter,
+		Help: "Captured pods of which nothing is left since there were too many.",
+	}
+	spilledObjects = Definition{
+		Name: capturePrefix + "spilled_objects_total", Kind: Counter,
+		Help: "Objects that captures were stored in before their Job had finished.",
+	}
+	spilledPods = Definition{
+		Name: capturePrefix + "spilled_pods_total", Kind: Counter,
+		Help: "Captured pods that were stored before their Job had finished.",
+	}
+	spilledBytes = Definition{
+		Name: capturePrefix + "spilled_bytes_total", Kind: Counter,
+		Help: "Bytes of values of the objects that captures were stored in.",
+	}
+	spillFailures = Definition{
+		Name: capturePrefix + "spill_failures_total", Kind: Counter,
+		Help: "Tries to store captures that failed, by cause.",
+		Labels: []Label{{Name: "cause", Values: []Value{
+			value(SpillQuota, "A quota of the namespace refused it."),
+			value(SpillRights, "The manager lacks a right, or a policy refused it."),
+			value(SpillSize, "The API server found it too large."),
+			value(SpillGone, "Job or namespace were not there any more, or about to go."),
+			value(SpillPassing, "The API server was busy or away."),
+			value(SpillOther, "Anything else."),
+		}}},
+	}
+)
+
 // CaptureStats tells what is kept of pods that were deleted before their Job was
 // stored.
 type CaptureStats struct {
@@ -34,35 +83,19 @@ type CaptureStats struct {
 
 // Captures are the metrics of captures. A nil *Captures counts nothing.
 type Captures struct {
-	objects, pods, bytes prometheus.Counter
-	failures             *prometheus.CounterVec
+	objects, pods, bytes, failures *prometheus.CounterVec
 }
 
 // NewCaptures registers the metrics; stats is called whenever they are read. It
 // fails if they are registered.
 func NewCaptures(registry Registry, stats func() CaptureStats) (*Captures, error) {
-	counter := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Subsystem: captureSubsystem, Name: name, Help: help})
-	}
+	m := making{registry: registry}
 	c := &Captures{
-		objects: counter("spilled_objects_total", "Objects that captures were stored in before their Job had finished."),
-		pods:    counter("spilled_pods_total", "Captured pods that were stored before their Job had finished."),
-		bytes:   counter("spilled_bytes_total", "Bytes of values of the objects that captures were stored in."),
-		// cause: quota, rights, size, gone, passing or other.
-		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Namespace: namespace, Subsystem: captureSubsystem, Name: "spill_failures_total",
-			Help: "Tries to store captures that failed, by cause: quota, rights, size, gone, passing (the API server was busy or away), other.",
-		}, []string{"cause"}),
+		objects: m.counter(spilledObjects), pods: m.counter(spilledPods), bytes: m.counter(spilledBytes),
+		failures: m.counter(spillFailures),
 	}
-	for _, cause := range []SpillFailure{SpillQuota, SpillRights, SpillSize, SpillGone, SpillPassing, SpillOther} {
-		c.failures.WithLabelValues(string(cause))
-	}
-	for _, collector := range []prometheus.Collector{c.objects, c.pods, c.bytes, c.failures, newCaptureCollector(stats)} {
-		if err := registry.Register(collector); err != nil {
-			return nil, fmt.Errorf("registering the metrics of captures: %w", err)
-		}
-	}
-	return c, nil
+	m.register(newCaptureCollector(stats))
+	return c, m.finish("captures")
 }
 
 // Spilled counts an object that was stored, with so many pods and bytes.
@@ -70,9 +103,9 @@ func (c *Captures) Spilled(pods, bytes int) {
 	if c == nil {
 		return
 	}
-	c.objects.Inc()
-	c.pods.Add(float64(pods))
-	c.bytes.Add(float64(bytes))
+	c.objects.WithLabelValues().Inc()
+	c.pods.WithLabelValues().Add(float64(pods))
+	c.bytes.WithLabelValues().Add(float64(bytes))
 }
 
 // SpillFailed counts a try that failed.
@@ -83,8 +116,6 @@ func (c *Captures) SpillFailed(cause SpillFailure) {
 	c.failures.WithLabelValues(string(cause)).Inc()
 }
 
-const captureSubsystem = "capture"
-
 // captureCollector asks for the present state when metrics are read.
 type captureCollector struct {
 	stats                      func() CaptureStats
@@ -92,15 +123,9 @@ type captureCollector struct {
 }
 
 func newCaptureCollector(stats func() CaptureStats) *captureCollector {
-	desc := func(name, help string) *prometheus.Desc {
-		return prometheus.NewDesc(prometheus.BuildFQName(namespace, captureSubsystem, name), help, nil, nil)
-	}
 	return &captureCollector{
-		stats:   stats,
-		pods:    desc("pods", "Pods that are kept in memory since they were deleted before their Job was stored."),
-		memory:  desc("memory_bytes", "Memory in use by captured logs, of --capture-memory."),
-		cut:     desc("cuts_total", "How often a captured log was shortened since --capture-memory was used up."),
-		dropped: desc("dropped_pods_total", "Captured pods of which nothing is left since there were too many."),
+		stats: stats,
+		pods:  capturePods.desc(), memory: captureMemory.desc(), cut: captureCuts.desc(), dropped: captureDropped.desc(),
 	}
 }
 

@@ -34,7 +34,7 @@ job_handler_capture_memory_bytes 2
 # HELP job_handler_capture_pods Pods that are kept in memory since they were deleted before their Job was stored.
 # TYPE job_handler_capture_pods gauge
 job_handler_capture_pods 1
-# HELP job_handler_capture_spill_failures_total Tries to store captures that failed, by cause: quota, rights, size, gone, passing (the API server was busy or away), other.
+# HELP job_handler_capture_spill_failures_total Tries to store captures that failed, by cause.
 # TYPE job_handler_capture_spill_failures_total counter
 job_handler_capture_spill_failures_total{cause="gone"} 0
 job_handler_capture_spill_failures_total{cause="other"} 0

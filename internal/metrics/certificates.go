@@ -1,10 +1,37 @@
 package metrics
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+)
+
+const webhookPrefix = Prefix + "webhook_"
+
+func certificateDefinitions() []Definition {
+	return []Definition{certificateExpiry, certificateIssued, bundleMatches}
+}
+
+var (
+	certificateExpiry = Definition{
+		Name: webhookPrefix + "certificate_expiry_timestamp_seconds", Kind: Gauge,
+		Help:   "When the certificate expires that the webhook server answers with, in seconds since 1970.",
+		Absent: "While there is no certificate.",
+	}
+	certificateIssued = Definition{
+		Name: webhookPrefix + "certificate_issued", Kind: Gauge,
+		Help:   "1 if cert-manager's Certificate for the webhook server is Ready, else 0; absent without cert-manager.",
+		Absent: "Without cert-manager.",
+	}
+	bundleMatches = Definition{
+		Name: webhookPrefix + "ca_bundle_matches", Kind: Gauge,
+		Help:   "1 if every webhook of the configuration trusts the certificate that the webhook server answers with, else 0.",
+		Absent: "Until the configurations were looked at.",
+		Labels: []Label{{Name: "kind", Values: []Value{
+			{"mutating", "The MutatingWebhookConfiguration, for Jobs."},
+			{"validating", "The ValidatingWebhookConfiguration, for CronJobs."},
+		}}},
+	}
 )
 
 // Certificates are the metrics of the webhook's serving certificate. Each
@@ -15,27 +42,11 @@ type Certificates struct {
 
 // NewCertificates registers the metrics. It fails if they are registered.
 func NewCertificates(registry Registry) (*Certificates, error) {
-	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
-		return prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Namespace: namespace, Subsystem: "webhook", Name: name, Help: help,
-		}, labels)
-	}
+	m := making{registry: registry}
 	c := &Certificates{
-		expiry: gauge("certificate_expiry_timestamp_seconds",
-			"When the certificate expires that the webhook server answers with, in seconds since 1970."),
-		issued: gauge("certificate_issued",
-			"1 if cert-manager's Certificate for the webhook server is Ready, else 0; absent without cert-manager."),
-		// kind: mutating or validating.
-		matches: gauge("ca_bundle_matches",
-			"1 if every webhook of the configuration trusts the certificate that the webhook server answers with, else 0.",
-			"kind"),
+		expiry: m.gauge(certificateExpiry), issued: m.gauge(certificateIssued), matches: m.gauge(bundleMatches),
 	}
-	for _, collector := range []prometheus.Collector{c.expiry, c.issued, c.matches} {
-		if err := registry.Register(collector); err != nil {
-			return nil, fmt.Errorf("registering the metrics of certificates: %w", err)
-		}
-	}
-	return c, nil
+	return c, m.finish("certificates")
 }
 
 // SetExpiry says when the certificate expires that is served.

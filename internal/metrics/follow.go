@@ -1,50 +1,59 @@
 package metrics
 
 import (
-	"fmt"
-
 	"github.com/prometheus/client_golang/prometheus"
+)
+
+const followPrefix = Prefix + "follow_"
+
+func followDefinitions() []Definition {
+	return []Definition{followStreams, followWaiting, followFallbacks, followReconnects}
+}
+
+var (
+	followStreams = Definition{
+		Name: followPrefix + "streams", Kind: Gauge,
+		Help: "Logs that are being followed while they are written.",
+	}
+	followWaiting = Definition{
+		Name: followPrefix + "waiting", Kind: Gauge,
+		Help: "Logs that wait until one more may be followed.",
+	}
+	followFallbacks = Definition{
+		Name: followPrefix + "fallbacks_total", Kind: Counter,
+		Help: "Logs that did not get their turn to be followed while their Job ran, and are read at its end.",
+	}
+	followReconnects = Definition{
+		Name: followPrefix + "reconnects_total", Kind: Counter,
+		Help: "Streams opened to go on with a log after another one broke off, or ended before the log did.",
+	}
 )
 
 // Follow are the metrics of logs that are followed while they are written: of Jobs
 // with log-mode follow, and of pods that are being deleted.
 type Follow struct {
-	following, waiting       prometheus.Gauge
-	fallbacks, reconnections prometheus.Counter
+	following, waiting       *prometheus.GaugeVec
+	fallbacks, reconnections *prometheus.CounterVec
 }
 
 // NewFollow registers the metrics. It fails if they are registered.
 func NewFollow(registry Registry) (*Follow, error) {
-	gauge := func(name, help string) prometheus.Gauge {
-		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Subsystem: "follow", Name: name, Help: help})
-	}
-	counter := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Subsystem: "follow", Name: name, Help: help})
-	}
+	m := making{registry: registry}
 	f := &Follow{
-		following: gauge("streams", "Logs that are being followed while they are written."),
-		waiting:   gauge("waiting", "Logs that wait until one more may be followed."),
-		fallbacks: counter("fallbacks_total",
-			"Logs that did not get their turn to be followed while their Job ran, and are read at its end."),
-		reconnections: counter("reconnects_total",
-			"Streams opened to go on with a log after another one broke off, or ended before the log did."),
+		following: m.gauge(followStreams), waiting: m.gauge(followWaiting),
+		fallbacks: m.counter(followFallbacks), reconnections: m.counter(followReconnects),
 	}
-	for _, collector := range []prometheus.Collector{f.following, f.waiting, f.fallbacks, f.reconnections} {
-		if err := registry.Register(collector); err != nil {
-			return nil, fmt.Errorf("registering the metrics of followed logs: %w", err)
-		}
-	}
-	return f, nil
+	return f, m.finish("followed logs")
 }
 
 // Following adds to how many logs are followed.
-func (f *Follow) Following(more int) { f.following.Add(float64(more)) }
+func (f *Follow) Following(more int) { f.following.WithLabelValues().Add(float64(more)) }
 
 // Waiting adds to how many logs wait for their turn.
-func (f *Follow) Waiting(more int) { f.waiting.Add(float64(more)) }
+func (f *Follow) Waiting(more int) { f.waiting.WithLabelValues().Add(float64(more)) }
 
 // FellBack counts a log that did not get its turn in time.
-func (f *Follow) FellBack() { f.fallbacks.Inc() }
+func (f *Follow) FellBack() { f.fallbacks.WithLabelValues().Inc() }
 
 // Reconnected counts a stream that was opened since another one broke off.
-func (f *Follow) Reconnected() { f.reconnections.Inc() }
+func (f *Follow) Reconnected() { f.reconnections.WithLabelValues().Inc() }

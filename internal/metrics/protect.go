@@ -1,46 +1,46 @@
 package metrics
 
 import (
-	"fmt"
-
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/job-handler/job-handler/internal/plan"
+)
+
+const protectPrefix = Prefix + "protect_"
+
+func protectionDefinitions() []Definition { return []Definition{protectReleases, protectHeld} }
+
+var (
+	protectReleases = Definition{
+		Name: protectPrefix + "releases_total", Kind: Counter,
+		Help: "Jobs that lost the finalizer job-handler/results by reason.",
+		Labels: []Label{{Name: "reason", Values: []Value{
+			value(plan.ReleasedStored, "Their results are stored."),
+			value(plan.ReleasedUnfinished, "They were deleted before they finished: there are no results to wait for."),
+			value(plan.ReleasedOptedOut, "They are not handled any more."),
+			value(plan.ReleasedNamespace, "Their namespace terminates."),
+			value(plan.ReleasedWithdrawn, "Nobody wants protection any more."),
+			value(plan.ReleasedDeadline, "Their deletion was held up for `--protect-deadline`, and their results were not stored."),
+		}}},
+	}
+	protectHeld = Definition{
+		Name: protectPrefix + "held_deletions", Kind: Gauge,
+		Help: "Jobs that somebody deleted and the finalizer job-handler/results holds until their results are stored.",
+	}
 )
 
 // Protection are the metrics of the finalizer that holds Jobs until their
 // results are stored. A nil one counts nothing.
 type Protection struct {
 	releases *prometheus.CounterVec
-	held     prometheus.Gauge
+	held     *prometheus.GaugeVec
 }
 
 // NewProtection registers the metrics. It fails if they are registered.
 func NewProtection(registry Registry) (*Protection, error) {
-	p := &Protection{
-		// reason: stored, unfinished, opted-out, namespace, withdrawn or deadline.
-		releases: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Namespace: namespace, Subsystem: "protect", Name: "releases_total",
-			Help: "Jobs that lost the finalizer job-handler/results by reason: results stored, deleted unfinished, " +
-				"opted-out, namespace terminating, protect withdrawn, or without results after --protect-deadline.",
-		}, []string{"reason"}),
-		held: prometheus.NewGauge(prometheus.GaugeOpts{
-			Namespace: namespace, Subsystem: "protect", Name: "held_deletions",
-			Help: "Jobs that somebody deleted and the finalizer job-handler/results holds until their results are stored.",
-		}),
-	}
-	for _, collector := range []prometheus.Collector{p.releases, p.held} {
-		if err := registry.Register(collector); err != nil {
-			return nil, fmt.Errorf("registering the metrics of protection: %w", err)
-		}
-	}
-	for _, reason := range []plan.Released{
-		plan.ReleasedStored, plan.ReleasedUnfinished, plan.ReleasedOptedOut,
-		plan.ReleasedNamespace, plan.ReleasedWithdrawn, plan.ReleasedDeadline,
-	} {
-		p.releases.WithLabelValues(string(reason))
-	}
-	return p, nil
+	m := making{registry: registry}
+	p := &Protection{releases: m.counter(protectReleases), held: m.gauge(protectHeld)}
+	return p, m.finish("protection")
 }
 
 // Released counts a Job that lost the finalizer.
@@ -53,6 +53,6 @@ func (p *Protection) Released(why plan.Released) {
 // SetHeld says how many deletions are held up.
 func (p *Protection) SetHeld(deletions int) {
 	if p != nil {
-		p.held.Set(float64(deletions))
+		p.held.WithLabelValues().Set(float64(deletions))
 	}
 }

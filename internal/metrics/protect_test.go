@@ -25,7 +25,7 @@ func TestProtection(t *testing.T) {
 # HELP job_handler_protect_held_deletions Jobs that somebody deleted and the finalizer job-handler/results holds until their results are stored.
 # TYPE job_handler_protect_held_deletions gauge
 job_handler_protect_held_deletions 3
-# HELP job_handler_protect_releases_total Jobs that lost the finalizer job-handler/results by reason: results stored, deleted unfinished, opted-out, namespace terminating, protect withdrawn, or without results after --protect-deadline.
+# HELP job_handler_protect_releases_total Jobs that lost the finalizer job-handler/results by reason.
 # TYPE job_handler_protect_releases_total counter
 job_handler_protect_releases_total{reason="deadline"} 1
 job_handler_protect_releases_total{reason="namespace"} 0

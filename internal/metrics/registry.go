@@ -5,7 +5,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 )
 
-const namespace = "job_handler"
+// Prefix is that of the name of every metric.
+const Prefix = "job_handler_"
 
 // Registry is where metrics are registered.
 type Registry = prometheus.Registerer

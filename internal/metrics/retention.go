@@ -1,7 +1,6 @@
 package metrics
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,75 +19,120 @@ const (
 	PassFailed PassResult = "failed"
 )
 
+const (
+	retentionPrefix = Prefix + "retention_"
+	resultsPrefix   = Prefix + "results_"
+
+	// mostNamespaces bounds how many namespaces there are metrics of.
+	mostNamespaces = 100
+)
+
+// causes are those of trouble.Cause.
+var causes = Label{Name: "cause", Values: []Value{
+	{"quota", "A quota of the namespace."},
+	{"rights", "The manager lacks a right, or a policy forbids it."},
+	{"size", "Too large, for the API server or etcd."},
+	{"other", "Anything else, somebody's admission webhook for one."},
+}}
+
+func retentionDefinitions() []Definition {
+	return []Definition{
+		resultsBytes, resultsAllBytes, resultsNamespaces, resultsBudget, resultsShrunk, retentionDeleted, retentionPasses,
+		retentionRefused, retentionDuration, retentionLast, retentionObjects, retentionMalformed,
+	}
+}
+
+const countedByRetention = "Until all results were counted."
+
+var (
+	resultsBytes = Definition{
+		Name: resultsPrefix + "bytes", Kind: Gauge,
+		Help:   "What results take in a namespace, parts included, in bytes, of the 100 namespaces where they take most.",
+		Absent: countedByRetention,
+		Labels: []Label{{Name: "namespace", Open: "The namespaces with results, at most 100: those where they take most."}},
+	}
+	resultsAllBytes = Definition{
+		Name: resultsPrefix + "all_bytes", Kind: Gauge, Help: "What results take in all namespaces, parts included, in bytes.",
+		Absent: countedByRetention,
+	}
+	resultsNamespaces = Definition{
+		Name: resultsPrefix + "namespaces", Kind: Gauge, Help: "Namespaces in which there are results.",
+		Absent: countedByRetention,
+	}
+	resultsBudget = Definition{
+		Name: resultsPrefix + "budget_bytes", Kind: Gauge,
+		Help: "What results may take in a namespace before less of logs is stored, in bytes; 0 for no bound.",
+	}
+	resultsShrunk = Definition{
+		Name: resultsPrefix + "shrunk_total", Kind: Counter,
+		Help: "Runs of which less log text was stored since the results of their namespace were above the budget.",
+	}
+	retentionDeleted = Definition{
+		Name: retentionPrefix + "deleted_total", Kind: Counter, Help: "Results objects deleted by reason.",
+		Labels: []Label{{Name: "reason", Values: []Value{
+			value(retain.ReasonExpired, "Their `results-ttl` is over."),
+			value(retain.ReasonSurplus, "Their CronJob has more than are kept."),
+			value(retain.ReasonPart, "A part of results that were deleted."),
+			value(retain.ReasonOrphan, "A part that no results list."),
+		}}},
+	}
+	retentionPasses = Definition{
+		Name: retentionPrefix + "passes_total", Kind: Counter, Help: "Looks at all results by result.",
+		Labels: []Label{{Name: "result", Values: []Value{
+			value(PassComplete, "Everything was looked at, and deleted as far as it could be."),
+			value(PassFailed, "The API server did not answer, or refused the list."),
+		}}},
+	}
+	retentionRefused = Definition{
+		Name: retentionPrefix + "refused_total", Kind: Counter,
+		Help: "Deletions of results that the API server refused by cause.", Labels: []Label{causes},
+	}
+	retentionDuration = Definition{
+		Name: retentionPrefix + "pass_duration_seconds", Kind: Histogram,
+		Help:    "How long a complete look at all results took, deletions included.",
+		Buckets: []float64{0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600},
+	}
+	retentionLast = Definition{
+		Name: retentionPrefix + "last_pass_timestamp_seconds", Kind: Gauge,
+		Help:   "When all results were last looked at completely, in seconds since 1970; absent until they were.",
+		Absent: countedByRetention,
+	}
+	retentionObjects = Definition{
+		Name: retentionPrefix + "objects", Kind: Gauge, Help: "Objects labelled as results at the last look by class.",
+		Absent: countedByRetention,
+		Labels: []Label{{Name: "class", Values: []Value{
+			value(retain.Results, "Results."),
+			value(retain.Part, "Parts of results."),
+			value(retain.Foreign, "What is labelled so and is not ours; it is left alone."),
+		}}},
+	}
+	retentionMalformed = Definition{
+		Name: retentionPrefix + "malformed_results", Kind: Gauge,
+		Help: "Results at the last look that are kept since their expires-at cannot be read.",
+	}
+)
+
 // Retention are the metrics of how long results are kept, and of what they take.
 type Retention struct {
-	deleted, passes, refused *prometheus.CounterVec
-	shrunk                   prometheus.Counter
-	bytes, objects, last     *prometheus.GaugeVec
-	budget, malformed        prometheus.Gauge
-	duration                 prometheus.Histogram
+	deleted, passes, refused, shrunk *prometheus.CounterVec
+	objects, last, budget, malformed *prometheus.GaugeVec
+	duration                         *prometheus.HistogramVec
+	held                             *heldBytes
 }
 
 // NewRetention registers the metrics. It fails if they are registered.
 func NewRetention(registry Registry) (*Retention, error) {
-	r := newRetention()
-	for _, collector := range []prometheus.Collector{
-		r.deleted, r.passes, r.refused, r.shrunk, r.bytes, r.objects, r.last, r.budget, r.malformed, r.duration,
-	} {
-		if err := registry.Register(collector); err != nil {
-			return nil, fmt.Errorf("registering the metrics of retention: %w", err)
-		}
+	m := making{registry: registry}
+	r := &Retention{
+		deleted: m.counter(retentionDeleted), passes: m.counter(retentionPasses),
+		refused: m.counter(retentionRefused), shrunk: m.counter(resultsShrunk),
+		objects: m.gauge(retentionObjects), last: m.gauge(retentionLast),
+		budget: m.gauge(resultsBudget), malformed: m.gauge(retentionMalformed),
+		duration: m.histogram(retentionDuration),
+		held:     newHeldBytes(),
 	}
-	for _, reason := range []retain.Reason{retain.ReasonExpired, retain.ReasonSurplus, retain.ReasonPart, retain.ReasonOrphan} {
-		r.deleted.WithLabelValues(string(reason))
-	}
-	r.passes.WithLabelValues(string(PassComplete))
-	r.passes.WithLabelValues(string(PassFailed))
-	return r, nil
-}
-
-func newRetention() *Retention {
-	const retention, results = "retention", "results"
-	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Subsystem: retention, Name: name, Help: help}, labels)
-	}
-	gauge := func(subsystem, name, help string, labels ...string) *prometheus.GaugeVec {
-		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help}, labels)
-	}
-	return &Retention{
-		// reason: expired, surplus, part or orphan.
-		deleted: counter("deleted_total",
-			"Results objects deleted by reason: expired, surplus of a CronJob, part of deleted results, orphan part.", "reason"),
-		// result: complete or failed.
-		passes: counter("passes_total", "Looks at all results by result: complete, failed.", "result"),
-		// cause: quota, rights, size or other.
-		refused: counter("refused_total",
-			"Deletions of results that the API server refused, by cause: quota, rights, size, other.", "cause"),
-		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Namespace: namespace, Subsystem: retention, Name: "pass_duration_seconds",
-			Help:    "How long a complete look at all results took, deletions included.",
-			Buckets: []float64{0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600},
-		}),
-		last: gauge(retention, "last_pass_timestamp_seconds",
-			"When all results were last looked at completely, in seconds since 1970; absent until they were."),
-		// class: results, part or foreign.
-		objects: gauge(retention, "objects",
-			"Objects labelled as results at the last look, by class: results, part, foreign (what is left alone).", "class"),
-		malformed: prometheus.NewGauge(prometheus.GaugeOpts{
-			Namespace: namespace, Subsystem: retention, Name: "malformed_results",
-			Help: "Results at the last look that are kept since their expires-at cannot be read.",
-		}),
-		// namespace: those with results.
-		bytes: gauge(results, "bytes", "What results take, parts included, in bytes; absent until they were counted.", "namespace"),
-		budget: prometheus.NewGauge(prometheus.GaugeOpts{
-			Namespace: namespace, Subsystem: results, Name: "budget_bytes",
-			Help: "What results may take in a namespace before less of logs is stored, in bytes; 0 for no bound.",
-		}),
-		shrunk: prometheus.NewCounter(prometheus.CounterOpts{
-			Namespace: namespace, Subsystem: results, Name: "shrunk_total",
-			Help: "Runs of which less log text was stored since the results of their namespace were above the budget.",
-		}),
-	}
+	m.register(r.held)
+	return r, m.finish("retention")
 }
 
 // Deleted counts an object that was deleted.
@@ -102,31 +146,26 @@ func (r *Retention) Surveyed(s *retain.Survey) {
 	for _, class := range []retain.Class{retain.Results, retain.Part, retain.Foreign} {
 		r.objects.WithLabelValues(string(class)).Set(float64(s.Counts[class]))
 	}
-	r.malformed.Set(float64(s.Malformed))
+	r.malformed.WithLabelValues().Set(float64(s.Malformed))
 }
 
 // Passed counts a look that ended at a time and took so long.
 func (r *Retention) Passed(result PassResult, at time.Time, took time.Duration) {
 	r.passes.WithLabelValues(string(result)).Inc()
 	if result == PassComplete {
-		r.duration.Observe(took.Seconds())
+		r.duration.WithLabelValues().Observe(took.Seconds())
 		r.last.WithLabelValues().Set(float64(at.Unix()))
 	}
 }
 
 // SetBudget says what results may take in a namespace; 0: there is no bound.
-func (r *Retention) SetBudget(bytes int64) { r.budget.Set(float64(bytes)) }
+func (r *Retention) SetBudget(bytes int64) { r.budget.WithLabelValues().Set(float64(bytes)) }
 
-// SetBytes says what results take in a namespace.
-func (r *Retention) SetBytes(of string, bytes int64) { r.bytes.WithLabelValues(of).Set(float64(bytes)) }
+// SetBytes says what results take in a namespace; 0: there are none any more.
+func (r *Retention) SetBytes(of string, bytes int64) { r.held.set(of, bytes) }
 
 // ResetBytes says what results take in every namespace that has any.
-func (r *Retention) ResetBytes(bytes map[string]int64) {
-	r.bytes.Reset()
-	for of, n := range bytes {
-		r.SetBytes(of, n)
-	}
-}
+func (r *Retention) ResetBytes(bytes map[string]int64) { r.held.reset(bytes) }
 
 // Shrunk counts a run of which less was stored for the budget.
-func (r *Retention) Shrunk() { r.shrunk.Inc() }
+func (r *Retention) Shrunk() { r.shrunk.WithLabelValues().Inc() }

@@ -40,14 +40,14 @@ func TestRetention(t *testing.T) {
 # HELP job_handler_results_budget_bytes What results may take in a namespace before less of logs is stored, in bytes; 0 for no bound.
 # TYPE job_handler_results_budget_bytes gauge
 job_handler_results_budget_bytes 1000
-# HELP job_handler_results_bytes What results take, parts included, in bytes; absent until they were counted.
+# HELP job_handler_results_bytes What results take in a namespace, parts included, in bytes, of the 100 namespaces where they take most.
 # TYPE job_handler_results_bytes gauge
 job_handler_results_bytes{namespace="other"} 20
 job_handler_results_bytes{namespace="team"} 11
 # HELP job_handler_results_shrunk_total Runs of which less log text was stored since the results of their namespace were above the budget.
 # TYPE job_handler_results_shrunk_total counter
 job_handler_results_shrunk_total 1
-# HELP job_handler_retention_deleted_total Results objects deleted by reason: expired, surplus of a CronJob, part of deleted results, orphan part.
+# HELP job_handler_retention_deleted_total Results objects deleted by reason.
 # TYPE job_handler_retention_deleted_total counter
 job_handler_retention_deleted_total{reason="expired"} 2
 job_handler_retention_deleted_total{reason="orphan"} 1
@@ -59,18 +59,21 @@ job_handler_retention_last_pass_timestamp_seconds 1.8e+09
 # HELP job_handler_retention_malformed_results Results at the last look that are kept since their expires-at cannot be read.
 # TYPE job_handler_retention_malformed_results gauge
 job_handler_retention_malformed_results 0
-# HELP job_handler_retention_objects Objects labelled as results at the last look, by class: results, part, foreign (what is left alone).
+# HELP job_handler_retention_objects Objects labelled as results at the last look by class.
 # TYPE job_handler_retention_objects gauge
 job_handler_retention_objects{class="foreign"} 1
 job_handler_retention_objects{class="part"} 0
 job_handler_retention_objects{class="results"} 2
-# HELP job_handler_retention_passes_total Looks at all results by result: complete, failed.
+# HELP job_handler_retention_passes_total Looks at all results by result.
 # TYPE job_handler_retention_passes_total counter
 job_handler_retention_passes_total{result="complete"} 1
 job_handler_retention_passes_total{result="failed"} 1
-# HELP job_handler_retention_refused_total Deletions of results that the API server refused, by cause: quota, rights, size, other.
+# HELP job_handler_retention_refused_total Deletions of results that the API server refused by cause.
 # TYPE job_handler_retention_refused_total counter
+job_handler_retention_refused_total{cause="other"} 0
+job_handler_retention_refused_total{cause="quota"} 0
 job_handler_retention_refused_total{cause="rights"} 1
+job_handler_retention_refused_total{cause="size"} 0
 `
 	if err := testutil.GatherAndCompare(registry, strings.NewReader(want), names...); err != nil {
 		t.Error(err)

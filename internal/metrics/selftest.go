@@ -1,7 +1,6 @@
 package metrics
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -22,6 +21,35 @@ const (
 	SelfTestUnanswered SelfTestResult = "unanswered"
 )
 
+const selfTestPrefix = Prefix + "self_test_"
+
+func selfTestDefinitions() []Definition {
+	return []Definition{selfTestWorks, selfTestLast, selfTestRuns}
+}
+
+var (
+	selfTestWorks = Definition{
+		Name: selfTestPrefix + "stamping_works", Kind: Gauge,
+		Help:   "1 if a Job that is created comes back from the API server with the webhook's stamp, else 0; absent until a test has told.",
+		Absent: "Until a test has told.",
+	}
+	selfTestLast = Definition{
+		Name: selfTestPrefix + "last_success_timestamp_seconds", Kind: Gauge,
+		Help:   "When a Job last came back with the webhook's stamp, in seconds since 1970; absent until one has.",
+		Absent: "Until a test has succeeded.",
+	}
+	selfTestRuns = Definition{
+		Name: selfTestPrefix + "runs_total", Kind: Counter,
+		Help: "Self-tests of stamping by result.",
+		Labels: []Label{{Name: "result", Values: []Value{
+			value(SelfTestStamped, "The Job came back with the webhook's stamp."),
+			value(SelfTestUnstamped, "It came back without, or with a part of it."),
+			value(SelfTestRefused, "The API server refused the Job, or the manager."),
+			value(SelfTestUnanswered, "The API server gave no answer in time."),
+		}}},
+	}
+)
+
 // SelfTest are the metrics of the self-test of stamping. Whether stamping works
 // and when it last did show only once that is known.
 type SelfTest struct {
@@ -31,31 +59,9 @@ type SelfTest struct {
 
 // NewSelfTest registers the metrics. It fails if they are registered.
 func NewSelfTest(registry Registry) (*SelfTest, error) {
-	gauge := func(name, help string) *prometheus.GaugeVec {
-		return prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Namespace: namespace, Subsystem: "self_test", Name: name, Help: help,
-		}, nil)
-	}
-	s := &SelfTest{
-		works: gauge("stamping_works",
-			"1 if a Job that is created comes back from the API server with the webhook's stamp, else 0; absent until a test has told."),
-		last: gauge("last_success_timestamp_seconds",
-			"When a Job last came back with the webhook's stamp, in seconds since 1970; absent until one has."),
-		// result: stamped, unstamped, refused or unanswered.
-		tests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Namespace: namespace, Subsystem: "self_test", Name: "runs_total",
-			Help: "Self-tests of stamping by result: stamped, unstamped, refused by the API server, unanswered by it.",
-		}, []string{"result"}),
-	}
-	for _, collector := range []prometheus.Collector{s.works, s.last, s.tests} {
-		if err := registry.Register(collector); err != nil {
-			return nil, fmt.Errorf("registering the metrics of the self-test: %w", err)
-		}
-	}
-	for _, result := range []SelfTestResult{SelfTestStamped, SelfTestUnstamped, SelfTestRefused, SelfTestUnanswered} {
-		s.tests.WithLabelValues(string(result))
-	}
-	return s, nil
+	m := making{registry: registry}
+	s := &SelfTest{works: m.gauge(selfTestWorks), last: m.gauge(selfTestLast), tests: m.counter(selfTestRuns)}
+	return s, m.finish("the self-test")
 }
 
 // Tested counts a test that ended at a time. One that was refused or not

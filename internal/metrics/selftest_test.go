@@ -10,7 +10,7 @@ import (
 )
 
 const selfTestCounts = `
-# HELP job_handler_self_test_runs_total Self-tests of stamping by result: stamped, unstamped, refused by the API server, unanswered by it.
+# HELP job_handler_self_test_runs_total Self-tests of stamping by result.
 # TYPE job_handler_self_test_runs_total counter
 `
 

@@ -7,7 +7,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	batchv1 "k8s.io/api/batch/v1"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -230,44 +229,56 @@ func TestReportLetsGo(t *testing.T) {
 }
 
 func TestHistoryDeletes(t *testing.T) {
-	const uid, other = types.UID("this"), types.UID("another")
-	unfinished := func() *jobtest.JobBuilder { return makeJob().UID(uid) }
-	succeeded := func() *jobtest.JobBuilder { return unfinished().Completed(finished) }
-	broken := func() *jobtest.JobBuilder { return unfinished().Failed(finished, "", "") }
+	started := finished.Add(-time.Hour)
+	child := func(uid types.UID, after time.Duration) *jobtest.JobBuilder {
+		return makeJob().UID(uid).Started(started.Add(after))
+	}
+	succeeded := func(b *jobtest.JobBuilder) *jobtest.JobBuilder { return b.Completed(finished) }
+	broken := func(b *jobtest.JobBuilder) *jobtest.JobBuilder { return b.Failed(finished, "", "") }
+	this := func() *jobtest.JobBuilder { return child("this", 0) }
+	before := func() *jobtest.JobBuilder { return child("before", -time.Minute) }
+	after := func() *jobtest.JobBuilder { return child("after", time.Minute) }
+	later := func() *jobtest.JobBuilder { return child("later", time.Hour) }
+	type others []*jobtest.JobBuilder
 	for name, tc := range map[string]struct {
 		job                *jobtest.JobBuilder
 		successful, failed int32
-		active             []types.UID
+		others             others
 		want               bool
 	}{
-		"the defaults":                        {unfinished(), 3, 1, []types.UID{uid}, false},
-		"the defaults, several at a time":     {unfinished(), 3, 1, []types.UID{other, uid}, true},
-		"several, and it succeeded":           {succeeded(), 3, 1, []types.UID{other}, false},
-		"several, and it failed":              {broken(), 3, 1, []types.UID{other}, true},
-		"alone, and it failed":                {broken(), 3, 1, nil, false},
-		"no successes":                        {unfinished(), 0, 1, []types.UID{uid}, true},
-		"no successes, it succeeded":          {succeeded(), 0, 1, nil, true},
-		"no successes, it failed":             {broken(), 0, 1, nil, false},
-		"no failures":                         {unfinished(), 3, 0, nil, true},
-		"no failures, it succeeded":           {succeeded(), 3, 0, nil, false},
-		"no failures, it failed":              {broken(), 3, 0, nil, true},
-		"one success":                         {unfinished(), 1, 2, []types.UID{uid}, false},
-		"one success, several at a time":      {unfinished(), 1, 2, []types.UID{uid, other}, true},
-		"two of each, several at a time":      {unfinished(), 2, 2, []types.UID{uid, other}, false},
-		"suspended, no successes":             {unfinished().Suspended(), 0, 1, nil, true},
-		"not recorded yet, another is active": {unfinished(), 1, 1, []types.UID{other}, true},
+		"the defaults, alone":                  {this(), 3, 1, nil, false},
+		"an earlier one runs still":            {this(), 3, 1, others{before()}, false},
+		"a later one runs":                     {this(), 3, 1, others{after()}, true},
+		"a later one runs, and it succeeded":   {succeeded(this()), 3, 1, others{after()}, false},
+		"a later one runs, and it failed":      {broken(this()), 3, 1, others{after()}, true},
+		"a later one failed":                   {this(), 3, 1, others{broken(after())}, true},
+		"a later one failed, and it succeeded": {succeeded(this()), 3, 1, others{broken(after())}, false},
+		"a later one succeeded":                {this(), 3, 1, others{succeeded(after())}, false},
+		"three later ones succeeded":           {this(), 3, 2, others{succeeded(after()), succeeded(after()), succeeded(later())}, true},
+		"three later ones ended, one so":       {this(), 3, 2, others{broken(after()), succeeded(after()), succeeded(later())}, false},
+		"one started in the same second":       {this(), 3, 1, others{child("same", 0)}, true},
+		"one has not started":                  {this(), 3, 1, others{makeJob().UID("new")}, true},
+		"it has not started, others have":      {makeJob().UID("this"), 3, 1, others{later()}, false},
+		"no successes":                         {this(), 0, 1, nil, true},
+		"no successes, it succeeded":           {succeeded(this()), 0, 1, nil, true},
+		"no successes, it failed":              {broken(this()), 0, 1, nil, false},
+		"no failures":                          {this(), 3, 0, nil, true},
+		"no failures, it succeeded":            {succeeded(this()), 3, 0, nil, false},
+		"no failures, it failed":               {broken(this()), 3, 0, nil, true},
+		"suspended, no successes":              {this().Suspended(), 0, 1, nil, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cronJob := jobtest.MakeCronJob("team", "nightly").History(tc.successful, tc.failed).Obj()
-			for _, active := range tc.active {
-				cronJob.Status.Active = append(cronJob.Status.Active, corev1.ObjectReference{UID: active})
+			children := []batchv1.Job{*tc.job.Obj()}
+			for _, other := range tc.others {
+				children = append(children, *other.Obj())
 			}
-			if got := HistoryDeletes(cronJob, tc.job.Obj()); got != tc.want {
+			if got := HistoryDeletes(cronJob, tc.job.Obj(), children); got != tc.want {
 				t.Errorf("got %t", got)
 			}
 		})
 	}
-	if HistoryDeletes(&batchv1.CronJob{}, unfinished().Obj()) {
+	if HistoryDeletes(&batchv1.CronJob{}, this().Obj(), nil) {
 		t.Error("limits that no API server leaves unset count as 0")
 	}
 }

@@ -40,6 +40,17 @@ type Content struct {
 	Annotations map[string]string
 	// Capture tells whether the logs are all here.
 	Capture Summary
+	// Totals sum up what became of the logs.
+	Totals Totals
+}
+
+// Totals are sums over all logs of a run, those of containers included that are
+// not detailed.
+type Totals struct {
+	// KeptBytes are those that are stored, LeftOutBytes those that were read besides.
+	KeptBytes, LeftOutBytes int64
+	// Redactions is how often something was replaced, in messages too.
+	Redactions int64
 }
 
 // Build returns the results of run. Every value of Data is valid UTF-8 and, but
@@ -82,7 +93,7 @@ func Build(run Run) (*Content, error) {
 		data[api.DataLogs] = text
 		c.setArchive(archive, room)
 	}
-	c.Capture = summarize(&run, pods)
+	c.Capture, c.Totals = summarize(&run, pods), totals(&run, pods)
 	data[api.DataJobJSON], err = detail.jobJSON(&run, c.Capture, (*instanceLog).stored)
 	if err != nil {
 		return nil, err
@@ -109,6 +120,27 @@ func (c *Content) ConfigMap(namespace, name string) *corev1.ConfigMap {
 func (c *Content) seal() {
 	c.Annotations[api.SHA256Annotation] = Digest(c.Data, c.BinaryData)
 	c.Annotations[api.BytesAnnotation] = strconv.Itoa(c.Bytes())
+}
+
+func totals(run *Run, pods []*podView) Totals {
+	t := Totals{Redactions: run.redacted.Total()}
+	for _, c := range all(pods) {
+		for _, log := range c.instances() {
+			stored := log.stored()
+			t.KeptBytes += stored.BytesKept
+			t.LeftOutBytes += stored.BytesSeen - stored.BytesKept
+		}
+	}
+	return t
+}
+
+// AllBytes returns Bytes with those of the parts.
+func (c *Content) AllBytes() int {
+	n := c.Bytes()
+	for _, part := range c.Parts {
+		n += len(part.Bytes)
+	}
+	return n
 }
 
 // Bytes returns the sum of the sizes of all values of the object itself, in

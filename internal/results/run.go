@@ -116,8 +116,13 @@ const (
 	// ReasonNotStartedAgain: after a restart the container was waiting, so its
 	// last instance has no log; the previous one has. Counts as complete.
 	ReasonNotStartedAgain = "NotStartedAgain"
-	// ReasonNotRead: nobody tried to read the log. Curable.
+	// ReasonNotRead: nobody tried to read the log, or there was no time left to
+	// read all of it. Curable.
 	ReasonNotRead = "NotRead"
+	// ReasonNotFollowed: the log was to be followed, while as many logs were as the
+	// manager follows at once, and could not be read at the end. Curable while its
+	// pod is there.
+	ReasonNotFollowed = "NotFollowed"
 	// ReasonNeverStarted: the container never ran. Incurable.
 	ReasonNeverStarted = "NeverStarted"
 	// ReasonContainerGone: the kubelet removed the container and its log. Incurable.
@@ -138,8 +143,8 @@ const (
 	// ReasonDeletedBeforeCapture: the pod was deleted before its Job ended, and
 	// before its logs were read. Incurable.
 	ReasonDeletedBeforeCapture = "DeletedBeforeCapture"
-	// ReasonEndNotSeen: the log was followed until it ended, but the pod was gone
-	// before the container was reported to have ended. Incurable.
+	// ReasonEndNotSeen: the log was followed until it ended, but the pod was gone, or
+	// had ended, and the container was not reported to have ended. Incurable.
 	ReasonEndNotSeen = "EndNotSeen"
 	// ReasonCaptureLimit: the pod was deleted while as many logs were followed as
 	// the manager follows at once. Incurable.

@@ -108,7 +108,7 @@ func summarize(run *Run, pods []*podView) Summary {
 // have such messages, as they have the logs, and a Summary, which goes into
 // Events, an annotation of the Job and the manager's log, does not.
 var inOwnWords = sets.New(
-	ReasonStalled, ReasonEndedEarly, ReasonStillRunning, ReasonNotReady, ReasonNotRead,
+	ReasonStalled, ReasonEndedEarly, ReasonStillRunning, ReasonNotReady, ReasonNotRead, ReasonNotFollowed,
 	ReasonRotatedHead, ReasonRotatedGap, ReasonEndNotSeen, ReasonCaptureLimit, ReasonShortenedToFit, ReasonNamespaceBudget,
 )
 

@@ -43,7 +43,7 @@ func load(folder string) (*bases, error) {
 		switch {
 		case err != nil:
 			return err
-		case entry.IsDir() && (name == "chart" || name == "samples"):
+		case entry.IsDir() && (name == "chart" || name == "samples" || name == "alerts"):
 			return fs.SkipDir
 		case entry.IsDir() && path.Dir(name) == "components":
 			b.components = append(b.components, path.Base(name))

@@ -27,8 +27,10 @@ const secretResultsBinding = "components/secret-results/role_binding.yaml"
 func objectGuard(o object) string {
 	group, _, _ := strings.Cut(o.text("apiVersion"), "/")
 	switch {
-	case group == "monitoring.coreos.com":
+	case o.text("kind") == "ServiceMonitor":
 		return ".Values.metrics.serviceMonitor"
+	case o.text("kind") == "PrometheusRule":
+		return ".Values.metrics.prometheusRule"
 	case group == "cert-manager.io" && o.text("metadata", "name") != api.WebhookCertificateName:
 		return "not .Values.certificate.issuerRef"
 	default:

@@ -102,6 +102,10 @@ func featureValues() []value {
 				name: "serviceMonitor", preset: "true", schema: boolean,
 				doc: "With them, what the Prometheus operator wants: a ServiceMonitor. Turn it off where there is no such operator.",
 			},
+			{
+				name: "prometheusRule", preset: "true", schema: boolean,
+				doc: "With them, the alerts of docs/operations.md for the Prometheus operator: a PrometheusRule. Turn it off where there is no such operator, or where you have alerts of your own.",
+			},
 		}},
 		{name: "secretResults", doc: "Results in Secrets (results-kind: Secret).", values: []value{
 			{name: "enabled", preset: "false", schema: boolean, doc: "Make the ClusterRole job-handler-secret-results. It grants nothing until it is bound."},

@@ -1,0 +1,181 @@
+package metrics
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Capture is whether the logs of a run are all stored.
+type Capture string
+
+// The values of the label capture.
+const (
+	// CaptureComplete: every log is stored whole.
+	CaptureComplete Capture = "complete"
+	// CaptureIncomplete: logs are missing or shortened, which no time heals.
+	CaptureIncomplete Capture = "incomplete"
+	// CaptureKept: logs could not be read, and the Job stays for that.
+	CaptureKept Capture = "kept"
+)
+
+// RetryLogs is the class of what is tried again since logs could not be read yet.
+// The others are those of package trouble.
+const RetryLogs = "logs"
+
+func jobDefinitions() []Definition {
+	return []Definition{
+		jobsStored, finishToStored, finishToDeleted, resultsSize, logKept, logLeftOut, redactions,
+		resultsLost, resultsMissing, retries, refusals,
+	}
+}
+
+var (
+	outcomes = Label{Name: "outcome", Values: []Value{
+		{"completed", "The Job completed."},
+		{"failed", "The Job failed."},
+	}}
+	jobsStored = Definition{
+		Name: Prefix + "jobs_stored_total", Kind: Counter,
+		Help: "Jobs whose results were stored and told of, by outcome and by whether their logs are all there.",
+		Labels: []Label{outcomes, {Name: "capture", Values: []Value{
+			value(CaptureComplete, "Every log is stored whole."),
+			value(CaptureIncomplete, "Logs are missing or shortened, and no time heals that."),
+			value(CaptureKept, "Logs could not be read until `--log-deadline`, and the Job is kept for that."),
+		}}},
+	}
+	// The time at which a Job finished has whole seconds, so that nothing much
+	// below one can be told apart.
+	durations      = []float64{0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600}
+	finishToStored = Definition{
+		Name: Prefix + "finish_to_stored_seconds", Kind: Histogram,
+		Help:   "From the end of a Job, which is told in whole seconds, until its results were stored and told of.",
+		Labels: []Label{outcomes}, Buckets: durations,
+	}
+	finishToDeleted = Definition{
+		Name: Prefix + "finish_to_deleted_seconds", Kind: Histogram,
+		Help:   "From the end of a Job, which is told in whole seconds, until the manager deleted it; what a TTL deletes is not counted.",
+		Labels: []Label{outcomes}, Buckets: durations,
+	}
+	resultsSize = Definition{
+		Name: resultsPrefix + "size_bytes", Kind: Histogram,
+		Help:    "What the results of a Job take, parts included, in bytes.",
+		Buckets: []float64{4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20, 16 << 20},
+	}
+	logKept = Definition{
+		Name: Prefix + "log_kept_bytes_total", Kind: Counter,
+		Help: "Bytes of logs that are stored in results, before they were compressed.",
+	}
+	logLeftOut = Definition{
+		Name: Prefix + "log_left_out_bytes_total", Kind: Counter,
+		Help: "Bytes of logs that were read and did not fit into results.",
+	}
+	redactions = Definition{
+		Name: Prefix + "redactions_total", Kind: Counter,
+		Help: "Credentials replaced in logs and messages that were stored.",
+	}
+	resultsLost = Definition{
+		Name: resultsPrefix + "lost_total", Kind: Counter,
+		Help: "Finished Jobs that are gone, in a namespace that stays, and no results of theirs are there. It should be 0.",
+	}
+	resultsMissing = Definition{
+		Name: resultsPrefix + "missing_total", Kind: Counter,
+		Help: "Results that a Job called stored and that were not there, or not whole, before the Job was to go; they are stored again.",
+	}
+	retries = Definition{
+		Name: Prefix + "retries_total", Kind: Counter,
+		Help: "Looks at a Job that ended with having to look again, by class.",
+		Labels: []Label{{Name: "class", Values: []Value{
+			{"conflict", "The Job changed meanwhile."},
+			{"passing", "The API server was busy or away."},
+			{"refused", "People have to mend something: see `" + Prefix + "refusals_total`."},
+			{"gone", "Something was not found, though the Job is there."},
+			{RetryLogs, "Logs could not be read yet."},
+		}}},
+	}
+	refusals = Definition{
+		Name: Prefix + "refusals_total", Kind: Counter,
+		Help:   "Looks at a Job that ended with a refusal by the API server, by cause.",
+		Labels: []Label{causes},
+	}
+)
+
+// Jobs are the metrics of what becomes of Jobs. A nil one counts nothing.
+type Jobs struct {
+	stored, logKept, logLeftOut, redactions, lost, missing, retries, refusals *prometheus.CounterVec
+	toStored, toDeleted, size                                                 *prometheus.HistogramVec
+}
+
+// NewJobs registers the metrics. It fails if they are registered.
+func NewJobs(registry Registry) (*Jobs, error) {
+	m := making{registry: registry}
+	j := &Jobs{
+		stored: m.counter(jobsStored), logKept: m.counter(logKept), logLeftOut: m.counter(logLeftOut),
+		redactions: m.counter(redactions), lost: m.counter(resultsLost), missing: m.counter(resultsMissing),
+		retries: m.counter(retries), refusals: m.counter(refusals),
+		toStored: m.histogram(finishToStored), toDeleted: m.histogram(finishToDeleted), size: m.histogram(resultsSize),
+	}
+	return j, m.finish("jobs")
+}
+
+// Run is what is counted of a run whose results are stored.
+type Run struct {
+	// Outcome is the value of the Job's status: completed or failed.
+	Outcome string
+	Capture Capture
+	// Took is the time since the Job's end.
+	Took time.Duration
+	// Bytes are what the results take, parts included.
+	Bytes int
+	// LogKept and LogLeftOut are bytes of logs, Redactions what was replaced.
+	LogKept, LogLeftOut, Redactions int64
+}
+
+// Stored counts a run whose results are stored and told of.
+func (j *Jobs) Stored(run *Run) {
+	if j == nil {
+		return
+	}
+	j.stored.WithLabelValues(run.Outcome, string(run.Capture)).Inc()
+	j.toStored.WithLabelValues(run.Outcome).Observe(max(0, run.Took).Seconds())
+	j.size.WithLabelValues().Observe(float64(run.Bytes))
+	j.logKept.WithLabelValues().Add(float64(run.LogKept))
+	j.logLeftOut.WithLabelValues().Add(float64(run.LogLeftOut))
+	j.redactions.WithLabelValues().Add(float64(run.Redactions))
+}
+
+// Deleted counts a Job that was deleted so long after its end.
+func (j *Jobs) Deleted(outcome string, took time.Duration) {
+	if j != nil {
+		j.toDeleted.WithLabelValues(outcome).Observe(max(0, took).Seconds())
+	}
+}
+
+// Lost counts a run that is gone without results.
+func (j *Jobs) Lost() {
+	if j != nil {
+		j.lost.WithLabelValues().Inc()
+	}
+}
+
+// Missing counts results that should be there.
+func (j *Jobs) Missing() {
+	if j != nil {
+		j.missing.WithLabelValues().Inc()
+	}
+}
+
+// Retried counts a look at a Job that ended with an error of a class of package
+// trouble, or RetryLogs.
+func (j *Jobs) Retried(class string) {
+	if j != nil {
+		j.retries.WithLabelValues(class).Inc()
+	}
+}
+
+// Refused counts a refusal for a cause of trouble.Cause.
+func (j *Jobs) Refused(cause string) {
+	if j != nil {
+		j.refusals.WithLabelValues(cause).Inc()
+	}
+}
