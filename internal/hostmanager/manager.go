@@ -49,6 +49,8 @@ type Options struct {
 	Dir string
 	// Args are further flags.
 	Args []string
+	// Env is added to its environment, as "key=value".
+	Env []string
 	// Webhook is how the API server reaches the manager; the zero value:
 	// directly, with a certificate that is made for it.
 	Webhook Webhook
@@ -147,6 +149,7 @@ func (m *Manager) MetricsURL() string { return "http://" + net.JoinHostPort(loop
 // kernel ends it with the thread, and so with the calling process.
 func (m *Manager) start(args []string) error {
 	m.command = exec.Command(m.options.Binary, args...) //nolint:noctx // Stop and Kill end it
+	m.command.Env = append(os.Environ(), m.options.Env...)
 	m.command.Stdout, m.command.Stderr = m.options.Output, m.options.Output
 	m.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	started := make(chan error)

@@ -159,6 +159,10 @@ func (w *world) clear(ctx context.Context, namespace string) error {
 	)
 }
 
+// memoryLimit is what the Go runtime is given where the container has the limit of
+// the Deployment, 512Mi.
+const memoryLimit = "GOMEMLIMIT=460MiB"
+
 // manager is the manager's program at work.
 type manager struct {
 	*hostmanager.Manager
@@ -190,6 +194,7 @@ func (w *world) startManagerWith(ctx context.Context, webhook hostmanager.Webhoo
 	m := &manager{began: time.Now(), profiles: profiles, log: log}
 	m.Manager, err = hostmanager.Start(ctx, hostmanager.Options{
 		Cluster: w.cluster, Binary: w.settings.Manager, Dir: dir, Webhook: webhook, Output: log,
+		Env:  []string{memoryLimit},
 		Args: append([]string{"--pprof-bind-address", profiles}, args...),
 	})
 	if err != nil {
