@@ -28,6 +28,8 @@ FUZZTIME ?= 10s## how long each fuzz target runs
 SEED ?= 1## first seed of soak
 SEEDS ?= 1## number of seeds of soak
 JOBS ?= 200## number of Jobs for each seed of soak
+BENCH_DIR ?= bin/bench## folder of what benchmarks write, one below it for each of them
+BENCH_ARGS ?=## flags of bench, such as --only=drain,open-20
 export TESTFLAGS FUZZTIME
 
 # Tools are built from the modules that pin them, once for each version, into
@@ -179,6 +181,30 @@ test-race: ## Unit tests with the race detector (needs a C compiler)
 .PHONY: fuzz
 fuzz: ## Every fuzz target for FUZZTIME
 	@internal/tools/test fuzz
+
+##@ Measure
+
+.PHONY: bench
+bench: bench-programs ## Measure beside a bare client and what people would use instead: 2,000 Jobs, some 5 minutes on 2 cores
+	@bin/bench-program run --mode bench --version '$(VERSION)' --output '$(BENCH_DIR)/bench' $(BENCH_ARGS)
+
+.PHONY: bench-full
+bench-full: bench-programs ## The same with 10,000 Jobs, then with 50,000
+	@bin/bench-program run --mode full --version '$(VERSION)' --output '$(BENCH_DIR)/full' $(BENCH_ARGS)
+	@bin/bench-program run --mode huge --version '$(VERSION)' --output '$(BENCH_DIR)/huge' $(BENCH_ARGS)
+
+.PHONY: bench-check
+bench-check: bench-programs ## Fail if what bench measured last is not within internal/perf/bounds.yaml
+	@bin/bench-program check '$(BENCH_DIR)/bench'
+
+.PHONY: bench-docs
+bench-docs: bench-programs ## Write the tables and plots of docs/benchmarks.md from what was measured last
+	@bin/bench-program docs $(wildcard $(addprefix $(BENCH_DIR)/,bench full huge))
+
+.PHONY: bench-programs
+bench-programs: build
+	@go build -o bin/plain ./internal/perf/cmd/plain
+	@go build -o bin/bench-program ./internal/perf/cmd/bench
 
 ##@ Check
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -153,6 +154,9 @@ var _ = Describe("What the policies let the manager do with Jobs", func() {
 		notOptedIn  = "puts its finalizer only on a Job that is opted in"
 		spec        = "nothing in the spec of a Job but ttlSecondsAfterFinished"
 		template    = "nothing in the pod template of a Job"
+
+		onlyStored   = "deletes a Job only once its results are stored"
+		onlyFinished = "deletes a Job only once it has finished"
 	)
 
 	DescribeTable("change", func(ctx SpecContext, prepare func(*jobtest.JobBuilder), change func(*batchv1.Job), answer string) {
@@ -276,17 +280,36 @@ var _ = Describe("What the policies let the manager do with Jobs", func() {
 		Expect(manager.Patch(ctx, changed, jobpatch.From(object))).To(Succeed())
 	})
 
-	DescribeTable("deletion", func(ctx SpecContext, prepare func(*jobtest.JobBuilder), answer string) {
+	DescribeTable("deletion", func(ctx SpecContext, prepare func(*jobtest.JobBuilder), status batchv1.JobStatus, answer string) {
 		builder := jobtest.MakeJob(newNamespace(ctx), "report")
 		prepare(builder)
-		Expect(kube.Create(ctx, builder.Obj())).To(Succeed())
-		Expect(deleteJob(ctx, manager, builder.Obj())).To(answerWith(answer))
+		object := builder.Obj()
+		Expect(kube.Create(ctx, object)).To(Succeed())
+		object.Status = status
+		Expect(kube.Status().Update(ctx, object)).To(Succeed())
+		Expect(deleteJob(ctx, manager, object)).To(answerWith(answer))
+		Expect(kube.Get(ctx, client.ObjectKeyFromObject(object), object)).To(
+			WithTransform(apierrors.IsNotFound, Equal(answer == allowed)))
 	},
-		Entry("stored, completed", annotated(api.StatusAnnotation, api.StatusCompleted), allowed),
-		Entry("stored, failed", annotated(api.StatusAnnotation, api.StatusFailed), allowed),
-		Entry("not stored", plain, "deletes a Job only once its results are stored"),
-		Entry("not stored, but stamped", annotated(api.ResultsNameAnnotation, "report-results"), "deletes a Job only once"),
-		Entry("an empty status", annotated(api.StatusAnnotation, ""), "deletes a Job only once"),
+		Entry("stored, completed", annotated(api.StatusAnnotation, api.StatusCompleted), completed(), allowed),
+		Entry("stored, failed", annotated(api.StatusAnnotation, api.StatusFailed), failed(), allowed),
+		Entry("stored, failed while suspended", func(b *jobtest.JobBuilder) {
+			b.Suspended().Annotation(api.StatusAnnotation, api.StatusFailed)
+		}, failed(), allowed),
+		Entry("not stored", plain, completed(), onlyStored),
+		Entry("not stored, but stamped", annotated(api.ResultsNameAnnotation, "report-results"), completed(), onlyStored),
+		Entry("an empty status", annotated(api.StatusAnnotation, ""), completed(), onlyStored),
+		Entry("a status that it gave to a Job that has not begun", annotated(api.StatusAnnotation, api.StatusCompleted), batchv1.JobStatus{}, onlyFinished),
+		Entry("a status that it gave to a Job that runs", annotated(api.StatusAnnotation, api.StatusCompleted), begun(), onlyFinished),
+		Entry("a status that it gave to a Job that will fail", annotated(api.StatusAnnotation, api.StatusFailed),
+			begun(when(batchv1.JobFailureTarget, corev1.ConditionTrue)), onlyFinished),
+		Entry("a status that it gave to a Job that will complete", annotated(api.StatusAnnotation, api.StatusCompleted),
+			begun(when(batchv1.JobSuccessCriteriaMet, corev1.ConditionTrue)), onlyFinished),
+		Entry("a status that it gave to a Job that somebody says has not completed", annotated(api.StatusAnnotation, api.StatusCompleted),
+			begun(when(batchv1.JobComplete, corev1.ConditionFalse)), onlyFinished),
+		Entry("a status that it gave to a Job that is suspended", func(b *jobtest.JobBuilder) {
+			b.Suspended().Annotation(api.StatusAnnotation, api.StatusCompleted)
+		}, batchv1.JobStatus{Conditions: []batchv1.JobCondition{when(batchv1.JobSuspended, corev1.ConditionTrue)}}, onlyFinished),
 	)
 
 	It("is nobody else's affair", func(ctx SpecContext) {
@@ -306,4 +329,28 @@ func annotated(key, value string) func(*jobtest.JobBuilder) {
 func deleteJob(ctx context.Context, c client.Client, object *batchv1.Job) error {
 	return c.Delete(ctx, object, client.PropagationPolicy(metav1.DeletePropagationBackground),
 		client.Preconditions{UID: &object.UID, ResourceVersion: &object.ResourceVersion})
+}
+
+// The states of a Job of one pod.
+
+func begun(conditions ...batchv1.JobCondition) batchv1.JobStatus {
+	return batchv1.JobStatus{StartTime: &ended, Conditions: conditions}
+}
+
+func completed() batchv1.JobStatus {
+	status := begun(when(batchv1.JobSuccessCriteriaMet, corev1.ConditionTrue), when(batchv1.JobComplete, corev1.ConditionTrue))
+	status.Succeeded, status.CompletionTime = 1, &ended
+	return status
+}
+
+func failed() batchv1.JobStatus {
+	status := begun(when(batchv1.JobFailureTarget, corev1.ConditionTrue), when(batchv1.JobFailed, corev1.ConditionTrue))
+	status.Failed = 1
+	return status
+}
+
+var ended = metav1.Date(2026, 11, 3, 10, 0, 0, 0, time.UTC)
+
+func when(kind batchv1.JobConditionType, status corev1.ConditionStatus) batchv1.JobCondition {
+	return batchv1.JobCondition{Type: kind, Status: status, LastTransitionTime: ended}
 }

@@ -1,17 +1,27 @@
 package job_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
+	"encoding/json"
+	"errors"
 	"io"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/clock"
+	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/job-handler/job-handler/internal/capture"
 	"github.com/job-handler/job-handler/internal/joblogs"
 	"github.com/job-handler/job-handler/internal/jobtest"
+	"github.com/job-handler/job-handler/internal/results"
 )
 
 var _ joblogs.LogStreamer = &console{}
@@ -32,10 +42,28 @@ func newConsole(opts capture.Options) (*console, *capture.Captures) {
 	return c, capture.New(joblogs.NewReader(c, joblogs.Options{}), opts)
 }
 
-// captures returns captures that read from the console, with so much memory; 0
-// means the default.
-func (c *console) captures(memory int) *capture.Captures {
-	return capture.New(joblogs.NewReader(c, joblogs.Options{}), capture.Options{MemoryBytes: memory})
+// captures returns captures that read from the console.
+func (c *console) captures() *capture.Captures {
+	return capture.New(joblogs.NewReader(c, joblogs.Options{}), capture.Options{})
+}
+
+// stepped is a clock that is stepped, but for what it drives.
+type stepped struct {
+	clock.RealClock
+	*clocktesting.FakePassiveClock
+}
+
+// Now implements clock.PassiveClock.
+func (s stepped) Now() time.Time { return s.FakePassiveClock.Now() }
+
+// Since implements clock.PassiveClock.
+func (s stepped) Since(t time.Time) time.Duration { return s.FakePassiveClock.Since(t) }
+
+// capturesAt returns captures that read from the console, by this clock, with so
+// much memory; 0 means the default.
+func capturesAt(from *console, now *clocktesting.FakePassiveClock, memory int) *capture.Captures {
+	opts := capture.Options{MemoryBytes: memory, Clock: stepped{FakePassiveClock: now}}
+	return capture.New(joblogs.NewReader(from, joblogs.Options{}), opts)
 }
 
 // write has the container of a pod write.
@@ -118,4 +146,31 @@ func (s *screen) Close() error {
 	defer s.console.mu.Unlock()
 	s.console.open--
 	return nil
+}
+
+// lostIn returns of how many pods what was captured is lost.
+func lostIn(record results.Record) int {
+	lost := 0
+	for _, pod := range record.Pods {
+		for _, container := range pod.Containers {
+			if container.Capture.Reason == results.ReasonCaptureLost {
+				lost++
+			}
+		}
+	}
+	return lost
+}
+
+// podsIn returns how many pods an object keeps.
+func podsIn(stored *corev1.ConfigMap) int {
+	GinkgoHelper()
+	text, err := gzip.NewReader(bytes.NewReader(stored.BinaryData[capture.PodsKey]))
+	Expect(err).NotTo(HaveOccurred())
+	pods := 0
+	for decoder := json.NewDecoder(text); ; pods++ {
+		var pod any
+		if errors.Is(decoder.Decode(&pod), io.EOF) {
+			return pods
+		}
+	}
 }

@@ -49,6 +49,9 @@ func (d *deletions) Start(ctx context.Context) error {
 		return fmt.Errorf("watching pods: %w", err)
 	}
 	d.spills.begin(d.Clock.Now())
+	if err := d.findSpills(ctx); err != nil {
+		ctrl.LoggerFrom(ctx).V(1).Info("each Job that is there already is asked for what was captured of it", "cause", err.Error())
+	}
 	for ctx.Err() == nil {
 		d.Captures.Await(ctx, d.Spill(ctx))
 	}

@@ -255,7 +255,7 @@ var _ = Describe("The controller in a manager, of pods that are deleted,", func(
 		Expect(resultsIn(ctx)).To(BeEmpty())
 		Expect(capturesIn(ctx)).NotTo(BeEmpty())
 		Expect(kube.Delete(ctx, gone, client.GracePeriodSeconds(0))).To(Succeed())
-		fake.captures = screen.captures(0)
+		fake.captures = screen.captures()
 		startManager(ctx, fake, namespace)
 		Eventually(ctx, screen.follows).Should(HaveLen(3))
 		kill(ctx, pod)

@@ -449,6 +449,19 @@ var _ = Describe("The deadline of a protected Job's deletion", func() {
 		Expect(released()).To(Equal(only(plan.ReleasedStored)))
 	})
 
+	It("is not over because of a conflict that is about something else", func(ctx SpecContext) {
+		object := deleted(ctx, completed(ctx, protect(aJob())))
+		h.step(2 * protectDeadline)
+		h.before = failing(createResults, apierrors.NewConflict(corev1.Resource("configmaps"), "job-results", errors.New("changed meanwhile")))
+		Expect(h.reconcile(ctx, object).RequeueAfter).To(BeNumerically("<", time.Second))
+		Expect(read(ctx, object).Finalizers).To(ConsistOf(api.ResultsFinalizer))
+
+		h.before = nil
+		h.settle(ctx, object)
+		expectStored(ctx, object)
+		expectGone(ctx, object)
+	})
+
 	It("comes back to what cannot be let go either", func(ctx SpecContext) {
 		forbidConfigMaps(ctx)
 		object := deleted(ctx, completed(ctx, protect(aJob())))
@@ -467,7 +480,8 @@ var _ = Describe("The deadline of a protected Job's deletion", func() {
 	It("has a Warning of type and action that people look for", func(ctx SpecContext) {
 		forbidConfigMaps(ctx)
 		object := deleted(ctx, failed(ctx, protect(aJob())))
-		h.step(protectDeadline)
+		// The server's times are whole seconds, and may be later than the clock's.
+		h.step(protectDeadline + 2*time.Second)
 		h.settle(ctx, object)
 		Expect(eventsOf(ctx, object, "")).To(ConsistOf(And(
 			HaveField("Type", corev1.EventTypeWarning), HaveField("Action", api.ActionHandle))))

@@ -83,6 +83,7 @@ type Reconciler struct {
 	Options Options
 
 	runs     runs
+	deleted  deleted
 	cronJobs cronJobs
 	spills   spills
 	backlog  backlog
@@ -105,12 +106,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return ctrl.Result{}, fmt.Errorf("getting job %s: %w", request.NamespacedName, err)
 	}
 	switch excluded := r.excluded(request.Namespace); {
-	case excluded && !plan.Holds(job):
+	case excluded && !plan.Holds(job), err != nil && r.deleted.has(request.NamespacedName):
 		return ctrl.Result{}, nil
 	case excluded, err != nil:
 		return r.release(ctx, request.NamespacedName)
 	case r.runs.behind(job, r.Clock.Now()):
 		return ctrl.Result{RequeueAfter: cacheCatchUp}, nil
+	case r.deleted.awaited(job, r.Clock.Now()):
+		return ctrl.Result{RequeueAfter: cacheCatchUpDeadline}, nil
 	}
 	result, err := r.handle(ctx, job)
 	result, err = r.answer(ctx, job, result, err)

@@ -86,6 +86,7 @@ func (r *Reconciler) leftCache(e event.DeleteEvent) bool {
 	}
 	r.vanish(job)
 	r.forget(job.UID)
+	r.deleted.left(job)
 	return !plan.Stored(job) || policy.Protected(job)
 }
 

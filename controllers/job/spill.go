@@ -38,17 +38,16 @@ const (
 // after how long there may be more; 0 means when Captures say so. A failure is the
 // Job's alone, and is tried again.
 func (r *Reconciler) Spill(ctx context.Context) time.Duration {
-	now := r.Clock.Now()
-	due, next := r.Captures.Due(now)
+	due, next := r.Captures.Due()
 	var ready []capture.Owed
 	for _, owed := range due {
-		if wait := r.spills.wait(owed.Job, now); wait > 0 {
+		if wait := r.spills.wait(owed.Job, r.Clock.Now()); wait > 0 {
 			next = sooner(next, wait)
 			continue
 		}
 		ready = append(ready, owed)
 	}
-	r.spillEach(ctx, ready, now)
+	r.spillEach(ctx, ready, false)
 	for _, owed := range ready {
 		if wait := r.spills.wait(owed.Job, r.Clock.Now()); wait > 0 {
 			next = sooner(next, wait)
@@ -68,17 +67,16 @@ func sooner(a, b time.Duration) time.Duration {
 // SpillAll stores beside their Jobs all captures that are not stored, as far as it
 // gets until ctx ends: it is the last thing that a process does with them.
 func (r *Reconciler) SpillAll(ctx context.Context) {
-	r.spillEach(ctx, r.Captures.Unstored(), time.Time{})
+	r.spillEach(ctx, r.Captures.Unstored(), true)
 }
 
-// spillEach stores the captures of each Job that are due by then; the zero time
-// means all.
-func (r *Reconciler) spillEach(ctx context.Context, owed []capture.Owed, by time.Time) {
+// spillEach stores the captures of each Job that are due, or all of them.
+func (r *Reconciler) spillEach(ctx context.Context, owed []capture.Owed, all bool) {
 	var group errgroup.Group
 	group.SetLimit(spillsAtOnce)
 	for _, each := range owed {
 		group.Go(func() error {
-			r.spillJob(ctx, each, by)
+			r.spillJob(ctx, each, all)
 			return nil
 		})
 	}
@@ -87,26 +85,26 @@ func (r *Reconciler) spillEach(ctx context.Context, owed []capture.Owed, by time
 }
 
 // spillJob stores captures of one Job, if that still wants to know of its pods.
-func (r *Reconciler) spillJob(ctx context.Context, owed capture.Owed, by time.Time) {
+func (r *Reconciler) spillJob(ctx context.Context, owed capture.Owed, all bool) {
 	job := r.jobOf(ctx, owed.Pod)
 	if job == nil {
 		r.spills.forget(owed.Job)
 		r.Captures.Forget(owed.Job)
 		return
 	}
-	if err := r.spillPods(ctx, job, by); err != nil && ctx.Err() == nil {
+	if err := r.spillPods(ctx, job, all); err != nil && ctx.Err() == nil {
 		r.answerSpill(ctx, job, err)
 	}
 }
 
 // spillPods stores the Job's captures, object after object.
-func (r *Reconciler) spillPods(ctx context.Context, job *batchv1.Job, by time.Time) error {
+func (r *Reconciler) spillPods(ctx context.Context, job *batchv1.Job, all bool) error {
 	kind, err := r.kindWanted(ctx, job)
 	if err != nil {
 		return err
 	}
 	for {
-		batch, err := r.nextBatch(job, kind, by)
+		batch, err := r.nextBatch(job, kind, all)
 		if err != nil || batch == nil {
 			return err
 		}
@@ -122,7 +120,7 @@ func (r *Reconciler) spillPods(ctx context.Context, job *batchv1.Job, by time.Ti
 		r.Metrics.Spilled(batch.Pods, batch.Bytes)
 		r.spills.stored(job.UID, kind, r.Clock.Now())
 		ctrl.LoggerFrom(ctx).V(1).Info("captured pods stored beside their job", "namespace", job.Namespace, "job", job.Name, "pods", batch.Pods)
-		if !by.IsZero() && r.spills.wait(job.UID, r.Clock.Now()) > 0 {
+		if !all && r.spills.wait(job.UID, r.Clock.Now()) > 0 {
 			return nil
 		}
 	}
@@ -143,10 +141,10 @@ func (r *Reconciler) kindWanted(ctx context.Context, job *batchv1.Job) (string, 
 var errSpillsFull = errors.New("as much is stored of its deleted pods as may be before its end; what else there is, is in memory only")
 
 // nextBatch returns what is to be stored next of the Job, nil if there is nothing.
-func (r *Reconciler) nextBatch(job *batchv1.Job, kind string, by time.Time) (*capture.Batch, error) {
+func (r *Reconciler) nextBatch(job *batchv1.Job, kind string, all bool) (*capture.Batch, error) {
 	room := r.spills.room(job.UID, spillCopies*r.sizes()[0])
 	full := room == 0 || r.spills.number(job.UID, kind) >= maxSpills
-	batch, err := r.Captures.Pack(job.UID, capture.PackOptions{Now: by, MaxBytes: max(room, results.MinBytes), Redact: r.Options.Redact})
+	batch, err := r.Captures.Pack(job.UID, capture.PackOptions{Due: !all, MaxBytes: max(room, results.MinBytes), Redact: r.Options.Redact})
 	if err != nil {
 		return nil, fmt.Errorf("packing captures of job %s/%s: %w", job.Namespace, job.Name, err)
 	}

@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
@@ -51,7 +52,8 @@ var _ = Describe("Captures of a Job that goes on", func() {
 
 	BeforeEach(func(ctx SpecContext) {
 		h = newHandler()
-		screen, h.Captures = newConsole(capture.Options{})
+		screen, _ = newConsole(capture.Options{})
+		h.Captures = capturesAt(screen, h.clock, 0)
 		var cancel context.CancelFunc
 		following, cancel = context.WithCancel(context.WithoutCancel(ctx))
 		DeferCleanup(func() {
@@ -80,7 +82,7 @@ var _ = Describe("Captures of a Job that goes on", func() {
 	// restart has another process take over, which has captured nothing.
 	restart := func() {
 		h = h.restarted()
-		h.Captures = screen.captures(0)
+		h.Captures = capturesAt(screen, h.clock, 0)
 	}
 	// finish has the Job's last pod end well, after so many that failed.
 	finish := func(ctx SpecContext, object *batchv1.Job, failed int32) results.Record {
@@ -132,6 +134,23 @@ var _ = Describe("Captures of a Job that goes on", func() {
 		Expect(warningsOf(ctx, object)).To(BeEmpty())
 	})
 
+	DescribeTable("are due by the clock of the machine, though that of the API server says otherwise:", func(ctx SpecContext, fast time.Duration) {
+		machine := clocktesting.NewFakePassiveClock(h.clock.Now().Add(fast))
+		h.Captures = capturesAt(screen, machine, 0)
+		object := running(ctx, aJob())
+		captured(ctx, object, "first", linesOf("first"))
+		Expect(h.Spill(ctx)).To(Equal(spillAfter))
+
+		h.step(spillAfter)
+		machine.SetTime(machine.Now().Add(spillAfter))
+		h.Spill(ctx)
+
+		Expect(capturesIn(ctx)).To(HaveLen(1))
+	},
+		Entry("an hour less", time.Hour),
+		Entry("an hour more", -time.Hour),
+	)
+
 	It("are lost, and counted, with a process that ends before", func(ctx SpecContext) {
 		object := running(ctx, aJob())
 		captured(ctx, object, "first", linesOf("first"))
@@ -160,7 +179,7 @@ var _ = Describe("Captures of a Job that goes on", func() {
 	}, SpecTimeout(2*time.Minute))
 
 	It("are stored at once while memory runs short, before any is cut", func(ctx SpecContext) {
-		h.Captures = screen.captures(32 << 20)
+		h.Captures = capturesAt(screen, h.clock, 32<<20)
 		object := running(ctx, aJob())
 		for i := range 14 {
 			captured(ctx, object, fmt.Sprintf("pod-%d", i), long)
@@ -354,6 +373,37 @@ var _ = Describe("Captures of a Job that goes on", func() {
 		Expect(configMap(ctx, theirs.Name).Data).To(Equal(theirs.Data))
 	})
 
+	It("do not take for theirs what only has their digest", func(ctx SpecContext) {
+		object := running(ctx, aJob())
+		captured(ctx, object, "first", linesOf("first"))
+		h.before = func(ctx context.Context, w write) error {
+			h.before = nil
+			another := w.object.DeepCopyObject().(*corev1.ConfigMap)
+			another.Labels[api.CaptureOfLabel] = "another"
+			return kube.Create(ctx, another)
+		}
+		due()
+		h.Spill(ctx)
+		Expect(configMap(ctx, name(object, 1)).Labels).To(HaveKeyWithValue(api.CaptureOfLabel, string(object.UID)))
+		restart()
+
+		Expect(finish(ctx, object, 1).Capture.Complete).To(BeTrue())
+	})
+
+	It("are told to be in memory only where the API server makes something else of them", func(ctx SpecContext) {
+		object := running(ctx, aJob())
+		captured(ctx, object, "first", linesOf("first"))
+		h.after = func(_ context.Context, w write) error {
+			if cm, is := w.object.(*corev1.ConfigMap); is {
+				cm.BinaryData = nil
+			}
+			return nil
+		}
+		due()
+		h.Spill(ctx)
+		Expect(warningsOf(ctx, object)).To(ConsistOf(ContainSubstring("are in the manager's memory only")))
+	})
+
 	DescribeTable("are not taken where they are not as they were written:", func(ctx SpecContext, forge func(*corev1.ConfigMap)) {
 		object := running(ctx, aJob())
 		captured(ctx, object, "first", linesOf("first"))
@@ -378,6 +428,7 @@ var _ = Describe("Captures of a Job that goes on", func() {
 		Entry("nobody's", func(cm *corev1.ConfigMap) { cm.OwnerReferences = nil }),
 		Entry("another Job's", func(cm *corev1.ConfigMap) { cm.OwnerReferences[0].UID = "another" }),
 		Entry("changed", func(cm *corev1.ConfigMap) { cm.BinaryData["logs.gz"][100] ^= 1 }),
+		Entry("whole, with another digest", func(cm *corev1.ConfigMap) { cm.Annotations[api.SHA256Annotation] = results.Digest(nil, nil) }),
 		Entry("changed, with a digest of that", func(cm *corev1.ConfigMap) {
 			cm.BinaryData["logs.gz"][100] ^= 1
 			cm.Annotations[api.SHA256Annotation] = results.Digest(nil, cm.BinaryData)
@@ -389,7 +440,7 @@ var _ = Describe("Captures of a Job that goes on", func() {
 	)
 
 	It("are named as lost where they are gone from memory, and what was stored is too", func(ctx SpecContext) {
-		h.Captures = screen.captures(32 << 20)
+		h.Captures = capturesAt(screen, h.clock, 32<<20)
 		object := running(ctx, aJob())
 		for i := range 14 {
 			captured(ctx, object, fmt.Sprintf("pod-%d", i), long)
@@ -397,12 +448,14 @@ var _ = Describe("Captures of a Job that goes on", func() {
 			h.step(2 * time.Second)
 			h.Spill(ctx)
 		}
-		Expect(kube.Delete(ctx, configMap(ctx, name(object, 0)))).To(Succeed())
+		first := configMap(ctx, name(object, 0))
+		Expect(kube.Delete(ctx, first)).To(Succeed())
 
 		record := finish(ctx, object, 14)
 
 		Expect(record.PodCounts.Seen).To(Equal(15))
 		Expect(record.Capture.Why).To(ContainSubstring(results.ReasonCaptureLost))
+		Expect(lostIn(record)).To(BeNumerically("<=", podsIn(first)), "those in other objects are not lost")
 	}, SpecTimeout(time.Minute))
 
 	It("are waited for while the API server cannot tell of them", func(ctx SpecContext) {

@@ -6,7 +6,9 @@ import (
 	"sync"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/capture"
@@ -39,6 +41,8 @@ type spills struct {
 	byID map[types.UID]*spill
 	// since is when this process began to watch pods; zero: it does not.
 	since time.Time
+	// earlier are the Jobs of which ConfigMaps kept captures then; nil: nobody knows.
+	earlier sets.Set[types.UID]
 }
 
 // spill is what was stored of one Job.
@@ -57,6 +61,24 @@ func (s *spills) begin(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.since = now
+}
+
+// found notes of which Jobs ConfigMaps kept captures when this process began.
+func (s *spills) found(earlier sets.Set[types.UID]) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.earlier = earlier
+}
+
+// mayBeEarlier reports whether an earlier process may have stored captures of the
+// Job in objects of this kind, or in ConfigMaps.
+func (s *spills) mayBeEarlier(job *batchv1.Job, kind string) bool {
+	if s.sawStart(job.CreationTimestamp.Time) {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return kind != api.ResultsKindConfigMap || s.earlier == nil || s.earlier.Has(job.UID)
 }
 
 // sawStart reports whether a Job that was created then was seen by this process
@@ -168,6 +190,7 @@ func (s *spills) forget(job types.UID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.byID, job)
+	s.earlier.Delete(job)
 }
 
 func (s *spills) get(job types.UID) *spill {

@@ -1,13 +1,16 @@
 package job
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/capture"
@@ -29,27 +32,63 @@ func TestMayHaveSpilled(t *testing.T) {
 		r.spills.begin(began)
 		return r
 	}
+	found := func(earlier ...types.UID) *Reconciler {
+		r := watching()
+		r.spills.found(sets.New(earlier...))
+		return r
+	}
+	const inConfigMap, inSecret = api.ResultsKindConfigMap, api.ResultsKindSecret
 	tests := map[string]struct {
 		r    *Reconciler
 		job  *batchv1.Job
+		kind string
 		pods int
 		want bool
 	}{
-		"seen from its start":           {watching(), jobOf(2*time.Minute, 2), 2, false},
-		"more pods than counted":        {watching(), jobOf(2*time.Minute, 2), 3, false},
-		"a pod is missing":              {watching(), jobOf(2*time.Minute, 2), 1, true},
-		"from before":                   {watching(), jobOf(-time.Second, 1), 1, true},
-		"perhaps from before":           {watching(), jobOf(time.Minute, 1), 1, true},
-		"nobody watches":                {&Reconciler{Captures: capture.New(nil, capture.Options{})}, jobOf(time.Hour, 1), 1, true},
-		"nothing is captured: from now": {&Reconciler{}, jobOf(-time.Second, 2), 1, false},
+		"seen from its start":            {watching(), jobOf(2*time.Minute, 2), inConfigMap, 2, false},
+		"more pods than counted":         {watching(), jobOf(2*time.Minute, 2), inConfigMap, 3, false},
+		"a pod is missing":               {watching(), jobOf(2*time.Minute, 2), inConfigMap, 1, true},
+		"from before":                    {watching(), jobOf(-time.Second, 1), inConfigMap, 1, true},
+		"perhaps from before":            {watching(), jobOf(time.Minute, 1), inConfigMap, 1, true},
+		"from before, none found":        {found(), jobOf(-time.Second, 1), inConfigMap, 1, false},
+		"from before, another's found":   {found("other"), jobOf(-time.Second, 1), inConfigMap, 1, false},
+		"from before, its own found":     {found("other", "uid"), jobOf(-time.Second, 1), inConfigMap, 1, true},
+		"none found, but a pod missing":  {found(), jobOf(-time.Second, 2), inConfigMap, 1, true},
+		"Secrets are not looked through": {found(), jobOf(-time.Second, 1), inSecret, 1, true},
+		"Secrets of one from its start":  {found(), jobOf(time.Hour, 1), inSecret, 1, false},
+		"what is stored is nowhere else": {onlyStored(t, watching()), jobOf(2*time.Minute, 2), inConfigMap, 2, true},
+		"nobody watches":                 {&Reconciler{Captures: capture.New(nil, capture.Options{})}, jobOf(time.Hour, 1), inConfigMap, 1, true},
+		"nothing is captured: from now":  {&Reconciler{}, jobOf(-time.Second, 2), inConfigMap, 1, false},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			if got := tc.r.mayHaveSpilled(tc.job, tc.pods); got != tc.want {
+			if got := tc.r.mayHaveSpilled(tc.job, tc.kind, tc.pods); got != tc.want {
 				t.Errorf("got %t", got)
 			}
 		})
 	}
+}
+
+// onlyStored has the captures of the Job be given up for others, once stored.
+func onlyStored(t *testing.T, r *Reconciler) *Reconciler {
+	t.Helper()
+	pod := func(name string) *corev1.Pod {
+		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID(name)}}
+	}
+	r.Captures.Gone("uid", pod("first"))
+	batch, err := r.Captures.Pack("uid", capture.PackOptions{MaxBytes: api.MaxResultsBytes})
+	if err != nil || batch == nil {
+		t.Fatalf("packed %v, %v", batch, err)
+	}
+	batch.Stored()
+	batch.Release()
+	for i := 0; !r.Captures.OnlyStored("uid"); i++ {
+		if i > 10_000 {
+			t.Fatal("nothing is given up")
+		}
+		r.Captures.Gone("uid", pod(fmt.Sprint("pod-", i)))
+	}
+	return r
 }
 
 // TestSpillRoom has each object leave as much again as it takes, until that is

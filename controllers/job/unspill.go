@@ -5,9 +5,14 @@ import (
 	"fmt"
 
 	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/capture"
 )
 
@@ -15,7 +20,7 @@ import (
 // or was nothing to be asked for. Objects that are somebody else's, or not whole,
 // are passed over, with a Warning.
 func (r *Reconciler) restore(ctx context.Context, job *batchv1.Job, kind string, pods int) (*capture.Restored, error) {
-	if !r.mayHaveSpilled(job, pods) {
+	if !r.mayHaveSpilled(job, kind, pods) {
 		return nil, nil //nolint:nilnil // of most Jobs nothing was stored
 	}
 	restored := r.Captures.Restore(job.UID)
@@ -31,10 +36,36 @@ func (r *Reconciler) restore(ctx context.Context, job *batchv1.Job, kind string,
 // mayHaveSpilled reports whether captures of the Job, of which so many pods are
 // known, may be stored and nowhere else: in this process they are given up for
 // others, an earlier one may have left them, and where pods are missing anything
-// may be. Of a Job that was seen from its start, and lost no pod, they are not.
-func (r *Reconciler) mayHaveSpilled(job *batchv1.Job, pods int) bool {
+// may be. Of a Job that lost no pod, and was seen from its start, or of which nothing
+// was found when this process began, they are not.
+func (r *Reconciler) mayHaveSpilled(job *batchv1.Job, kind string, pods int) bool {
 	return r.Captures != nil && (r.Captures.OnlyStored(job.UID) ||
-		!r.spills.sawStart(job.CreationTimestamp.Time) || pods < countedPods(job))
+		r.spills.mayBeEarlier(job, kind) || pods < countedPods(job))
+}
+
+// +kubebuilder:rbac:groups="",resources=configmaps,verbs=list
+
+// findSpills looks once of which Jobs an earlier process stored captures, so that
+// not each Job that is there already has to be asked for. Where that fails they are.
+// Secrets are not listed: where they are wanted, each is asked for.
+func (r *Reconciler) findSpills(ctx context.Context) error {
+	found := sets.Set[types.UID]{}
+	options := client.ListOptions{Limit: podPage}
+	client.HasLabels{api.CaptureOfLabel}.ApplyToList(&options)
+	for {
+		page := &metav1.PartialObjectMetadataList{}
+		page.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMapList"))
+		if err := r.Live.List(ctx, page, &options); err != nil {
+			return fmt.Errorf("listing captured logs: %w", err)
+		}
+		for i := range page.Items {
+			found.Insert(types.UID(page.Items[i].Labels[api.CaptureOfLabel]))
+		}
+		if options.Continue = page.Continue; page.Continue == "" {
+			r.spills.found(found)
+			return nil
+		}
+	}
 }
 
 // restoreKind adds what objects of a kind have, of which at least known are there.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"sync"
-	"time"
 
 	"github.com/klauspost/compress/gzip"
 	"k8s.io/apimachinery/pkg/types"
@@ -50,8 +49,8 @@ type packedPod struct {
 
 // PackOptions say what a Batch may hold.
 type PackOptions struct {
-	// Now is when pods have to be due; the zero time means all that are not stored.
-	Now time.Time
+	// Due has it hold pods that are due only, rather than all that are not stored.
+	Due bool
 	// MaxBytes is the most that its values may take.
 	MaxBytes int
 	// Redact replaces credentials in messages of pods; nil: none. In logs that was
@@ -65,7 +64,7 @@ type PackOptions struct {
 func (c *Captures) Pack(job types.UID, opts PackOptions) (*Batch, error) {
 	c.packing.Lock()
 	defer c.packing.Unlock()
-	pods, release := c.choose(job, opts.Now)
+	pods, release := c.choose(job, opts.Due)
 	defer release()
 	if len(pods) == 0 {
 		return nil, nil //nolint:nilnil // nothing to store is no error
@@ -92,14 +91,14 @@ type chosen struct {
 
 // choose returns the pods of job that are to be stored. Until release is called
 // their logs stay as they are.
-func (c *Captures) choose(job types.UID, now time.Time) (pods []chosen, release func()) {
+func (c *Captures) choose(job types.UID, due bool) (pods []chosen, release func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	short := c.memory.short()
+	short, now := c.memory.short(), c.clock.Now()
 	var texts []*text
 	for _, p := range c.jobs[job] {
 		at, ever := p.due(short)
-		if !ever || !now.IsZero() && at.After(now) {
+		if !ever || due && at.After(now) {
 			continue
 		}
 		one := chosen{packedPod: packedPod{pod: p, version: p.version}, Captured: Captured{Pod: p.object}}

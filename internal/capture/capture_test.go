@@ -453,6 +453,24 @@ func TestTaken(t *testing.T) {
 	})
 }
 
+// TestTakenAtItsEnd has a Job be stored when its container has ended, and the log
+// has not: more may come, so that it does not count as whole.
+func TestTakenAtItsEnd(t *testing.T) {
+	inTime(t, Options{}, func(t *testing.T, ctx context.Context, n *node, c *Captures) {
+		pod := aPod("p", "main")
+		n.write("p/main", "working\n")
+		c.Begin(ctx, job, pod, true)
+		synctest.Wait()
+		c.Begin(ctx, job, ended(pod), true)
+		captured, release := c.Of(job)
+		defer release()
+		log := captured[0].Logs(ended(pod))[0]
+		if log.Capture.Complete || log.Capture.Reason != results.ReasonStillRunning || string(log.Text.Head()) != "working\n" {
+			t.Errorf("%q, %+v", log.Text.Head(), log.Capture)
+		}
+	})
+}
+
 func TestForget(t *testing.T) {
 	inTime(t, Options{}, func(t *testing.T, ctx context.Context, n *node, c *Captures) {
 		n.write("p/main", "working\n")

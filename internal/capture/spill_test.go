@@ -120,7 +120,7 @@ func TestDue(t *testing.T) {
 	inTime(t, Options{}, func(t *testing.T, ctx context.Context, n *node, c *Captures) {
 		expect := func(jobs []types.UID, next time.Duration) {
 			t.Helper()
-			due, wait := c.Due(time.Now())
+			due, wait := c.Due()
 			if !cmp.Equal(jobs, jobsOf(due)) || wait != next {
 				t.Errorf("due %v, next %s; want %v, %s", jobsOf(due), wait, jobs, next)
 			}
@@ -161,7 +161,7 @@ func TestDueUnended(t *testing.T) {
 		c.Begin(ctx, job, ours(aPod("p", "main")), true)
 		<-time.After(30*time.Second + Slack + spillUnended)
 		synctest.Wait()
-		if due, _ := c.Due(time.Now()); len(due) != 1 {
+		if due, _ := c.Due(); len(due) != 1 {
 			t.Errorf("due: %v", due)
 		}
 		got := restoredOf(t, packAll(t, c, 1<<20)...)

@@ -134,8 +134,10 @@ type Owed struct {
 
 // Due returns the Jobs of which pods are to be stored beside them by now, and how
 // long it is until there are more, 0 if nothing tells of any: pods are due
-// SpillAfter after their end, or at once while memory runs short.
-func (c *Captures) Due(now time.Time) (due []Owed, next time.Duration) {
+// SpillAfter after their end, or at once while memory runs short. Now is by the
+// clock by which their ends were noted: another one may be off by hours.
+func (c *Captures) Due() (due []Owed, next time.Duration) {
+	now := c.clock.Now()
 	return c.owed(func(p *pod, short bool) (time.Duration, bool) {
 		at, ever := p.due(short)
 		return at.Sub(now), ever

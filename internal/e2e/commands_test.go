@@ -28,10 +28,13 @@ type walk struct {
 // step is a block of commands of a document, or what the walk does by itself.
 type step struct {
 	doc string
-	// begins is how the first command of the block begins.
+	// begins is how the first command of the block begins; empty for all blocks of
+	// the document, one after the other.
 	begins string
 	// left are lines of the block that are not run, by how they begin, and why.
 	left map[string]string
+	// asks are lines that may answer no, which ends with 1.
+	asks []string
 	// before are commands that come before the line that begins so.
 	before map[string]string
 	// do is what the walk does so that the next block finds what it supposes.
@@ -126,32 +129,7 @@ var walks = []walk{
 			kubectl create job broken --image=busybox:1.36 -- sh -c 'echo no such table; exit 1'
 			code=0; kubectl job-results wait broken --timeout=5m || code=$?
 			test "$code" = 1`),
-		block(operationsDoc, "kubectl --namespace job-handler-system get pods --selector app.kubernetes.io/name=job-handler\n"),
-		block(operationsDoc, "kubectl --namespace job-handler-system logs --selector app.kubernetes.io/name=job-handler --tail=100 "),
-		block(operationsDoc, "kubectl get jobs --all-namespaces --selector job-handler/enabled=true --output custom-columns='NAMESPACE:.metadata.namespace,NAME:.metadata.name,ENDED:.status.conditions[-1].type,STATUS:.metadata.annotations.job-handler/status,CAPTURE:.metadata.annotations.job-handler/capture'\n"),
-		block(operationsDoc, "kubectl get configmaps --all-namespaces --selector 'job-handler/created=true,!job-handler/part,!job-handler/capture-of' "),
-		block(operationsDoc, "kubectl --namespace job-handler-system rollout "),
-		block(operationsDoc, "kubectl label namespace "),
-		block(operationsDoc, "kubectl --namespace job-handler-system label "),
-		block(operationsDoc, "kubectl --namespace job-handler-system get pods --selector app.kubernetes.io/name=job-handler "),
-		block(operationsDoc, "kubectl --namespace job-handler-system get lease "),
-		block(operationsDoc, "kubectl --namespace default "),
-		block(operationsDoc, "kubectl --namespace job-handler-system exec "),
-		block(operationsDoc, "kubectl --namespace job-handler-system get certificate,certificaterequest,issuer\n"),
-		block(operationsDoc, "kubectl --namespace job-handler-system delete "),
-		block(operationsDoc, "kubectl get events --all-namespaces --field-selector reason=WebhookCertificate\n"),
-		block(operationsDoc, "kubectl --namespace job-handler-system logs --selector app.kubernetes.io/name=job-handler --tail=-1 --prefix | grep 'no "),
-		block(operationsDoc, "kubectl --namespace job-handler-system logs --selector app.kubernetes.io/name=job-handler --tail=-1 --prefix | grep 'results "),
-		block(operationsDoc, "kubectl get jobs --all-namespaces --selector job-handler/enabled=true --output custom-columns='NAMESPACE:.metadata.namespace,NAME:.metadata.name,CAPTURE:.metadata.annotations.job-handler/capture'\n"),
-		block(operationsDoc, "kubectl get nodes\nkubectl "),
-		block(operationsDoc, "kubectl get pods --all-namespaces "),
-		block(operationsDoc, "kubectl --namespace job-handler-system logs --selector app.kubernetes.io/name=job-handler --tail=200 "),
-		block(operationsDoc, "kubectl get jobs --all-namespaces --selector job-handler/enabled=true --sort-by=.status.startTime "),
-		block(operationsDoc, "kubectl get events --all-namespaces --field-selector reason=JobProcessing,type=Warning\n"),
-		block(operationsDoc, "kubectl get jobs --all-namespaces --selector job-handler/enabled=true --output custom-columns='NAMESPACE:.metadata.namespace,NAME:.metadata.name,DELETED:.metadata.deletionTimestamp,STATUS:.metadata.annotations.job-handler/status'\n"),
-		block(operationsDoc, "kubectl get configmaps --all-namespaces --selector job-handler/created=true "),
-		block(operationsDoc, "kubectl --namespace job-handler-system logs --selector app.kubernetes.io/name=job-handler --tail=-1 --prefix | grep -i "),
-		block(operationsDoc, "kubectl get configmaps --all-namespaces --selector 'job-handler/status=failed,!job-handler/part,!job-handler/capture-of' "),
+		{doc: operationsDoc, asks: []string{"kubectl auth can-i "}},
 		do(`make undeploy
 			make cluster-down`),
 	}},
@@ -188,15 +166,17 @@ func TestCommandsOfDocuments(t *testing.T) {
 			if step.do != "" {
 				continue
 			}
-			b := step.find(all)
-			if b == nil {
-				t.Errorf("walk %s: %s has no block that begins %q", w.name, step.doc, step.begins)
-				continue
+			text := "\n"
+			for _, b := range step.find(all) {
+				found[b.text] = true
+				text += b.text
 			}
-			found[b.text] = true
-			for begins := range step.left {
-				if !strings.Contains("\n"+b.text, "\n"+begins) {
-					t.Errorf("walk %s: %s has no line that begins %q", w.name, b, begins)
+			if text == "\n" {
+				t.Errorf("walk %s: %s has no block that begins %q", w.name, step.doc, step.begins)
+			}
+			for _, begins := range slices.Concat(slices.Collect(maps.Keys(step.left)), step.asks) {
+				if !strings.Contains(text, "\n"+begins) {
+					t.Errorf("walk %s: %s has no line that begins %q", w.name, step.doc, begins)
 				}
 			}
 		}
@@ -378,21 +358,33 @@ func (w walk) script(all []*docBlock) string {
 			fmt.Fprintf(&script, "at='what the walk does'\n%s\n", step.do)
 			continue
 		}
-		b := step.find(all)
-		fmt.Fprintf(&script, "at=%s\necho \"--- $at\"\n", b)
-		for _, line := range b.commands() {
-			for begins, before := range step.before {
-				if strings.HasPrefix(line, begins) {
-					fmt.Fprintln(&script, before)
-				}
-			}
-			if !slices.ContainsFunc(slices.Collect(maps.Keys(step.left)), func(begins string) bool { return strings.HasPrefix(line, begins) }) {
-				fmt.Fprintln(&script, placeholder.ReplaceAllString(line, "$$NAME"))
+		for _, b := range step.find(all) {
+			fmt.Fprintf(&script, "at=%s\necho \"--- $at\"\n", b)
+			for _, line := range b.commands() {
+				script.WriteString(step.line(line))
 			}
 		}
 	}
 	return script.String()
 }
 
+// line returns a line of a block as the walk runs it.
+func (s step) line(line string) string {
+	begins := func(begins string) bool { return strings.HasPrefix(line, begins) }
+	if slices.ContainsFunc(slices.Collect(maps.Keys(s.left)), begins) {
+		return ""
+	}
+	line = placeholder.ReplaceAllString(line, " $$NAME") + "\n"
+	if slices.ContainsFunc(s.asks, begins) {
+		line = strings.TrimSuffix(line, "\n") + " || test $? = 1\n"
+	}
+	for before, commands := range s.before {
+		if begins(before) {
+			line = commands + "\n" + line
+		}
+	}
+	return line
+}
+
 // placeholder is what a reader replaces.
-var placeholder = regexp.MustCompile(`\bNAME\b`)
+var placeholder = regexp.MustCompile(` NAME\b`)

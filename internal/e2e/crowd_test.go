@@ -33,8 +33,10 @@ func manyCaptures(s *story) {
 	before := s.restarts()
 	leader, identity := s.leader()
 	port := s.forward(leader, 8080)
-	script := lastWords + working(crowdLines)
-	b := s.job("crowd", script).Completions(crowdPods, crowdPods)
+	// The kubelet removes the logs of a pod as soon as it has ended: there has to be
+	// time to read them, on a busy machine too. That they wait must cost nothing.
+	script := `trap 'sleep 30; echo "got TERM"; exit 1' TERM; ` + writes(crowdLines) + `sleep 3600 & wait`
+	b := s.job("crowd", script).Completions(crowdPods, crowdPods).GracePeriod(180)
 	for i := range crowdContainers - 1 {
 		b.Container(fmt.Sprintf("more%d", i), script)
 	}

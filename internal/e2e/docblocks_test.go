@@ -26,13 +26,18 @@ type docBlock struct {
 // String implements fmt.Stringer.
 func (b *docBlock) String() string { return fmt.Sprintf("%s:%d", b.doc, b.line) }
 
-func (s step) find(all []*docBlock) *docBlock {
+// find returns the block of the step, or all blocks of its document.
+func (s step) find(all []*docBlock) []*docBlock {
+	var found []*docBlock
 	for _, b := range all {
 		if b.doc == s.doc && strings.HasPrefix(b.text, s.begins) {
-			return b
+			found = append(found, b)
 		}
 	}
-	return nil
+	if s.begins != "" && len(found) > 1 {
+		return found[:1]
+	}
+	return found
 }
 
 // commands returns its lines as a shell takes them.

@@ -3,6 +3,7 @@ package hostmanager
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
@@ -27,7 +28,6 @@ var manifests = []string{
 	"rbac/leader_election_role.yaml",
 	"rbac/leader_election_role_binding.yaml",
 	config.PolicyManifests,
-	webhookManifests,
 }
 
 const webhookManifests = "webhook/manifests.yaml"
@@ -42,9 +42,13 @@ type endpoint struct {
 }
 
 // install applies the manifests with admin's rights; the webhooks are reached
-// at the endpoint.
+// at the endpoint, and left out if that is the zero value.
 func install(ctx context.Context, admin *rest.Config, webhooks endpoint) error {
-	objects, err := config.Load(manifests...)
+	files := manifests
+	if webhooks.baseURL != "" {
+		files = append(slices.Clone(files), webhookManifests)
+	}
+	objects, err := config.Load(files...)
 	if err != nil {
 		return err
 	}

@@ -67,6 +67,8 @@ type Webhook struct {
 	Certificate types.NamespacedName
 	// CertDir is the folder with tls.crt and tls.key of Certificate.
 	CertDir string
+	// Off has the manager answer no admission requests, and none be sent to it.
+	Off bool
 }
 
 // Manager is a running manager.
@@ -114,6 +116,9 @@ func Start(ctx context.Context, options Options) (*Manager, error) {
 // manager serves the certificate that they trust.
 func (m *Manager) installWebhooks(ctx context.Context) ([]string, error) {
 	wanted := m.options.Webhook
+	if wanted.Off {
+		return []string{"--webhook=false"}, install(ctx, m.options.Cluster.RESTConfig(), endpoint{})
+	}
 	webhooks := endpoint{baseURL: cmp.Or(wanted.URL, "https://"+m.WebhookAddress()), issuer: wanted.Certificate}
 	flags := []string{"--webhook-cert-dir", wanted.CertDir, "--webhook-certificate", wanted.Certificate.String()}
 	if wanted.Certificate.Name == "" {
@@ -204,6 +209,9 @@ func (m *Manager) Ready(ctx context.Context) error {
 	text, err := io.ReadAll(response.Body)
 	return errors.Join(fmt.Errorf("the manager is not ready: %s %s", response.Status, text), err)
 }
+
+// PID is the manager's process.
+func (m *Manager) PID() int { return m.command.Process.Pid }
 
 // Done is closed when the process has ended.
 func (m *Manager) Done() <-chan struct{} { return m.done }

@@ -1,6 +1,7 @@
 package joblogs
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -255,6 +256,37 @@ func TestResumeRotatedToNothing(t *testing.T) {
 	got, capture := followFile(t, file, nil)
 	if got != "one\ntwo\n" || !capture.Complete {
 		t.Errorf("%q, %+v", got, capture)
+	}
+}
+
+// TestRotatedIsNotSupposedAtOnce has nothing be there to compare the end with, as
+// often as it takes to believe that.
+func TestRotatedIsNotSupposedAtOnce(t *testing.T) {
+	file := &logFile{messages: []message{line(0, "one")}, rotated: []message{}}
+	f := NewReader(file, Options{}).NewFollowing(logtext.NewBuffer(1 << 10))
+	log := LogsOf(podWith(exited("c")))[0]
+	for look := range looksAtEmpty {
+		if ended, capture := f.Stream(t.Context(), log); !ended {
+			t.Fatalf("%+v", capture)
+		}
+		if capture := f.Confirm(t.Context(), log); capture.Complete != (look == looksAtEmpty-1) {
+			t.Errorf("look %d: %+v", look, capture)
+		}
+	}
+}
+
+// TestConfirmInTime has the time be over when a log would be found to have ended.
+func TestConfirmInTime(t *testing.T) {
+	file := &logFile{messages: []message{line(0, "one")}}
+	f := NewReader(file, Options{}).NewFollowing(logtext.NewBuffer(1 << 10))
+	log := LogsOf(podWith(exited("c")))[0]
+	if ended, capture := f.Stream(t.Context(), log); !ended {
+		t.Fatalf("%+v", capture)
+	}
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	if capture := f.Confirm(over, log); capture.Complete || capture.Reason != results.ReasonStillRunning {
+		t.Errorf("%+v", capture)
 	}
 }
 

@@ -12,6 +12,9 @@ import (
 // ComponentStatus tells how a component is.
 type ComponentStatus struct {
 	Name string
+	// PID is its process; in the mode WithNode as the node's own PID namespace
+	// has it.
+	PID int
 	// Running is true if its process exists, be it paused.
 	Running bool
 	// Healthy is true if it answers as it should.
@@ -36,7 +39,7 @@ func (c *Cluster) Components(ctx context.Context) ([]ComponentStatus, error) {
 	}
 	components := make([]ComponentStatus, 0, len(c.state.Components))
 	for _, name := range c.state.Components {
-		status := ComponentStatus{Name: name, Log: c.folder.log(name), Running: known[name].Running}
+		status := ComponentStatus{Name: name, PID: known[name].PID, Log: c.folder.log(name), Running: known[name].Running}
 		if status.Running {
 			status.Healthy, status.Detail = check(ctx, c.probe(name))
 		} else {

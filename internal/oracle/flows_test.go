@@ -2,6 +2,7 @@ package oracle_test
 
 import (
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 
@@ -18,12 +19,38 @@ type flow struct {
 	program program
 	// asked is how a user asks for it.
 	asked []func(*batchv1.Job)
-	// unseen is true if admission missed the Job's TTL.
-	unseen bool
+	// unseen is what admission missed of the Job.
+	unseen missed
 	// secret is true if the results go into a Secret.
 	secret bool
+	// early is what happens to the Job before there is a manager, nil: it is
+	// created when one runs.
+	early func(*scene, *batchv1.Job) error
+	// meanwhile is what happens to it while managers come and go.
+	meanwhile func(*scene, *batchv1.Job) error
+	// goes is true if the Job is gone in the end though the manager does not delete
+	// it.
+	goes bool
+	// fragile is the flow to whose end it comes if the process dies before its
+	// first write, since what that stores is in its memory only.
+	fragile string
+	// untold is true if the Job itself claims that its Event was sent: a process
+	// that finds its results there believes that.
+	untold bool
+	// warned are the Warnings that it leaves.
+	warned []string
 	writes []string
 }
+
+// missed says what admission missed of a Job.
+type missed int
+
+const (
+	missedNothing missed = iota
+	missedTTL
+	missedFinalizer
+	missedAll
+)
 
 // longLog is more than one object holds, however it is compressed.
 const longLog = 1_500_000
@@ -47,11 +74,11 @@ var (
 		writes: []string{createResults, createEvent, patchJob},
 	}
 	delayed = flow{
-		name: "success with a TTL", asked: []func(*batchv1.Job){ttl(3)},
+		name: "success with a TTL", asked: []func(*batchv1.Job){ttl(3)}, goes: true,
 		writes: []string{createResults, createEvent, patchJob},
 	}
 	unseenTTL = flow{
-		name: "failure with a TTL that admission missed", program: program{exit: 1}, asked: []func(*batchv1.Job){ttl(1500)}, unseen: true,
+		name: "failure with a TTL that admission missed", program: program{exit: 1}, asked: []func(*batchv1.Job){ttl(1500)}, unseen: missedTTL,
 		writes: []string{patchJob, createResults, createEvent, patchJob},
 	}
 	inSecret = flow{
@@ -66,7 +93,10 @@ func ttl(seconds int32) func(*batchv1.Job) {
 	return func(job *batchv1.Job) { job.Spec.TTLSecondsAfterFinished = &seconds }
 }
 
-// job returns a Job that takes the flow.
+// gone reports whether the Job is gone in the end.
+func (f flow) gone() bool { return f.goes || f.writes[len(f.writes)-1] == deleteJob }
+
+// job returns a Job that takes the flow, as admission leaves it.
 func (f flow) job(namespace, name string, change ...func(*batchv1.Job)) *batchv1.Job {
 	job := f.program.job(namespace, name)
 	for _, ask := range f.asked {
@@ -76,8 +106,13 @@ func (f flow) job(namespace, name string, change ...func(*batchv1.Job)) *batchv1
 		c(job)
 	}
 	own := job.Spec.TTLSecondsAfterFinished
+	if f.unseen == missedAll {
+		return job
+	}
+	wanted, _ := policy.Resolve(job, nil, policy.Defaults{})
 	policy.Stamp(job, ttlFloor, true)
-	if f.unseen {
+	policy.Protect(job, wanted.Protect.Wanted && f.unseen != missedFinalizer)
+	if f.unseen == missedTTL {
 		job.Spec.TTLSecondsAfterFinished = own
 		delete(job.Annotations, api.TTLAnnotation)
 	}
@@ -88,6 +123,49 @@ func (f flow) job(namespace, name string, change ...func(*batchv1.Job)) *batchv1
 func (f flow) held(namespace, name string) *batchv1.Job {
 	f.program.hold = true
 	return f.job(namespace, name)
+}
+
+// begin starts a manager with a fault of its link, and a Job that takes the flow,
+// in the order that is due.
+func (s *scene) begin(f flow, fault func(*link) fault) (*process, *batchv1.Job) {
+	s.t.Helper()
+	s.prepare(f)
+	if f.early == nil {
+		p := s.start(fault)
+		return p, s.create(f, f.job(s.namespace, "job"))
+	}
+	run := s.create(f, f.job(s.namespace, "job"))
+	return s.start(fault), run
+}
+
+// create creates a Job that takes the flow, and has happen to it what should.
+func (s *scene) create(f flow, job *batchv1.Job) *batchv1.Job {
+	s.t.Helper()
+	run := s.run(job)
+	if f.early != nil {
+		if err := f.early(s, run); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	if f.meanwhile != nil {
+		s.happening.Go(func() {
+			if err := f.meanwhile(s, run); err != nil {
+				s.t.Error(err)
+			}
+		})
+	}
+	return run
+}
+
+// wants returns what the flow may leave, if nothing is lost.
+func (w *world) wants(f flow) []endState {
+	want := w.clean[f.name]
+	if !f.untold {
+		return []endState{want}
+	}
+	untold := want
+	untold.Outcomes = nil
+	return []endState{want, untold}
 }
 
 // prepare gives the manager what it needs in the scene's namespace for the flow.
@@ -104,32 +182,45 @@ func (s *scene) prepare(f flow) {
 // testClean runs each flow without a fault, and remembers what it left.
 func testClean(t *testing.T, w *world) {
 	var mu sync.Mutex
-	for _, f := range flows {
+	for _, f := range slices.Concat(flows, moreFlows, lossyFlows) {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
 			s := w.newScene(t)
-			s.prepare(f)
-			p := s.start(nil)
-			run := s.run(f.job(s.namespace, "job"))
+			p, run := s.begin(f, nil)
 			var got endState
 			s.await("the Job is done with", func() bool {
 				var err error
 				got, err = s.observe(s.t.Context(), run)
-				gone := f.writes[len(f.writes)-1] == deleteJob || f.name == delayed.name
-				return err == nil && len(got.Outcomes) > 0 &&
-					(gone && got.Job == nil || !gone && got.Job.Annotations[api.StatusAnnotation] != "")
+				return err == nil && len(got.Outcomes) > 0 && (f.gone() && got.Job == nil && got.Captures == 0 ||
+					!f.gone() && len(got.Results) > 0 && got.Job.Annotations[api.StatusAnnotation] != "")
 			})
 			if diff := cmp.Diff(f.writes, whatOf(p.written())); diff != "" {
 				t.Errorf("writes: -want +got\n%s", diff)
 			}
-			if len(got.Results) != 1 || got.Results[0].Wrong != "" || got.Results[0].Shortened || len(got.Outcomes) != 1 || len(got.Warnings) > 0 {
-				t.Errorf("a run without faults leaves %+v", got)
+			if diff := cmp.Diff(f.warned, got.Warnings); diff != "" {
+				t.Errorf("warnings: -want +got\n%s", diff)
 			}
+			f.leavesAllOf(t, got)
 			s.leaves(run, got)
 			mu.Lock()
 			defer mu.Unlock()
 			w.clean[f.name] = got
 		})
+	}
+}
+
+// leavesAllOf expects that what a run left is whole.
+func (f flow) leavesAllOf(t *testing.T, got endState) {
+	t.Helper()
+	lost, outcomes := 0, 1
+	if slices.ContainsFunc(lossyFlows, func(lossy flow) bool { return f.name == lossy.name }) {
+		lost, outcomes = 1, 2
+	}
+	if len(got.Results) != 1 || len(got.Outcomes) != outcomes {
+		t.Fatalf("a run without faults leaves %+v", got)
+	}
+	if r := got.Results[0]; r.Wrong != "" || r.Shortened || r.Missing != lost || r.Leftover != 0 {
+		t.Errorf("a run without faults leaves %+v", got)
 	}
 }
 

@@ -1,19 +1,14 @@
 package oracle_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
-	"net/http"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -43,16 +38,25 @@ const (
 
 const (
 	nodeName  = "oracle"
-	loopback  = "127.0.0.1"
 	container = "main"
+	// gracePeriod is what the container of a pod that is deleted has to end.
+	// It ends lastWords after somebody follows its log, which its node has for as
+	// long again.
+	gracePeriod = 8 * time.Second
+	lastWords   = time.Second
+	// killed is the exit code of a container that was told to end.
+	killed = 143
 )
 
-// kubelet plays a node: it runs the pods that are bound to it, by what their
+// kubelet plays nodes: it runs the pods that are bound to them, by what their
 // annotations say, and serves their logs.
 type kubelet struct {
-	admin client.Client
+	admin       client.Client
+	certificate tls.Certificate
 
 	mu sync.Mutex
+	// nodes are those that it plays, by name.
+	nodes map[string]*node
 	// pods are all there ever were.
 	pods map[types.UID]*pod
 	// ended are Jobs whose held pods end.
@@ -66,31 +70,30 @@ type pod struct {
 	*corev1.Pod
 	job types.UID
 	log []byte
+	// over is closed when its container has ended, followed when somebody begins
+	// to follow its log.
+	over, followed func()
+	isOver         <-chan struct{}
+	isFollowed     <-chan struct{}
 }
 
-// startKubelet makes the node and plays it until ctx ends.
+// startKubelet makes the first node and plays it, and others, until ctx ends.
 func startKubelet(ctx context.Context, cluster *localcluster.Cluster, admin client.Client) (*kubelet, error) {
-	k := &kubelet{admin: admin, pods: map[types.UID]*pod{}, ended: map[types.UID]bool{}, away: map[types.UID]bool{}}
-	port, err := k.serve(ctx, filepath.Join(cluster.Dir(), "pki"))
+	pki := filepath.Join(cluster.Dir(), "pki")
+	certificate, err := tls.LoadX509KeyPair(filepath.Join(pki, "serving.crt"), filepath.Join(pki, "serving.key"))
 	if err != nil {
 		return nil, err
 	}
-	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: nodeName}, Status: corev1.NodeStatus{
-		Addresses:       []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: loopback}},
-		DaemonEndpoints: corev1.NodeDaemonEndpoints{KubeletEndpoint: corev1.DaemonEndpoint{Port: port}},
-	}}
-	status := node.Status
-	if err := admin.Create(ctx, node); err != nil {
-		return nil, fmt.Errorf("making the node: %w", err)
+	k := &kubelet{
+		admin: admin, certificate: certificate, nodes: map[string]*node{},
+		pods: map[types.UID]*pod{}, ended: map[types.UID]bool{}, away: map[types.UID]bool{},
 	}
-	// Controllers change nodes too.
-	from := node.DeepCopy()
-	node.Status = status
-	if err := admin.Status().Patch(ctx, node, client.MergeFrom(from)); err != nil {
-		return nil, fmt.Errorf("making the node: %w", err)
+	context.AfterFunc(ctx, k.stop)
+	if err := k.addNode(ctx, nodeName); err != nil {
+		return nil, err
 	}
 	pods, err := cache.New(cluster.RESTConfig(), cache.Options{Scheme: scheme.Scheme, ByObject: map[client.Object]cache.ByObject{
-		&corev1.Pod{}: {Field: fields.OneTermEqualSelector("spec.nodeName", nodeName)},
+		&corev1.Pod{}: {Field: fields.OneTermNotEqualSelector("spec.nodeName", "")},
 	}})
 	if err != nil {
 		return nil, err
@@ -123,16 +126,43 @@ func (k *kubelet) sync(ctx context.Context, object *corev1.Pod) {
 
 func (k *kubelet) bringOn(ctx context.Context, object *corev1.Pod) error {
 	known := k.know(object)
+	final := object.Status.Phase == corev1.PodSucceeded || object.Status.Phase == corev1.PodFailed
+	code, _ := strconv.Atoi(object.Annotations[exitAnnotation])
 	switch {
+	case object.DeletionTimestamp != nil && object.Status.Phase == corev1.PodRunning:
+		k.awaitEnd(ctx, known)
+		return k.setEnded(ctx, object, killed)
 	case object.DeletionTimestamp != nil:
-		return k.admin.Delete(ctx, object, client.GracePeriodSeconds(0), client.Preconditions{UID: &object.UID})
-	case object.Status.Phase == corev1.PodSucceeded, object.Status.Phase == corev1.PodFailed:
+		return k.remove(ctx, object, known)
+	case final:
 		return nil
 	case k.held(known):
-		return k.setStatus(ctx, object, corev1.PodRunning)
+		return k.setRunning(ctx, object)
 	default:
-		return k.setStatus(ctx, object, "")
+		return k.setEnded(ctx, object, code)
 	}
+}
+
+// awaitEnd waits until the container of a pod that is deleted ends.
+func (k *kubelet) awaitEnd(ctx context.Context, known *pod) {
+	left := time.Until(known.DeletionTimestamp.Time)
+	select {
+	case <-known.isFollowed:
+		pause(ctx, min(lastWords, left))
+	case <-time.After(left):
+	case <-ctx.Done():
+	}
+}
+
+// remove has a pod go whose container has ended, or never began.
+func (k *kubelet) remove(ctx context.Context, object *corev1.Pod, known *pod) error {
+	select {
+	case <-known.isFollowed:
+		pause(ctx, lastWords)
+	default:
+	}
+	known.over()
+	return k.admin.Delete(ctx, object, client.GracePeriodSeconds(0), client.Preconditions{UID: &object.UID})
 }
 
 // know takes note of the pod.
@@ -142,6 +172,8 @@ func (k *kubelet) know(object *corev1.Pod) *pod {
 	known := k.pods[object.UID]
 	if known == nil {
 		known = &pod{log: logOf(object)}
+		known.isOver, known.over = signal()
+		known.isFollowed, known.followed = signal()
 		if owner := metav1.GetControllerOf(object); owner != nil {
 			known.job = owner.UID
 		}
@@ -149,6 +181,12 @@ func (k *kubelet) know(object *corev1.Pod) *pod {
 	}
 	known.Pod = object
 	return known
+}
+
+// signal returns a channel, and what closes it.
+func signal() (<-chan struct{}, func()) {
+	given := make(chan struct{})
+	return given, sync.OnceFunc(func() { close(given) })
 }
 
 func (k *kubelet) held(known *pod) bool {
@@ -186,30 +224,45 @@ func (k *kubelet) of(job types.UID) []*pod {
 	return pods
 }
 
-// setStatus sets the pod's status to phase, or, where that is empty, to its end.
-func (k *kubelet) setStatus(ctx context.Context, object *corev1.Pod, phase corev1.PodPhase) error {
-	if object.Status.Phase == phase {
+// setRunning says of a pod that its container runs.
+func (k *kubelet) setRunning(ctx context.Context, object *corev1.Pod) error {
+	if object.Status.Phase == corev1.PodRunning {
 		return nil
 	}
-	code, _ := strconv.Atoi(object.Annotations[exitAnnotation])
-	now := metav1.Now()
-	started := metav1.NewTime(object.CreationTimestamp.Time)
-	status := corev1.ContainerStatus{Name: container, Image: object.Spec.Containers[0].Image, ImageID: "sha256:abc", ContainerID: "oracle://" + string(object.UID)}
-	if phase == corev1.PodRunning {
-		status.Ready, status.Started = true, new(true)
-		status.State.Running = &corev1.ContainerStateRunning{StartedAt: started}
-	} else {
-		phase = corev1.PodSucceeded
-		ended := &corev1.ContainerStateTerminated{Reason: "Completed", StartedAt: started, FinishedAt: now, ContainerID: status.ContainerID}
-		if code != 0 {
-			phase, ended.Reason, ended.ExitCode = corev1.PodFailed, "Error", int32(code)
-		}
-		status.State.Terminated = ended
+	status := statusOf(object)
+	status.Ready, status.Started = true, new(true)
+	status.State.Running = &corev1.ContainerStateRunning{StartedAt: object.CreationTimestamp}
+	return k.setStatus(ctx, object, corev1.PodRunning, status)
+}
+
+// setEnded says of a pod how its container has ended.
+func (k *kubelet) setEnded(ctx context.Context, object *corev1.Pod, code int) error {
+	status, phase := statusOf(object), corev1.PodSucceeded
+	ended := &corev1.ContainerStateTerminated{
+		Reason: "Completed", StartedAt: object.CreationTimestamp, FinishedAt: metav1.Now(), ContainerID: status.ContainerID,
 	}
+	if code != 0 {
+		phase, ended.Reason, ended.ExitCode = corev1.PodFailed, "Error", int32(code)
+	}
+	status.State.Terminated = ended
+	err := k.setStatus(ctx, object, phase, status)
+	if err == nil {
+		k.know(object).over()
+	}
+	return err
+}
+
+func (k *kubelet) setStatus(ctx context.Context, object *corev1.Pod, phase corev1.PodPhase, status corev1.ContainerStatus) error {
 	changed := object.DeepCopy()
-	changed.Status.Phase, changed.Status.StartTime = phase, &started
+	changed.Status.Phase, changed.Status.StartTime = phase, &object.CreationTimestamp
 	changed.Status.ContainerStatuses = []corev1.ContainerStatus{status}
 	return k.admin.Status().Update(ctx, changed)
+}
+
+func statusOf(object *corev1.Pod) corev1.ContainerStatus {
+	return corev1.ContainerStatus{
+		Name: container, Image: object.Spec.Containers[0].Image, ImageID: "sha256:abc", ContainerID: "oracle://" + string(object.UID),
+	}
 }
 
 // logOf returns what the container of a pod writes: the same for all pods that
@@ -226,92 +279,4 @@ func logOf(object *corev1.Pod) []byte {
 		log.WriteString(base64.StdEncoding.EncodeToString(line) + "\n")
 	}
 	return log.Bytes()
-}
-
-// serve serves logs as a kubelet does, and returns the port.
-func (k *kubelet) serve(ctx context.Context, pki string) (int32, error) {
-	certificate, err := tls.LoadX509KeyPair(filepath.Join(pki, "serving.crt"), filepath.Join(pki, "serving.key"))
-	if err != nil {
-		return 0, err
-	}
-	listener, err := tls.Listen("tcp", net.JoinHostPort(loopback, "0"), &tls.Config{Certificates: []tls.Certificate{certificate}})
-	if err != nil {
-		return 0, err
-	}
-	handler := http.NewServeMux()
-	handler.HandleFunc("GET /containerLogs/{namespace}/{pod}/{container}", k.serveLog)
-	server := &http.Server{Handler: handler}
-	go func() { _ = server.Serve(listener) }()
-	context.AfterFunc(ctx, func() { _ = server.Close() })
-	address, ok := listener.Addr().(*net.TCPAddr)
-	if !ok {
-		return 0, errors.New("no port")
-	}
-	return int32(address.Port), nil
-}
-
-func (k *kubelet) serveLog(response http.ResponseWriter, request *http.Request) {
-	known := k.named(request.PathValue("namespace"), request.PathValue("pod"))
-	switch {
-	case known == nil:
-		http.Error(response, "no such pod", http.StatusNotFound)
-		return
-	case k.isAway(known.job):
-		http.Error(response, "the container runtime is down", http.StatusInternalServerError)
-		return
-	}
-	query, log := request.URL.Query(), known.log
-	if tail, err := strconv.Atoi(query.Get("tailLines")); err == nil {
-		log = lastLines(log, tail)
-	}
-	if query.Get("timestamps") == "true" {
-		log = stamped(log, known.CreationTimestamp.Time)
-	}
-	if limit, err := strconv.Atoi(query.Get("limitBytes")); err == nil {
-		log = log[:min(limit, len(log))]
-	}
-	_, _ = response.Write(log)
-}
-
-// named returns the latest pod of this name.
-func (k *kubelet) named(namespace, name string) *pod {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for _, known := range k.pods {
-		if known.Namespace == namespace && known.Name == name {
-			return known
-		}
-	}
-	return nil
-}
-
-// goAway has the logs of a Job be unreadable, or readable again.
-func (k *kubelet) goAway(job types.UID, away bool) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.away[job] = away
-}
-
-func (k *kubelet) isAway(job types.UID) bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.away[job]
-}
-
-func lastLines(log []byte, n int) []byte {
-	lines := bytes.SplitAfter(log, []byte("\n"))
-	if len(lines) > 0 && len(lines[len(lines)-1]) == 0 {
-		lines = lines[:len(lines)-1]
-	}
-	return bytes.Join(lines[max(0, len(lines)-n):], nil)
-}
-
-// stamped returns the log with a time in front of each line.
-func stamped(log []byte, at time.Time) []byte {
-	var text strings.Builder
-	lines := bufio.NewScanner(bytes.NewReader(log))
-	for lines.Scan() {
-		fmt.Fprintf(&text, "%s %s\n", at.Format(time.RFC3339Nano), lines.Text())
-	}
-	return []byte(text.String())
 }

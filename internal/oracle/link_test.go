@@ -21,6 +21,7 @@ import (
 
 // What the manager asks of the API server, as far as faults tell it apart.
 const (
+	createCapture = "create capture"
 	createPart    = "create part"
 	createResults = "create results"
 	createEvent   = "create event"
@@ -53,7 +54,7 @@ type asked struct {
 // writes reports whether the request changes something.
 func (a asked) writes() bool {
 	switch a.what {
-	case createPart, createResults, createEvent, patchJob, deleteJob, otherWrite:
+	case createCapture, createPart, createResults, createEvent, patchJob, deleteJob, otherWrite:
 		return true
 	default:
 		return false
@@ -345,8 +346,11 @@ func creating(request *http.Request, a *asked) error {
 	switch object.(type) {
 	case *corev1.ConfigMap, *corev1.Secret:
 		a.what = createResults
-		if created.GetLabels()[api.PartLabel] != "" {
+		switch labels := created.GetLabels(); {
+		case labels[api.PartLabel] != "":
 			a.what = createPart
+		case labels[api.CaptureOfLabel] != "":
+			a.what = createCapture
 		}
 	case *eventsv1.Event:
 		a.what = createEvent

@@ -1,7 +1,9 @@
 package oracle_test
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -15,7 +17,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
 	"k8s.io/client-go/kubernetes/scheme"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
@@ -27,11 +30,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/job-handler/job-handler/controllers/job"
+	"github.com/job-handler/job-handler/controllers/namespace"
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/capture"
 	"github.com/job-handler/job-handler/internal/events"
 	"github.com/job-handler/job-handler/internal/joblogs"
 	"github.com/job-handler/job-handler/internal/policy"
+	"github.com/job-handler/job-handler/internal/serverclock"
 	"github.com/job-handler/job-handler/internal/writelimit"
 )
 
@@ -52,12 +57,37 @@ type process struct {
 	ended  chan struct{}
 }
 
+// settings are what is different from the defaults in a process.
+type settings struct {
+	// fast is by how much its machine's clock is ahead.
+	fast time.Duration
+	// workers is how many Jobs it looks at at the same time; 0: some.
+	workers int
+	// scan is how often it looks for Jobs that admission missed; 0: at the start.
+	scan time.Duration
+}
+
+// skewed is a machine's clock that is off.
+type skewed struct {
+	clock.RealClock
+	fast time.Duration
+}
+
+// Now implements clock.PassiveClock.
+func (s skewed) Now() time.Time { return s.RealClock.Now().Add(s.fast) }
+
+// Since implements clock.PassiveClock.
+func (s skewed) Since(t time.Time) time.Duration { return s.Now().Sub(t) }
+
 // startProcess starts a manager with this connection, in these namespaces. It
 // ends when its link dies.
-func startProcess(ctx context.Context, account *rest.Config, l *link, namespaces ...string) (*process, error) {
+func startProcess(ctx context.Context, account *rest.Config, l *link, set settings, namespaces ...string) (*process, error) {
 	connection := rest.CopyConfig(account)
 	connection.UserAgent = api.ManagerName + "/oracle"
+	machine := skewed{fast: set.fast}
+	now := serverclock.New(machine)
 	connection.Wrap(l.wrap)
+	connection.Wrap(now.Wrap)
 	connection.Wrap(writelimit.New(32))
 	p := &process{link: l, lines: &lines{}, ended: make(chan struct{})}
 	mgr, err := ctrl.NewManager(connection, ctrl.Options{
@@ -79,18 +109,22 @@ func startProcess(ctx context.Context, account *rest.Config, l *link, namespaces
 	if err != nil {
 		return nil, err
 	}
-	logs := joblogs.NewReader(joblogs.FromClient(pods), joblogs.Options{ResultsBytes: resultsBytes})
-	reconciler := &job.Reconciler{
-		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: clock.RealClock{},
-		Logs: logs, Captures: capture.New(logs, capture.Options{}),
-		Events: events.New(mgr.GetClient(), clock.RealClock{}, "manager-0"),
+	logs := joblogs.NewReader(joblogs.FromClient(pods), joblogs.Options{ResultsBytes: resultsBytes, Clock: machine})
+	recorder := events.New(mgr.GetClient(), now, "manager-0")
+	jobs := &job.Reconciler{
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: now, Events: recorder,
+		Logs: logs, Captures: capture.New(logs, capture.Options{Clock: machine}),
 		Options: job.Options{
 			TTLFloor: ttlFloor, RecheckInterval: recheckInterval, LogDeadline: logDeadline,
-			ProtectDeadline: time.Hour, MaxResultsBytes: resultsBytes, Workers: workers,
+			ProtectDeadline: time.Hour, MaxResultsBytes: resultsBytes, Workers: cmp.Or(set.workers, workers),
 		},
 	}
+	missed := &namespace.Reconciler{
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: now, Events: recorder,
+		Options: namespace.Options{TTLFloor: ttlFloor, ScanInterval: set.scan},
+	}
 	running, cancel := context.WithCancel(ctx)
-	if err := reconciler.SetupWithManager(running, mgr); err != nil {
+	if err := errors.Join(jobs.SetupWithManager(running, mgr), missed.SetupWithManager(mgr)); err != nil {
 		cancel()
 		return nil, err
 	}
@@ -118,9 +152,12 @@ func cacheOptions(namespaces []string) cache.Options {
 		watched[name] = cache.Config{}
 	}
 	byObject := job.CacheOptions()
-	if len(namespaces) == 1 {
-		byObject[policy.NewNamespace()] = cache.ByObject{Field: fields.OneTermEqualSelector("metadata.name", namespaces[0])}
+	// Others are for other managers.
+	names, err := labels.NewRequirement(corev1.LabelMetadataName, selection.In, namespaces)
+	if err != nil {
+		panic(err)
 	}
+	byObject[policy.NewNamespace()] = cache.ByObject{Label: labels.NewSelector().Add(*names)}
 	return cache.Options{
 		ByObject: byObject, DefaultNamespaces: watched, DefaultTransform: cache.TransformStripManagedFields(),
 	}

@@ -26,8 +26,11 @@ type scene struct {
 	// neighbour is another namespace of the same manager, if there is one.
 	neighbour string
 	account   *rest.Config
+	settings  settings
 	processes []*process
 	runs      []expected
+	// happening is what users do meanwhile.
+	happening sync.WaitGroup
 
 	mu sync.Mutex
 	// others are objects of somebody else, which stay as they are.
@@ -51,6 +54,7 @@ func (w *world) newScene(t *testing.T) *scene {
 	s := &scene{world: w, account: w.account, t: t, name: t.Name()}
 	s.namespace = w.newNamespace(s.t.Context(), t)
 	t.Cleanup(s.explain)
+	t.Cleanup(s.happening.Wait)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.scenes = append(w.scenes, s)
@@ -72,12 +76,21 @@ func (s *scene) start(f func(*link) fault) *process {
 
 func (s *scene) startOn(l *link, namespaces ...string) *process {
 	s.t.Helper()
-	p, err := startProcess(context.WithoutCancel(s.t.Context()), s.account, l, namespaces...)
+	p, err := startProcess(context.WithoutCancel(s.t.Context()), s.account, l, s.settings, namespaces...)
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.processes = append(s.processes, p)
 	return p
+}
+
+// started returns the processes that were started so far.
+func (s *scene) started() []*process {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.processes)
 }
 
 // replace waits until a process has died, and starts another in its place.
@@ -143,7 +156,7 @@ func (s *scene) leaves(run *batchv1.Job, wants ...endState) {
 // look returns what a run has left by now, but for a Warning that is tolerated.
 func (s *scene) look(ctx context.Context, run *batchv1.Job) (endState, error) {
 	got, err := s.observe(ctx, run)
-	got.Warnings = slices.DeleteFunc(got.Warnings, func(warning string) bool { return warning == s.tolerated })
+	got.Warnings = slices.DeleteFunc(slices.Clone(got.Warnings), func(warning string) bool { return warning == s.tolerated })
 	if len(got.Warnings) == 0 {
 		got.Warnings = nil
 	}
@@ -151,9 +164,12 @@ func (s *scene) look(ctx context.Context, run *batchv1.Job) (endState, error) {
 }
 
 // eventually waits until met is, and returns its last error if it never is.
-func (s *scene) eventually(met func() (bool, error)) error {
+func (s *scene) eventually(met func() (bool, error)) error { return s.within(soon, met) }
+
+// within is eventually with a time of its own.
+func (s *scene) within(limit time.Duration, met func() (bool, error)) error {
 	var last error
-	err := wait.PollUntilContextTimeout(s.t.Context(), poll, soon, true, func(context.Context) (bool, error) {
+	err := wait.PollUntilContextTimeout(s.t.Context(), poll, limit, true, func(context.Context) (bool, error) {
 		var done bool
 		done, last = met()
 		return done, nil
@@ -196,7 +212,7 @@ func (s *scene) jobState(run *batchv1.Job) *jobState {
 // writes returns how often the processes of the scene wrote, or tried to.
 func (s *scene) writes() int {
 	n := 0
-	for _, p := range s.processes {
+	for _, p := range s.started() {
 		n += len(p.written())
 	}
 	return n
@@ -205,7 +221,7 @@ func (s *scene) writes() int {
 // lastWrite returns when the processes of the scene wrote last, or tried to.
 func (s *scene) lastWrite() time.Time {
 	var last time.Time
-	for _, p := range s.processes {
+	for _, p := range s.started() {
 		for _, w := range p.written() {
 			if w.at.After(last) {
 				last = w.at

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -16,8 +17,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/policy"
 )
 
 const (
@@ -28,7 +31,19 @@ const (
 	longestFault = 5
 	// longestLogFault is the same for logs, which are read again more slowly.
 	longestLogFault = 2
+	// afterFailure is for how long each of the other Jobs is waited for once one was
+	// in vain.
+	afterFailure = 5 * time.Second
+	// scheduledScan is how often Jobs are looked for that admission missed.
+	scheduledScan = 10 * time.Second
 )
+
+// scheduled are the flows of a schedule, each as often as it is to be there.
+var scheduled = []flow{
+	success, success, success, success, success, success, failure, failure, failure, failure,
+	keptSuccess, keptSuccess, delayed, unseenTTL, unseenTTL, successInParts,
+	protectedSuccess, protectedFailure, unseenProtection, unseenJob, followedSuccess, capturedSuccess, malformedSuccess, forgedFailure,
+}
 
 // schedule is what happens to Jobs, all of it by a seed. Whether a request is
 // hit, and by what, depends on the seed, the Job, what is asked, and how often it
@@ -56,6 +71,8 @@ type plannedJob struct {
 	labelled bool
 	// replacedAt: it is deleted and created anew before this write, 0: never.
 	replacedAt int
+	// deletedAt: it is protected, and deleted before this write, 0: never.
+	deletedAt int
 
 	mu     sync.Mutex
 	writes int
@@ -65,6 +82,7 @@ type plannedJob struct {
 // testSchedule lets the schedule of a seed happen to so many Jobs.
 func testSchedule(t *testing.T, w *world, seed uint64, jobs int) {
 	s := &schedule{scene: w.newScene(t), seed: seed, asked: map[string]int{}, jobs: map[string]*plannedJob{}, hits: map[string]int{}}
+	s.settings.scan = scheduledScan
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("to see it again: make soak SEED=%d JOBS=%d", seed, jobs)
@@ -92,12 +110,18 @@ func testSchedule(t *testing.T, w *world, seed uint64, jobs int) {
 // plan decides about a Job.
 func (s *schedule) plan(i int, namespace string) {
 	r := rand.New(rand.NewPCG(s.seed, uint64(i)))
-	f := []flow{
-		success, success, success, success, success, success, failure, failure, failure, failure,
-		keptSuccess, keptSuccess, delayed, unseenTTL, unseenTTL, successInParts,
-	}[r.IntN(16)]
+	f := scheduled[r.IntN(len(scheduled))]
 	job := &plannedJob{flow: f, namespace: namespace, name: fmt.Sprintf("job-%d", i)}
 	deleted := f.writes[len(f.writes)-1] == deleteJob
+	if f.meanwhile != nil || f.unseen == missedAll || policy.Protected(f.job(namespace, job.name)) {
+		// Enough happens to it.
+		job.deletedAt = 0
+		if f.name == protectedSuccess.name || f.name == protectedFailure.name {
+			job.deletedAt = r.IntN(len(f.writes))
+		}
+		s.jobs[job.namespace+"/"+job.name] = job
+		return
+	}
 	switch r.IntN(10) {
 	case 0, 1:
 		job.taken = true
@@ -120,7 +144,7 @@ func (j *plannedJob) create(s *schedule) {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.runs = append(j.runs, s.run(j.flow.job(j.namespace, j.name)))
+	j.runs = append(j.runs, s.create(j.flow, j.flow.job(j.namespace, j.name)))
 }
 
 // keepRunning has a manager run, another one when it dies, until ended is called.
@@ -182,6 +206,10 @@ func (j *plannedJob) used(s *schedule, a asked) {
 	j.writes++
 	run := j.runs[len(j.runs)-1]
 	switch {
+	case j.writes == j.deletedAt:
+		if err := s.deleteRun(run); client.IgnoreNotFound(err) != nil {
+			s.t.Error(err)
+		}
 	case j.writes == j.replacedAt:
 		s.remove(run)
 		j.runs = append(j.runs, s.run(j.flow.job(j.namespace, j.name)))
@@ -270,6 +298,18 @@ func (s *schedule) settles(job *plannedJob) {
 	want := s.clean[job.flow.name].named(job.name)
 	main, short := job.name+api.ResultsSuffix, job.name+api.ResultsSuffix+"-<uid8>"
 	wants := []endState{want}
+	if job.flow.warned != nil {
+		// What was wrong may have gone unsaid.
+		wants = append(wants, want.with())
+	}
+	if job.flow.fragile != "" {
+		wants = append(wants, s.clean[job.flow.fragile].named(job.name))
+	}
+	if job.deletedAt > 0 {
+		gone := want
+		gone.Job = nil
+		wants = append(wants, gone)
+	}
 	if job.taken {
 		wants = []endState{want.renamed(main, short)}
 	}
@@ -278,13 +318,18 @@ func (s *schedule) settles(job *plannedJob) {
 	}
 	var run *batchv1.Job
 	var got endState
-	err := s.eventually(func() (bool, error) {
+	limit := soon
+	if s.t.Failed() {
+		// The others had that time too.
+		limit = afterFailure
+	}
+	err := s.within(limit, func() (bool, error) {
 		job.mu.Lock()
 		run = job.runs[len(job.runs)-1]
 		job.mu.Unlock()
 		var err error
 		got, err = s.observe(s.t.Context(), run)
-		compared := got.with()
+		compared := got.with(slices.DeleteFunc(slices.Clone(got.Warnings), func(text string) bool { return !slices.Contains(job.flow.warned, text) })...)
 		for _, want := range wants {
 			if err == nil && cmp.Equal(want, compared) {
 				return true, nil

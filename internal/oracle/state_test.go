@@ -32,6 +32,8 @@ type endState struct {
 	Outcomes []string
 	// Warnings are the other Warnings.
 	Warnings []string
+	// Captures is how many objects keep logs of deleted pods beside the Job.
+	Captures int
 }
 
 // renamed returns the state with another name of the results.
@@ -42,7 +44,7 @@ func (e endState) renamed(from, to string) endState {
 	}
 	e.Outcomes = slices.Clone(e.Outcomes)
 	for i := range e.Outcomes {
-		e.Outcomes[i] = strings.Replace(e.Outcomes[i], " "+from+";", " "+to+";", 1)
+		e.Outcomes[i] = strings.NewReplacer(" "+from+";", " "+to+";", " "+from+" ", " "+to+" ").Replace(e.Outcomes[i])
 	}
 	if e.Job != nil {
 		job := *e.Job
@@ -76,7 +78,10 @@ func (e endState) outcomes() int {
 
 // with returns the state with these Warnings.
 func (e endState) with(warnings ...string) endState {
-	e.Warnings = warnings
+	e.Warnings = nil
+	if len(warnings) > 0 {
+		e.Warnings = warnings
+	}
 	return e
 }
 
@@ -96,6 +101,8 @@ type resultsState struct {
 	Keys        []string
 	Status      string
 	Capture     string
+	// Missing is of how many pods there is nothing, and that is told.
+	Missing int
 	// Shortened is true if the middle of a log was left out.
 	Shortened bool
 	// Parts is their number, Leftover that of parts of the run beyond it.
@@ -120,8 +127,26 @@ func (w *world) observe(ctx context.Context, run *batchv1.Job) (endState, error)
 	if state.Results, err = w.resultsOf(ctx, run, hide); err != nil {
 		return state, err
 	}
+	if state.Captures, err = w.capturesOf(ctx, run); err != nil {
+		return state, err
+	}
 	state.Outcomes, state.Warnings, err = w.told(ctx, run, hide)
 	return state, err
+}
+
+// capturesOf returns how many objects there are that keep logs of a run's deleted
+// pods, but for what the test itself made.
+func (w *world) capturesOf(ctx context.Context, run *batchv1.Job) (int, error) {
+	var list metav1.PartialObjectMetadataList
+	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(api.ResultsKindConfigMap + "List"))
+	err := w.List(ctx, &list, client.InNamespace(run.Namespace), client.MatchingLabels{api.CaptureOfLabel: string(run.UID)})
+	captures := 0
+	for _, object := range list.Items {
+		if object.Annotations[foreignAnnotation] == "" {
+			captures++
+		}
+	}
+	return captures, err
 }
 
 // hider replaces what differs from run to run.
@@ -249,6 +274,9 @@ func (w *world) check(ctx context.Context, run *batchv1.Job, object resultsview.
 	if err := verify(object, run); err != nil {
 		return err
 	}
+	if err := onTime(object); err != nil {
+		return err
+	}
 	fetch := w.fetcher(run.Namespace, object.Kind)
 	opened, err := resultsview.Open(ctx, object.Name, fetch)
 	if err != nil {
@@ -261,6 +289,22 @@ func (w *world) check(ctx context.Context, run *batchv1.Job, object resultsview.
 		return err
 	}
 	return w.compare(run, logs, state)
+}
+
+// rightTime is how far what the manager takes for the time of storing may be from
+// what the API server does.
+const rightTime = 2 * time.Minute
+
+// onTime returns an error unless results say when they were stored.
+func onTime(object resultsview.Object) error {
+	at, err := time.Parse(time.RFC3339, object.Annotations[api.CreatedAtAnnotation])
+	if err != nil {
+		return err
+	}
+	if off := object.CreationTimestamp.Sub(at).Abs(); off > rightTime {
+		return fmt.Errorf("stored %s from when they say", off)
+	}
+	return nil
 }
 
 func verify(object resultsview.Object, run *batchv1.Job) error {
@@ -281,7 +325,8 @@ func (w *world) compare(run *batchv1.Job, logs *resultsview.Logs, state *results
 	for _, pod := range w.kubelet.of(run.UID) {
 		wrote[pod.Name] = pod.log
 	}
-	if len(logs.List) != len(wrote) {
+	state.Missing = len(wrote) - len(logs.List)
+	if told := strings.HasPrefix(state.Capture, "complete=false"); state.Missing < 0 || state.Missing > 0 && !told {
 		return fmt.Errorf("%d logs are stored of %d pods", len(logs.List), len(wrote))
 	}
 	for _, log := range logs.List {

@@ -1,6 +1,7 @@
 package oracle_test
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -66,12 +67,15 @@ type world struct {
 	scenes     []*scene
 	// clean is what runs without faults leave, by the name of their flow.
 	clean map[string]endState
+	// more is true in TestMore.
+	more bool
 	// seen is what was found in results objects, by their UIDs.
 	seen sync.Map
 }
 
-// controllers of Kubernetes run but those that want a kubelet's heartbeat.
-const controllers = "--controllers=*,-node-lifecycle-controller,-taint-eviction-controller"
+// controllers of Kubernetes run but those that want a kubelet's heartbeat, and the
+// one that deletes the pods of nodes that are gone, when it pleases.
+const controllers = "--controllers=*,-node-lifecycle-controller,-taint-eviction-controller,-pod-garbage-collector-controller"
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
@@ -104,7 +108,8 @@ func newWorld(t *testing.T) *world {
 func (w *world) newNamespace(ctx context.Context, t *testing.T) string {
 	t.Helper()
 	name := fmt.Sprintf("scene-%d", w.namespaces.Add(1))
-	namespace := jobtest.MakeNamespace(name).Label(api.EnabledLabel, api.True).Obj()
+	since := time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)
+	namespace := jobtest.MakeNamespace(name).Label(api.EnabledLabel, api.True).Annotation(api.EnabledSinceAnnotation, since).Obj()
 	if err := w.CreateNamespace(ctx, namespace); err != nil && !apierrors.IsAlreadyExists(err) {
 		t.Fatal(err)
 	}
@@ -116,6 +121,10 @@ type program struct {
 	exit  int
 	bytes int
 	hold  bool
+	// retries is how many pods may fail.
+	retries int32
+	// node is another node than the first; "": that.
+	node string
 }
 
 // job returns a Job that does it, bound to the node.
@@ -131,9 +140,10 @@ func (p program) job(namespace, name string) *batchv1.Job {
 	if p.hold {
 		annotations[holdAnnotation] = "true"
 	}
-	job.Spec.BackoffLimit = new(int32(0))
+	job.Spec.BackoffLimit = &p.retries
 	job.Spec.Template.Annotations = annotations
-	job.Spec.Template.Spec.NodeName = nodeName
+	job.Spec.Template.Spec.NodeName = cmp.Or(p.node, nodeName)
+	job.Spec.Template.Spec.TerminationGracePeriodSeconds = new(int64(gracePeriod / time.Second))
 	job.Spec.Template.Spec.AutomountServiceAccountToken = new(false)
 	return job
 }
@@ -158,6 +168,43 @@ func TestSeeds(t *testing.T) {
 	t.Run("Quiet", func(t *testing.T) { w.quiet(t, longQuiet) })
 }
 
+// has reports whether a scenario is for the test that runs, given whether it is for
+// TestMore.
+func (w *world) has(more bool) bool { return w.more == more }
+
+// TestMore runs those scenarios that TestScenarios leaves out for their number.
+func TestMore(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes minutes: make test-oracle")
+	}
+	w := newWorld(t)
+	w.more = true
+	if !t.Run("Clean", func(t *testing.T) { testClean(t, w) }) {
+		t.FailNow()
+	}
+	t.Run("Together", func(t *testing.T) {
+		for _, test := range []group{
+			{"Crashes", testCrashes},
+			{"Held", testHeld},
+			{"Captured", testCaptured},
+			{"Clock", testClock},
+			{"Taken", testTaken},
+		} {
+			t.Run(test.name, func(t *testing.T) {
+				t.Parallel()
+				test.run(t, w)
+			})
+		}
+	})
+	t.Run("Quiet", func(t *testing.T) { w.quiet(t, longQuiet) })
+}
+
+// group are scenarios about one thing.
+type group struct {
+	name string
+	run  func(*testing.T, *world)
+}
+
 // TestScenarios runs all scenarios side by side, and then waits once for all of
 // them that nothing is written any more.
 func TestScenarios(t *testing.T) {
@@ -166,17 +213,18 @@ func TestScenarios(t *testing.T) {
 		t.FailNow()
 	}
 	t.Run("Together", func(t *testing.T) {
-		for _, test := range []struct {
-			name string
-			run  func(*testing.T, *world)
-		}{
+		for _, test := range []group{
 			{"Crashes", testCrashes},
+			{"Held", testHeld},
+			{"Captured", testCaptured},
+			{"Clock", testClock},
 			{"Stale", testStale},
 			{"Taken", testTaken},
 			{"Lost", testLost},
 			{"Changed", testChanged},
 			{"Answers", testAnswers},
 			{"Refused", testRefused},
+			{"Nodes", testNodes},
 			{"Seed", func(t *testing.T, w *world) { testSchedule(t, w, 1, 200) }},
 		} {
 			t.Run(test.name, func(t *testing.T) {

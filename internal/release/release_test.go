@@ -127,6 +127,25 @@ var _ = Describe("Releasing a cluster", func() {
 		Expect(read(ctx, namespace).Labels).NotTo(HaveKey(api.EnabledLabel))
 	})
 
+	It("leaves a Namespace's label that somebody changes under its hands", func(ctx SpecContext) {
+		namespace := create(ctx, aNamespace().Label(api.EnabledLabel, api.True).Annotation(api.EnabledMirroredAnnotation, api.True).Obj())
+		changed := false
+		busy := interceptor.NewClient(kube, interceptor.Funcs{Get: func(
+			ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption,
+		) error {
+			if err := c.Get(ctx, key, object, options...); err != nil || key.Name != namespace.Name || changed {
+				return err
+			}
+			changed = true
+			patch := fmt.Appendf(nil, `{"metadata":{"labels":{%q:%q}}}`, api.EnabledLabel, api.False)
+			return c.Patch(ctx, namespace.DeepCopy(), client.RawPatch("application/merge-patch+json", patch))
+		}})
+		_, err := run(ctx, func(r *release.Releaser) { r.Client = busy })
+		Expect(err).NotTo(HaveOccurred())
+		Expect(read(ctx, namespace).Labels).To(HaveKeyWithValue(api.EnabledLabel, api.False))
+		Expect(read(ctx, namespace).Annotations).NotTo(HaveKey(api.EnabledMirroredAnnotation))
+	})
+
 	It("goes on after one that it cannot change, and fails with its name", func(ctx SpecContext) {
 		namespace := create(ctx, aNamespace().Obj())
 		stuck := create(ctx, raised(namespace.Name, "stuck").Obj())

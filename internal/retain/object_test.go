@@ -97,6 +97,7 @@ func TestExpired(t *testing.T) {
 		"a second ago":         {object("a", annotate(api.ExpiresAtAnnotation, at(-time.Second))), true, false},
 		"now":                  {object("a", annotate(api.ExpiresAtAnnotation, at(0))), true, false},
 		"in a second":          {object("a", annotate(api.ExpiresAtAnnotation, at(time.Second))), false, false},
+		"in a moment":          {object("a", annotate(api.ExpiresAtAnnotation, now.Add(time.Millisecond).Format(time.RFC3339Nano))), false, false},
 		"in another time zone": {object("a", annotate(api.ExpiresAtAnnotation, "2026-11-23T13:00:00+02:00")), true, false},
 		"empty":                {object("a", annotate(api.ExpiresAtAnnotation, "")), false, true},
 		"a date":               {object("a", annotate(api.ExpiresAtAnnotation, "2026-01-01")), false, true},

@@ -34,7 +34,7 @@ func (c *child) running() bool {
 }
 
 func (c *child) report() Status {
-	s := Status{Name: c.process.Name, Log: c.process.Log, Running: c.running()}
+	s := Status{Name: c.process.Name, PID: c.pid, Log: c.process.Log, Running: c.running()}
 	if !s.Running {
 		s.Exit = describeExit(c.status)
 		s.Success = c.status.Exited() && c.status.ExitStatus() == 0

@@ -29,7 +29,9 @@ type Process struct {
 
 // Status is what is known of a process.
 type Status struct {
-	Name    string `json:"name"`
+	Name string `json:"name"`
+	// PID is its process, or was, in the supervisor's PID namespace.
+	PID     int    `json:"pid"`
 	Log     string `json:"log"`
 	Running bool   `json:"running"`
 	// Exit says how the program ended, and is empty while it runs.
