@@ -82,7 +82,7 @@ func (r *Reconciler) pods(ctx context.Context, job *batchv1.Job) ([]*corev1.Pod,
 }
 
 func (r *Reconciler) livePods(ctx context.Context, job *batchv1.Job) ([]*corev1.Pod, error) {
-	selector, err := metav1.LabelSelectorAsSelector(job.Spec.Selector)
+	selector, err := metav1.LabelSelectorAsSelector(selectorOf(job))
 	if err != nil {
 		return nil, fmt.Errorf("reading the selector of job %s/%s: %w", job.Namespace, job.Name, err)
 	}

@@ -41,12 +41,55 @@ func TestPruneJob(t *testing.T) {
 	job, want := fullJob(), fullJob()
 	want.ManagedFields = nil
 	delete(want.Annotations, corev1.LastAppliedConfigAnnotation)
-	want.Spec.Template = corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{
-		Labels: map[string]string{api.EnabledLabel: api.True, "app": "x"}, Annotations: map[string]string{"a": "b"},
-	}}
+	want.Spec.Template = corev1.PodTemplateSpec{}
 	pruneJob(job)
 	if diff := cmp.Diff(want, job); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+// While the template can be changed, it is looked whether its pods are opted in.
+func TestPruneSuspendedJob(t *testing.T) {
+	job := fullJob()
+	job.Status, job.Spec.Suspend = batchv1.JobStatus{}, new(true)
+	job.Status.Conditions = []batchv1.JobCondition{{Type: batchv1.JobSuspended, Status: corev1.ConditionTrue}}
+	if !plan.TemplateMutable(job) {
+		t.Fatal("the template of a suspended Job cannot be changed")
+	}
+	pruneJob(job)
+	want := metav1.ObjectMeta{Labels: map[string]string{api.EnabledLabel: api.True}}
+	if diff := cmp.Diff(want, job.Spec.Template.ObjectMeta); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+// A selector is pruned where the UID tells it, and never lost.
+func TestPruneSelector(t *testing.T) {
+	uid := map[string]string{batchv1.ControllerUidLabel: "job-uid"}
+	both := map[string]string{batchv1.ControllerUidLabel: "job-uid", "app": "x"}
+	for name, test := range map[string]struct {
+		selector *metav1.LabelSelector
+		pruned   bool
+	}{
+		"the API server's own":   {&metav1.LabelSelector{MatchLabels: uid}, true},
+		"by another UID":         {&metav1.LabelSelector{MatchLabels: map[string]string{batchv1.ControllerUidLabel: "other"}}, false},
+		"by a label":             {&metav1.LabelSelector{MatchLabels: map[string]string{"app": "x"}}, false},
+		"by the UID and a label": {&metav1.LabelSelector{MatchLabels: both}, false},
+		"by an expression too": {&metav1.LabelSelector{MatchLabels: uid, MatchExpressions: []metav1.LabelSelectorRequirement{
+			{Key: "app", Operator: metav1.LabelSelectorOpExists},
+		}}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			job := fullJob()
+			job.Spec.Selector = test.selector.DeepCopy()
+			pruneJob(job)
+			if got := job.Spec.Selector == nil; got != test.pruned {
+				t.Errorf("pruned: %t", got)
+			}
+			if diff := cmp.Diff(test.selector, selectorOf(job)); diff != "" {
+				t.Errorf("-want +got\n%s", diff)
+			}
+		})
 	}
 }
 
@@ -89,7 +132,8 @@ func fullPod() *corev1.Pod {
 	}}
 	statusOf := func(name string) []corev1.ContainerStatus {
 		return []corev1.ContainerStatus{{
-			Name: name, Image: "image", ImageID: "sha256:1", RestartCount: 2, State: ended, LastTerminationState: ended,
+			Name: name, Image: "image", ImageID: "sha256:1", ContainerID: "containerd://1", RestartCount: 2, State: ended, LastTerminationState: ended,
+			Ready: true, Started: new(true), Resources: &corev1.ResourceRequirements{},
 		}}
 	}
 	container := func(name string) corev1.Container {
@@ -122,14 +166,35 @@ func fullPod() *corev1.Pod {
 			Phase: corev1.PodFailed, Reason: "Evicted", Message: "low on memory",
 			InitContainerStatuses: append(statusOf("init"), statusOf("sidecar")...), ContainerStatuses: statusOf("main"),
 			EphemeralContainerStatuses: statusOf("debug"),
+			HostIP:                     "10.0.0.1", PodIP: "10.1.0.1", StartTime: &metav1.Time{Time: noon},
+			Conditions: []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionTrue}, {Type: corev1.PodReady}},
 		},
+	}
+}
+
+// Why a pod was not scheduled is told in the results.
+func TestPruneConditions(t *testing.T) {
+	unscheduled := corev1.PodCondition{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Message: "no node"}
+	pod := fullPod()
+	pod.Status.Conditions = append(pod.Status.Conditions[1:], unscheduled)
+	prunePod(pod)
+	if diff := cmp.Diff([]corev1.PodCondition{unscheduled}, pod.Status.Conditions); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
 	}
 }
 
 func TestPrunePod(t *testing.T) {
 	pod, want := fullPod(), fullPod()
-	want.ManagedFields = nil
+	want.ManagedFields, want.Labels = nil, nil
 	delete(want.Annotations, corev1.LastAppliedConfigAnnotation)
+	want.Status.Conditions, want.Status.HostIP, want.Status.PodIP, want.Status.StartTime = nil, "", "", nil
+	for _, statuses := range [][]corev1.ContainerStatus{
+		want.Status.InitContainerStatuses, want.Status.ContainerStatuses, want.Status.EphemeralContainerStatuses,
+	} {
+		for i := range statuses {
+			statuses[i].Resources = nil
+		}
+	}
 	want.Spec = corev1.PodSpec{
 		NodeName: "node-1", RestartPolicy: corev1.RestartPolicyOnFailure,
 		InitContainers: []corev1.Container{

@@ -84,7 +84,8 @@ type Jobs struct {
 
 // Limits bounds what the manager takes for itself and from the API server.
 type Limits struct {
-	// Workers is the number of Jobs looked at at the same time.
+	// Workers is the number of Jobs looked at at the same time: with the defaults
+	// as many as have memory for a short log at the same time.
 	Workers int
 	// LogStreams is the number of log reads open at the same time.
 	LogStreams int
@@ -126,7 +127,7 @@ func New() *Options {
 		},
 		Retention: newRetention(),
 		Limits: Limits{
-			Workers: 64, LogStreams: 128, FollowStreams: 256, Writes: 32,
+			Workers: 96, LogStreams: 128, FollowStreams: 256, Writes: 32,
 			MaxResultsSize: resource.QuantityValue{Quantity: resource.MustParse("1Mi")},
 			LogMemory:      resource.QuantityValue{Quantity: resource.MustParse("128Mi")},
 			CaptureMemory:  resource.QuantityValue{Quantity: resource.MustParse("64Mi")},

@@ -40,6 +40,8 @@ func (c calibration) run(ctx context.Context, w *world, r *report.Report) error 
 	if err != nil {
 		return err
 	}
+	s.Set(report.ResultsBytes, float64(bare.results.Size()))
+	s.Set(report.EventBytes, float64(bare.event.Size()))
 	for _, concurrency := range concurrencies {
 		jobs := c.jobs
 		if concurrency == 1 {

@@ -58,7 +58,7 @@ type group struct {
 var groups = []group{
 	{
 		title:  "How fast",
-		values: []Value{Jobs, Rate, RateDeviation, Share, Concurrency, Started, BytesRate, Rejected},
+		values: []Value{Jobs, Rate, RateDeviation, Share, Concurrency, Started, BytesRate, Rejected, ResultsBytes, EventBytes},
 		has:    []Value{Rate, BytesRate},
 	},
 	{

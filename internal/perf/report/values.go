@@ -30,7 +30,8 @@ const (
 	BytesRate     Value = "bytes-rate"
 	Added         Value = "added"
 	HeapPerJob    Value = "heap-per-job"
-	EtcdPerJob    Value = "etcd-per-job"
+	ResultsBytes  Value = "results-bytes"
+	EventBytes    Value = "event-bytes"
 	Concurrency   Value = "concurrency"
 )
 
@@ -62,7 +63,8 @@ var values = []value{
 	{AddedHeap, "added heap", mebibytes},
 	{AddedCPU, "added CPU", millis},
 	{HeapPerJob, "heap/Job", octets},
-	{EtcdPerJob, "etcd/Job", octets},
+	{ResultsBytes, "results", octets},
+	{EventBytes, "Event", octets},
 	{Writes, "writes", number(0)},
 	{BytesRate, "MiB/s", number(0)},
 	{Added, "added to creation", seconds},

@@ -48,6 +48,7 @@ var modes = map[string]harness.Sizes{
 func newRun() *cobra.Command {
 	settings := &harness.Settings{Progress: os.Stderr}
 	var mode, version string
+	var jobs int
 	command := &cobra.Command{
 		Use: "run", Short: "Run the scenarios", Args: cobra.NoArgs,
 		Long: "Run the scenarios, or some of them: " + strings.Join(harness.Names(), ", "),
@@ -55,6 +56,7 @@ func newRun() *cobra.Command {
 	flags := command.Flags()
 	flags.StringVar(&mode, "mode", "bench", "how much: tiny, bench (2,000 Jobs), full (10,000) or huge (50,000)")
 	flags.StringSliceVar(&settings.Only, "only", nil, "scenarios to run; empty: all")
+	flags.IntVar(&jobs, "jobs", 0, "how many finished Jobs wait, in place of what the mode has")
 	flags.StringVar(&settings.Manager, "manager", "bin/job-handler", "the manager's program")
 	flags.StringVar(&settings.Plain, "plain", "bin/plain", "the plain controller's program")
 	flags.StringVar(&settings.Output, "output", "bin/bench/bench", "folder for what comes out")
@@ -63,6 +65,9 @@ func newRun() *cobra.Command {
 		sizes, known := modes[mode]
 		if !known {
 			return fmt.Errorf("--mode: invalid value %q: must be tiny, bench, full or huge", mode)
+		}
+		if jobs > 0 {
+			sizes.Drain, sizes.Other = jobs, jobs
 		}
 		settings.Sizes = sizes
 		began := time.Now()
