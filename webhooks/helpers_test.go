@@ -55,7 +55,9 @@ func handlerFor(namespaceOptedIn bool, namespace *jobtest.NamespaceBuilder) admi
 }
 
 // served returns the handler as it is served.
-func served(handler *jobHandler) admission.Handler { return outOfTheWay(metrics.AdmissionJob, nil, handler) }
+func served(handler *jobHandler) admission.Handler {
+	return outOfTheWay(metrics.AdmissionJob, nil, handler)
+}
 
 func raw(t *testing.T, object any) runtime.RawExtension {
 	t.Helper()

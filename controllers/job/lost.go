@@ -84,10 +84,12 @@ func (r *Reconciler) lost(ctx context.Context, job *batchv1.Job) (bool, error) {
 	}
 	namespace := policy.NewNamespace()
 	err = r.Live.Get(ctx, client.ObjectKey{Name: job.Namespace}, namespace)
-	if client.IgnoreNotFound(err) != nil {
+	switch {
+	case apierrors.IsNotFound(err):
+		return false, nil
+	case err != nil:
 		return false, fmt.Errorf("getting namespace %s: %w", job.Namespace, err)
-	}
-	if err != nil || namespace.DeletionTimestamp != nil {
+	case namespace.DeletionTimestamp != nil:
 		return false, nil
 	}
 	wanted, _ := policy.Resolve(job, namespace.Annotations, r.Options.Defaults)

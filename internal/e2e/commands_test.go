@@ -126,8 +126,9 @@ var walks = []walk{
 			make deploy COMPONENTS=prometheus
 			kubectl create namespace monitoring
 			kubectl label namespace default job-handler/enabled=true
-			kubectl create job broken --image=busybox:1.36 -- sh -c 'echo no such table; exit 1'
-			code=0; kubectl job-results wait broken --timeout=5m || code=$?
+			kubectl create job broken --image=busybox:1.36 --dry-run=client -o yaml -- sh -c 'echo no such table; exit 1' |
+				kubectl patch --local -f - --type=merge --patch='{"spec": {"backoffLimit": 0}}' -o yaml | kubectl create -f -
+			code=0; kubectl job-results wait broken --timeout=2m || code=$?
 			test "$code" = 1`),
 		{doc: operationsDoc, asks: []string{"kubectl auth can-i "}},
 		do(`make undeploy
