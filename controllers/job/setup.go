@@ -87,6 +87,9 @@ func (r *Reconciler) leftCache(e event.DeleteEvent) bool {
 	r.vanish(job)
 	r.forget(job.UID)
 	r.deleted.left(job)
+	if plan.Stored(job) {
+		r.spills.done(job.UID)
+	}
 	return !plan.Stored(job) || policy.Protected(job)
 }
 

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	batchv1 "k8s.io/api/batch/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 
@@ -41,7 +40,8 @@ type spills struct {
 	byID map[types.UID]*spill
 	// since is when this process began to watch pods; zero: it does not.
 	since time.Time
-	// earlier are the Jobs of which ConfigMaps kept captures then; nil: nobody knows.
+	// earlier are the Jobs of which ConfigMaps kept captures then, and those of which
+	// there are some although byID has forgotten them; nil: nobody knows.
 	earlier sets.Set[types.UID]
 }
 
@@ -82,13 +82,10 @@ func (s *spills) met(job types.UID) {
 
 // mayBeEarlier reports whether an earlier process may have stored captures of the
 // Job in objects of this kind, or in ConfigMaps.
-func (s *spills) mayBeEarlier(job *batchv1.Job, kind string) bool {
-	if s.sawStart(job.CreationTimestamp.Time) {
-		return false
-	}
+func (s *spills) mayBeEarlier(job types.UID, kind string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return kind != api.ResultsKindConfigMap || s.earlier == nil || s.earlier.Has(job.UID)
+	return kind != api.ResultsKindConfigMap || s.earlier == nil || s.earlier.Has(job)
 }
 
 // sawStart reports whether a Job that was created then was seen by this process
@@ -195,11 +192,21 @@ func (s *spills) pause(job types.UID, until time.Time) {
 	s.get(job).next = until
 }
 
-// forget drops what is known of a Job that is gone.
+// forget drops what is known of a Job that is gone, or left alone. In case it comes
+// back, it stays known that there are objects of it.
 func (s *spills) forget(job types.UID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if known := s.byID[job]; known != nil && len(known.numbers) > 0 && s.earlier != nil {
+		s.earlier.Insert(job)
+	}
 	delete(s.byID, job)
+}
+
+// done drops the rest of what is known of a Job that was stored.
+func (s *spills) done(job types.UID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.earlier.Delete(job)
 }
 

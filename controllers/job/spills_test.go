@@ -39,6 +39,16 @@ func TestMayHaveSpilled(t *testing.T) {
 	}
 	met := found()
 	met.spills.met("uid")
+	seen := found()
+	seen.Captures.Gone("uid", fullPod())
+	// What was forgotten may come back.
+	back := found("uid")
+	back.spills.forget("uid")
+	own := found()
+	own.spills.taken("uid", api.ResultsKindConfigMap, 0, 1)
+	own.spills.forget("uid")
+	done := found("uid")
+	done.spills.done("uid")
 	const inConfigMap, inSecret = api.ResultsKindConfigMap, api.ResultsKindSecret
 	tests := map[string]struct {
 		r    *Reconciler
@@ -56,6 +66,10 @@ func TestMayHaveSpilled(t *testing.T) {
 		"from before, another's found":   {found("other"), jobOf(-time.Second, 1), inConfigMap, 1, false},
 		"from before, its own found":     {found("other", "uid"), jobOf(-time.Second, 1), inConfigMap, 1, true},
 		"none found, but one met":        {met, jobOf(-time.Second, 1), inConfigMap, 1, true},
+		"none found, a pod seen deleted": {seen, jobOf(-time.Second, 1), inConfigMap, 1, true},
+		"its own found, left and back":   {back, jobOf(-time.Second, 1), inConfigMap, 1, true},
+		"its own stored, left and back":  {own, jobOf(-time.Second, 1), inConfigMap, 1, true},
+		"its own found, stored":          {done, jobOf(-time.Second, 1), inConfigMap, 1, false},
 		"none found, but a pod missing":  {found(), jobOf(-time.Second, 2), inConfigMap, 1, true},
 		"Secrets are not looked through": {found(), jobOf(-time.Second, 1), inSecret, 1, true},
 		"Secrets of one from its start":  {found(), jobOf(time.Hour, 1), inSecret, 1, false},

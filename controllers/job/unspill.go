@@ -36,11 +36,20 @@ func (r *Reconciler) restore(ctx context.Context, job *batchv1.Job, kind string,
 // mayHaveSpilled reports whether captures of the Job, of which so many pods are
 // known, may be stored and nowhere else: in this process they are given up for
 // others, an earlier one may have left them, and where pods are missing anything
-// may be. Of a Job that lost no pod, and was seen from its start, or of which nothing
-// was found when this process began, they are not.
+// may be. Of a Job that lost no pod, and was seen from its start, they are not; nor of
+// one of which nothing was found when this process began, unless a pod of it was seen
+// deleted since: an earlier process may have sent its last one as it ended.
 func (r *Reconciler) mayHaveSpilled(job *batchv1.Job, kind string, pods int) bool {
-	return r.Captures != nil && (r.Captures.OnlyStored(job.UID) ||
-		r.spills.mayBeEarlier(job, kind) || pods < countedPods(job))
+	switch {
+	case r.Captures == nil:
+		return false
+	case r.Captures.OnlyStored(job.UID), pods < countedPods(job):
+		return true
+	case r.spills.sawStart(job.CreationTimestamp.Time):
+		return false
+	default:
+		return r.spills.mayBeEarlier(job.UID, kind) || len(r.Captures.Pods(job.UID)) > 0
+	}
 }
 
 // +kubebuilder:rbac:groups="",resources=configmaps,verbs=list
