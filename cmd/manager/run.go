@@ -37,6 +37,7 @@ import (
 func run(ctx context.Context, opts *options.Options) error {
 	setLogger(opts)
 	followMemoryLimit(ctx, memlimit.FromCgroup, ctrl.Log)
+	paceGarbageCollection(ctx)
 	config, err := restConfig(opts.Manager.Kubeconfig)
 	if err != nil {
 		return fmt.Errorf("connecting to the cluster: %w", err)

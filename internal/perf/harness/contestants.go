@@ -53,28 +53,28 @@ type contest struct {
 	start func() error
 }
 
-// contest starts a contestant and takes its rate, until all Jobs are deleted or
-// its time is over.
+// contest starts a contestant and takes its rate, from the first Job deleted until
+// all are or its time is over.
 func (w *world) contest(ctx context.Context, s *report.Scenario, namespace string, c contest) error {
 	o, err := w.observe(ctx, namespace)
 	if err != nil {
 		return err
 	}
 	defer o.stop()
-	began := time.Now()
 	if err := c.start(); err != nil {
 		return err
 	}
 	if err := o.awaitDeleted(ctx, c.lasts, c.jobs); err != nil && !errors.Is(err, errNotAll) {
 		return err
 	}
-	ended := time.Now()
 	_, deleted := o.times()
-	if len(deleted) == c.jobs {
-		ended = slices.MaxFunc(deleted, time.Time.Compare)
-	}
 	s.Set(report.Jobs, float64(len(deleted)))
-	s.Set(report.Rate, float64(len(deleted))/ended.Sub(began).Seconds())
+	if len(deleted) < 2 {
+		s.Set(report.Rate, 0)
+		return nil
+	}
+	first, last := slices.MinFunc(deleted, time.Time.Compare), slices.MaxFunc(deleted, time.Time.Compare)
+	s.Set(report.Rate, float64(len(deleted)-1)/last.Sub(first).Seconds())
 	return nil
 }
 

@@ -44,10 +44,11 @@ type work struct {
 }
 
 // load makes Jobs that run, each with a pod, and finishes them where that is
-// wanted. Controllers are paused meanwhile, so that nobody else makes pods.
+// wanted. Controllers are away meanwhile, until resume, so that nobody else makes
+// pods.
 func (w *world) load(ctx context.Context, b batch) ([]work, error) {
 	if w.kind != noControllers {
-		if err := w.cluster.Pause(ctx, localcluster.ControllerManager); err != nil {
+		if err := w.cluster.Kill(ctx, localcluster.ControllerManager); err != nil {
 			return nil, err
 		}
 	}
@@ -74,7 +75,7 @@ func (w *world) resume(ctx context.Context) error {
 	if w.kind == noControllers {
 		return nil
 	}
-	return w.cluster.Resume(ctx, localcluster.ControllerManager)
+	return w.cluster.Restart(ctx, localcluster.ControllerManager)
 }
 
 // begin makes a Job that runs, with its pod.

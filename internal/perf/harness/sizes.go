@@ -37,7 +37,7 @@ var (
 	// Small takes less than five minutes on two cores.
 	Small = Sizes{
 		Drain: 2000, Other: 1000, Calibrate: 600, OpenSeconds: 6, OptedIn: 2000, NotOptedIn: 4000,
-		Noisy: 60, Creations: 300, Contest: 10 * time.Second, Recheck: 2 * time.Second,
+		Noisy: 60, Creations: 300, Contest: 15 * time.Second, Recheck: 2 * time.Second,
 	}
 	// Large has ten thousand Jobs finish at once, and Huge fifty thousand wait.
 	Large = Sizes{
