@@ -170,6 +170,7 @@ func (r *Reconciler) storeBatch(ctx context.Context, job *batchv1.Job, kind stri
 				return err
 			}
 			r.spills.taken(job.UID, kind, number, bytes)
+			r.spills.met(job.UID)
 			if ours == digest {
 				return nil
 			}

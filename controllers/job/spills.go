@@ -70,6 +70,16 @@ func (s *spills) found(earlier sets.Set[types.UID]) {
 	s.earlier = earlier
 }
 
+// met notes that an object was there already that would keep captures of the Job:
+// what was found when this process began is not all there is.
+func (s *spills) met(job types.UID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.earlier != nil {
+		s.earlier.Insert(job)
+	}
+}
+
 // mayBeEarlier reports whether an earlier process may have stored captures of the
 // Job in objects of this kind, or in ConfigMaps.
 func (s *spills) mayBeEarlier(job *batchv1.Job, kind string) bool {

@@ -37,6 +37,8 @@ func TestMayHaveSpilled(t *testing.T) {
 		r.spills.found(sets.New(earlier...))
 		return r
 	}
+	met := found()
+	met.spills.met("uid")
 	const inConfigMap, inSecret = api.ResultsKindConfigMap, api.ResultsKindSecret
 	tests := map[string]struct {
 		r    *Reconciler
@@ -53,6 +55,7 @@ func TestMayHaveSpilled(t *testing.T) {
 		"from before, none found":        {found(), jobOf(-time.Second, 1), inConfigMap, 1, false},
 		"from before, another's found":   {found("other"), jobOf(-time.Second, 1), inConfigMap, 1, false},
 		"from before, its own found":     {found("other", "uid"), jobOf(-time.Second, 1), inConfigMap, 1, true},
+		"none found, but one met":        {met, jobOf(-time.Second, 1), inConfigMap, 1, true},
 		"none found, but a pod missing":  {found(), jobOf(-time.Second, 2), inConfigMap, 1, true},
 		"Secrets are not looked through": {found(), jobOf(-time.Second, 1), inSecret, 1, true},
 		"Secrets of one from its start":  {found(), jobOf(time.Hour, 1), inSecret, 1, false},
