@@ -27,7 +27,7 @@ const (
 const (
 	// Slack is how much longer than its pod's grace period a log is followed: the
 	// kubelet takes some seconds to kill what does not end by itself.
-	Slack = 15 * time.Second
+	Slack = 30 * time.Second
 	// stillComing is within which time more of a log has to come that is followed for
 	// longer than that: a busy machine may take long to end a container, and to send
 	// what that wrote.

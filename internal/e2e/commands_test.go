@@ -86,9 +86,7 @@ var walks = []walk{
 			kubectl config set-context --current --namespace=reports
 			kubectl create job nightly-report --image=busybox:1.36 -- echo all of it
 			kubectl job-results wait nightly-report --timeout=2m
-			kubectl create job broken-import --image=busybox:1.36 -- sh -c 'echo no such table; exit 1'
-			code=0; kubectl job-results wait broken-import --timeout=5m || code=$?
-			test "$code" = 1`),
+			` + failing("broken-import")),
 		block(readme, "kubectl get configmaps -l "),
 		block(readme, "export PATH=$PWD/bin:$PATH"),
 		do(`container() { kubectl create job own-results --image=busybox:1.36 -- sh -c "$1"; }
@@ -97,9 +95,8 @@ var walks = []walk{
 			test "$(kubectl get configmap own-results-results -o jsonpath='{.data.records-processed}')" = 1,234,567`),
 		{doc: readme, begins: "kubectl annotate job NAME ", before: map[string]string{
 			"kubectl annotate job NAME ": protectedJob("first"),
-			"kubectl patch job NAME ": `test -z "$(kubectl get job first -o jsonpath='{.metadata.finalizers}')"
-				` + protectedJob("second"),
-			"job-handler release ": `test -z "$(kubectl get job second -o jsonpath='{.metadata.finalizers}')"`,
+			"kubectl patch job NAME ":    letGo("first") + protectedJob("second"),
+			"job-handler release ":       letGo("second"),
 		}},
 		do(manyLines),
 		block(resultsDoc, "for part in "),
@@ -126,14 +123,24 @@ var walks = []walk{
 			make deploy COMPONENTS=prometheus
 			kubectl create namespace monitoring
 			kubectl label namespace default job-handler/enabled=true
-			kubectl create job broken --image=busybox:1.36 --dry-run=client -o yaml -- sh -c 'echo no such table; exit 1' |
-				kubectl patch --local -f - --type=merge --patch='{"spec": {"backoffLimit": 0}}' -o yaml | kubectl create -f -
-			code=0; kubectl job-results wait broken --timeout=2m || code=$?
-			test "$code" = 1`),
+			` + failing("broken")),
 		{doc: operationsDoc, asks: []string{"kubectl auth can-i "}},
 		do(`make undeploy
 			make cluster-down`),
 	}},
+}
+
+// failing makes a Job that fails once, and waits for its results.
+func failing(name string) string {
+	return fmt.Sprintf(`kubectl create job %[1]s --image=busybox:1.36 --dry-run=client -o yaml -- sh -c 'echo no such table; exit 1' |
+			kubectl patch --local -f - --type=merge --patch='{"spec": {"backoffLimit": 0}}' -o yaml | kubectl create -f -
+		code=0; kubectl job-results wait %[1]s --timeout=2m || code=$?
+		test "$code" = 1`, name)
+}
+
+// letGo waits until nothing holds a Job.
+func letGo(name string) string {
+	return fmt.Sprintf("shown %s %s\n", quoted("kubectl get job "+name+" -o jsonpath='held: {.metadata.finalizers}'"), quoted("^held: $"))
 }
 
 // protectedJob makes a Job that is protected and goes on, and calls it NAME.

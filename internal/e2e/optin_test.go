@@ -78,6 +78,14 @@ func namespaceAnnotation(s *story) {
 		g.Expect(namespace.Labels).NotTo(HaveKey(api.EnabledLabel))
 		g.Expect(namespace.Annotations).NotTo(HaveKey(HavePrefix(api.Prefix)))
 	})
+	s.eventually(func(g Gomega) {
+		// API server and every replica have to know.
+		for range 2 * replicas {
+			probe := s.job("probe", "true").Obj()
+			g.Expect(s.w.client.Create(s.ctx(), probe, client.DryRunAll)).To(Succeed())
+			g.Expect(probe.Spec.Template.Labels).NotTo(HaveKey(api.EnabledLabel))
+		}
+	})
 	s.untouched(s.finished(s.start(s.job("uncovered", "echo private").TTL(600))))
 }
 

@@ -101,10 +101,11 @@ func failure(s *story) {
 }
 
 // neverStarted: a Job whose image cannot be had ends at its deadline without
-// ever having run; the results do not pretend that its log was read.
+// ever having run; the results do not pretend that its log was read. The deadline
+// leaves a busy kubelet time to have tried.
 func neverStarted(s *story) {
 	s.optedIn()
-	job := s.start(s.job("typo", "true").Image("localhost/no-such-image:1").ActiveDeadline(5))
+	job := s.start(s.job("typo", "true").Image("localhost/no-such-image:1").ActiveDeadline(20))
 
 	job = s.reported(job)
 	r := s.stored(job)

@@ -161,19 +161,26 @@ func expectCalls(broken fault, wanted map[string]int) {
 	}
 }
 
-// breakWith begins a fault. Where calls are counted it returns once one has met
+// breakWith begins a fault. Where that can be told it returns once a call has met
 // it: of a connection that has just been closed the API server may not know yet,
 // and lose a call that way.
 func breakWith(ctx context.Context, broken fault) {
 	GinkgoHelper()
 	front.become(broken)
-	if !broken.counts {
+	if !broken.counts && !broken.delays {
 		return
 	}
+	timeout := webhookTimeout(ctx)
 	Eventually(ctx, func(g Gomega, ctx context.Context) {
 		probe := jobtest.MakeJob(metav1.NamespaceDefault, "probe").Label(api.EnabledLabel, api.True).Obj()
+		began := time.Now()
 		g.Expect(admin.Create(ctx, probe, client.DryRunAll)).To(Succeed())
-		g.Expect(front.callsFor(metav1.NamespaceDefault)).To(BeNumerically(">", 0))
+		if broken.counts {
+			g.Expect(front.callsFor(metav1.NamespaceDefault)).To(BeNumerically(">", 0))
+		} else {
+			// A connection from before fails at once.
+			g.Expect(time.Since(began)).To(BeNumerically(">=", timeout))
+		}
 	}, effectTimeout, effectPoll).Should(Succeed())
 }
 

@@ -229,7 +229,9 @@ func (s *schedule) drawn(l *link, key, what string) (string, fault) {
 	s.asked[key+" "+what]++
 	n := s.asked[key+" "+what]
 	s.mu.Unlock()
-	if n > longestFault || what == readLog && n > longestLogFault {
+	// The log of a pod that goes cannot always be read once more.
+	fragile := what == readLog && s.jobs[key].flow.fragile != ""
+	if n > longestFault || what == readLog && n > longestLogFault || fragile {
 		return "", nil
 	}
 	hash := fnv.New64a()
@@ -303,7 +305,7 @@ func (s *schedule) settles(job *plannedJob) {
 		wants = append(wants, want.with())
 	}
 	if job.flow.fragile != "" {
-		wants = append(wants, s.clean[job.flow.fragile].named(job.name))
+		wants = append(wants, s.clean[job.flow.fragile].named(job.name), want.cutOff())
 	}
 	if job.deletedAt > 0 {
 		gone := want

@@ -65,6 +65,22 @@ func (e endState) named(job string) endState {
 	return e
 }
 
+// cutOff returns the state if the log of a deleted pod broke off and could not be
+// read again.
+func (e endState) cutOff() endState {
+	e.Results = slices.Clone(e.Results)
+	e.Results[0].Capture, e.Results[0].Shortened = "complete=false DeletedBeforeCapture", true
+	e.Outcomes = append(slices.Clone(e.Outcomes),
+		"Warning The logs in "+e.Results[0].Kind+" "+e.Results[0].Name+" are incomplete: DeletedBeforeCapture")
+	if e.Job != nil {
+		job := *e.Job
+		job.Annotations = maps.Clone(job.Annotations)
+		job.Annotations[api.CaptureAnnotation] = "incomplete: DeletedBeforeCapture"
+		e.Job = &job
+	}
+	return e
+}
+
 // outcomes returns how many Events tell how the Job ended.
 func (e endState) outcomes() int {
 	n := 0
