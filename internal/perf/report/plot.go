@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 
@@ -22,8 +23,12 @@ const (
 // Plots are the names of the files that WritePlots writes.
 var Plots = []string{"rates.svg", "drain.svg", "latency.svg"}
 
-// WritePlots writes the plots of what the report has as SVG into a folder.
+// WritePlots writes the plots of what the report has as SVG into a folder, which it
+// makes if need be.
 func (r *Report) WritePlots(folder string) error {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return fmt.Errorf("making the folder of plots: %w", err)
+	}
 	for name, draw := range map[string]func() (*plot.Plot, error){
 		Plots[0]: r.plotRates, Plots[1]: r.plotDrains, Plots[2]: r.plotLatencies,
 	} {
