@@ -252,6 +252,8 @@ func TestLinksOfDocuments(t *testing.T) {
 var (
 	link    = regexp.MustCompile(`\]\(([^)\s:]+)\)`)
 	heading = regexp.MustCompile(`(?m)^#+ (.*)$`)
+	// unlinked is what anchors leave out of headings.
+	unlinked = regexp.MustCompile(`[^\w-]`)
 )
 
 // anchorsOf returns what the headings of a document are called in links.
@@ -259,7 +261,7 @@ func anchorsOf(text string) []string {
 	var anchors []string
 	for _, found := range heading.FindAllStringSubmatch(text, -1) {
 		anchor := strings.ReplaceAll(strings.ToLower(found[1]), " ", "-")
-		anchors = append(anchors, regexp.MustCompile(`[^\w-]`).ReplaceAllString(anchor, ""))
+		anchors = append(anchors, unlinked.ReplaceAllString(anchor, ""))
 	}
 	return anchors
 }

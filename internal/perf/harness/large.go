@@ -18,25 +18,7 @@ type large struct {
 
 func (l large) run(ctx context.Context, w *world, r *report.Report) error {
 	s := &report.Scenario{Name: "large-logs", Title: "Jobs with 10 MiB logs finish at once"}
-	namespace, err := w.namespace(ctx, true, l.logs)
-	if err != nil {
-		return err
-	}
-	made, err := w.load(ctx, batch{namespace: namespace, jobs: l.jobs, optedIn: true})
-	if err != nil {
-		return err
-	}
-	o, err := w.observe(ctx, namespace)
-	if err != nil {
-		return err
-	}
-	defer o.stop()
-	err = w.withIdleManager(ctx, func(m *manager) error { return l.measure(ctx, trial{w, m, o, made}, s) })
-	if err != nil {
-		return err
-	}
-	r.Scenarios = append(r.Scenarios, s)
-	return w.clear(ctx, namespace)
+	return finishing{l.logs, l.jobs, l.measure}.run(ctx, w, r, s)
 }
 
 func (l large) measure(ctx context.Context, t trial, s *report.Scenario) error {

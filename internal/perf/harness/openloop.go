@@ -33,11 +33,24 @@ const settled = time.Minute
 
 func (l openLoop) run(ctx context.Context, w *world, r *report.Report) error {
 	s := &report.Scenario{Name: l.name, Title: l.title}
-	namespace, err := w.namespace(ctx, true, l.logs)
+	return finishing{l.logs, l.rate * l.seconds, l.measure}.run(ctx, w, r, s)
+}
+
+// finishing is Jobs that run until measure lets them finish, beside a manager that
+// had nothing to do.
+type finishing struct {
+	logs    Logs
+	jobs    int
+	measure func(context.Context, trial, *report.Scenario) error
+}
+
+// run adds the scenario to the report.
+func (f finishing) run(ctx context.Context, w *world, r *report.Report, s *report.Scenario) error {
+	namespace, err := w.namespace(ctx, true, f.logs)
 	if err != nil {
 		return err
 	}
-	made, err := w.load(ctx, batch{namespace: namespace, jobs: l.rate * l.seconds, optedIn: true})
+	made, err := w.load(ctx, batch{namespace: namespace, jobs: f.jobs, optedIn: true})
 	if err != nil {
 		return err
 	}
@@ -46,7 +59,7 @@ func (l openLoop) run(ctx context.Context, w *world, r *report.Report) error {
 		return err
 	}
 	defer o.stop()
-	err = w.withIdleManager(ctx, func(m *manager) error { return l.measure(ctx, trial{w, m, o, made}, s) })
+	err = w.withIdleManager(ctx, func(m *manager) error { return f.measure(ctx, trial{w, m, o, made}, s) })
 	if err != nil {
 		return err
 	}
