@@ -97,8 +97,7 @@ var _ = Describe("Profiles", func() {
 
 var _ = Describe("With the API server away", Ordered, func() {
 	It("a manager stays healthy and ready, and is started without it", func(ctx SpecContext) {
-		leader := start(ctx, "--leader-elect")
-		Eventually(func() string { return holder(ctx) }).ShouldNot(BeEmpty())
+		leader, _ := startLeader(ctx)
 		p := start(ctx)
 		Expect(kube.Cluster().Kill(ctx, localcluster.APIServer)).To(Succeed())
 		DeferCleanup(func(ctx SpecContext) { Expect(kube.Cluster().Restart(ctx, localcluster.APIServer)).To(Succeed()) },
@@ -136,12 +135,8 @@ var _ = Describe("With the API server away", Ordered, func() {
 
 var _ = Describe("Of two managers", func() {
 	It("both are ready, and one takes over soon after the other was told to end", func(ctx SpecContext) {
-		// A leader that lost its lease with the API server could not give it back.
-		Expect(client.IgnoreNotFound(kube.Delete(ctx, lease()))).To(Succeed())
-		leader := start(ctx, "--leader-elect", "--webhook-shutdown-delay=10s")
+		leader, before := startLeader(ctx, "--webhook-shutdown-delay=10s")
 		webhook := webhookURL(ctx)
-		var before string
-		Eventually(func() string { before = holder(ctx); return before }).ShouldNot(BeEmpty())
 		standby := start(ctx, "--leader-elect")
 		Expect(status(standby.HealthURL() + "/readyz/caches")).To(Equal(200))
 		Consistently(func() string { return holder(ctx) }, "1s").Should(Equal(before))
@@ -162,9 +157,7 @@ var _ = Describe("Of two managers", func() {
 
 var _ = Describe("A leader that loses its lease", func() {
 	It("ends, and stores first what it has captured", func(ctx SpecContext) {
-		Expect(client.IgnoreNotFound(kube.Delete(ctx, lease()))).To(Succeed())
-		leader := start(ctx, "--leader-elect")
-		Eventually(func() string { return holder(ctx) }).ShouldNot(BeEmpty())
+		leader, _ := startLeader(ctx)
 		Expect(leader.AwaitAdmission(ctx)).To(Succeed())
 		job := jobtest.MakeJob(metav1.NamespaceDefault, "captured").Label(api.EnabledLabel, api.True).Obj()
 		Expect(kube.Create(ctx, job)).To(Succeed())
@@ -193,6 +186,16 @@ var _ = Describe("A leader that loses its lease", func() {
 		Expect(captures()).To(HaveExactElements(HaveField("OwnerReferences", HaveExactElements(HaveField("UID", job.UID)))))
 	}, SpecTimeout(specTimeout))
 })
+
+// startLeader starts a manager that has the lease when it returns, and tells under
+// which name. Specs run in any order, and leave a lease that nobody gives back.
+func startLeader(ctx context.Context, args ...string) (leader *process, name string) {
+	GinkgoHelper()
+	Expect(client.IgnoreNotFound(kube.Delete(ctx, lease()))).To(Succeed())
+	leader = start(ctx, append(args, "--leader-elect")...)
+	Eventually(func() string { name = holder(ctx); return name }).ShouldNot(BeEmpty())
+	return leader, name
+}
 
 // runningPod returns a pod of the Job that runs, on a node that nobody knows.
 func runningPod(ctx context.Context, job *batchv1.Job) *corev1.Pod {
