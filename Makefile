@@ -104,9 +104,10 @@ deploy: bin/devrun $(KUSTOMIZE) $(if $(filter local,$(CLUSTER)),image-load) ## I
 	@internal/tools/install-manifest '$(KUSTOMIZE)' '$(if $(filter local,$(CLUSTER)),$(IMAGE),$(NAMED_IMAGE))' bin/install.yaml $(COMPONENTS)
 	@bin/devrun deploy --on '$(CLUSTER)' --cluster $(CLUSTER_DIR) --manifest bin/install.yaml $(if $(filter local,$(CLUSTER)),--restart)
 
+# With whatever components it was installed.
 .PHONY: undeploy
 undeploy: bin/devrun $(KUSTOMIZE) ## Release what the manager holds and remove it from CLUSTER; results stay
-	@internal/tools/install-manifest '$(KUSTOMIZE)' job-handler:any bin/uninstall.yaml
+	@internal/tools/install-manifest '$(KUSTOMIZE)' job-handler:any bin/uninstall.yaml $(notdir $(wildcard config/components/*))
 	@bin/devrun undeploy --on '$(CLUSTER)' --cluster $(CLUSTER_DIR) --manifest bin/uninstall.yaml
 
 ##@ Build
