@@ -161,8 +161,9 @@ var _ = Describe("Manifests", Ordered, func() {
 
 	It("are what `make undeploy` removes, whatever components were installed", func(ctx SpecContext) {
 		recipe := string(run(ctx, nil, "make", "--directory=..", "--dry-run", "--no-print-directory", "undeploy"))
-		rendering, _, found := strings.Cut(recipe[strings.Index(recipe, "install-manifest "):], "\n")
+		_, rendering, found := strings.Cut(recipe, "install-manifest ")
 		Expect(found).To(BeTrue(), recipe)
+		rendering, _, _ = strings.Cut(rendering, "\n")
 		components, err := os.ReadDir("components")
 		Expect(err).NotTo(HaveOccurred())
 		Expect(components).NotTo(BeEmpty())

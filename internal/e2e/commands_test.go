@@ -188,7 +188,7 @@ func TestCommandsOfDocuments(t *testing.T) {
 			if text == "\n" {
 				t.Errorf("walk %s: %s has no block that begins %q", w.name, step.doc, step.begins)
 			}
-			for _, begins := range step.left {
+			for begins := range step.left {
 				if !strings.Contains(text, "\n"+begins) {
 					t.Errorf("walk %s: %s has no line that begins %q", w.name, step.doc, begins)
 				}
