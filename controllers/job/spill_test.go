@@ -440,9 +440,11 @@ var _ = Describe("Captures of a Job that goes on", func() {
 	)
 
 	It("are named as lost where they are gone from memory, and what was stored is too", func(ctx SpecContext) {
-		h.Captures = capturesAt(screen, h.clock, 32<<20)
+		// Well more than there is memory for.
+		const pods = 20
+		h.Captures = capturesAt(screen, h.clock, 24<<20)
 		object := running(ctx, aJob())
-		for i := range 14 {
+		for i := range pods {
 			captured(ctx, object, fmt.Sprintf("pod-%d", i), long)
 			// The clock is behind that of the captures.
 			h.step(2 * time.Second)
@@ -451,9 +453,9 @@ var _ = Describe("Captures of a Job that goes on", func() {
 		first := configMap(ctx, name(object, 0))
 		Expect(kube.Delete(ctx, first)).To(Succeed())
 
-		record := finish(ctx, object, 14)
+		record := finish(ctx, object, pods)
 
-		Expect(record.PodCounts.Seen).To(Equal(15))
+		Expect(record.PodCounts.Seen).To(Equal(pods + 1))
 		Expect(record.Capture.Why).To(ContainSubstring(results.ReasonCaptureLost))
 		Expect(lostIn(record)).To(BeNumerically("<=", podsIn(first)), "those in other objects are not lost")
 	}, SpecTimeout(time.Minute))

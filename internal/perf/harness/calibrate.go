@@ -29,7 +29,7 @@ type calibration struct {
 }
 
 // concurrencies are tried one after the other; the best counts.
-var concurrencies = []int{1, 16, 32, 64}
+var concurrencies = []int{1, 32, 64}
 
 // alone is how many Jobs are handled one after the other.
 const alone = 40

@@ -17,8 +17,8 @@ type Settings struct {
 	// controller; Output is the folder for logs and profiles.
 	Manager, Plain, Output string
 	Sizes                  Sizes
-	// Only names the scenarios to run, and those that they are compared with;
-	// empty: all.
+	// Only names the scenarios to run beside those that they are compared with;
+	// empty: those of Sizes.
 	Only []string
 	// Progress gets lines about what happens.
 	Progress io.Writer
@@ -79,12 +79,15 @@ func runOn(ctx context.Context, settings *Settings, kind controllers, entries []
 
 // chosen returns the scenarios to run, with those that they need.
 func (s *Settings) chosen() ([]entry, error) {
-	all := s.Sizes.entries()
-	if len(s.Only) == 0 {
+	all, only := s.Sizes.entries(), s.Only
+	if len(only) == 0 {
+		only = s.Sizes.Scenarios
+	}
+	if len(only) == 0 {
 		return all, nil
 	}
 	wanted := map[string]bool{}
-	for _, name := range s.Only {
+	for _, name := range only {
 		i := slices.IndexFunc(all, func(e entry) bool { return e.name == name })
 		if i < 0 {
 			return nil, fmt.Errorf("unknown scenario %q: the scenarios are %s", name, strings.Join(Names(), ", "))
