@@ -9,7 +9,9 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -38,6 +40,38 @@ var _ = Describe("A handler that is down", func() {
 
 		hanging.close()
 		expectCreatedInTime(ctx, c, "refuses")
+	}, SpecTimeout(specTimeout))
+
+	It("stops, where Jobs are to be refused without it, those alone that opt in", func(ctx SpecContext) {
+		c, _ := newClient()
+		namespace := plainNamespace(ctx)
+		mutating, _ := webhooks.Configurations(urlOn(freePort(), nil), api.ManagerNamespace)
+		mutating.Name = "fail-closed"
+		mutating.Webhooks = mutating.Webhooks[:2]
+		for i := range mutating.Webhooks {
+			hook := &mutating.Webhooks[i]
+			hook.FailurePolicy = new(admissionv1.Fail)
+			hook.NamespaceSelector.MatchExpressions = append(hook.NamespaceSelector.MatchExpressions, metav1.LabelSelectorRequirement{
+				Key: corev1.LabelMetadataName, Operator: metav1.LabelSelectorOpIn, Values: []string{namespace},
+			})
+		}
+		Expect(c.Create(ctx, mutating)).To(Succeed())
+		DeferCleanup(func(ctx SpecContext) { Expect(c.Delete(ctx, mutating)).To(Succeed()) })
+		creating := func(change func(*jobtest.JobBuilder)) error {
+			job := jobtest.MakeJob(namespace, "job")
+			change(job)
+			return c.Create(ctx, job.Obj(), client.DryRunAll)
+		}
+		refused := MatchError(apierrors.IsInternalError, "IsInternalError")
+		Eventually(func() error {
+			return creating(func(j *jobtest.JobBuilder) { j.Label(api.EnabledLabel, api.True) })
+		}, effectTimeout).Should(refused)
+		Expect(creating(func(j *jobtest.JobBuilder) { j.Annotation(api.EnabledAnnotation, api.True) })).To(refused)
+
+		Expect(creating(func(*jobtest.JobBuilder) {})).To(Succeed())
+		Expect(creating(func(j *jobtest.JobBuilder) { j.Label("team", "a") })).To(Succeed())
+		Expect(creating(func(j *jobtest.JobBuilder) { j.Annotation("note", "b") })).To(Succeed())
+		Expect(creating(func(j *jobtest.JobBuilder) { j.Label(api.EnabledLabel, api.False) })).To(Succeed())
 	}, SpecTimeout(specTimeout))
 })
 

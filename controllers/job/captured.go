@@ -51,8 +51,9 @@ func (r *Reconciler) awaitPods(job *batchv1.Job, pods []*corev1.Pod) time.Durati
 
 // What is waited for before a finished Job is stored.
 const (
-	followed = "logs are followed"
-	missing  = "pods are missing"
+	followed  = "logs are followed"
+	missing   = "pods are missing"
+	nodesGone = "nodes are gone"
 )
 
 // since returns how long ago the Job was first found waiting for this.

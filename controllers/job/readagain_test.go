@@ -70,7 +70,7 @@ func TestReadAgain(t *testing.T) {
 			if test.deleting {
 				run.Job.DeletionTimestamp = &metav1.Time{Time: noon}
 			}
-			if got := r.readAgain(run.Job, run); got != test.want {
+			if got, _ := r.readAgain(run.Job, run, false); got != test.want {
 				t.Errorf("got %s, want %s", got, test.want)
 			}
 			if !r.runs.knownUnstored(run.Job) {
@@ -87,7 +87,7 @@ func TestReadAgainBacksOff(t *testing.T) {
 	run := runWith(unreachable)
 	var waits []time.Duration
 	for {
-		wait := r.readAgain(run.Job, run)
+		wait, _ := r.readAgain(run.Job, run, false)
 		if wait == 0 {
 			break
 		}
@@ -110,13 +110,67 @@ func TestReadAgainBacksOff(t *testing.T) {
 func TestReadAgainHeals(t *testing.T) {
 	r, clock := reader()
 	bad, good := runWith(unreachable), runWith(whole)
-	r.readAgain(bad.Job, bad)
+	r.readAgain(bad.Job, bad, false)
 	clock.SetTime(noon.Add(logDeadline - time.Second))
-	if got := r.readAgain(bad.Job, bad); got != time.Second {
+	if got, _ := r.readAgain(bad.Job, bad, false); got != time.Second {
 		t.Errorf("a second before the deadline it waits %s", got)
 	}
-	if got := r.readAgain(good.Job, good); got != 0 {
+	if got, _ := r.readAgain(good.Job, good, false); got != 0 {
 		t.Errorf("all was read, and it waits %s", got)
+	}
+}
+
+// A Node object that is gone is waited for a minute, in tries that come ever less
+// often, if a pod is there of which it is known; and no longer than for other logs.
+func TestReadAgainNodeGone(t *testing.T) {
+	nodeGone := results.Capture{Reason: results.ReasonNodeGone}
+	for name, test := range map[string]struct {
+		capture  results.Capture
+		deleting bool
+		deadline time.Duration
+		want     time.Duration
+	}{
+		"gone":                        {capture: nodeGone, deadline: logDeadline, want: time.Minute},
+		"gone, a shorter deadline":    {capture: nodeGone, deadline: 10 * time.Second, want: 10 * time.Second},
+		"gone, no second try wanted":  {capture: nodeGone, deadline: 0},
+		"gone, but it is deleted":     {capture: nodeGone, deleting: true, deadline: logDeadline},
+		"captured before it was gone": {capture: whole, deadline: logDeadline},
+		"another might heal":          {capture: unreachable, deadline: logDeadline, want: logDeadline},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, clock := reader()
+			r.Options.LogDeadline = test.deadline
+			run := runWith(test.capture)
+			if test.deleting {
+				run.Job.DeletionTimestamp = &metav1.Time{Time: noon}
+			}
+			for wait := time.Duration(1); wait > 0; clock.SetTime(clock.Now().Add(wait)) {
+				var limit time.Duration
+				if wait, limit = r.readAgain(run.Job, run, true); wait > longestLogRetry || wait > 0 && limit != test.want {
+					t.Fatalf("waits %s, of %s", wait, limit)
+				}
+			}
+			if got := clock.Since(noon); got != test.want {
+				t.Errorf("given up after %s, want %s", got, test.want)
+			}
+		})
+	}
+}
+
+// A Node object that goes after other logs were waited for has its own time.
+func TestReadAgainNodeGoneLater(t *testing.T) {
+	r, clock := reader()
+	first, then := runWith(unreachable), runWith(results.Capture{Reason: results.ReasonNodeGone})
+	r.readAgain(first.Job, first, false)
+	clock.SetTime(noon.Add(5 * time.Minute))
+	r.readAgain(then.Job, then, true)
+	clock.SetTime(noon.Add(6*time.Minute - time.Second))
+	if got, _ := r.readAgain(then.Job, then, true); got != time.Second {
+		t.Errorf("a second before its time is over it waits %s", got)
+	}
+	clock.SetTime(noon.Add(6 * time.Minute))
+	if got, _ := r.readAgain(then.Job, then, true); got != 0 {
+		t.Errorf("after its time it waits %s", got)
 	}
 }
 
@@ -125,17 +179,17 @@ func TestReadAgainByRun(t *testing.T) {
 	r, clock := reader()
 	first, other := runWith(unreachable), runWith(unreachable)
 	other.Job.UID = "other-uid"
-	r.readAgain(first.Job, first)
+	r.readAgain(first.Job, first, false)
 	clock.SetTime(noon.Add(logDeadline + time.Minute))
-	if got := r.readAgain(other.Job, other); got != time.Second {
+	if got, _ := r.readAgain(other.Job, other, false); got != time.Second {
 		t.Errorf("another run waits %s", got)
 	}
-	if got := r.readAgain(first.Job, first); got != 0 {
+	if got, _ := r.readAgain(first.Job, first, false); got != 0 {
 		t.Errorf("after its deadline it waits %s", got)
 	}
 	r.runs.reported(first.Job, clock.Now())
 	r.runs.lost(first.Job)
-	if got := r.readAgain(first.Job, first); got != time.Second {
+	if got, _ := r.readAgain(first.Job, first, false); got != time.Second {
 		t.Errorf("once its results were lost it waits %s", got)
 	}
 }

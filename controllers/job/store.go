@@ -51,15 +51,16 @@ func (r *Reconciler) store(ctx context.Context, observed plan.Observation, decis
 	if err != nil {
 		return ctrl.Result{}, err
 	}
+	nodeGone := anyNodeGone(run.Pods)
 	releaseCaptured, err := r.addCaptured(ctx, &run, observed.Policy.ResultsKind)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
 	defer releaseCaptured()
-	if again := r.readAgain(observed.Job, run); again > 0 {
+	if again, limit := r.readAgain(observed.Job, run, nodeGone); again > 0 {
 		r.warn(ctx, job, "logs", fmt.Sprintf(
 			"Logs cannot be read yet (%s); trying again for up to %s before storing the results without them",
-			results.Summarize(run).Why, r.Options.LogDeadline))
+			results.Summarize(run).Why, limit))
 		r.Jobs.Retried(metrics.RetryLogs)
 		return ctrl.Result{RequeueAfter: again, Priority: new(recheckPriority)}, nil
 	}
@@ -124,25 +125,44 @@ func (r *Reconciler) collect(ctx context.Context, observed plan.Observation, pod
 	return run, release, nil
 }
 
-// readAgain returns after how long the logs should be read once more, 0 if
-// what there is should be stored: it is all, or will not get better, or the
-// deadline has passed.
-func (r *Reconciler) readAgain(job *batchv1.Job, run results.Run) time.Duration {
+// readAgain returns after how long the logs should be read once more, and for how
+// long that goes on in all. 0 if what there is should be stored: it is all, or will
+// not get better, or the deadline has passed. With nodeGone, the Node object of a
+// pod that is there is gone, and may register again.
+func (r *Reconciler) readAgain(job *batchv1.Job, run results.Run, nodeGone bool) (again, limit time.Duration) {
 	now := r.Clock.Now()
 	first, tries := r.runs.begin(job, now)
 	summary := results.Summarize(run)
-	left := first.Add(r.Options.LogDeadline).Sub(now)
+	limit = r.Options.LogDeadline
+	left := first.Add(limit).Sub(now)
+	if nodeGone && !summary.Curable {
+		limit = min(limit, results.NodeGrace)
+		left = min(left, limit-r.runs.since(job.UID, nodesGone, now))
+	}
 	if until, held := plan.HeldUntil(job, r.Options.ProtectDeadline); held {
 		left = min(left, until.Sub(now))
 	}
-	if summary.Complete || !summary.Curable || left <= 0 || goes(job) {
-		return 0
+	if summary.Complete || !summary.Curable && !nodeGone || left <= 0 || goes(job) {
+		return 0, limit
 	}
 	wait := longestLogRetry
 	if tries < 6 {
 		wait = min(wait, firstLogRetry<<(tries-1))
 	}
-	return min(wait, left)
+	return min(wait, left), limit
+}
+
+// anyNodeGone reports whether a log of the pods could not be read because a Node
+// object is gone.
+func anyNodeGone(pods []results.Pod) bool {
+	for _, pod := range pods {
+		for _, log := range pod.Logs {
+			if log.Capture.Reason == results.ReasonNodeGone {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func chosenLabels(job *batchv1.Job, keys []string) map[string]string {

@@ -39,13 +39,15 @@ type process struct {
 	clock    *clocktesting.FakeClock
 	registry *prometheus.Registry
 
-	// beforeDelete and beforeList run before a request; their error is returned
-	// instead. beforeDelete may change the world.
+	// beforeDelete, beforeGet and beforeList run before a request; their error is
+	// returned instead. beforeDelete and beforeGet may change the world.
 	beforeDelete func(context.Context, client.Object) error
+	beforeGet    func(context.Context, client.ObjectKey) error
 	beforeList   func(client.ObjectList) error
 
-	mu      sync.Mutex
-	deleted []string
+	mu sync.Mutex
+	// asked are the names of what was to be deleted, deleted of what was.
+	asked, deleted []string
 }
 
 // newProcess returns a process with the manager's rights at the present time.
@@ -54,7 +56,7 @@ func newProcess(change ...func(*retention.Options)) *process {
 	p := &process{clock: clocktesting.NewFakeClock(time.Now().Truncate(time.Second)), registry: prometheus.NewRegistry()}
 	m, err := metrics.NewRetention(p.registry)
 	Expect(err).NotTo(HaveOccurred())
-	c := interceptor.NewClient(manager, interceptor.Funcs{Delete: p.delete, List: p.list})
+	c := interceptor.NewClient(manager, interceptor.Funcs{Get: p.get, Delete: p.delete, List: p.list})
 	p.Retainer = &retention.Retainer{
 		Client: c, Live: c, Metrics: m, Clock: p.clock,
 		Holdings: holdings.New(holdings.Options{NamespaceBytes: 1 << 20, Horizon: interval}, p.clock, m),
@@ -71,6 +73,9 @@ func (p *process) delete(ctx context.Context, c client.WithWatch, object client.
 	options.ApplyOptions(opts)
 	Expect(options.Preconditions.UID).To(HaveValue(Equal(object.GetUID())))
 	Expect(options.Preconditions.ResourceVersion).To(HaveValue(Equal(object.GetResourceVersion())))
+	p.mu.Lock()
+	p.asked = append(p.asked, object.GetName())
+	p.mu.Unlock()
 	if p.beforeDelete != nil {
 		if err := p.beforeDelete(ctx, object); err != nil {
 			return err
@@ -83,6 +88,15 @@ func (p *process) delete(ctx context.Context, c client.WithWatch, object client.
 	defer p.mu.Unlock()
 	p.deleted = append(p.deleted, object.GetName())
 	return nil
+}
+
+func (p *process) get(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, opts ...client.GetOption) error {
+	if p.beforeGet != nil {
+		if err := p.beforeGet(ctx, key); err != nil {
+			return err
+		}
+	}
+	return c.Get(ctx, key, object, opts...)
 }
 
 func (p *process) list(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
@@ -98,6 +112,14 @@ func (p *process) list(ctx context.Context, c client.WithWatch, list client.Obje
 func (p *process) looks(ctx context.Context) {
 	GinkgoHelper()
 	Expect(p.Look(ctx)).To(Succeed())
+}
+
+// attempts returns the names of what it asked to be deleted so far. What is not
+// ours the policies would keep, so that it is asked for shows only here.
+func (p *process) attempts() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]string{}, p.asked...)
 }
 
 // deletions returns the names of what was deleted so far, in order.

@@ -1,6 +1,7 @@
 package retention_test
 
 import (
+	"context"
 	"strings"
 	"time"
 
@@ -104,6 +105,21 @@ var _ = Describe("Results whose Job is still there", func() {
 		p.clock.Step(time.Second)
 		Expect(p.RemoveDue(ctx)).To(Succeed())
 		Expect(present(ctx)).To(BeEmpty())
+	})
+
+	It("stay while nobody answers whether it is there", func(ctx SpecContext) {
+		job := aJob(ctx, stamped())
+		ends(ctx, job, batchv1.JobComplete)
+		storedFor(ctx, job)
+		p := newProcess()
+		p.beforeGet = func(_ context.Context, key client.ObjectKey) error {
+			if key.Name == job.Name {
+				return errAway
+			}
+			return nil
+		}
+		Expect(p.Look(ctx)).To(MatchError(errAway))
+		Expect(p.attempts()).To(BeEmpty())
 	})
 
 	It("keeps parts of a try that is not finished, whatever their age and the length of its name", func(ctx SpecContext) {

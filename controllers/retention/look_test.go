@@ -92,7 +92,7 @@ var _ = Describe("A look at all results", func() {
 		var list corev1.ConfigMapList
 		Expect(kube.List(ctx, &list, client.InNamespace(namespace))).To(Succeed())
 		Expect(list.Items).To(HaveLen(1))
-		Expect(p.deletions()).To(BeEmpty())
+		Expect(p.attempts()).To(BeEmpty())
 	},
 		Entry("a mutable one with our labels", func(o client.Object) { o.(*corev1.ConfigMap).Immutable = nil }),
 		Entry("one that says it is mutable", func(o client.Object) { o.(*corev1.ConfigMap).Immutable = new(false) }),
@@ -121,6 +121,58 @@ var _ = Describe("A look at all results", func() {
 		p.looks(ctx)
 
 		Expect(present(ctx)).To(ConsistOf(parts[0]))
+		Expect(p.attempts()).To(ConsistOf(run.name, parts[1], parts[2]))
+	})
+
+	DescribeTable("leaves alone what results list that is not a part of theirs", func(ctx SpecContext, other func(SpecContext, *storedRun) string) {
+		run := aRun("large").large().expires(-time.Hour)
+		content, parts := run.parts(ctx)
+		theirs := other(ctx, run)
+		Expect(content.ListParts([]string{parts[0], theirs, parts[2]})).To(Succeed())
+		run.put(ctx, content, run.name)
+		p := newProcess()
+
+		p.looks(ctx)
+
+		Expect(p.attempts()).To(ConsistOf(run.name, parts[0], parts[2]))
+		Expect(kube.Get(ctx, client.ObjectKey{Namespace: namespace, Name: theirs}, &corev1.ConfigMap{})).To(Succeed())
+	},
+		Entry("somebody's, immutable", func(ctx SpecContext, _ *storedRun) string {
+			theirs := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "theirs"}, Immutable: new(true)}
+			Expect(kube.Create(ctx, theirs)).To(Succeed())
+			return theirs.Name
+		}),
+		Entry("other results", func(ctx SpecContext, _ *storedRun) string { return aRun("other").stored(ctx).GetName() }),
+		Entry("a part of the same run's results of another name", func(ctx SpecContext, run *storedRun) string {
+			again := *run
+			again.name += "-again"
+			_, parts := again.parts(ctx)
+			return parts[0]
+		}),
+		Entry("a part of another run's results of the same name", func(ctx SpecContext, run *storedRun) string {
+			_, parts := aRun(run.run.Job.Name).large().parts(ctx)
+			return parts[0]
+		}),
+	)
+
+	It("deletes no surplus that changed after it was listed, until it is listed again", func(ctx SpecContext) {
+		aRun("new").of("nightly", time.Hour).stored(ctx)
+		aRun("old").of("nightly", 2*time.Hour).stored(ctx)
+		p := newProcess(func(o *retention.Options) { o.KeepCompleted = 1 })
+		p.beforeGet = func(ctx context.Context, key client.ObjectKey) error {
+			if key.Name != "old-results" {
+				return nil
+			}
+			old := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}
+			return kube.Patch(ctx, old, client.RawPatch("application/merge-patch+json",
+				[]byte(`{"metadata":{"labels":{"job-handler/cronjob":"another"}}}`)))
+		}
+		p.looks(ctx)
+		Expect(p.attempts()).To(BeEmpty())
+
+		p.beforeGet = nil
+		p.looks(ctx)
+		Expect(present(ctx)).To(ConsistOf("new-results", "old-results"), "they are of two CronJobs now")
 	})
 
 	It("deletes nothing that changed after it was looked at", func(ctx SpecContext) {
@@ -239,6 +291,53 @@ var _ = Describe("Parts", func() {
 		p.clock.Step(61 * time.Minute)
 		p.looks(ctx)
 		Expect(present(ctx)).To(ConsistOf("daily-results"))
+	})
+
+	It("stay where it cannot be read what results list", func(ctx SpecContext) {
+		run := aRun("large").large()
+		content, parts := run.parts(ctx)
+		content.Data[api.DataParts] = "{"
+		run.put(ctx, content, run.name)
+		p := newProcess()
+		p.clock.Step(61 * time.Minute)
+		p.looks(ctx)
+		p.looks(ctx)
+		Expect(present(ctx)).To(ConsistOf(append(parts, run.name)))
+	})
+
+	It("stay while nobody answers what their results list", func(ctx SpecContext) {
+		run := aRun("large").large()
+		content, parts := run.parts(ctx)
+		run.put(ctx, content, run.name)
+		p := newProcess()
+		p.clock.Step(61 * time.Minute)
+		p.beforeGet = func(_ context.Context, key client.ObjectKey) error {
+			if key.Name == run.name {
+				return errAway
+			}
+			return nil
+		}
+		Expect(p.Look(ctx)).To(MatchError(errAway))
+		Expect(present(ctx)).To(ConsistOf(append(parts, run.name)))
+	})
+
+	It("that were written anew since they were listed stay", func(ctx SpecContext) {
+		_, parts := aRun("large").large().parts(ctx)
+		p := newProcess()
+		p.clock.Step(61 * time.Minute)
+		p.beforeGet = func(ctx context.Context, key client.ObjectKey) error {
+			if key.Name != parts[0] {
+				return nil
+			}
+			p.beforeGet = nil
+			part := &corev1.ConfigMap{}
+			Expect(kube.Get(ctx, key, part)).To(Succeed())
+			Expect(kube.Delete(ctx, part)).To(Succeed())
+			part.ObjectMeta = metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name, Labels: part.Labels, Annotations: part.Annotations}
+			return kube.Create(ctx, part)
+		}
+		p.looks(ctx)
+		Expect(present(ctx)).To(ConsistOf(parts[0]))
 	})
 
 	It("in Secrets go too", func(ctx SpecContext) {

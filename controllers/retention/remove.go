@@ -49,7 +49,7 @@ func (r *Retainer) removeCandidate(ctx context.Context, candidate retain.Candida
 // stillGoes reports whether the object, as it is now, is what was to go: results
 // of ours, immutable, and expired, or not changed since they were counted.
 func (r *Retainer) stillGoes(object client.Object, candidate retain.Candidate) bool {
-	if object.GetUID() != candidate.UID || !isOurs(object) || retain.ClassOf(object) != retain.Results {
+	if !isOurs(object) {
 		return false
 	}
 	if candidate.Reason == retain.ReasonExpired {

@@ -135,6 +135,7 @@ var _ = Describe("Results in Secrets", func() {
 		p := newProcess()
 		p.looks(ctx)
 		Expect(presentSecrets(ctx)).To(ConsistOf("later-results", "theirs-results"))
+		Expect(p.attempts()).To(ConsistOf("job-results"))
 		Expect(p.counted("job_handler_results_bytes", namespace)).To(BeNumerically(">", 0))
 	})
 

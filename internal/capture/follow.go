@@ -56,6 +56,9 @@ type followedLog struct {
 	capture  results.Capture
 	// following is how far it was read.
 	following *joblogs.Following
+	// nodeGone is since when its Node object is gone; zero: it is not known to be.
+	// Only who follows the log asks.
+	nodeGone time.Time
 }
 
 // state is how far following a log has come.
@@ -199,7 +202,21 @@ func (c *Captures) stream(ctx context.Context, l *followedLog, f *joblogs.Follow
 		}
 	}
 	c.keep(l, f, capture)
-	return capture.Curable
+	again := l.awaitsNode(capture, c.clock.Now())
+	return again || capture.Curable
+}
+
+// awaitsNode reports whether a log that could not be read is worth another stream
+// because its Node object is gone, and may register again.
+func (l *followedLog) awaitsNode(capture results.Capture, now time.Time) bool {
+	if capture.Reason != results.ReasonNodeGone {
+		l.nodeGone = time.Time{}
+		return false
+	}
+	if l.nodeGone.IsZero() {
+		l.nodeGone = now
+	}
+	return now.Sub(l.nodeGone) < results.NodeGrace
 }
 
 // awaitEnd waits until the container of a running pod is known to have ended, since

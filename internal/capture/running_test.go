@@ -268,6 +268,33 @@ func TestFollowLost(t *testing.T) {
 	}
 }
 
+// TestNodeReturns has a log be followed on whose Node object registers again, at the
+// latest just before time is over.
+func TestNodeReturns(t *testing.T) {
+	for _, away := range []time.Duration{time.Second, 38 * time.Second} {
+		t.Run(away.String(), func(t *testing.T) {
+			inTime(t, Options{}, func(t *testing.T, ctx context.Context, n *node, c *Captures) {
+				n.write("p/main", "before\n")
+				pod := runningPod("p", "main")
+				c.Follow(ctx, job, pod)
+				synctest.Wait()
+				for range 2 {
+					n.lose(pod.Spec.NodeName)
+					<-time.After(away)
+					n.lose("")
+					<-time.After(time.Minute)
+				}
+				n.write("p/main", "after\n")
+				n.end("p/main")
+				c.Follow(ctx, job, ended(pod))
+				<-time.After(time.Minute)
+				synctest.Wait()
+				expect(t, c, []kept{{Container: "main", Text: "before\nafter\n", Capture: results.Capture{Complete: true}}})
+			})
+		})
+	}
+}
+
 // TestFollowLong keeps a log of 50 MiB whole, in the memory that there is.
 func TestFollowLong(t *testing.T) {
 	var all strings.Builder

@@ -390,13 +390,13 @@ func (s step) line(line string) string {
 	if slices.ContainsFunc(slices.Collect(maps.Keys(s.left)), begins) {
 		return ""
 	}
-	line = placeholder.ReplaceAllString(line, " $$NAME") + "\n"
+	run := placeholder.ReplaceAllString(line, " $$NAME") + "\n"
 	for before, commands := range s.before {
 		if begins(before) {
-			line = commands + "\n" + line
+			run = commands + "\n" + run
 		}
 	}
-	return line
+	return run
 }
 
 // placeholder is what a reader replaces.

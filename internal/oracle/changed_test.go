@@ -72,17 +72,29 @@ func (s *scene) deleteObjects(run *batchv1.Job, chosen func(*corev1.ConfigMap) b
 	return deleted
 }
 
-// changes are what somebody does to a Job just before it is deleted.
-var changes = []struct {
+// userChange is what somebody does to a Job just before it is deleted.
+type userChange struct {
 	name   string
 	change func(*batchv1.Job)
+	// back undoes that at once, if set.
+	back func(*batchv1.Job)
 	// kept is true if it stays then.
 	kept bool
-}{
+}
+
+var changes = []userChange{
 	{name: "suspended", change: func(job *batchv1.Job) { job.Spec.Suspend = new(true) }},
 	{name: "labelled", change: func(job *batchv1.Job) { job.Labels["team"] = "x" }},
 	{name: "to be kept", kept: true, change: annotated(api.DeleteAfterSuccessAnnotation, api.Never)},
 	{name: "opted out", kept: true, change: func(job *batchv1.Job) { job.Labels[api.EnabledLabel] = api.False }},
+	{
+		name: "to be kept, and not any more", change: annotated(api.DeleteAfterSuccessAnnotation, api.Never),
+		back: func(job *batchv1.Job) { delete(job.Annotations, api.DeleteAfterSuccessAnnotation) },
+	},
+	{
+		name: "opted out, and in again", change: func(job *batchv1.Job) { job.Labels[api.EnabledLabel] = api.False },
+		back: func(job *batchv1.Job) { job.Labels[api.EnabledLabel] = api.True },
+	},
 	{name: "owned", kept: true, change: func(job *batchv1.Job) {
 		job.OwnerReferences = append(job.OwnerReferences, metav1.OwnerReference{
 			APIVersion: "example.com/v1", Kind: "Workflow", Name: "w", UID: "00000000-0000-4000-8000-000000000000",
@@ -106,25 +118,32 @@ func testChanged(t *testing.T, w *world) {
 			} {
 				t.Run(f.name+", "+c.name+" "+when, func(t *testing.T) {
 					t.Parallel()
-					w.newScene(t).changed(f, c.change, c.kept, hold)
+					w.newScene(t).changed(f, c, hold)
 				})
 			}
 		}
 	}
 }
 
-func (s *scene) changed(f flow, change func(*batchv1.Job), kept bool, hold func(func()) fault) {
+func (s *scene) changed(f flow, c userChange, hold func(func()) fault) {
 	s.t.Helper()
 	run := s.run(f.held(s.namespace, "job"))
-	p := s.start(func(*link) fault { return hold(func() { s.change(run, change) }) })
+	p := s.start(func(*link) fault {
+		return hold(func() {
+			s.change(run, c.change)
+			if c.back != nil {
+				s.change(run, c.back)
+			}
+		})
+	})
 	s.kubelet.end(s.t.Context(), run.UID)
 	want := s.clean[f.name]
-	if kept {
+	if c.kept {
 		job := *s.clean[keptSuccess.name].Job
 		job.Annotations, job.Labels = maps.Clone(job.Annotations), maps.Clone(job.Labels)
 		delete(job.Annotations, api.DeleteAfterSuccessAnnotation)
 		changed := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Labels: job.Labels, Annotations: job.Annotations}}
-		change(changed)
+		c.change(changed)
 		want.Job = &job
 	}
 	s.await("the Job was to be deleted", func() bool { return len(p.of(deleteJob)) > 0 })

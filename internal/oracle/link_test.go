@@ -13,6 +13,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -49,6 +50,15 @@ type asked struct {
 	object client.Object
 	// size is that of what is sent with it.
 	size int
+	// run is the UID of the Job that what is to be created is about, "" if it does
+	// not say.
+	run types.UID
+	// tells is true of an Event that tells how a run ended.
+	tells bool
+	// toJob is true of a request that changes a Job, or deletes it, with these
+	// guards.
+	toJob  bool
+	guards guards
 }
 
 // writes reports whether the request changes something.
@@ -83,7 +93,10 @@ type link struct {
 type answered struct {
 	asked
 	code int
-	at   time.Time
+	// carriedOut is the code with which the API server answered, whatever came of
+	// that; 0 if it was not asked.
+	carriedOut int
+	at         time.Time
 }
 
 var (
@@ -114,15 +127,17 @@ func (r roundTripper) RoundTrip(request *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	carriedOut := 0
 	send := func() (*response, error) {
 		answer, err := r.next.RoundTrip(request)
 		if err == nil {
+			carriedOut = answer.StatusCode
 			answer.Body = &body{ReadCloser: answer.Body, link: r.link, watch: a.what == watchJobs}
 		}
 		return answer, err
 	}
 	answer, err := r.current()(a, send)
-	r.note(a, answer)
+	r.note(a, answer, carriedOut)
 	if r.died() {
 		if answer != nil {
 			answer.Body.Close()
@@ -148,7 +163,7 @@ func (l *link) use(f fault) {
 	l.fault = f
 }
 
-func (l *link) note(a asked, answer *response) {
+func (l *link) note(a asked, answer *response, carriedOut int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	code := 0
@@ -156,7 +171,7 @@ func (l *link) note(a asked, answer *response) {
 		code = answer.StatusCode
 	}
 	a.object = nil
-	l.log = append(l.log, answered{a, code, time.Now()})
+	l.log = append(l.log, answered{a, code, carriedOut, time.Now()})
 }
 
 // asked returns what the process asked for so far.
@@ -263,20 +278,24 @@ func classify(request *http.Request) (asked, error) {
 	case http.MethodPost:
 		err := creating(request, &a)
 		return a, err
-	case http.MethodPatch:
-		a.what = otherWrite
-		if resource == "jobs" {
-			a.what = patchJob
-		}
-	case http.MethodDelete:
-		a.what = otherWrite
-		if resource == "jobs" {
-			a.what = deleteJob
-		}
-	default:
-		a.what = otherWrite
 	}
-	return a, nil
+	a.what = otherWrite
+	if resource != "jobs" && !strings.HasPrefix(resource, "jobs/") {
+		return a, nil
+	}
+	switch request.Method {
+	case http.MethodPatch:
+		a.what = patchJob
+	case http.MethodDelete:
+		a.what = deleteJob
+	}
+	sent, err := sentWith(request)
+	if err != nil {
+		return a, err
+	}
+	a.toJob = true
+	a.guards, err = guardsOf(request.Method, sent)
+	return a, err
 }
 
 // split returns resource and name of a path such as
@@ -325,15 +344,27 @@ func reading(request *http.Request, resource, name string) string {
 	}
 }
 
-// creating looks into the object that is to be created.
-func creating(request *http.Request, a *asked) error {
+// sentWith returns the body of a request, and leaves it there.
+func sentWith(request *http.Request) ([]byte, error) {
+	if request.Body == nil {
+		return nil, nil
+	}
 	sent, err := io.ReadAll(request.Body)
 	if err != nil {
-		return fmt.Errorf("reading what is sent: %w", err)
+		return nil, fmt.Errorf("reading what is sent: %w", err)
 	}
 	request.Body.Close()
 	request.Body = io.NopCloser(bytes.NewReader(sent))
 	request.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(sent)), nil }
+	return sent, nil
+}
+
+// creating looks into the object that is to be created.
+func creating(request *http.Request, a *asked) error {
+	sent, err := sentWith(request)
+	if err != nil {
+		return err
+	}
 	object, _, err := scheme.Codecs.UniversalDeserializer().Decode(sent, nil, nil)
 	if err != nil {
 		return fmt.Errorf("reading what is sent: %w", err)
@@ -343,9 +374,9 @@ func creating(request *http.Request, a *asked) error {
 		return fmt.Errorf("reading what is sent: %T has no name", object)
 	}
 	a.name, a.what, a.object, a.size = created.GetName(), otherWrite, created, len(sent)
-	switch object.(type) {
+	switch object := object.(type) {
 	case *corev1.ConfigMap, *corev1.Secret:
-		a.what = createResults
+		a.what, a.run = createResults, types.UID(created.GetLabels()[api.JobUIDLabel])
 		switch labels := created.GetLabels(); {
 		case labels[api.PartLabel] != "":
 			a.what = createPart
@@ -353,7 +384,8 @@ func creating(request *http.Request, a *asked) error {
 			a.what = createCapture
 		}
 	case *eventsv1.Event:
-		a.what = createEvent
+		a.what, a.run = createEvent, object.Regarding.UID
+		a.tells = object.Action == api.ActionStore && strings.Contains(object.Note, "results stored in")
 	}
 	return nil
 }

@@ -79,11 +79,20 @@ func testNodes(t *testing.T, w *world) {
 		}
 		s.leaves(run, w.clean[success.name].withoutLog("DeletedBeforeCapture").with(warned))
 	})
+	t.Run(deleted.name+" for a while", func(t *testing.T) {
+		t.Parallel()
+		s := w.newScene(t)
+		run, node := s.nodeAway(deleted, warned)
+		if err := deleted.comeBack(s.t.Context(), s.kubelet, node); err != nil {
+			t.Fatal(err)
+		}
+		s.leaves(run, w.clean[success.name].with(warned))
+	})
 	t.Run(deleted.name, func(t *testing.T) {
 		t.Parallel()
 		s := w.newScene(t)
-		run, _ := s.nodeAway(deleted, "")
-		s.leaves(run, w.clean[success.name].withoutLog("NodeGone"))
+		run, _ := s.nodeAway(deleted, warned)
+		s.leaves(run, w.clean[success.name].withoutLog("NodeGone").with(warned))
 	})
 }
 

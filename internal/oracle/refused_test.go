@@ -51,6 +51,15 @@ const times = 3
 
 // testAnswers has the API server answer otherwise.
 func testAnswers(t *testing.T, w *world) {
+	if w.more {
+		for _, a := range passing[:3] {
+			t.Run(a.name+" to everything for a minute", func(t *testing.T) {
+				t.Parallel()
+				w.newScene(t).awayFor(a.answer, awayLonger, triesWhileAwayLonger)
+			})
+		}
+		return
+	}
 	for _, f := range []flow{success, failure} {
 		for _, a := range passing {
 			for _, what := range append([]string{getResults, listPods}, f.writes...) {
@@ -73,7 +82,7 @@ func testAnswers(t *testing.T, w *world) {
 	for _, a := range passing {
 		t.Run(a.name+" to everything for a while", func(t *testing.T) {
 			t.Parallel()
-			w.newScene(t).awayFor(a.answer)
+			w.newScene(t).awayFor(a.answer, awayTime, triesWhileAway)
 		})
 	}
 	for _, a := range tooLarge {
@@ -95,15 +104,19 @@ func first(n int32, what string, f fault) fault {
 }
 
 const (
-	// awayTime is how long everything is answered so.
-	awayTime = 8 * time.Second
-	// triesWhileAway are those of one Job with pauses that double from 100 ms.
-	triesWhileAway = 9
+	// awayTime and awayLonger are how long everything is answered so.
+	awayTime   = 8 * time.Second
+	awayLonger = time.Minute
+	// triesWhileAway are those of one Job in that time, with pauses that double from
+	// 100 ms to 20 s.
+	triesWhileAway       = 9
+	triesWhileAwayLonger = 13
 )
 
 // awayFor has every request be answered so for a while, watches included: what
-// was begun is done soon after, and is tried with growing pauses until then.
-func (s *scene) awayFor(answer fault) {
+// was begun is done soon after, and is tried with growing pauses until then, so
+// often at most for each Job.
+func (s *scene) awayFor(answer fault, long time.Duration, tries int) {
 	s.t.Helper()
 	runs := map[*batchv1.Job]flow{}
 	for i, f := range []flow{success, failure, keptSuccess} {
@@ -118,13 +131,17 @@ func (s *scene) awayFor(answer fault) {
 	for run := range runs {
 		s.kubelet.end(s.t.Context(), run.UID)
 	}
-	time.Sleep(awayTime) //nolint:forbidigo // the fault lasts so long
+	time.Sleep(long) //nolint:forbidigo // the fault lasts so long
 	tried := len(p.written())
 	away.Store(false)
+	over := time.Now()
 	for run, f := range runs {
 		s.leaves(run, s.clean[f.name].named(run.Name))
 	}
-	if most := triesWhileAway * len(runs); tried > most {
+	if took := time.Since(over); took > drained {
+		s.t.Errorf("the Jobs were done with %s afterwards, want %s at most", took, drained)
+	}
+	if most := tries * len(runs); tried > most {
 		s.t.Errorf("while the API server was away, %d writes were tried, want %d at most", tried, most)
 	}
 }

@@ -54,6 +54,7 @@ func (w *world) newScene(t *testing.T) *scene {
 	s := &scene{world: w, account: w.account, t: t, name: t.Name()}
 	s.namespace = w.newNamespace(s.t.Context(), t)
 	t.Cleanup(s.explain)
+	t.Cleanup(func() { s.judge(t) })
 	t.Cleanup(s.happening.Wait)
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -273,6 +274,7 @@ func (w *world) quiet(t *testing.T, quietFor time.Duration) {
 		if err := s.othersUntouched(); err != nil {
 			t.Errorf("%s: %v", s.name, err)
 		}
+		s.judge(t)
 		for _, p := range s.processes {
 			p.cancel()
 		}

@@ -175,7 +175,12 @@ func (s *scene) losesAPod(run *batchv1.Job) error {
 	if err == nil {
 		err = s.eventually(func() (bool, error) {
 			captures, err := s.capturesOf(s.anytime(), run)
-			return captures > 0 || s.deaths() > died || s.foundCapture(run), err
+			if err != nil || captures > 0 || s.deaths() > died || s.foundCapture(run) {
+				return err == nil, err
+			}
+			// With the Job all of it goes.
+			now, err := s.find(run)
+			return now == nil && err == nil, err
 		})
 	}
 	s.kubelet.end(s.anytime(), run.UID)

@@ -188,7 +188,9 @@ func TestMore(t *testing.T) {
 			{"Held", testHeld},
 			{"Captured", testCaptured},
 			{"Clock", testClock},
+			{"Stale", testStale},
 			{"Taken", testTaken},
+			{"Answers", testAnswers},
 		} {
 			t.Run(test.name, func(t *testing.T) {
 				t.Parallel()

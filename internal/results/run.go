@@ -92,6 +92,11 @@ type Capture struct {
 	Curable bool
 }
 
+// NodeGrace is for how long a log is tried again whose Node object is gone: it may
+// have been deleted by mistake, or for a moment, and register again. As a rule
+// Kubernetes deletes such a node's pods within that time.
+const NodeGrace = time.Minute
+
 // Reasons for which a log is not complete, or empty, as in job.json.
 const (
 	// ReasonLogUnavailable: the log endpoint refused, failed or sent an error
@@ -135,7 +140,8 @@ const (
 	ReasonRotatedGap = "RotatedGap"
 	// ReasonPodGone: the pod is gone, and its logs with it. Incurable.
 	ReasonPodGone = "PodGone"
-	// ReasonNodeGone: the Node object is gone. Incurable.
+	// ReasonNodeGone: the Node object is gone, and did not register again within a
+	// minute. Incurable.
 	ReasonNodeGone = "NodeGone"
 	// ReasonInstancesGone: the container restarted more than once, and only
 	// the last instance and the one before it can be read. Incurable.
