@@ -47,6 +47,7 @@ GOVULNCHECK := $(call tool,govulncheck,$(call pinned,scan,golang.org/x/vuln))
 CRANE := $(call tool,crane,$(call pinned,publish,github.com/google/go-containerregistry))
 CONTROLLER_GEN := $(call tool,controller-gen,$(call pinned,generate,sigs.k8s.io/controller-tools))
 HELM := $(call tool,helm,$(call pinned,helm,helm.sh/helm/v4))
+PROMETHEUS := $(call tool,prometheus,$(call pinned,prometheus,github.com/prometheus/prometheus))
 PROMTOOL := $(call tool,promtool,$(call pinned,prometheus,github.com/prometheus/prometheus))
 KUSTOMIZE := $(call tool,kustomize,$(call pinned,generate,sigs.k8s.io/kustomize/kustomize/v5))
 
@@ -103,9 +104,10 @@ deploy: bin/devrun $(KUSTOMIZE) $(if $(filter local,$(CLUSTER)),image-load) ## I
 	@internal/tools/install-manifest '$(KUSTOMIZE)' '$(if $(filter local,$(CLUSTER)),$(IMAGE),$(NAMED_IMAGE))' bin/install.yaml $(COMPONENTS)
 	@bin/devrun deploy --on '$(CLUSTER)' --cluster $(CLUSTER_DIR) --manifest bin/install.yaml $(if $(filter local,$(CLUSTER)),--restart)
 
+# With whatever components it was installed.
 .PHONY: undeploy
 undeploy: bin/devrun $(KUSTOMIZE) ## Release what the manager holds and remove it from CLUSTER; results stay
-	@internal/tools/install-manifest '$(KUSTOMIZE)' job-handler:any bin/uninstall.yaml
+	@internal/tools/install-manifest '$(KUSTOMIZE)' job-handler:any bin/uninstall.yaml $(notdir $(wildcard config/components/*))
 	@bin/devrun undeploy --on '$(CLUSTER)' --cluster $(CLUSTER_DIR) --manifest bin/uninstall.yaml
 
 ##@ Build
@@ -242,8 +244,9 @@ manifests: $(CONTROLLER_GEN) ## Regenerate config/rbac/role.yaml from the RBAC m
 # From here on: what the targets above need.
 
 # For tests, which look for them there.
-.PHONY: helm promtool
+.PHONY: helm prometheus promtool
 helm: $(HELM)
+prometheus: $(PROMETHEUS)
 promtool: $(PROMTOOL)
 
 .PHONY: bin/devrun
@@ -278,6 +281,10 @@ $(HELM):
 $(PROMTOOL):
 	@echo 'building promtool (once; about 2 minutes with empty caches)'
 	@internal/tools/build prometheus github.com/prometheus/prometheus/cmd/promtool $@ -tags=remove_all_sd
+
+$(PROMETHEUS):
+	@echo 'building prometheus (once; about 3 minutes with empty caches)'
+	@internal/tools/build prometheus github.com/prometheus/prometheus/cmd/prometheus $@ -tags=remove_all_sd
 
 $(KUSTOMIZE):
 	@echo 'building kustomize (once; about 1 minute with empty caches)'

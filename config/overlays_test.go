@@ -159,6 +159,18 @@ var _ = Describe("Manifests", Ordered, func() {
 		}
 	})
 
+	It("are what `make undeploy` removes, whatever components were installed", func(ctx SpecContext) {
+		recipe := string(run(ctx, nil, "make", "--directory=..", "--dry-run", "--no-print-directory", "undeploy"))
+		rendering, _, found := strings.Cut(recipe[strings.Index(recipe, "install-manifest "):], "\n")
+		Expect(found).To(BeTrue(), recipe)
+		components, err := os.ReadDir("components")
+		Expect(err).NotTo(HaveOccurred())
+		Expect(components).NotTo(BeEmpty())
+		for _, component := range components {
+			Expect(strings.Fields(rendering)).To(ContainElement(component.Name()))
+		}
+	})
+
 	It("refuse opted-in Jobs in the manager's absence only where that is asked for", func(ctx SpecContext) {
 		policies := func(text []byte) (policies []string) {
 			objects, err := config.Decode(text)

@@ -117,6 +117,25 @@ func blocksOf(t *testing.T) []*docBlock {
 	return all
 }
 
+// sectionOf returns what a document has below a heading, up to the next one.
+func sectionOf(t *testing.T, doc, name string) string {
+	t.Helper()
+	text := documents(t)[doc]
+	all := heading.FindAllStringSubmatchIndex(text, -1)
+	for i, found := range all {
+		if text[found[2]:found[3]] != name {
+			continue
+		}
+		end := len(text)
+		if i+1 < len(all) {
+			end = all[i+1][0]
+		}
+		return text[found[1]:end]
+	}
+	t.Fatalf("%s has no heading %s", doc, name)
+	return ""
+}
+
 func blocksIn(name string, text []byte) []*docBlock {
 	var all []*docBlock
 	var current *docBlock

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,7 +22,11 @@ import (
 	"github.com/job-handler/job-handler/internal/localcluster"
 )
 
-const cleanupTimeout = time.Minute
+const (
+	cleanupTimeout = time.Minute
+	// clearTimeout is for all objects of a kind that a scenario left.
+	clearTimeout = 10 * time.Minute
+)
 
 // controllers is what the controller manager is asked for where there is one.
 type controllers int
@@ -149,14 +154,25 @@ func (w *world) awaitServiceAccount(ctx context.Context, namespace string) error
 	})
 }
 
-// clear removes what a scenario left in a namespace.
+// clear removes what a scenario left in a namespace. A request ends after a minute,
+// with tens of thousands of objects before it has deleted all, and the next goes on.
 func (w *world) clear(ctx context.Context, namespace string) error {
 	options, all := metav1.DeleteOptions{GracePeriodSeconds: new(int64(0)), PropagationPolicy: new(metav1.DeletePropagationBackground)}, metav1.ListOptions{}
-	return errors.Join(
-		w.admin.BatchV1().Jobs(namespace).DeleteCollection(ctx, options, all),
-		w.admin.CoreV1().Pods(namespace).DeleteCollection(ctx, options, all),
-		w.admin.CoreV1().ConfigMaps(namespace).DeleteCollection(ctx, options, all),
-	)
+	for what, remove := range map[string]func(context.Context, metav1.DeleteOptions, metav1.ListOptions) error{
+		"Jobs":       w.admin.BatchV1().Jobs(namespace).DeleteCollection,
+		"pods":       w.admin.CoreV1().Pods(namespace).DeleteCollection,
+		"ConfigMaps": w.admin.CoreV1().ConfigMaps(namespace).DeleteCollection,
+	} {
+		var last error
+		err := poll(ctx, clearTimeout, func(ctx context.Context) (bool, error) {
+			last = remove(ctx, options, all)
+			return last == nil, nil
+		})
+		if err != nil {
+			return fmt.Errorf("deleting the %s of namespace %s: %w", what, namespace, cmp.Or(last, err))
+		}
+	}
+	return nil
 }
 
 // memoryLimit is what the Go runtime is given where the container has the limit of
