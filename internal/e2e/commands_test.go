@@ -146,7 +146,7 @@ func failing(name string) string {
 
 // letGo waits until nothing holds a Job.
 func letGo(name string) string {
-	return fmt.Sprintf("shown %s %s\n", quoted("kubectl get job "+name+" -o jsonpath='held: {.metadata.finalizers}'"), quoted("^held: $"))
+	return fmt.Sprintf("shown %s %s\n", quoted("kubectl get job "+name+" -o jsonpath='held: {.metadata.finalizers}'"), quoted(`^held: \s*$`))
 }
 
 // protectedJob makes a Job that is protected and goes on, and calls it NAME.
