@@ -93,8 +93,8 @@ var walks = []walk{
 			test "$(kubectl get configmap own-results-results -o jsonpath='{.data.records-processed}')" = 1,234,567`),
 		{doc: readme, begins: "kubectl annotate job NAME ", before: map[string]string{
 			"kubectl annotate job NAME ": protectedJob("first"),
-			"kubectl patch job NAME ":    letGo("first") + protectedJob("second"),
-			"job-handler release ":       letGo("second"),
+			"kubectl patch job NAME ":    letGo("first") + protectedJob("second") + managers(0),
+			"job-handler release ":       letGo("second") + managers(2),
 		}},
 		do(manyLines),
 		block(resultsDoc, "for part in "),
@@ -102,8 +102,7 @@ var walks = []walk{
 		block(troubleshootingDoc, "kubectl --namespace job-handler-system describe pods"),
 		block(readme, "job-handler self-test "),
 		{doc: installDoc, begins: "make image ", left: map[string]string{"kind load ": "kind needs a container engine"}},
-		do(`kubectl --namespace job-handler-system scale deployment/job-handler --replicas=0
-			kubectl --namespace job-handler-system wait pod --all --for=delete --timeout=2m`),
+		do(managers(0)),
 		block(troubleshootingDoc, "job-handler release"),
 		block(installDoc, "job-handler release --dry-run "),
 		block(upgradingDoc, "job-handler release "),
@@ -147,6 +146,17 @@ func failing(name string) string {
 // letGo waits until nothing holds a Job.
 func letGo(name string) string {
 	return fmt.Sprintf("shown %s %s\n", quoted("kubectl get job "+name+" -o jsonpath='held: {.metadata.finalizers}'"), quoted(`^held: \s*$`))
+}
+
+// managers has so many of them be there.
+func managers(count int) string {
+	return fmt.Sprintf(`
+		kubectl --namespace job-handler-system scale deployment/job-handler --replicas=%[1]d
+		if test %[1]d = 0; then
+			kubectl --namespace job-handler-system wait pod --all --for=delete --timeout=2m
+		else
+			kubectl --namespace job-handler-system rollout status deployment/job-handler --timeout=2m
+		fi`, count)
 }
 
 // protectedJob makes a Job that is protected and goes on, and calls it NAME.
