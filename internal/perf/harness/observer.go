@@ -8,9 +8,12 @@ import (
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/tools/cache"
+	watchtools "k8s.io/client-go/tools/watch"
 
 	"github.com/job-handler/job-handler/internal/api"
 )
@@ -25,7 +28,8 @@ type observer struct {
 	// stored and deleted are by the Job's name.
 	stored, deleted map[string]time.Time
 	changed         chan struct{}
-	ended           bool
+	// ended says why the watch has ended, once it has.
+	ended error
 }
 
 // observe watches from now on, until ctx ends or stop is called.
@@ -39,7 +43,12 @@ func (w *world) observe(ctx context.Context, namespace string) (*observer, error
 	if err != nil {
 		return nil, fmt.Errorf("listing jobs of %s: %w", namespace, err)
 	}
-	watching, err := jobs.Watch(ctx, metav1.ListOptions{ResourceVersion: list.ResourceVersion})
+	// An API server ends a watch when it likes to, which tells nothing.
+	watching, err := watchtools.NewRetryWatcherWithContext(ctx, list.ResourceVersion, &cache.ListWatch{
+		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+			return jobs.Watch(ctx, options)
+		},
+	})
 	if err != nil {
 		return nil, fmt.Errorf("watching jobs of %s: %w", namespace, err)
 	}
@@ -51,13 +60,16 @@ func (w *world) observe(ctx context.Context, namespace string) (*observer, error
 func (o *observer) stop() { o.watch.Stop() }
 
 func (o *observer) run() {
+	why := errors.New("it was stopped")
 	for event := range o.watch.ResultChan() {
 		if job, ok := event.Object.(*metav1.PartialObjectMetadata); ok {
 			o.note(event.Type, job, time.Now())
+		} else if event.Type == watch.Error {
+			why = apierrors.FromObject(event.Object)
 		}
 	}
 	o.mu.Lock()
-	o.ended = true
+	o.ended = why
 	o.mu.Unlock()
 	o.signal()
 }
@@ -95,8 +107,8 @@ func (o *observer) await(ctx context.Context, timeout time.Duration, enough func
 		switch {
 		case enough(stored, deleted):
 			return nil
-		case ended:
-			return fmt.Errorf("the watch of Jobs ended after %d were stored and %d deleted: %w", stored, deleted, errNotAll)
+		case ended != nil:
+			return fmt.Errorf("the watch of Jobs ended after %d were stored and %d deleted: %w", stored, deleted, ended)
 		}
 		select {
 		case <-o.changed:

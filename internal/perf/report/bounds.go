@@ -123,16 +123,18 @@ func (b *Bounds) Check(r *Report) (text string, failed int) {
 	return out.String(), failed
 }
 
-// targets returns the targets with what the report found.
+// targets returns the targets for which the report has a figure, with that.
 func (b *Bounds) targets(r *Report) table {
 	t := table{title: "Targets", head: []string{"what", "at least", "aim", "found", ""}}
 	for _, target := range b.Targets {
-		_, limit := target.bound()
-		found, verdict := "not measured", ""
-		if value, is := target.value(r); is {
-			found, verdict = target.show(value), target.verdict(value)
+		value, found := target.value(r)
+		if !found {
+			continue
 		}
-		t.rows = append(t.rows, []string{target.What, target.show(limit), target.show(target.Aim), found, verdict})
+		_, limit := target.bound()
+		t.rows = append(t.rows, []string{
+			target.What, target.show(limit), target.show(target.Aim), target.show(value), target.verdict(value),
+		})
 	}
 	return t
 }
