@@ -51,13 +51,14 @@ func TestTargets(t *testing.T) {
 	bounds := &Bounds{Targets: []Target{
 		target("drain.rate", new(100.0), nil, 150), target("drain.rate", new(100.0), nil, 250), target("drain.rate", new(300.0), nil, 400),
 		target("drain.requests", nil, new(9.0), 8), target("drain.requests", nil, new(8.0), 6), target("drain.requests", nil, new(7.0), 6),
+		// No figure, no row.
 		target("plain.rate", new(1.0), nil, 2),
 	}}
 	var got []string
 	for _, row := range bounds.targets(sample()).rows {
 		got = append(got, row[len(row)-1])
 	}
-	want := []string{"aim reached", "reached", "missed", "aim reached", "reached", "missed", ""}
+	want := []string{"aim reached", "reached", "missed", "aim reached", "reached", "missed"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
