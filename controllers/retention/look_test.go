@@ -293,6 +293,18 @@ var _ = Describe("Parts", func() {
 		Expect(present(ctx)).To(ConsistOf("daily-results"))
 	})
 
+	It("of a run whose name another run has by now are orphans, whatever that one lists", func(ctx SpecContext) {
+		_, parts := aRun("daily").large().parts(ctx)
+		next := aRun("daily").large()
+		content, own := next.parts(ctx)
+		Expect(content.ListParts([]string{parts[0], own[1], own[2]})).To(Succeed())
+		next.put(ctx, content, next.name)
+		p := newProcess()
+		p.clock.Step(61 * time.Minute)
+		p.looks(ctx)
+		Expect(present(ctx)).To(ConsistOf(next.name, own[1], own[2]))
+	})
+
 	It("stay where it cannot be read what results list", func(ctx SpecContext) {
 		run := aRun("large").large()
 		content, parts := run.parts(ctx)

@@ -94,10 +94,13 @@ type answered struct {
 	asked
 	code int
 	// carriedOut is the code with which the API server answered, whatever came of
-	// that; 0 if it was not asked.
+	// that, or unknown; 0 if it was not asked. It was asked at sent.
 	carriedOut int
-	at         time.Time
+	sent, at   time.Time
 }
+
+// unknown is the code of a request that was broken off: it may have been carried out.
+const unknown = -1
 
 var (
 	errDead = errors.New("the process is dead")
@@ -127,8 +130,9 @@ func (r roundTripper) RoundTrip(request *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	carriedOut := 0
+	carriedOut, sent := 0, time.Time{}
 	send := func() (*response, error) {
+		carriedOut, sent = unknown, time.Now()
 		answer, err := r.next.RoundTrip(request)
 		if err == nil {
 			carriedOut = answer.StatusCode
@@ -137,7 +141,7 @@ func (r roundTripper) RoundTrip(request *http.Request) (*http.Response, error) {
 		return answer, err
 	}
 	answer, err := r.current()(a, send)
-	r.note(a, answer, carriedOut)
+	r.note(a, answer, carriedOut, sent)
 	if r.died() {
 		if answer != nil {
 			answer.Body.Close()
@@ -163,7 +167,7 @@ func (l *link) use(f fault) {
 	l.fault = f
 }
 
-func (l *link) note(a asked, answer *response, carriedOut int) {
+func (l *link) note(a asked, answer *response, carriedOut int, sent time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	code := 0
@@ -171,7 +175,7 @@ func (l *link) note(a asked, answer *response, carriedOut int) {
 		code = answer.StatusCode
 	}
 	a.object = nil
-	l.log = append(l.log, answered{a, code, carriedOut, time.Now()})
+	l.log = append(l.log, answered{a, code, carriedOut, sent, time.Now()})
 }
 
 // asked returns what the process asked for so far.
