@@ -52,22 +52,14 @@ func TestChart(t *testing.T) {
 	}
 	w.manager.client = w.client
 	c := &chart{program: program, namespace: api.ManagerNamespace}
-	for _, told := range []struct {
-		name string
-		tell func(*story)
-	}{
+	w.tell(t, []told{
 		{"chart-installed", c.installed},
 		{"chart-tested", c.tested},
 		{"chart-once", c.once},
 		{"chart-upgraded", c.upgraded},
 		{"chart-uninstalled", c.uninstalled},
 		{"chart-elsewhere", c.elsewhere},
-	} {
-		// Each begins where the one before it ended.
-		if !t.Run(told.name, func(t *testing.T) { told.tell(newStory(t, w, told.name)) }) {
-			return
-		}
-	}
+	})
 }
 
 // chart is what installs the chart, and where.

@@ -225,3 +225,19 @@ func (s *story) kubectl(ctx context.Context, args ...string) (string, error) {
 	output, err := exec.CommandContext(ctx, s.w.cluster.Kubectl(), append(flags, args...)...).CombinedOutput()
 	return strings.TrimSpace(string(output)), err
 }
+
+// told is a story by its name.
+type told struct {
+	name string
+	tell func(*story)
+}
+
+// tell tells stories of which each begins where the one before it ended, until one
+// fails.
+func (w *world) tell(t *testing.T, stories []told) {
+	for _, each := range stories {
+		if !t.Run(each.name, func(t *testing.T) { each.tell(newStory(t, w, each.name)) }) {
+			return
+		}
+	}
+}

@@ -38,19 +38,11 @@ func TestUpgrade(t *testing.T) {
 	}
 	u := &upgrade{earlier: rendered(t, w, source, "earlier"), now: rendered(t, w, moduleRoot, "e2e")}
 	w.newDeployer(t)
-	for _, told := range []struct {
-		name string
-		tell func(*story)
-	}{
+	w.tell(t, []told{
 		{"upgraded", u.upgraded},
 		{"downgraded", u.downgraded},
 		{"upgraded-again", u.upgradedAgain},
-	} {
-		// Each begins where the one before it ended.
-		if !t.Run(told.name, func(t *testing.T) { told.tell(newStory(t, w, told.name)) }) {
-			return
-		}
-	}
+	})
 	t.Run("uninstalled", func(t *testing.T) { uninstalled(t, w) })
 }
 

@@ -42,21 +42,13 @@ func TestWalk(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.manager.client = w.client
-	for _, told := range []struct {
-		name string
-		tell func(*story)
-	}{
+	w.tell(t, []told{
 		{"walk-installed", o.installs},
 		{"walk-certificate", o.certificate},
 		{"walk-quota", o.quota},
 		{"walk-dashboard", o.dashboard},
 		{"walk-node", o.node},
-	} {
-		// Each begins where the one before it ended.
-		if !t.Run(told.name, func(t *testing.T) { told.tell(newStory(t, w, told.name)) }) {
-			return
-		}
-	}
+	})
 }
 
 // operator installs with Helm, and looks at what Prometheus says.
