@@ -39,7 +39,7 @@ type followedLog struct {
 
 	// latest is the log as the pod tells of it now; not Readable once its
 	// container has been started so often that it cannot be read any more. news
-	// is closed when that changes.
+	// is closed when that changes, and when until is set first.
 	latest joblogs.Log
 	news   chan struct{}
 	// until is when it is not followed any more, unless more of it comes; zero:
@@ -124,6 +124,11 @@ func (l *followedLog) tell(logs []joblogs.Log) {
 		return
 	}
 	l.latest = now
+	l.wake()
+}
+
+// wake has who waits for news of the log look again.
+func (l *followedLog) wake() {
 	close(l.news)
 	l.news = make(chan struct{})
 }
@@ -239,8 +244,8 @@ func (c *Captures) awaitEnd(ctx context.Context, l *followedLog) joblogs.Log {
 	}
 }
 
-// look returns the log as it is known now. If its end is still to be told, news is
-// closed when something is; else it is nil.
+// look returns the log as it is known now. If its end is still to be told and waited
+// for, news is closed when that changes; else it is nil.
 func (c *Captures) look(l *followedLog) (log joblogs.Log, news <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -27,6 +27,10 @@ func (c *Captures) limit(l *followedLog, left time.Duration) {
 	if !l.active() || !l.until.IsZero() && !until.Before(l.until) {
 		return
 	}
+	if l.until.IsZero() {
+		// Who waits for the end to be told waits for it no longer.
+		l.wake()
+	}
 	c.setLimit(l, left)
 }
 
