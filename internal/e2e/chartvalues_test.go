@@ -57,7 +57,7 @@ func (c *chart) elsewhere(s *story) {
 
 	c.run(s, "install", "elsewhere", chartFolder, "--wait", "--timeout=4m",
 		"--set=image.repository=localhost/job-handler,image.tag=e2e", "--set=failClosed=true",
-		"--set=metrics.enabled=true,metrics.serviceMonitor=false",
+		"--set=metrics.enabled=true,metrics.serviceMonitor=false,metrics.prometheusRule=false",
 		"--set=certificate.issuerRef.name=company,certificate.issuerRef.kind=Issuer")
 	s.Expect(c.run(s, "test", "elsewhere", "--logs", "--timeout=2m")).To(ContainSubstring("Jobs are stamped when they are created."))
 	s.optedIn()
