@@ -191,7 +191,7 @@ bench: bench-programs ## Measure beside a bare client and what people would use 
 	@bin/bench-program run --mode bench --version '$(VERSION)' --output '$(BENCH_DIR)/bench' $(BENCH_ARGS)
 
 .PHONY: bench-full
-bench-full: bench-programs ## The same with 10,000 Jobs, then what 50,000 make a difference to: some 45 minutes
+bench-full: bench-programs ## The same with 10,000 Jobs, then what 50,000 make a difference to: an hour
 	@bin/bench-program run --mode full --version '$(VERSION)' --output '$(BENCH_DIR)/full' $(BENCH_ARGS)
 	@bin/bench-program run --mode huge --version '$(VERSION)' --output '$(BENCH_DIR)/huge' $(BENCH_ARGS)
 
