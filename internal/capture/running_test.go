@@ -155,6 +155,29 @@ func TestFollowRestarts(t *testing.T) {
 	})
 }
 
+// TestFollowEndThenDeleted has a log end before anything is told of its container,
+// and then its pod be deleted: nobody waits for the container's end any more.
+func TestFollowEndThenDeleted(t *testing.T) {
+	inTime(t, Options{}, func(t *testing.T, ctx context.Context, n *node, c *Captures) {
+		n.write("p/main", "working\n")
+		pod := runningPod("p", "main")
+		c.Follow(ctx, job, pod)
+		n.end("p/main")
+		synctest.Wait()
+		if !c.Following(job) {
+			t.Fatal("the end of its container is not waited for")
+		}
+		pod = leaving(pod)
+		c.Begin(ctx, job, pod, true)
+		synctest.Wait()
+		if c.Following(job) {
+			t.Error("it is still followed")
+		}
+		c.Gone(job, ended(pod))
+		expect(t, c, []kept{{Container: "main", Text: "working\n", Capture: whole}})
+	})
+}
+
 // TestFollowInTurn has more containers than may be followed at once: one that
 // waits gets its turn, from the start of its log; one that is deleted meanwhile
 // waits no longer; and one that does not get its turn is for others to read.
