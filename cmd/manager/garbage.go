@@ -19,10 +19,10 @@ const (
 )
 
 // paceGarbageCollection has garbage be collected whenever the heap has grown by
-// about spareHeap, whatever its size, until ctx ends. By default it may double: with a small one that
-// is often, a quarter of all CPU while Jobs are stored, and with tens of thousands
-// of Jobs in the cache it is hundreds of MiB that nobody uses. GOGC in the
-// environment counts for more.
+// about spareHeap, whatever its size, until ctx ends. By default it may double:
+// with a small one that is often, a quarter of all CPU while Jobs are stored, and
+// with tens of thousands of Jobs in the cache it is hundreds of MiB that nobody
+// uses. GOGC in the environment counts for more.
 func paceGarbageCollection(ctx context.Context) {
 	if _, own := os.LookupEnv("GOGC"); !own {
 		pace(ctx)

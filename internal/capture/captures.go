@@ -71,8 +71,8 @@ type Metrics interface {
 }
 
 // Captures are the pods of unfinished Jobs that were deleted, or whose logs are
-// followed from the start, by the UID of their Job. All methods may be called at any time from anywhere; a nil
-// *Captures captures nothing.
+// followed from the start, by the UID of their Job. All methods may be called at
+// any time from anywhere; a nil *Captures captures nothing.
 type Captures struct {
 	reader  *joblogs.Reader
 	clock   clock.WithDelayedExecution
@@ -294,9 +294,10 @@ func (c *Captures) find(job types.UID, object *corev1.Pod) *pod {
 	return p
 }
 
-// makeRoom drops the pod seen first, one that is still there rather than another, of the Job if that has its most, or of the
-// Job with the most if there are too many altogether. It reports whether there
-// is room for a pod more: pods whose logs are followed are not dropped.
+// makeRoom drops the pod seen first, one that is still there rather than another,
+// of the Job if that has its most, or of the Job with the most if there are too
+// many altogether. It reports whether there is room for a pod more: pods whose
+// logs are followed are not dropped.
 func (c *Captures) makeRoom(job types.UID) bool {
 	if c.pods >= maxPods {
 		for other, pods := range c.jobs {
