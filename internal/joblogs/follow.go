@@ -236,16 +236,18 @@ func (r *Reader) endedNow(t *task) *task {
 	return &ended
 }
 
-// confirm is verify for a log that may go away meanwhile, with its container. What
-// it reads for that goes to again.
+// confirm is verify for a log that may go away meanwhile, with its container, which
+// has ended then. With its node a stream goes too, at any place of the log. What is
+// read for this goes to again.
 func (r *Reader) confirm(ctx context.Context, t *task, end, again *logtext.Buffer) results.Capture {
 	lines := int64(verifyLines)
 	if err := r.stream(ctx, t, corev1.PodLogOptions{TailLines: &lines}, again); err != nil {
 		capture := classify(err, t.pod)
-		if !capture.Curable {
+		if !capture.Curable && capture.Reason != results.ReasonNodeGone {
 			return results.Capture{Complete: true}
 		}
-		return curable(capture.Reason, "comparing the end of the log: "+capture.Message)
+		capture.Message = logtext.Line("comparing the end of the log: "+capture.Message, maxCaptureMessage)
+		return capture
 	}
 	last := lastLine(again)
 	switch {

@@ -3,12 +3,15 @@ package joblogs
 import (
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/job-handler/job-handler/internal/logtext"
 	"github.com/job-handler/job-handler/internal/redact"
@@ -287,6 +290,50 @@ func TestConfirmInTime(t *testing.T) {
 	cancel()
 	if capture := f.Confirm(over, log); capture.Complete || capture.Reason != results.ReasonStillRunning {
 		t.Errorf("%+v", capture)
+	}
+}
+
+// goneAfter is a log of which nothing can be read once a stream has ended, and why.
+type goneAfter struct {
+	logFile
+	err error
+}
+
+// OpenLog implements LogStreamer.
+func (l *goneAfter) OpenLog(ctx context.Context, namespace, pod string, opts *corev1.PodLogOptions) (io.ReadCloser, error) {
+	if l.streams > 0 {
+		return nil, l.err
+	}
+	return l.logFile.OpenLog(ctx, namespace, pod, opts)
+}
+
+// TestGoneBeforeConfirmed has what wrote a log be gone right after the stream
+// ended: a container that is gone has ended, and a node that is gone may have cut
+// the stream off.
+func TestGoneBeforeConfirmed(t *testing.T) {
+	notFound := func(name string) error {
+		return apierrors.NewNotFound(corev1.Resource("pods"), name)
+	}
+	for name, c := range map[string]struct {
+		err  error
+		want string
+	}{
+		"pod":       {err: notFound("p1")},
+		"container": {err: apierrors.NewBadRequest(`container "c" in pod "p1" is terminated`)},
+		"node":      {err: notFound("node-1"), want: results.ReasonNodeGone},
+		"kubelet":   {err: errCut, want: results.ReasonLogUnavailable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := &goneAfter{logFile: logFile{messages: []message{line(0, "one")}}, err: c.err}
+			f := NewReader(file, Options{}).NewFollowing(logtext.NewBuffer(1 << 10))
+			log := LogsOf(podWith(exited("c")))[0]
+			if ended, capture := f.Stream(t.Context(), log); !ended {
+				t.Fatalf("%+v", capture)
+			}
+			if got := f.Confirm(t.Context(), log); got.Reason != c.want || got.Complete != (c.want == "") {
+				t.Errorf("%+v", got)
+			}
+		})
 	}
 }
 
