@@ -111,6 +111,10 @@ const (
 	// 100 ms to 20 s.
 	triesWhileAway       = 9
 	triesWhileAwayLonger = 13
+	// triesWhileItChanges are those of a Job whose results are refused, with pauses
+	// of a minute and more, until it is at rest: what comes in about it during a try
+	// has it be tried at once.
+	triesWhileItChanges = 3
 )
 
 // awayFor has every request be answered so for a while, watches included: what
@@ -185,9 +189,10 @@ func (s *scene) neverSmallEnough(answer fault) {
 	s.await("the next process has tried", func() bool {
 		return len(s.processes[1].of(createEvent)) > 0
 	})
-	// Four sizes and a Warning of each process. One more try may be due in the
-	// quiet window.
-	s.wroteAtMost(2 * (4 + 1))
+	// A try is of four sizes, and each process sends a Warning. The first one sees
+	// the Job change, the second one finds it at rest. One more try may be due in
+	// the quiet window.
+	s.wroteAtMost((triesWhileItChanges+1)*4 + 2)
 	s.busy = 4
 }
 
@@ -314,8 +319,7 @@ func (s *scene) refusedHere(mend func()) {
 			refusals++
 		}
 	}
-	// A change of the Job that comes in meanwhile has it be tried once more.
-	if refusals > 2 {
+	if refusals > triesWhileItChanges {
 		s.t.Errorf("what is refused is tried %d times", refusals)
 	}
 	mend()
