@@ -76,7 +76,7 @@ func (f *finding) problem(configuration *admissionv1.MutatingWebhookConfiguratio
 	default:
 		p.Text = "Jobs are not stamped when they are created: the API server got no answer from the webhook"
 		p.Remedy = "see whether the manager's pods are ready (/readyz/webhook tells why not), whether the mutating webhook configuration " + name +
-			" exists, and whether the API server reaches its Service (a NetworkPolicy or firewall; its log says 'failed calling webhook')" + meanwhile
+			" exists and its caBundle trusts their certificate, and whether the API server reaches their Service (a NetworkPolicy or firewall; its log says 'failed calling webhook')" + meanwhile
 	}
 	return p
 }
