@@ -1,33 +1,17 @@
 package main
 
 import (
-	"os"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/job-handler/job-handler/internal/tools/docs/docstest"
 )
 
-func TestDocsAreUpToDate(t *testing.T) {
-	want, err := render()
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := os.ReadFile("../../../docs/" + pageFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("docs/%s is not what make generate writes (-generated +docs):\n%s", pageFile, diff)
-	}
-}
+func TestDocsAreUpToDate(t *testing.T) { docstest.UpToDate(t, render) }
 
 // What people set is there under the names that they write.
 func TestRender(t *testing.T) {
-	text, err := render()
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := docstest.Rendered(t, render)[pageFile]
 	for _, want := range []string{
 		"| `--ttl-floor` | `1h0m0s` | ", "| `--capture-memory` | `64Mi` | ", "| `--namespace` | `job-handler-system` | ",
 		"| `job-handler/results-ttl` | annotation | Sits on a Job or Namespace: ",

@@ -4,12 +4,9 @@
 package main
 
 import (
-	"bytes"
 	_ "embed"
-	"fmt"
-	"os"
-	"path/filepath"
-	"text/template"
+
+	"github.com/job-handler/job-handler/internal/tools/docs"
 )
 
 //go:generate go run . ../../../docs
@@ -28,40 +25,13 @@ type page struct {
 	KeyGroups  []keyGroup
 }
 
-func main() {
-	if err := write(os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, "configdocs:", err)
-		os.Exit(1)
-	}
-}
+func main() { docs.Main(render) }
 
-func write(args []string) error {
-	if len(args) != 1 {
-		return fmt.Errorf("want one argument, the folder to write to, got %d", len(args))
-	}
-	text, err := render()
-	if err != nil {
-		return err
-	}
-	file := filepath.Join(args[0], pageFile)
-	if err := os.WriteFile(file, text, 0o644); err != nil {
-		return fmt.Errorf("writing %s: %w", file, err)
-	}
-	return nil
-}
-
-func render() ([]byte, error) {
+func render() (docs.Files, error) {
 	keys, err := keyGroups(keysFile)
 	if err != nil {
 		return nil, err
 	}
-	parsed, err := template.New(pageFile).Parse(pageTemplate)
-	if err != nil {
-		return nil, fmt.Errorf("parsing the template: %w", err)
-	}
-	var text bytes.Buffer
-	if err := parsed.Execute(&text, page{FlagGroups: flagGroups(), KeyGroups: keys}); err != nil {
-		return nil, fmt.Errorf("filling the template: %w", err)
-	}
-	return text.Bytes(), nil
+	text, err := docs.Fill(pageTemplate, nil, page{FlagGroups: flagGroups(), KeyGroups: keys})
+	return docs.Files{pageFile: text}, err
 }

@@ -4,15 +4,13 @@
 package main
 
 import (
-	"bytes"
 	_ "embed"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"text/template"
 
 	"github.com/job-handler/job-handler/internal/metrics"
+	"github.com/job-handler/job-handler/internal/tools/docs"
 )
 
 //go:generate go run . ../../../docs
@@ -22,38 +20,11 @@ const pageFile = "metrics.md"
 //go:embed metrics.md.tmpl
 var pageTemplate string
 
-func main() {
-	if err := write(os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, "metricsdocs:", err)
-		os.Exit(1)
-	}
-}
+func main() { docs.Main(render) }
 
-func write(args []string) error {
-	if len(args) != 1 {
-		return fmt.Errorf("want one argument, the folder to write to, got %d", len(args))
-	}
-	text, err := render()
-	if err != nil {
-		return err
-	}
-	file := filepath.Join(args[0], pageFile)
-	if err := os.WriteFile(file, text, 0o644); err != nil {
-		return fmt.Errorf("writing %s: %w", file, err)
-	}
-	return nil
-}
-
-func render() ([]byte, error) {
-	parsed, err := template.New(pageFile).Funcs(template.FuncMap{"buckets": buckets, "labels": labels}).Parse(pageTemplate)
-	if err != nil {
-		return nil, fmt.Errorf("parsing the template: %w", err)
-	}
-	var text bytes.Buffer
-	if err := parsed.Execute(&text, metrics.Groups()); err != nil {
-		return nil, fmt.Errorf("filling the template: %w", err)
-	}
-	return text.Bytes(), nil
+func render() (docs.Files, error) {
+	text, err := docs.Fill(pageTemplate, template.FuncMap{"buckets": buckets, "labels": labels}, metrics.Groups())
+	return docs.Files{pageFile: text}, err
 }
 
 // buckets returns the upper bounds of a histogram's buckets, comma-separated.

@@ -7,30 +7,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/results"
+	"github.com/job-handler/job-handler/internal/tools/docs/docstest"
 )
 
-const docs = "../../../docs"
-
 // The page is made of what a run left behind.
-func TestDocsAreUpToDate(t *testing.T) {
-	files, err := render()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, want := range files {
-		got, err := os.ReadFile(filepath.Join(docs, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(string(want), string(got)); diff != "" {
-			t.Errorf("docs/%s is not what make generate writes (-generated +docs):\n%s", name, diff)
-		}
-	}
-}
+func TestDocsAreUpToDate(t *testing.T) { docstest.UpToDate(t, render) }
 
 // Every key that there can be has a row, and each row's example is the value.
 func TestEveryDataKeyHasARow(t *testing.T) {
@@ -38,7 +21,7 @@ func TestEveryDataKeyHasARow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile(filepath.Join(docs, pageFile))
+	text, err := os.ReadFile(filepath.Join(docstest.Folder, pageFile))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,11 +3,7 @@
 // the JSON Schema of job.json. It is run in its own folder.
 package main
 
-import (
-	"fmt"
-	"os"
-	"path/filepath"
-)
+import "github.com/job-handler/job-handler/internal/tools/docs"
 
 //go:generate go run . ../../../docs
 
@@ -16,31 +12,9 @@ const (
 	schemaFile = "job-v1.schema.json"
 )
 
-func main() {
-	if err := write(os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, "resultsdocs:", err)
-		os.Exit(1)
-	}
-}
+func main() { docs.Main(render) }
 
-func write(args []string) error {
-	if len(args) != 1 {
-		return fmt.Errorf("want one argument, the folder to write to, got %d", len(args))
-	}
-	files, err := render()
-	if err != nil {
-		return err
-	}
-	for name, text := range files {
-		if err := os.WriteFile(filepath.Join(args[0], name), text, 0o644); err != nil {
-			return fmt.Errorf("writing %s: %w", name, err)
-		}
-	}
-	return nil
-}
-
-// render returns the files by name.
-func render() (map[string][]byte, error) {
+func render() (docs.Files, error) {
 	schema, err := jobSchema()
 	if err != nil {
 		return nil, err
@@ -53,5 +27,5 @@ func render() (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return map[string][]byte{pageFile: page, schemaFile: text}, nil
+	return docs.Files{pageFile: page, schemaFile: text}, nil
 }

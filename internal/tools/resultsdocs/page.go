@@ -17,6 +17,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/tools/docs"
 )
 
 //go:embed results.md.tmpl
@@ -65,16 +66,7 @@ func renderPage(schema *jsonschema.Schema) ([]byte, error) {
 	if p.OwnReasons, err = reasons("own.go", "Own"); err != nil {
 		return nil, err
 	}
-	funcs := template.FuncMap{"quote": strconv.Quote, "first": firstLine}
-	parsed, err := template.New(pageFile).Funcs(funcs).Option("missingkey=error").Parse(pageTemplate)
-	if err != nil {
-		return nil, fmt.Errorf("parsing the template: %w", err)
-	}
-	var text bytes.Buffer
-	if err := parsed.Execute(&text, p); err != nil {
-		return nil, fmt.Errorf("filling the template: %w", err)
-	}
-	return text.Bytes(), nil
+	return docs.Fill(pageTemplate, template.FuncMap{"quote": strconv.Quote, "first": firstLine}, p)
 }
 
 func decompressed(archive []byte) (string, error) {
