@@ -37,7 +37,7 @@ export TESTFLAGS FUZZTIME
 TOOLS_DIR := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/job-handler/tools
 GO_VERSION := $(shell go env GOVERSION)
 # $(call pinned,folder,module) is the version of a module in a tools module.
-pinned = $(shell awk '$$1 == "$(2)" && $$2 ~ /^v/ { print $$2; exit }' internal/tools/$(1)/go.mod)
+pinned = $(shell awk '{ sub(/^require /, "") } $$1 == "$(2)" && $$2 ~ /^v/ { print $$2; exit }' internal/tools/$(1)/go.mod)
 # $(call tool,name,version) is the path of a built tool.
 tool = $(TOOLS_DIR)/$(1)-$(2)-$(GO_VERSION)/$(1)
 

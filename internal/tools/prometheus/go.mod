@@ -1,5 +1,6 @@
-// Prometheus' promtool, which checks and tests the alert rules, and its PromQL
-// parser, which reads the queries of rules and dashboard.
+// Prometheus, for the tests of alerts and dashboard on a cluster; its promtool, which
+// checks and tests the alert rules; and its PromQL parser, which reads the queries of
+// rules and dashboard.
 module github.com/job-handler/job-handler/internal/tools/prometheus
 
 go 1.26.7
