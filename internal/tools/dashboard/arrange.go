@@ -1,5 +1,11 @@
 package main
 
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
 const (
 	// Grafana's grid is 24 columns wide.
 	gridWidth   = 24
@@ -60,44 +66,139 @@ func (d *dashboard) place(r row, y int) int {
 
 // panel returns a chart as a single value, or over time.
 func (c chart) panel(stat bool) panel {
-	p := panel{
-		Title: c.title, Description: c.note, Datasource: prometheus,
-		FieldConfig: &fieldConfig{Defaults: fieldDefaults{Unit: c.unit}, Overrides: []any{}},
-	}
+	p := panel{Title: c.title, Description: c.note, Datasource: prometheus}
 	for i, q := range c.queries {
 		p.Targets = append(p.Targets, target{
-			RefID: string(rune('A' + i)), Datasource: prometheus, Expr: q.expr, LegendFormat: q.legend, Instant: stat,
+			RefID: string(rune('A' + i)), Datasource: prometheus, Expr: q.expr, LegendFormat: q.legend,
+			Instant: stat, Interval: leastStep(q.expr),
 		})
 	}
-	defaults := &p.FieldConfig.Defaults
 	if stat {
-		p.Type = "stat"
-		p.Options = map[string]any{
-			"colorMode": "value", "graphMode": "none", "textMode": "auto",
-			"reduceOptions": map[string]any{"calcs": []string{"lastNotNull"}, "fields": "", "values": false},
-		}
-		defaults.Color = map[string]any{"mode": "thresholds"}
-		defaults.Thresholds = c.thresholds()
-		return p
+		p.Type, p.Options, p.FieldConfig = "stat", statOptions, c.statConfig()
+	} else {
+		p.Type, p.Options, p.FieldConfig = "timeseries", c.graphOptions(), c.graphConfig()
 	}
-	p.Type = "timeseries"
-	p.Options = map[string]any{
-		"legend":  map[string]any{"displayMode": "list", "placement": "bottom", "showLegend": true},
-		"tooltip": map[string]any{"mode": "multi", "sort": "desc"},
+	defaults := &p.FieldConfig.Defaults
+	defaults.Unit = c.unit
+	if c.whole {
+		defaults.Decimals = new(0)
 	}
-	defaults.Min = new(0.0)
-	defaults.Custom = map[string]any{"fillOpacity": 10, "lineWidth": 1, "showPoints": "never", "spanNulls": false}
 	return p
 }
 
-// thresholds returns green, and red where the value says that something is wrong.
+// leastStep is the least step of a query with rates, "" of others: Grafana makes
+// $__rate_interval four of them, and a Prometheus scrapes each minute unless it is
+// told otherwise.
+func leastStep(expr string) string {
+	if strings.Contains(expr, "$__rate_interval") {
+		return "1m"
+	}
+	return ""
+}
+
+var statOptions = map[string]any{
+	"colorMode": "value", "graphMode": "none", "textMode": "auto",
+	"reduceOptions": map[string]any{"calcs": []string{"lastNotNull"}, "fields": "", "values": false},
+}
+
+func (c chart) statConfig() *fieldConfig {
+	defaults := fieldDefaults{
+		NoValue: "unknown", Color: map[string]any{"mode": "thresholds"}, Thresholds: c.thresholds(),
+	}
+	if c.neither {
+		defaults.Color, defaults.Thresholds = fixed("text"), nil
+	}
+	if c.yes {
+		defaults.Mappings = []any{map[string]any{"type": "value", "options": map[string]any{
+			"0": map[string]any{"text": "no", "index": 0}, "1": map[string]any{"text": "yes", "index": 1},
+		}}}
+	}
+	return &fieldConfig{Defaults: defaults, Overrides: []override{}}
+}
+
+// thresholds returns green and red, and neither of them where there is no value.
 func (c chart) thresholds() *thresholds {
-	t := &thresholds{Mode: "absolute", Steps: []step{{Color: "green"}}}
+	steps := []step{{Color: "text"}}
+	if c.goodFrom != nil {
+		steps = append(steps, step{Color: bad, Value: &c.least}, step{Color: good, Value: c.goodFrom})
+	} else {
+		steps = append(steps, step{Color: good, Value: &c.least})
+	}
+	for _, from := range []*float64{c.badFrom, c.tooMuch} {
+		if from != nil {
+			steps = append(steps, step{Color: bad, Value: from})
+		}
+	}
+	return &thresholds{Mode: "absolute", Steps: steps}
+}
+
+// columns are Grafana's names of what a table may have of each line.
+var columns = map[string]string{"lastNotNull": "Last *", "max": "Max"}
+
+func (c chart) graphOptions() map[string]any {
+	legend := map[string]any{"displayMode": "list", "placement": "bottom", "showLegend": true}
+	if c.table != "" {
+		legend = map[string]any{
+			"displayMode": "table", "placement": "right", "showLegend": true, "calcs": []string{c.table},
+			"sortBy": columns[c.table], "sortDesc": true,
+		}
+	}
+	return map[string]any{"legend": legend, "tooltip": map[string]any{"mode": "multi", "sort": "desc"}}
+}
+
+func (c chart) graphConfig() *fieldConfig {
+	custom := map[string]any{"fillOpacity": 10, "lineWidth": 1, "showPoints": "auto", "spanNulls": false}
+	defaults := fieldDefaults{Min: new(0.0), Custom: custom}
+	if len(c.queries) > 1 || strings.Contains(c.queries[0].legend, "{{") {
+		// Several fills are mud.
+		custom["fillOpacity"] = 0
+	}
+	if c.logarithm != 0 {
+		defaults.Min = nil
+		custom["scaleDistribution"] = map[string]any{"type": "log", "log": c.logarithm}
+		// Of what happens now and then, a line is a dot.
+		custom["showPoints"], custom["pointSize"] = "always", 4
+	}
+	if c.yes {
+		defaults.Max, defaults.Decimals = new(1.0), new(0)
+		custom["lineInterpolation"] = "stepAfter"
+	}
+	if steps := c.marks(); steps != nil {
+		defaults.Thresholds = &thresholds{Mode: "absolute", Steps: steps}
+		custom["thresholdsStyle"] = map[string]any{"mode": "dashed"}
+	}
+	return &fieldConfig{Defaults: defaults, Overrides: c.overrides()}
+}
+
+// marks returns where a line says that a value is bad.
+func (c chart) marks() []step {
+	const nothing = "transparent"
 	switch {
 	case c.badFrom != nil:
-		t.Steps = append(t.Steps, step{Color: "red", Value: c.badFrom})
+		return []step{{Color: nothing}, {Color: bad, Value: c.badFrom}}
 	case c.goodFrom != nil:
-		t.Steps = []step{{Color: "red"}, {Color: "green", Value: c.goodFrom}}
+		return []step{{Color: bad}, {Color: nothing, Value: c.goodFrom}}
 	}
-	return t
+	return nil
+}
+
+// overrides return how lines look that mean something.
+func (c chart) overrides() []override {
+	all := []override{}
+	for _, legend := range slices.Sorted(maps.Keys(c.colors)) {
+		all = append(all, of(legend, property{"color", fixed(c.colors[legend])}))
+	}
+	if c.limit != "" {
+		all = append(all, of(c.limit, property{"color", fixed(bad)},
+			property{"custom.lineStyle", map[string]any{"fill": "dash", "dash": []int{10, 10}}}))
+	}
+	return all
+}
+
+func of(legend string, properties ...property) override {
+	return override{Matcher: matcher{ID: "byName", Options: legend}, Properties: properties}
+}
+
+func fixed(color string) map[string]any {
+	return map[string]any{"mode": "fixed", "fixedColor": color}
 }

@@ -79,17 +79,38 @@ type target struct {
 	Expr         string      `json:"expr"`
 	LegendFormat string      `json:"legendFormat,omitempty"`
 	Instant      bool        `json:"instant,omitempty"`
+	// Interval is the least step.
+	Interval string `json:"interval,omitempty"`
 }
 
 type fieldConfig struct {
 	Defaults  fieldDefaults `json:"defaults"`
-	Overrides []any         `json:"overrides"`
+	Overrides []override    `json:"overrides"`
+}
+
+// override is how what is called so looks.
+type override struct {
+	Matcher    matcher    `json:"matcher"`
+	Properties []property `json:"properties"`
+}
+
+type matcher struct {
+	ID      string `json:"id"`
+	Options string `json:"options"`
+}
+
+type property struct {
+	ID    string `json:"id"`
+	Value any    `json:"value"`
 }
 
 type fieldDefaults struct {
 	Unit       string         `json:"unit,omitempty"`
 	Min        *float64       `json:"min,omitempty"`
+	Max        *float64       `json:"max,omitempty"`
 	Decimals   *int           `json:"decimals,omitempty"`
+	NoValue    string         `json:"noValue,omitempty"`
+	Mappings   []any          `json:"mappings,omitempty"`
 	Custom     map[string]any `json:"custom,omitempty"`
 	Color      map[string]any `json:"color,omitempty"`
 	Thresholds *thresholds    `json:"thresholds,omitempty"`
