@@ -5,6 +5,8 @@ package main
 
 import (
 	_ "embed"
+	"fmt"
+	"os"
 
 	"github.com/job-handler/job-handler/internal/tools/docs"
 )
@@ -25,7 +27,12 @@ type page struct {
 	KeyGroups  []keyGroup
 }
 
-func main() { docs.Main(render) }
+func main() {
+	if err := docs.Write(os.Args[1:], render); err != nil {
+		fmt.Fprintln(os.Stderr, "configdocs:", err)
+		os.Exit(1)
+	}
+}
 
 func render() (docs.Files, error) {
 	keys, err := keyGroups(keysFile)

@@ -76,7 +76,7 @@ func TestPanels(t *testing.T) {
 			continue
 		}
 		for _, o := range p.FieldConfig.Overrides {
-			if name := o.Matcher.Options; !legends[name] && !(template && labelled(name)) {
+			if name := o.Matcher.Options; !legends[name] && (!template || !labelled(name)) {
 				t.Errorf("%s: no line is called %q", p.Title, name)
 			}
 		}

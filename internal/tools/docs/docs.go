@@ -12,16 +12,9 @@ import (
 // Files are what a generator writes, by name in the folder of the documents.
 type Files map[string][]byte
 
-// Main is a generator's main function: it writes what render returns to the
-// folder that its one argument names, and ends the process with 1 if it cannot.
-func Main(render func() (Files, error)) {
-	if err := write(os.Args[1:], render); err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %v\n", filepath.Base(os.Args[0]), err)
-		os.Exit(1)
-	}
-}
-
-func write(args []string, render func() (Files, error)) error {
+// Write is what a generator does: it writes what render returns to the folder that
+// its one argument names.
+func Write(args []string, render func() (Files, error)) error {
 	if len(args) != 1 {
 		return fmt.Errorf("want one argument, the folder to write to, got %d", len(args))
 	}

@@ -11,7 +11,7 @@ import (
 func TestWrite(t *testing.T) {
 	folder := t.TempDir()
 	render := func() (Files, error) { return Files{"a.md": []byte("A"), "b.md": []byte("B")}, nil }
-	if err := write([]string{folder}, render); err != nil {
+	if err := Write([]string{folder}, render); err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{"a.md": "A", "b.md": "B"} {
@@ -33,7 +33,7 @@ func TestWriteFails(t *testing.T) {
 		"not there":      {[]string{filepath.Join(t.TempDir(), "none")}, good, "writing a.md"},
 		"not renderable": {[]string{t.TempDir()}, func() (Files, error) { return nil, errors.New("no keys") }, "no keys"},
 	} {
-		if err := write(c.args, c.render); err == nil || !strings.Contains(err.Error(), c.want) {
+		if err := Write(c.args, c.render); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 	}

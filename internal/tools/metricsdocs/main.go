@@ -6,6 +6,7 @@ package main
 import (
 	_ "embed"
 	"fmt"
+	"os"
 	"strings"
 	"text/template"
 
@@ -20,7 +21,12 @@ const pageFile = "metrics.md"
 //go:embed metrics.md.tmpl
 var pageTemplate string
 
-func main() { docs.Main(render) }
+func main() {
+	if err := docs.Write(os.Args[1:], render); err != nil {
+		fmt.Fprintln(os.Stderr, "metricsdocs:", err)
+		os.Exit(1)
+	}
+}
 
 func render() (docs.Files, error) {
 	text, err := docs.Fill(pageTemplate, template.FuncMap{"buckets": buckets, "labels": labels}, metrics.Groups())

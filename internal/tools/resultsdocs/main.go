@@ -3,7 +3,12 @@
 // the JSON Schema of job.json. It is run in its own folder.
 package main
 
-import "github.com/job-handler/job-handler/internal/tools/docs"
+import (
+	"fmt"
+	"os"
+
+	"github.com/job-handler/job-handler/internal/tools/docs"
+)
 
 //go:generate go run . ../../../docs
 
@@ -12,7 +17,12 @@ const (
 	schemaFile = "job-v1.schema.json"
 )
 
-func main() { docs.Main(render) }
+func main() {
+	if err := docs.Write(os.Args[1:], render); err != nil {
+		fmt.Fprintln(os.Stderr, "resultsdocs:", err)
+		os.Exit(1)
+	}
+}
 
 func render() (docs.Files, error) {
 	schema, err := jobSchema()
