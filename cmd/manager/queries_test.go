@@ -162,11 +162,15 @@ var _ = Describe("What the manager serves", Ordered, func() {
 			Expect(use.Selectors).NotTo(BeEmpty(), asked[i].expr)
 			Expect(use.problems(now)).To(BeEmpty(), asked[i].expr)
 			for _, found := range regexp.MustCompile(`{{(\w+)}}`).FindAllStringSubmatch(asked[i].legend, -1) {
-				Expect(append(use.Labels, "instance")).To(ContainElement(found[1]), asked[i].expr)
+				Expect(append(use.Labels, scraped...)).To(ContainElement(found[1]), asked[i].expr)
 			}
 		}
 	}, SpecTimeout(buildTimeout))
 })
+
+// scraped are labels that Prometheus gives to all that it reads from a manager; pod
+// by its operator alone.
+var scraped = []string{"instance", "pod"}
 
 func valuesOf(label metrics.Label) []string {
 	var values []string
@@ -248,8 +252,7 @@ func uses(ctx context.Context, asked []asked) []use {
 // problems returns what is asked for that there is not.
 func (u use) problems(served map[string]exported) []string {
 	var problems []string
-	// A scrape adds the first.
-	labels := []string{"instance"}
+	labels := slices.Clone(scraped)
 	for _, selector := range u.Selectors {
 		name := selector.Metric
 		if base, isBucket := strings.CutSuffix(name, "_bucket"); isBucket && served[base].kind == "histogram" {
