@@ -240,14 +240,11 @@ func (r *Reader) endedNow(t *task) *task {
 // has ended then. With its node a stream goes too, at any place of the log. What is
 // read for this goes to again.
 func (r *Reader) confirm(ctx context.Context, t *task, end, again *logtext.Buffer) results.Capture {
-	lines := int64(verifyLines)
-	if err := r.stream(ctx, t, corev1.PodLogOptions{TailLines: &lines}, again); err != nil {
-		capture := classify(err, t.pod)
-		if !capture.Curable && capture.Reason != results.ReasonNodeGone {
+	if failure := r.readEnd(ctx, t, again); failure != nil {
+		if !failure.Curable && failure.Reason != results.ReasonNodeGone {
 			return results.Capture{Complete: true}
 		}
-		capture.Message = logtext.Line("comparing the end of the log: "+capture.Message, maxCaptureMessage)
-		return capture
+		return *failure
 	}
 	last := lastLine(again)
 	switch {

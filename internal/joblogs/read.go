@@ -60,17 +60,27 @@ func (r *Reader) judge(ctx context.Context, t *task, log *sink, err error) resul
 // It is not told apart where the log broke off at a place where it holds the
 // same lines as at its end.
 func (r *Reader) verify(ctx context.Context, t *task, text *logtext.Buffer) results.Capture {
-	lines := int64(verifyLines)
 	again := logtext.NewBuffer(verifyBuffer)
-	if err := r.stream(ctx, t, corev1.PodLogOptions{TailLines: &lines}, again); err != nil {
-		capture := classify(err, t.pod)
-		capture.Message = logtext.Line("comparing the end of the log: "+capture.Message, maxCaptureMessage)
-		return capture
+	if failure := r.readEnd(ctx, t, again); failure != nil {
+		return *failure
 	}
 	if !sameEnd(text, again) {
 		return curable(results.ReasonEndedEarly, "the stream ended before the log did")
 	}
 	return results.Capture{Complete: true}
+}
+
+// readEnd reads the last lines of the log to again. What it returns says why it
+// cannot, nil if it can.
+func (r *Reader) readEnd(ctx context.Context, t *task, again *logtext.Buffer) *results.Capture {
+	lines := int64(verifyLines)
+	err := r.stream(ctx, t, corev1.PodLogOptions{TailLines: &lines}, again)
+	if err == nil {
+		return nil
+	}
+	failure := classify(err, t.pod)
+	failure.Message = logtext.Line("comparing the end of the log: "+failure.Message, maxCaptureMessage)
+	return &failure
 }
 
 // sameEnd reports whether text ends with all of again, as far as both are kept.
