@@ -138,3 +138,21 @@ func TestThresholds(t *testing.T) {
 		}
 	}
 }
+
+// The lines that are drawn are where alerts fire.
+func TestLimitsAreThoseOfAlerts(t *testing.T) {
+	rules, err := os.ReadFile("../../../config/alerts/rules.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, alert := range []string{
+		fmt.Sprintf("%s > %g\n", backlog, backlogLimit),
+		fmt.Sprintf("%s > %g\n", oldest, oldestLimit),
+		fmt.Sprintf("time() - max(job_handler_retention_last_pass_timestamp_seconds) > %g * 3600\n", lastLookLimit/3600),
+		fmt.Sprintf("min(job_handler_webhook_certificate_expiry_timestamp_seconds) - time() < %g * 86400\n", daysLimit),
+	} {
+		if !strings.Contains(string(rules), alert) {
+			t.Errorf("no alert at %s", alert)
+		}
+	}
+}
