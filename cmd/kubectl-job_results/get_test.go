@@ -45,6 +45,15 @@ Last lines of pod import-2, container main:
 `))
 	})
 
+	It("says that pods may be missing", func(ctx SpecContext) {
+		run := runs.Of(failed("import", 1), runs.MakePod("import-1", start).Container("main", 1, []byte("fine\n")))
+		run.PerhapsMissingPods = 1
+		store(ctx, run)
+
+		Expect(succeed(ctx, "get", "import")).To(And(
+			ContainSubstring("failed, 1 more may be missing\n"), ContainSubstring("incomplete: PodMayBeMissing (1 pod)\n")))
+	})
+
 	It("finds the newest run, another one, and objects by their name", func(ctx SpecContext) {
 		// The API server's clock tells which is newer, in seconds; the results' own
 		// tells them apart within one.

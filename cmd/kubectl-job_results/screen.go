@@ -103,6 +103,9 @@ func pods(r *resultsview.Run) string {
 	if r.PodCounts.Missing > 0 {
 		counts = append(counts, fmt.Sprintf("%d gone before they could be read", r.PodCounts.Missing))
 	}
+	if r.PodCounts.MayBeMissing > 0 {
+		counts = append(counts, fmt.Sprintf("%d more may be missing", r.PodCounts.MayBeMissing))
+	}
 	return strings.Join(counts, ", ")
 }
 

@@ -58,7 +58,7 @@ type place struct {
 // packLogs returns the values of logs and logs.gz within room, and notes in the
 // views how much of each log is kept and where. There is no logs.gz where logs
 // has all that was read as it was written.
-func packLogs(pods []*podView, missing int, room rooms) (string, []byte, error) {
+func packLogs(pods []*podView, missing missingPods, room rooms) (string, []byte, error) {
 	var text string
 	if mayBeExact(pods) {
 		if text = writeLogs(pods, missing, room.object); exact(pods) {

@@ -81,12 +81,12 @@ func Build(run Run) (*Content, error) {
 	if err != nil {
 		return nil, err
 	}
-	blocks := detail.blocks(run.MissingPods)
+	blocks := detail.blocks(run.missing())
 	data[api.DataContainers], data[api.DataLogs] = blocks, blocks
 	c := &Content{Data: data}
 	if run.LogMode != api.LogModeStatus {
 		room := budget - len(blocks) - reserved
-		text, archive, err := packLogs(pods, run.MissingPods, run.rooms(room))
+		text, archive, err := packLogs(pods, run.missing(), run.rooms(room))
 		if err != nil {
 			return nil, err
 		}

@@ -139,7 +139,7 @@ func (d *details) count() {
 }
 
 // blocks returns the value of containers, given how many pods are missing.
-func (d *details) blocks(missing int) string {
+func (d *details) blocks(missing missingPods) string {
 	var blocks []string
 	for _, p := range d.pods {
 		for _, c := range p.containers {
@@ -151,7 +151,7 @@ func (d *details) blocks(missing int) string {
 	if n := int64(d.omitted.Containers); n > 0 {
 		blocks = append(blocks, fmt.Sprintf("[job-handler: %s more left out here]\n", logtext.Count(n, "container")))
 	}
-	if note := missingNote("container state", missing); note != "" {
+	if note := missing.note("container state"); note != "" {
 		blocks = append(blocks, note)
 	}
 	if len(blocks) == 0 {

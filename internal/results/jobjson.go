@@ -37,7 +37,7 @@ func (d *details) jobJSON(run *Run, summary Summary, capture func(*instanceLog) 
 		OwnResults: d.own,
 		PodCounts: PodCounts{
 			Succeeded: run.Job.Status.Succeeded, Failed: run.Job.Status.Failed,
-			Seen: len(run.Pods), Missing: run.MissingPods,
+			Seen: len(run.Pods), Missing: run.MissingPods, MayBeMissing: run.PerhapsMissingPods,
 		},
 		Pods:    d.records(capture),
 		Omitted: d.omitted,

@@ -78,6 +78,7 @@ func drawRun(t *rapid.T) Run {
 	}
 	run.Outcome.Reason, run.Outcome.Message = drawText(t, "reason"), drawText(t, "message")
 	run.MissingPods = rapid.IntRange(0, 3).Draw(t, "missing")
+	run.PerhapsMissingPods = rapid.IntRange(0, 3).Draw(t, "perhaps missing")
 	if rapid.Bool().Draw(t, "indexed") {
 		run.Job.Spec.CompletionMode = new(batchv1.IndexedCompletion)
 	}

@@ -69,6 +69,9 @@ type PodCounts struct {
 	Seen int `json:"seen"`
 	// Missing is how many the Job's status counts of which nothing is known.
 	Missing int `json:"missing"`
+	// MayBeMissing is how many more may be missing: the Job does not tell of each pod
+	// seen whether its status counts it.
+	MayBeMissing int `json:"mayBeMissing,omitempty"`
 }
 
 // OmittedRecords counts what Pods leaves out of the pods seen, for size.

@@ -25,6 +25,9 @@ type Run struct {
 	// MissingPods counts the pods that the Job's status counts and that are
 	// not in Pods: their logs are lost.
 	MissingPods int
+	// PerhapsMissingPods is how many more may be missing: the Job does not tell of each
+	// of Pods whether its status counts it.
+	PerhapsMissingPods int
 	// LogMode is api.LogModeStatus, api.LogModeFull or api.LogModeFollow; "" means full.
 	LogMode string
 	// Labels are the Job's labels to copy, already chosen. Keys of Job Handler
@@ -140,6 +143,9 @@ const (
 	ReasonRotatedGap = "RotatedGap"
 	// ReasonPodGone: the pod is gone, and its logs with it. Incurable.
 	ReasonPodGone = "PodGone"
+	// ReasonPodMayBeMissing: a pod may be gone without a trace, since the Job does not
+	// tell of each known pod whether its status counts it. Incurable.
+	ReasonPodMayBeMissing = "PodMayBeMissing"
 	// ReasonNodeGone: the Node object is gone, and did not register again within a
 	// minute. Incurable.
 	ReasonNodeGone = "NodeGone"

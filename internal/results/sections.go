@@ -16,7 +16,7 @@ const (
 	// has that much.
 	minSection = 256
 	// endNotes is more than what is said at the end of logs takes.
-	endNotes = 256
+	endNotes = 384
 )
 
 // section is what logs holds of one instance of a container: a heading, the
@@ -47,7 +47,7 @@ func (s *section) least() int { return min(s.want, minSection) }
 
 // writeLogs returns the value of logs in at most budget bytes, and notes in
 // the views how much of each log it kept.
-func writeLogs(pods []*podView, missing, budget int) string {
+func writeLogs(pods []*podView, missing missingPods, budget int) string {
 	sections := importantSections(pods)
 	for _, s := range sections {
 		if s.log.text != nil {
@@ -203,21 +203,33 @@ func (s *section) append(dst []byte) []byte {
 // noPodNote stands where there was nothing to tell of.
 const noPodNote = "[job-handler: the Job had no pod]\n"
 
-// missingNote says that there is no what of so many pods, "" if of none.
-func missingNote(what string, pods int) string {
-	if pods <= 0 {
-		return ""
+// missingPods is how many pods are missing, and how many more may be.
+type missingPods struct{ gone, perhaps int }
+
+func (run *Run) missing() missingPods {
+	return missingPods{gone: run.MissingPods, perhaps: run.PerhapsMissingPods}
+}
+
+// note says of how many pods there is no what, or may be none; "" if of none.
+func (m missingPods) note(what string) string {
+	note := ""
+	if m.gone > 0 {
+		note = fmt.Sprintf("[job-handler: no %s of %s that the Job's status counts: gone before it could be read]\n",
+			what, logtext.Count(int64(m.gone), "pod"))
 	}
-	return fmt.Sprintf("[job-handler: no %s of %s that the Job's status counts: gone before it could be read]\n",
-		what, logtext.Count(int64(pods), "pod"))
+	if m.perhaps > 0 {
+		note += fmt.Sprintf("[job-handler: the %s of up to %s may be missing: the Job does not tell which pods its status counts]\n",
+			what, logtext.Count(int64(m.perhaps), "pod"))
+	}
+	return note
 }
 
 // appendEnd says at the end of logs what is not there at all.
-func appendEnd(dst []byte, dropped, missing int) []byte {
+func appendEnd(dst []byte, dropped int, missing missingPods) []byte {
 	if dropped > 0 {
 		dst = appendNote(dst, fmt.Sprintf("[job-handler: %s more left out here]\n", logtext.Count(int64(dropped), "log")))
 	}
-	dst = appendNote(dst, missingNote("log", missing))
+	dst = appendNote(dst, missing.note("log"))
 	if len(dst) == 0 {
 		dst = append(dst, noPodNote...)
 	}

@@ -32,6 +32,7 @@ func TestLogs(t *testing.T) {
 	tests := map[string]struct {
 		pods    []Pod
 		missing int
+		perhaps int
 		want    string
 	}{
 		"one container": {
@@ -109,12 +110,22 @@ one
 [job-handler: no log of 1 pod that the Job's status counts: gone before it could be read]
 `,
 		},
+		"pods that are gone, and others that may be": {
+			pods:    []Pod{podAt("report-abc12", 1).with("main", exited(0), "one\n")},
+			missing: 2, perhaps: 1,
+			want: `==> pod report-abc12, container main (node node-1, exit code 0) <==
+one
+
+[job-handler: no log of 2 pods that the Job's status counts: gone before it could be read]
+[job-handler: the log of up to 1 pod may be missing: the Job does not tell which pods its status counts]
+`,
+		},
 		"no pod": {want: "[job-handler: the Job had no pod]\n"},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			run := completedRun(tc.pods...)
-			run.MissingPods = tc.missing
+			run.MissingPods, run.PerhapsMissingPods = tc.missing, tc.perhaps
 			if diff := cmp.Diff(tc.want, build(t, run).Data[api.DataLogs]); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}

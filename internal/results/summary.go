@@ -85,6 +85,9 @@ func summarize(run *Run, pods []*podView) Summary {
 	if run.MissingPods > 0 {
 		found.add(cause{reason: ReasonPodGone, count: run.MissingPods, noun: "pod"})
 	}
+	if run.PerhapsMissingPods > 0 {
+		found.add(cause{reason: ReasonPodMayBeMissing, count: run.PerhapsMissingPods, noun: "pod"})
+	}
 	for _, c := range all(pods) {
 		where := fmt.Sprintf("pod %s, container %s", line(c.pod.Name), line(c.Name))
 		for _, l := range c.instances() {

@@ -27,6 +27,7 @@ func TestSummary(t *testing.T) {
 	tests := map[string]struct {
 		pods    []Pod
 		missing int
+		perhaps int
 		mode    string
 		curable bool
 		want    string
@@ -56,6 +57,8 @@ func TestSummary(t *testing.T) {
 			want: "incomplete: New (pod a, container main)",
 		},
 		"pods missing":          {missing: 2, want: "incomplete: PodGone (2 pods)"},
+		"pod may be missing":    {perhaps: 1, want: "incomplete: PodMayBeMissing (1 pod)"},
+		"pods are, others may":  {missing: 1, perhaps: 2, want: "incomplete: PodGone (1 pod); PodMayBeMissing (2 pods)"},
 		"pod missing in status": {missing: 1, mode: api.LogModeStatus, want: "incomplete: PodGone (1 pod)"},
 		"not read":              {pods: []Pod{{Pod: captured("a", whole).Pod}}, curable: true, want: "incomplete: NotRead (pod a, container main: the log was not read)"},
 		"log-mode status":       {pods: []Pod{{Pod: captured("a", whole).Pod}, {Pod: restarted.Pod}}, mode: api.LogModeStatus, want: "complete"},
@@ -70,7 +73,7 @@ func TestSummary(t *testing.T) {
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			run := completedRun(tc.pods...)
-			run.MissingPods, run.LogMode = tc.missing, tc.mode
+			run.MissingPods, run.PerhapsMissingPods, run.LogMode = tc.missing, tc.perhaps, tc.mode
 			got := build(t, run).Capture
 			if diff := cmp.Diff(tc.want, got.String()); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
