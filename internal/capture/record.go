@@ -103,15 +103,21 @@ func slim(object *corev1.Pod, rules *redact.Set) *corev1.Pod {
 	if owner := metav1.GetControllerOf(object); owner != nil {
 		s.OwnerReferences = []metav1.OwnerReference{*owner}
 	}
+	if tracked(object) {
+		s.Finalizers = []string{batchv1.JobTrackingFinalizer}
+	}
 	for _, c := range object.Spec.EphemeralContainers {
 		s.Spec.EphemeralContainers = append(s.Spec.EphemeralContainers, corev1.EphemeralContainer{
 			EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: c.Name, Image: c.Image},
 		})
 	}
 	for _, c := range object.Status.Conditions {
-		if c.Type == corev1.PodScheduled {
+		switch c.Type {
+		case corev1.PodScheduled:
 			c.Message, _ = rules.String(c.Message)
 			s.Status.Conditions = append(s.Status.Conditions, c)
+		case corev1.DisruptionTarget:
+			s.Status.Conditions = append(s.Status.Conditions, corev1.PodCondition{Type: c.Type, Status: c.Status})
 		}
 	}
 	return results.RedactPod(rules, s)
