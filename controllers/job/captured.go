@@ -8,10 +8,10 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/capture"
+	"github.com/job-handler/job-handler/internal/plan"
 	"github.com/job-handler/job-handler/internal/results"
 )
 
@@ -42,11 +42,15 @@ func (r *Reconciler) awaitPods(job *batchv1.Job, pods []*corev1.Pod) time.Durati
 	if r.Captures == nil || goes(job) {
 		return 0
 	}
-	known := sets.New(r.Captures.Pods(job.UID)...).Insert(podUIDs(pods)...).Len()
-	if known >= countedPods(job) || r.runs.since(job.UID, missing, r.Clock.Now()) >= podsCatchUp {
+	lacking := plan.MissingPods(job, r.known(job, pods))
+	if lacking.None() {
 		return 0
 	}
-	return captureRecheck
+	left := podsCatchUp - r.runs.since(job.UID, missing, r.Clock.Now())
+	if lacking.Pods > 0 {
+		left = min(left, captureRecheck)
+	}
+	return max(0, left)
 }
 
 // What is waited for before a finished Job is stored.
@@ -73,11 +77,7 @@ func (r *runs) since(job types.UID, what string, now time.Time) time.Duration {
 // captured returns what is kept of pods of the run, here and beside the Job. The
 // logs are to be used until release is called.
 func (r *Reconciler) captured(ctx context.Context, run *results.Run, kind string) (all []capture.Captured, release func(), err error) {
-	known := sets.New(r.Captures.Pods(run.Job.UID)...)
-	for _, pod := range run.Pods {
-		known.Insert(pod.Pod.UID)
-	}
-	restored, err := r.restore(ctx, run.Job, kind, known.Len())
+	restored, err := r.restore(ctx, run, kind)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -106,6 +106,7 @@ func (r *Reconciler) addCaptured(ctx context.Context, run *results.Run, kind str
 	for i := range run.Pods {
 		there[run.Pods[i].Pod.UID] = &run.Pods[i]
 	}
+	pods := podsOf(run)
 	var gone []results.Pod
 	for _, c := range captured {
 		switch pod := there[c.Pod.UID]; {
@@ -118,7 +119,11 @@ func (r *Reconciler) addCaptured(ctx context.Context, run *results.Run, kind str
 		}
 	}
 	run.Pods = append(run.Pods, gone...)
-	run.MissingPods = max(0, countedPods(run.Job)-len(run.Pods))
+	for _, c := range captured {
+		pods = append(pods, c.Pod)
+	}
+	lacking := plan.MissingPods(run.Job, pods)
+	run.MissingPods, run.PerhapsMissingPods = lacking.Pods, lacking.Perhaps
 	return sync.OnceFunc(release), nil
 }
 
@@ -175,6 +180,7 @@ func seen(log results.ContainerLog) int64 {
 func (r *Reconciler) forget(job types.UID) {
 	r.runs.forget(job)
 	r.spills.forget(job)
+	r.orphans.forget(job)
 	r.Captures.Forget(job)
 	r.Protection.SetHeld(r.runs.setHeld(job, false))
 }

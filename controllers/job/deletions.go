@@ -41,8 +41,11 @@ func (d *deletions) Start(ctx context.Context) error {
 	}
 	ctx = ctrl.LoggerInto(ctx, ctrl.Log.WithName("capture"))
 	watch, err := pods.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
-		AddFunc:    func(object any) { d.changed(ctx, object) },
-		UpdateFunc: func(_, object any) { d.changed(ctx, object) },
+		AddFunc: func(object any) { d.changed(ctx, object) },
+		UpdateFunc: func(old, object any) {
+			d.noteOrphan(ctx, old, object)
+			d.changed(ctx, object)
+		},
 		DeleteFunc: func(object any) { d.gone(ctx, object) },
 	})
 	if err != nil {
@@ -74,8 +77,11 @@ func (r *Reconciler) AwaitCaptures() { r.capturing.Wait() }
 
 func (d *deletions) changed(ctx context.Context, object any) {
 	pod, isPod := object.(*corev1.Pod)
+	if !isPod {
+		return
+	}
+	pod = d.withOwner(ctx, pod)
 	switch {
-	case !isPod:
 	case pod.DeletionTimestamp != nil:
 		d.capture(ctx, pod, func(job types.UID, mode string) { d.Captures.Begin(ctx, job, pod, mode != api.LogModeStatus) })
 	default:
@@ -98,6 +104,7 @@ func (d *deletions) gone(ctx context.Context, object any) {
 		object = missed.Obj
 	}
 	if pod, isPod := object.(*corev1.Pod); isPod {
+		pod = d.withOwner(ctx, pod)
 		d.capture(ctx, pod, func(job types.UID, _ string) { d.Captures.Gone(job, pod) })
 	}
 }

@@ -299,6 +299,9 @@ func indexed[T any, P interface {
 	Expect(is).To(BeTrue(), "the cache is asked by its index")
 	*items = slices.DeleteFunc(*items, func(item T) bool {
 		owner := metav1.GetControllerOf(P(&item))
+		if owner == nil && index == job.PodsByJob {
+			return P(&item).GetLabels()[batchv1.ControllerUidLabel] != uid
+		}
 		return owner == nil || string(owner.UID) != uid
 	})
 	for i := range *items {

@@ -65,7 +65,7 @@ func complaints(job *batchv1.Job, problems field.ErrorList) field.ErrorList {
 
 // +kubebuilder:rbac:groups="",resources=pods,verbs=list;watch
 
-// pods returns the pods of a finished Job: from the cache if it has as many as
+// pods returns the pods of a finished Job: from the cache if it has those that
 // the Job's status counts and has seen all of them end, else live. Pods that
 // were not stamped are never in the cache.
 func (r *Reconciler) pods(ctx context.Context, job *batchv1.Job) ([]*corev1.Pod, error) {
@@ -74,8 +74,8 @@ func (r *Reconciler) pods(ctx context.Context, job *batchv1.Job) ([]*corev1.Pod,
 	if err != nil {
 		return nil, fmt.Errorf("listing cached pods of job %s/%s: %w", job.Namespace, job.Name, err)
 	}
-	pods := controlledBy(cached.Items, job.UID)
-	if len(pods) >= countedPods(job) && allEnded(pods) {
+	pods := r.owned(job, cached.Items)
+	if allEnded(pods) && plan.MissingPods(job, r.asDeleted(job, pods)).None() {
 		return pods, nil
 	}
 	return r.livePods(ctx, job)
@@ -93,7 +93,7 @@ func (r *Reconciler) livePods(ctx context.Context, job *batchv1.Job) ([]*corev1.
 		if err := r.Live.List(ctx, &page, &options); err != nil {
 			return nil, fmt.Errorf("listing pods of job %s/%s: %w", job.Namespace, job.Name, err)
 		}
-		for _, pod := range controlledBy(page.Items, job.UID) {
+		for _, pod := range r.owned(job, page.Items) {
 			prunePod(pod)
 			pods = append(pods, pod)
 		}
@@ -101,23 +101,6 @@ func (r *Reconciler) livePods(ctx context.Context, job *batchv1.Job) ([]*corev1.
 			return pods, nil
 		}
 	}
-}
-
-// controlledBy returns the pods whose controller is the Job with this UID.
-// Labels alone prove nothing: anybody may set them.
-func controlledBy(items []corev1.Pod, job types.UID) []*corev1.Pod {
-	var pods []*corev1.Pod
-	for i := range items {
-		if owner := metav1.GetControllerOfNoCopy(&items[i]); owner != nil && owner.UID == job {
-			pods = append(pods, &items[i])
-		}
-	}
-	return pods
-}
-
-// countedPods returns how many pods ended, by the Job's status.
-func countedPods(job *batchv1.Job) int {
-	return int(job.Status.Succeeded + job.Status.Failed)
 }
 
 func allEnded(pods []*corev1.Pod) bool {
@@ -131,12 +114,4 @@ func allEnded(pods []*corev1.Pod) bool {
 
 func ended(pod *corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
-}
-
-func podUIDs(pods []*corev1.Pod) []types.UID {
-	uids := make([]types.UID, 0, len(pods))
-	for _, pod := range pods {
-		uids = append(uids, pod.UID)
-	}
-	return uids
 }

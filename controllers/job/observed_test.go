@@ -31,7 +31,13 @@ func ownedBy(kind string, uid types.UID) metav1.OwnerReference {
 	return metav1.OwnerReference{APIVersion: "batch/v1", Kind: kind, Name: "report", UID: uid, Controller: new(true)}
 }
 
-func TestControlledBy(t *testing.T) {
+// labelled returns the pod with the labels that the Job controller gives it.
+func labelled(pod corev1.Pod) corev1.Pod {
+	pod.Labels = map[string]string{batchv1.ControllerUidLabel: "job-uid", batchv1.JobNameLabel: "report", "app": "x"}
+	return pod
+}
+
+func TestOwned(t *testing.T) {
 	plain := ownedBy("Job", "job-uid")
 	plain.Controller = nil
 	items := []corev1.Pod{
@@ -41,7 +47,7 @@ func TestControlledBy(t *testing.T) {
 		podOf("owned, not controlled", corev1.PodSucceeded, plain),
 		podOf("b", corev1.PodRunning, plain, ownedBy("Job", "job-uid")),
 	}
-	pods := controlledBy(items, "job-uid")
+	pods := new(Reconciler).owned(&batchv1.Job{ObjectMeta: metav1.ObjectMeta{UID: "job-uid"}}, items)
 	if diff := cmp.Diff([]types.UID{"a", "b"}, podUIDs(pods)); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
@@ -73,25 +79,23 @@ func TestAllEnded(t *testing.T) {
 	}
 }
 
-func TestCountedPods(t *testing.T) {
-	job := &batchv1.Job{Status: batchv1.JobStatus{Active: 1, Succeeded: 20, Failed: 300, Ready: new(int32(4))}}
-	if got := countedPods(job); got != 320 {
-		t.Errorf("got %d", got)
-	}
-}
-
-func TestControlledByA(t *testing.T) {
+func TestJobOfPod(t *testing.T) {
 	for name, test := range map[string]struct {
 		pod  corev1.Pod
 		want []string
 	}{
 		"a Job's":    {podOf("a", "", ownedBy("Job", "job-uid")), []string{"job-uid"}},
 		"nobody's":   {podOf("a", ""), nil},
-		"another's":  {podOf("a", "", ownedBy("ReplicaSet", "uid")), nil},
+		"another's":  {labelled(podOf("a", "", ownedBy("ReplicaSet", "uid"))), nil},
 		"only owned": {podOf("a", "", metav1.OwnerReference{Kind: "Job", UID: "job-uid"}), nil},
+		"orphaned":   {labelled(podOf("a", "")), []string{"job-uid"}},
+		"a Job's, labelled for another": {
+			labelled(podOf("a", "", ownedBy("Job", "another-uid"))), []string{"another-uid"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(test.want, controlledByA("Job")(&test.pod)); diff != "" {
+			prunePod(&test.pod)
+			if diff := cmp.Diff(test.want, jobOfPod(&test.pod)); diff != "" {
 				t.Errorf("-want +got\n%s", diff)
 			}
 		})

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"slices"
 	"unique"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -36,7 +37,10 @@ func pruneJob(job *batchv1.Job) {
 		labels = map[string]string{api.EnabledLabel: value}
 	}
 	job.Spec.Template = corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}}
-	job.Spec.PodFailurePolicy, job.Spec.SuccessPolicy = nil, nil
+	job.Spec.SuccessPolicy = nil
+	if !plan.Ignores(job) {
+		job.Spec.PodFailurePolicy = nil
+	}
 	if equality.Semantic.DeepEqual(job.Spec.Selector, generatedSelector(job)) {
 		job.Spec.Selector = nil
 	}
@@ -61,7 +65,7 @@ func selectorOf(job *batchv1.Job) *metav1.LabelSelector {
 func prunePod(pod *corev1.Pod) {
 	pruneMeta(&pod.ObjectMeta)
 	index, indexed := pod.Annotations[batchv1.JobCompletionIndexAnnotation]
-	pod.Labels, pod.Annotations = nil, nil
+	pod.Labels, pod.Annotations = orphanLabels(pod), nil
 	if indexed {
 		pod.Annotations = map[string]string{batchv1.JobCompletionIndexAnnotation: index}
 	}
@@ -107,14 +111,19 @@ func pruneContainers(containers []corev1.Container) []corev1.Container {
 	return pruned
 }
 
-// pruneConditions keeps why a pod was not scheduled.
+// pruneConditions keeps why a pod was not scheduled, and what the rules of a
+// podFailurePolicy ask for.
 func pruneConditions(conditions []corev1.PodCondition) []corev1.PodCondition {
+	var pruned []corev1.PodCondition
 	for _, c := range conditions {
-		if c.Type == corev1.PodScheduled && c.Status != corev1.ConditionTrue {
-			return []corev1.PodCondition{c}
+		switch {
+		case c.Type == corev1.PodScheduled && c.Status != corev1.ConditionTrue:
+			pruned = append(pruned, c)
+		case slices.Contains(plan.KeptConditions(), c.Type):
+			pruned = append(pruned, corev1.PodCondition{Type: c.Type, Status: c.Status})
 		}
 	}
-	return nil
+	return pruned
 }
 
 func pruneStatuses(statuses []corev1.ContainerStatus) []corev1.ContainerStatus {

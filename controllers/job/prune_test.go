@@ -48,6 +48,23 @@ func TestPruneJob(t *testing.T) {
 	}
 }
 
+// Which pods the status counts depends on rules that ignore failures, and on none else.
+func TestPruneFailurePolicy(t *testing.T) {
+	for action, kept := range map[batchv1.PodFailurePolicyAction]bool{
+		batchv1.PodFailurePolicyActionIgnore: true, batchv1.PodFailurePolicyActionFailJob: false,
+	} {
+		policy := &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{
+			{Action: batchv1.PodFailurePolicyActionCount}, {Action: action},
+		}}
+		job := fullJob()
+		job.Spec.PodFailurePolicy = policy.DeepCopy()
+		pruneJob(job)
+		if kept && cmp.Diff(policy, job.Spec.PodFailurePolicy) != "" || !kept && job.Spec.PodFailurePolicy != nil {
+			t.Errorf("%s: %+v", action, job.Spec.PodFailurePolicy)
+		}
+	}
+}
+
 // While the template can be changed, it is looked whether its pods are opted in.
 func TestPruneSuspendedJob(t *testing.T) {
 	job := fullJob()
@@ -208,6 +225,18 @@ func TestPrunePod(t *testing.T) {
 	}
 	prunePod(pod)
 	if diff := cmp.Diff(want, pod); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+func TestPruneConditionsOfPolicies(t *testing.T) {
+	unscheduled := corev1.PodCondition{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Message: "no node"}
+	got := pruneConditions([]corev1.PodCondition{
+		{Type: corev1.PodReady, Status: corev1.ConditionTrue}, unscheduled,
+		{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: "EvictionByEvictionAPI", Message: "long"},
+	})
+	want := []corev1.PodCondition{unscheduled, {Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue}}
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
 }

@@ -88,6 +88,7 @@ type Reconciler struct {
 	spills   spills
 	backlog  backlog
 	vanished vanished
+	orphans  orphans
 	// capturing is what AwaitCaptures waits for.
 	capturing sync.WaitGroup
 }

@@ -41,7 +41,7 @@ func CacheOptions() map[client.Object]cache.ByObject {
 // SetupWithManager registers the Reconciler with mgr, whose cache must have
 // CacheOptions.
 func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) error {
-	err := mgr.GetFieldIndexer().IndexField(ctx, &corev1.Pod{}, PodsByJob, controlledByA("Job"))
+	err := mgr.GetFieldIndexer().IndexField(ctx, &corev1.Pod{}, PodsByJob, jobOfPod)
 	if err != nil {
 		return fmt.Errorf("indexing pods by job: %w", err)
 	}

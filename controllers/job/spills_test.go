@@ -58,7 +58,8 @@ func TestMayHaveSpilled(t *testing.T) {
 		want bool
 	}{
 		"seen from its start":            {watching(), jobOf(2*time.Minute, 2), inConfigMap, 2, false},
-		"more pods than counted":         {watching(), jobOf(2*time.Minute, 2), inConfigMap, 3, false},
+		"more pods than counted":         {watching(), jobOf(2*time.Minute, 1), inConfigMap, 2, false},
+		"which one is missing is open":   {watching(), jobOf(2*time.Minute, 2), inConfigMap, 3, true},
 		"a pod is missing":               {watching(), jobOf(2*time.Minute, 2), inConfigMap, 1, true},
 		"from before":                    {watching(), jobOf(-time.Second, 1), inConfigMap, 1, true},
 		"perhaps from before":            {watching(), jobOf(time.Minute, 1), inConfigMap, 1, true},
@@ -79,7 +80,11 @@ func TestMayHaveSpilled(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			if got := tc.r.mayHaveSpilled(tc.job, tc.kind, tc.pods); got != tc.want {
+			pods := []*corev1.Pod{new(podOf("ok", corev1.PodSucceeded))}
+			for i := 1; i < tc.pods; i++ {
+				pods = append(pods, new(podOf(types.UID(fmt.Sprint("failed-", i)), corev1.PodFailed)))
+			}
+			if got := tc.r.mayHaveSpilled(tc.job, tc.kind, pods); got != tc.want {
 				t.Errorf("got %t", got)
 			}
 		})

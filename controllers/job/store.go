@@ -98,10 +98,9 @@ func (r *Reconciler) collect(ctx context.Context, observed plan.Observation, pod
 	job := observed.Job
 	run := results.Run{
 		Job: job, Outcome: jobstatus.Of(job), LogMode: observed.Policy.LogMode,
-		MissingPods: max(0, countedPods(job)-len(pods)),
-		Labels:      chosenLabels(job, observed.Policy.PropagateLabels),
-		CreatedAt:   r.Clock.Now().UTC(),
-		Redact:      r.Options.Redact,
+		Labels:    chosenLabels(job, observed.Policy.PropagateLabels),
+		CreatedAt: r.Clock.Now().UTC(),
+		Redact:    r.Options.Redact,
 	}
 	if cronJob, owned := plan.CronJobOf(job); owned {
 		run.CronJob = cronJob.Name

@@ -14,13 +14,16 @@ import (
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/capture"
+	"github.com/job-handler/job-handler/internal/plan"
+	"github.com/job-handler/job-handler/internal/results"
 )
 
 // restore returns what was stored of captures of the Job; nil if there is nothing,
 // or was nothing to be asked for. Objects that are somebody else's, or not whole,
 // are passed over, with a Warning.
-func (r *Reconciler) restore(ctx context.Context, job *batchv1.Job, kind string, pods int) (*capture.Restored, error) {
-	if !r.mayHaveSpilled(job, kind, pods) {
+func (r *Reconciler) restore(ctx context.Context, run *results.Run, kind string) (*capture.Restored, error) {
+	job := run.Job
+	if !r.mayHaveSpilled(job, kind, podsOf(run)) {
 		return nil, nil //nolint:nilnil // of most Jobs nothing was stored
 	}
 	restored := r.Captures.Restore(job.UID)
@@ -33,17 +36,17 @@ func (r *Reconciler) restore(ctx context.Context, job *batchv1.Job, kind string,
 	return restored, nil
 }
 
-// mayHaveSpilled reports whether captures of the Job, of which so many pods are
-// known, may be stored and nowhere else: in this process they are given up for
+// mayHaveSpilled reports whether captures of the Job, of which these pods were
+// found, may be stored and nowhere else: in this process they are given up for
 // others, an earlier one may have left them, and where pods are missing anything
 // may be. Of a Job that lost no pod, and was seen from its start, they are not; nor of
 // one of which nothing was found when this process began, unless a pod of it was seen
 // deleted since: an earlier process may have sent its last one as it ended.
-func (r *Reconciler) mayHaveSpilled(job *batchv1.Job, kind string, pods int) bool {
+func (r *Reconciler) mayHaveSpilled(job *batchv1.Job, kind string, pods []*corev1.Pod) bool {
 	switch {
 	case r.Captures == nil:
 		return false
-	case r.Captures.OnlyStored(job.UID), pods < countedPods(job):
+	case r.Captures.OnlyStored(job.UID), !plan.MissingPods(job, r.known(job, pods)).None():
 		return true
 	case r.spills.sawStart(job.CreationTimestamp.Time):
 		return false

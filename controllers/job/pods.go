@@ -1,0 +1,83 @@
+package job
+
+import (
+	"slices"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/job-handler/job-handler/internal/plan"
+	"github.com/job-handler/job-handler/internal/results"
+)
+
+// owned returns the pods that are the Job's.
+func (r *Reconciler) owned(job *batchv1.Job, items []corev1.Pod) []*corev1.Pod {
+	var pods []*corev1.Pod
+	for i := range items {
+		if plan.Owns(job, &items[i], r.orphans.has(job.UID, items[i].UID)) {
+			pods = append(pods, &items[i])
+		}
+	}
+	return pods
+}
+
+// known returns the pods, and those of which something was captured: the same pod may
+// be there twice.
+func (r *Reconciler) known(job *batchv1.Job, pods []*corev1.Pod) []*corev1.Pod {
+	return slices.Concat(pods, r.Captures.Seen(job.UID))
+}
+
+// asDeleted returns the pods, and how those of them were seen that were captured.
+func (r *Reconciler) asDeleted(job *batchv1.Job, pods []*corev1.Pod) []*corev1.Pod {
+	captured := r.Captures.Seen(job.UID)
+	if len(captured) == 0 {
+		return pods
+	}
+	there := sets.New(podUIDs(pods)...)
+	return slices.Concat(pods, slices.DeleteFunc(captured, func(pod *corev1.Pod) bool { return !there.Has(pod.UID) }))
+}
+
+func podsOf(run *results.Run) []*corev1.Pod {
+	pods := make([]*corev1.Pod, 0, len(run.Pods))
+	for _, pod := range run.Pods {
+		pods = append(pods, pod.Pod)
+	}
+	return pods
+}
+
+// jobOfPod is the index PodsByJob: the UID of the Job that controls the pod or, where
+// nothing does, of the one that its label names. Whether it is that one's is for
+// plan.Owns to say.
+func jobOfPod(object client.Object) []string {
+	owner := metav1.GetControllerOfNoCopy(object)
+	switch job := object.GetLabels()[batchv1.ControllerUidLabel]; {
+	case owner != nil && owner.Kind == "Job":
+		return []string{string(owner.UID)}
+	case owner == nil && job != "":
+		return []string{job}
+	default:
+		return nil
+	}
+}
+
+// orphanLabels returns the labels that tell of which Job a pod was that nothing
+// controls any more; nil of others.
+func orphanLabels(pod *corev1.Pod) map[string]string {
+	uid, job := pod.Labels[batchv1.ControllerUidLabel], pod.Labels[batchv1.JobNameLabel]
+	if uid == "" || metav1.GetControllerOfNoCopy(pod) != nil {
+		return nil
+	}
+	return map[string]string{batchv1.ControllerUidLabel: uid, batchv1.JobNameLabel: job}
+}
+
+func podUIDs(pods []*corev1.Pod) []types.UID {
+	uids := make([]types.UID, 0, len(pods))
+	for _, pod := range pods {
+		uids = append(uids, pod.UID)
+	}
+	return uids
+}
