@@ -158,7 +158,7 @@ func TestFollowedAgain(t *testing.T) {
 // TestNotWhole holds why a log is not whole, and that a pod that is gone has no
 // cause that could heal.
 func TestNotWhole(t *testing.T) {
-	running := results.Capture{Reason: results.ReasonStillRunning, Message: "the container did not end in its pod's grace period"}
+	running := results.Capture{Reason: results.ReasonStillRunning, Message: "following the log was given up before it had ended"}
 	tests := map[string]struct {
 		happens func(ctx context.Context, n *node, c *Captures, pod *corev1.Pod)
 		want    kept

@@ -166,7 +166,7 @@ func TestDueUnended(t *testing.T) {
 		}
 		got := restoredOf(t, packAll(t, c, 1<<20)...)
 		want := kept{Container: "main", Text: "working\n", Capture: results.Capture{
-			Reason: results.ReasonStillRunning, Message: "the container did not end in its pod's grace period",
+			Reason: results.ReasonStillRunning, Message: "following the log was given up before it had ended",
 		}}
 		if diff := cmp.Diff([][]kept{{want}}, got); diff != "" {
 			t.Errorf("restored (-want +got):\n%s", diff)

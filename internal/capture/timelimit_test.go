@@ -34,7 +34,7 @@ func TestStillComing(t *testing.T) {
 			}
 			c.Gone(job, pod)
 		}, kept{Container: "main", Text: want, Capture: results.Capture{
-			Reason: results.ReasonStillRunning, Message: "the container did not end in its pod's grace period",
+			Reason: results.ReasonStillRunning, Message: "following the log was given up before it had ended",
 		}}},
 		"the pod is gone": {func(_ *node, c *Captures, pod *corev1.Pod) {
 			c.Gone(job, pod)
@@ -44,7 +44,7 @@ func TestStillComing(t *testing.T) {
 				t.Error("it is still followed")
 			}
 		}, kept{Container: "main", Text: want, Capture: results.Capture{
-			Reason: results.ReasonStillRunning, Message: "the container did not end in its pod's grace period",
+			Reason: results.ReasonStillRunning, Message: "following the log was given up before it had ended",
 		}}},
 	}
 	for title, tc := range tests {

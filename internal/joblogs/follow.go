@@ -32,7 +32,10 @@ type Following struct {
 	behind stamp
 	// empty counts how often in a row nothing was there to compare the end with.
 	empty int
-	upTo  atomic.Int64
+	// uncompared is true if the last stream that brought something ended by itself,
+	// and the end of the log could not be read again to compare.
+	uncompared bool
+	upTo       atomic.Int64
 }
 
 // looksAtEmpty is how often in a row nothing has to be left of a log for it to
@@ -59,7 +62,7 @@ func (f *Following) Stream(ctx context.Context, log Log) (ended bool, capture re
 	if f.opened.IsZero() {
 		f.opened = f.reader.options.Clock.Now()
 	}
-	s := &followedStream{following: f}
+	s, before := &followedStream{following: f}, f.resumed.size
 	s.splitter.to = f.resumed
 	err := f.copyStream(ctx, log.task, s)
 	failure := ""
@@ -74,6 +77,9 @@ func (f *Following) Stream(ctx context.Context, log Log) (ended bool, capture re
 	f.resumed.atEnd = err == nil && failure == "" || errors.Is(err, errBehind)
 	if passed := f.pass(); err == nil {
 		err = passed
+	}
+	if f.resumed.size > before {
+		f.uncompared = false
 	}
 	return f.judge(ctx, log.task, failure, err)
 }
@@ -109,7 +115,7 @@ func (f *Following) failure(s *followedStream, t *task) string {
 func (f *Following) judge(ctx context.Context, t *task, failure string, err error) (bool, results.Capture) {
 	switch {
 	case ctx.Err() != nil:
-		return false, incurable(results.ReasonStillRunning, "the container did not end in its pod's grace period")
+		return false, givenUp()
 	case errors.Is(err, errBehind), errors.Is(err, errBack):
 		return false, curable(results.ReasonEndedEarly, err.Error())
 	case err != nil:
@@ -130,14 +136,28 @@ func (f *Following) judge(ctx context.Context, t *task, failure string, err erro
 func (f *Following) Confirm(ctx context.Context, log Log) results.Capture {
 	again := logtext.NewBuffer(verifyBuffer)
 	capture := f.reader.confirm(ctx, log.task, f.tail, again)
-	switch {
-	case ctx.Err() != nil:
-		return incurable(results.ReasonStillRunning, "the container did not end in its pod's grace period")
-	case capture.Complete, f.rotatedAtEnd(capture, again):
-		return f.complete(log.task)
-	default:
-		return capture
+	if ctx.Err() != nil {
+		f.uncompared = true
+		return givenUp()
 	}
+	if capture.Complete || f.rotatedAtEnd(capture, again) {
+		f.uncompared = false
+		return f.complete(log.task)
+	}
+	f.uncompared = capture.Reason != results.ReasonEndedEarly || again.Seen() == 0
+	return capture
+}
+
+// givenUp is the capture of a log of which more may have come.
+func givenUp() results.Capture {
+	return incurable(results.ReasonStillRunning, "following the log was given up before it had ended")
+}
+
+// ReadToEnd reports whether what was read of the log is all that its last stream
+// had, which ended by itself after a line later than since, though the end could not
+// be compared with what the kubelet keeps. Since is by another clock than the lines.
+func (f *Following) ReadToEnd(since time.Time) bool {
+	return f.uncompared && !since.IsZero() && f.UpTo().After(since)
 }
 
 // rotatedAtEnd reports whether the log, of which nothing can be read any more, was

@@ -16,6 +16,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/fairshare"
 	"github.com/job-handler/job-handler/internal/jobstatus"
 	"github.com/job-handler/job-handler/internal/jobtest"
 	"github.com/job-handler/job-handler/internal/logpack"
@@ -118,7 +119,7 @@ func TestLongLogsWaitForMemory(t *testing.T) {
 		}
 		// Until all have given back what they had.
 		synctest.Wait()
-		if m := reader.memory; !m.short.TryAcquire(m.shortBytes) || !m.long.TryAcquire(m.longBytes) {
+		if m := reader.memory; !take(m.short, m.shortBytes) || !take(m.long, m.longBytes) {
 			t.Error("memory is not given back")
 		}
 	})
@@ -128,7 +129,7 @@ func TestWaitingForLongLogMemoryEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := &kubelet{logs: map[string]string{"p1/c": longLog}}
 		reader := NewReader(k, Options{})
-		reader.memory.long.TryAcquire(reader.memory.longBytes)
+		take(reader.memory.long, reader.memory.longBytes)
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() {
 			synctest.Wait()
@@ -136,7 +137,7 @@ func TestWaitingForLongLogMemoryEndsWithItsContext(t *testing.T) {
 		}()
 		_, release, err := reader.Collect(ctx, []*corev1.Pod{podNamed("p1")})
 		release()
-		if err == nil || k.open != 0 || !reader.memory.short.TryAcquire(reader.memory.shortBytes) {
+		if err == nil || k.open != 0 || !take(reader.memory.short, reader.memory.shortBytes) {
 			t.Errorf("%v, %d streams open, or memory is not given back", err, k.open)
 		}
 	})
@@ -184,4 +185,9 @@ func TestGiBLog(t *testing.T) {
 	if capture.BytesSeen != size || capture.Message != want {
 		t.Errorf("%+v, want %q", capture, want)
 	}
+}
+
+// take takes so much of a pool, and reports whether it could.
+func take(pool *fairshare.Pool, size int64) bool {
+	return pool.TryAcquire(fairshare.Request{Owner: "another", Size: size}) != nil
 }

@@ -8,11 +8,11 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sync/semaphore"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/clock"
 
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/fairshare"
 	"github.com/job-handler/job-handler/internal/logtext"
 	"github.com/job-handler/job-handler/internal/redact"
 	"github.com/job-handler/job-handler/internal/results"
@@ -39,7 +39,8 @@ const (
 type Options struct {
 	// IdleTimeout is how long a stream may bring no byte, from the request on.
 	IdleTimeout time.Duration
-	// Streams is how many log streams are open at once, over all Jobs.
+	// Streams is how many log streams are open at once, over all Jobs. While more are
+	// wanted, the namespace that has fewest open comes next.
 	Streams int
 	// MemoryBytes is the most that logs hold in memory at once, over all Jobs
 	// from their Collect to its release; besides, each open stream has some
@@ -73,7 +74,7 @@ type Metrics interface {
 type Reader struct {
 	streamer LogStreamer
 	options  Options
-	streams  *semaphore.Weighted
+	streams  *fairshare.Pool
 	memory   *memory
 }
 
@@ -100,7 +101,7 @@ func NewReader(streamer LogStreamer, opts Options) *Reader {
 	}
 	return &Reader{
 		streamer: streamer, options: opts,
-		streams: semaphore.NewWeighted(int64(opts.Streams)),
+		streams: fairshare.New(int64(opts.Streams), fairshare.Options{}),
 		memory:  newMemory(opts.MemoryBytes, int64(opts.ResultsBytes)),
 	}
 }
@@ -118,7 +119,7 @@ func (r *Reader) Collect(ctx context.Context, pods []*corev1.Pod) (collected []r
 	collected, tasks := assign(pods)
 	capacity, held := r.bufferCapacity(len(tasks))
 	r.options.Metrics.WaitingForMemory(1)
-	memory, err := r.memory.acquire(ctx, held)
+	memory, err := r.memory.acquire(ctx, namespaceOf(pods), held)
 	r.options.Metrics.WaitingForMemory(-1)
 	switch {
 	case late(err):
@@ -182,10 +183,11 @@ func (r *Reader) readOne(ctx context.Context, t *task, memory *jobMemory, capaci
 // tryOne reads one log within the bound on streams. The error is that ctx ended,
 // or errNoMemory.
 func (r *Reader) tryOne(ctx context.Context, t *task, memory *jobMemory, capacity int) error {
-	if err := r.awaitStream(ctx); err != nil {
+	stream, err := r.awaitStream(ctx, t.pod.Namespace)
+	if err != nil {
 		return err
 	}
-	defer r.streams.Release(1)
+	defer stream.Release()
 	r.options.Metrics.Reading(1)
 	defer r.options.Metrics.Reading(-1)
 	read, err := r.read(ctx, t, newSink(&keeper{text: logtext.NewBuffer(capacity), memory: memory, tailFirst: t.failed()}, r.options.Redact))
@@ -198,14 +200,24 @@ func (r *Reader) tryOne(ctx context.Context, t *task, memory *jobMemory, capacit
 	return err
 }
 
-// awaitStream waits until one more log may be read. The error is that ctx ended.
-func (r *Reader) awaitStream(ctx context.Context) error {
+// namespaceOf returns the namespace of the pods of a Job.
+func namespaceOf(pods []*corev1.Pod) string {
+	if len(pods) == 0 {
+		return ""
+	}
+	return pods[0].Namespace
+}
+
+// awaitStream waits until one more log of the namespace may be read. The error is
+// that ctx ended.
+func (r *Reader) awaitStream(ctx context.Context, namespace string) (*fairshare.Lease, error) {
 	r.options.Metrics.WaitingForStream(1)
 	defer r.options.Metrics.WaitingForStream(-1)
-	if err := r.streams.Acquire(ctx, 1); err != nil {
-		return fmt.Errorf("waiting for a log stream: %w", err)
+	stream, err := r.streams.Acquire(ctx, fairshare.Request{Owner: namespace})
+	if err != nil {
+		return nil, fmt.Errorf("waiting for a log stream: %w", err)
 	}
-	return nil
+	return stream, nil
 }
 
 // bufferCapacity returns how many bytes of text each of so many logs may hold,

@@ -129,7 +129,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		if err := <-second; err != nil {
 			t.Fatal(err)
 		}
-		if !reader.memory.short.TryAcquire(maxBuffer) {
+		if !take(reader.memory.short, maxBuffer) {
 			t.Error("memory is not given back")
 		}
 	})
@@ -142,8 +142,8 @@ func TestCollectEndsWithItsContext(t *testing.T) {
 	}{
 		"while the stream hangs":      {fault: hangs("half")},
 		"while the request hangs":     {fault: stuck},
-		"while it waits for memory":   {prepare: func(r *Reader) { r.memory.short.TryAcquire(r.memory.shortBytes) }},
-		"while it waits for a stream": {prepare: func(r *Reader) { r.streams.TryAcquire(int64(r.options.Streams)) }},
+		"while it waits for memory":   {prepare: func(r *Reader) { take(r.memory.short, r.memory.shortBytes) }},
+		"while it waits for a stream": {prepare: func(r *Reader) { take(r.streams, int64(r.options.Streams)) }},
 	}
 	for title, tc := range tests {
 		t.Run(title, func(t *testing.T) {
@@ -160,7 +160,7 @@ func TestCollectEndsWithItsContext(t *testing.T) {
 				if !errors.Is(err, context.Canceled) || collected != nil {
 					t.Errorf("Collect: %v, %v", collected, err)
 				}
-				if tc.prepare == nil && (k.open != 0 && tc.fault != nil || !reader.memory.short.TryAcquire(reader.memory.shortBytes)) {
+				if tc.prepare == nil && (k.open != 0 && tc.fault != nil || !take(reader.memory.short, reader.memory.shortBytes)) {
 					t.Errorf("%d streams open, or memory is not given back", k.open)
 				}
 			})
@@ -181,14 +181,14 @@ func TestOutOfTime(t *testing.T) {
 			{"half", false, "half\n", outOfTime},
 			{"silent", false, "", outOfTime},
 		}},
-		"while they wait for a stream": {func(r *Reader, _ *kubelet) { r.streams.TryAcquire(int64(r.options.Streams)) }, []outcome{
+		"while they wait for a stream": {func(r *Reader, _ *kubelet) { take(r.streams, int64(r.options.Streams)) }, []outcome{
 			{"read", false, "", outOfTime}, {"half", false, "", outOfTime}, {"silent", false, "", outOfTime},
 		}},
-		"while they wait for memory": {func(r *Reader, _ *kubelet) { r.memory.short.TryAcquire(r.memory.shortBytes) }, []outcome{
+		"while they wait for memory": {func(r *Reader, _ *kubelet) { take(r.memory.short, r.memory.shortBytes) }, []outcome{
 			{"read", false, "", outOfTime}, {"half", false, "", outOfTime}, {"silent", false, "", outOfTime},
 		}},
 		"while a long one waits for memory": {func(r *Reader, k *kubelet) {
-			r.memory.long.TryAcquire(r.memory.longBytes)
+			take(r.memory.long, r.memory.longBytes)
 			k.logs["p1/read"] = longLog
 		}, []outcome{
 			{"read", false, "", outOfTime}, {"half", false, "half\n", outOfTime}, {"silent", false, "", outOfTime},
