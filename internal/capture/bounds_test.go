@@ -18,16 +18,13 @@ import (
 
 func sorted(list []string) []string { return slices.Sorted(slices.Values(list)) }
 
-// TestStreams has more logs than may be followed at once: the rest wait, and
-// what does not get its turn in time says so.
+// TestStreams has more logs than may be followed at once: the rest wait for as long
+// as their pods are there, and what does not get its turn until then says so.
 func TestStreams(t *testing.T) {
 	inTime(t, Options{Streams: 2}, func(t *testing.T, ctx context.Context, n *node, c *Captures) {
 		for i := range 4 {
 			n.write(name(i)+"/main", "working\n")
-			pod := aPod(name(i), "main")
-			// The last has less time than those that it waits for.
-			pod.DeletionGracePeriodSeconds = new(int64(30 - i))
-			c.Begin(ctx, job, pod, true)
+			c.Begin(ctx, job, aPod(name(i), "main"), true)
 			synctest.Wait()
 		}
 		n.end(name(0) + "/main")
@@ -35,7 +32,10 @@ func TestStreams(t *testing.T) {
 		if n.most != 2 || len(n.followed) != 3 {
 			t.Errorf("%d streams at once, followed %v", n.most, n.followed)
 		}
-		<-time.After(time.Minute)
+		for i := range 4 {
+			c.Gone(job, aPod(name(i), "main"))
+		}
+		<-time.After(2 * time.Minute)
 		synctest.Wait()
 		last := keptOf(t, c, nil)[3][0]
 		if last.Capture.Reason != results.ReasonCaptureLimit || c.Following(job) {

@@ -166,7 +166,12 @@ func TestNotWhole(t *testing.T) {
 		"the container does not end": {func(ctx context.Context, n *node, c *Captures, pod *corev1.Pod) {
 			n.write("p/main", "working\n")
 			c.Begin(ctx, job, pod, true)
-			<-time.After(30*time.Second + Slack)
+			<-time.After(time.Hour)
+			if !c.Following(job) {
+				t.Error("given up while the pod is there")
+			}
+			c.Gone(job, pod)
+			<-time.After(Slack)
 			synctest.Wait()
 		}, kept{Text: "working\n", Capture: running}},
 		"its end was not seen": {func(ctx context.Context, n *node, c *Captures, pod *corev1.Pod) {

@@ -6,18 +6,20 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/semaphore"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/utils/clock"
 
+	"github.com/job-handler/job-handler/internal/fairshare"
 	"github.com/job-handler/job-handler/internal/joblogs"
 )
 
 // Defaults of Options.
 const (
 	DefaultMemoryBytes = 64 << 20
-	DefaultStreams     = 512
+	// DefaultStreams is how many logs of pods that are deleted are followed at once.
+	DefaultStreams = 512
 	// DefaultFollowStreams is how many logs of running pods are followed at once.
 	// Each is a request of its own to the API server, over one connection, and a
 	// connection from there to a kubelet, which looks for more once a second.
@@ -25,9 +27,16 @@ const (
 )
 
 const (
-	// Slack is how much longer than its pod's grace period a log is followed: the
-	// kubelet takes some seconds to kill what does not end by itself.
+	// Slack is how much longer than its pod's grace period a log is followed until it
+	// is looked at again: the kubelet takes some seconds to kill what does not end by
+	// itself.
 	Slack = 30 * time.Second
+	// longestGrace bounds grace periods, which users choose, so that no sum of times
+	// overflows.
+	longestGrace = 365 * 24 * time.Hour
+	// idleLimit is how long a stream may bring nothing before it gives way to any
+	// other of its namespace that waits, or of one with fewer streams.
+	idleLimit = time.Minute
 	// stillComing is within which time more of a log has to come that is followed for
 	// longer than that: a busy machine may take long to end a container, and to send
 	// what that wrote.
@@ -50,24 +59,12 @@ type Options struct {
 	// their deletion until their Job is forgotten.
 	MemoryBytes int
 	// Streams is how many logs of pods that are deleted are followed at once,
-	// FollowStreams how many of others.
+	// FollowStreams how many of others. Namespaces share them fairly.
 	Streams, FollowStreams int
 	// Metrics are told what is followed; nil: nobody is.
 	Metrics Metrics
 	// Clock drives the deadlines and pauses; nil means the real clock.
 	Clock clock.WithDelayedExecution
-}
-
-// Metrics count the logs that are followed, or are to be. Its methods are called
-// with locks held.
-type Metrics interface {
-	// Following and Waiting add to how many are followed, and wait for their turn.
-	Following(more int)
-	Waiting(more int)
-	// FellBack counts one that did not get its turn in time.
-	FellBack()
-	// Reconnected counts a stream that was opened since another one broke off.
-	Reconnected()
 }
 
 // Captures are the pods of unfinished Jobs that were deleted, or whose logs are
@@ -79,7 +76,7 @@ type Captures struct {
 	memory  *memory
 	metrics Metrics
 	// streams are for the logs of pods that are deleted, running for others.
-	streams, running *semaphore.Weighted
+	streams, running *fairshare.Pool
 
 	// following counts the logs that are followed.
 	following sync.WaitGroup
@@ -89,12 +86,17 @@ type Captures struct {
 	stopped bool
 	jobs    map[types.UID][]*pod
 	pods    int
+	// finished are the Jobs with pods here that have finished, quiet is called when
+	// none of the logs of such a Job is followed any more.
+	finished sets.Set[types.UID]
+	quiet    func(pod *corev1.Pod)
 
 	spilling
 }
 
 // pod is one pod that was deleted, or whose logs are followed.
 type pod struct {
+	job types.UID
 	// object is as it was last seen. It is never changed.
 	object *corev1.Pod
 	// gone is true once it is not there any more.
@@ -122,13 +124,24 @@ func New(reader *joblogs.Reader, opts Options) *Captures {
 	if opts.Clock == nil {
 		opts.Clock = clock.RealClock{}
 	}
+	shared := fairshare.Options{CallBack: true, Idle: idleLimit, Clock: opts.Clock}
 	c := &Captures{
 		reader: reader, clock: opts.Clock, metrics: opts.Metrics,
-		streams: semaphore.NewWeighted(int64(opts.Streams)), running: semaphore.NewWeighted(int64(opts.FollowStreams)),
+		streams: fairshare.New(int64(opts.Streams), shared), running: fairshare.New(int64(opts.FollowStreams), shared),
 		memory: newMemory(opts.MemoryBytes), jobs: map[types.UID][]*pod{}, spilling: newSpilling(),
+		finished: sets.New[types.UID](), quiet: func(*corev1.Pod) {},
 	}
 	c.memory.pressure = c.wake
 	return c
+}
+
+// OnQuiet lets f be called with one of its pods when none of the logs of a Job is
+// followed any more for which Finish was called. It is called with locks held, and
+// must neither wait nor change the pod. Call OnQuiet before anything is captured.
+func (c *Captures) OnQuiet(f func(pod *corev1.Pod)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.quiet = f
 }
 
 // Begin takes note of a pod of job that has a deletionTimestamp, and follows
@@ -169,11 +182,13 @@ func (c *Captures) Finish(job types.UID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, p := range c.jobs[job] {
+		c.finished.Insert(job)
 		for _, l := range p.logs {
 			switch {
 			case l.state == waiting && l.queued && !p.leaving():
 				c.fallBack(l)
 			case l.state == following && l.until.IsZero():
+				l.urge()
 				c.limit(l, catchUp)
 			}
 		}
@@ -193,6 +208,10 @@ func (c *Captures) Gone(job types.UID, object *corev1.Pod) {
 		logs := joblogs.LogsOf(deleted(p.object))
 		for _, l := range p.logs {
 			l.tell(logs)
+			if l.active() && (l.parked || l.state == waiting && l.queued) {
+				// Its log cannot be opened any more.
+				l.cancel()
+			}
 		}
 		c.limitAll(p)
 		c.settle(p)
@@ -206,6 +225,10 @@ func (c *Captures) Following(job types.UID) bool {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.anyFollowed(job)
+}
+
+func (c *Captures) anyFollowed(job types.UID) bool {
 	for _, p := range c.jobs[job] {
 		if p.following() {
 			return true
@@ -241,6 +264,7 @@ func (c *Captures) Forget(job types.UID) {
 	c.pods -= len(c.jobs[job])
 	delete(c.jobs, job)
 	delete(c.onlyStored, job)
+	c.finished.Delete(job)
 }
 
 // Stop waits until no log is followed any more, and lets no new one be
@@ -255,27 +279,6 @@ func (c *Captures) Stop() {
 // leaving reports whether the pod is deleted, or was.
 func (p *pod) leaving() bool { return p.gone || p.object.DeletionTimestamp != nil }
 
-// timeLeft returns how long the containers of a deleted pod may still run.
-func (c *Captures) timeLeft(object *corev1.Pod) time.Duration {
-	if object.DeletionTimestamp == nil {
-		return Slack
-	}
-	// The API server's clock may be another, so that what is left of the time until
-	// the deletion counts only where the whole of it is not known.
-	if grace := object.DeletionGracePeriodSeconds; grace != nil {
-		return time.Duration(max(0, *grace))*time.Second + Slack
-	}
-	return max(0, object.DeletionTimestamp.Sub(c.clock.Now())) + Slack
-}
-
-// unmeasured are Metrics that tell nobody.
-type unmeasured struct{}
-
-func (unmeasured) Following(int) {}
-func (unmeasured) Waiting(int)   {}
-func (unmeasured) FellBack()     {}
-func (unmeasured) Reconnected()  {}
-
 // find returns what is kept of a pod, and makes room for one that is new. It
 // returns nil where there is none.
 func (c *Captures) find(job types.UID, object *corev1.Pod) *pod {
@@ -288,7 +291,7 @@ func (c *Captures) find(job types.UID, object *corev1.Pod) *pod {
 		c.dropped++
 		return nil
 	}
-	p := &pod{object: object}
+	p := &pod{job: job, object: object}
 	c.jobs[job] = append(c.jobs[job], p)
 	c.pods++
 	return p

@@ -2,10 +2,12 @@ package capture
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"time"
 
+	"k8s.io/utils/clock"
+
+	"github.com/job-handler/job-handler/internal/fairshare"
 	"github.com/job-handler/job-handler/internal/joblogs"
 	"github.com/job-handler/job-handler/internal/redact"
 	"github.com/job-handler/job-handler/internal/results"
@@ -20,6 +22,12 @@ const (
 	longestPauseRunning = 20 * time.Second
 )
 
+// The messages in the captures of logs that found no stream, or lost it to others.
+const (
+	noStream = "too many logs of deleted pods were followed at once"
+	parked   = "its stream was closed for another log to be followed, and no other one was opened in time"
+)
+
 // tooMany is the message in the capture of a log that was to be followed and is
 // for others to read, NotFollowed once it was read.
 const (
@@ -31,25 +39,41 @@ const (
 // for those that are set before it is followed.
 type followedLog struct {
 	pod                 *pod
+	namespace           string
 	container, instance string
 	previous            bool
 	cancel              context.CancelFunc
 	// hurry has the log wait no longer for its turn among those of running pods.
 	hurry context.CancelFunc
+	// urge closes urgent: the log is to be read now, before others of its namespace.
+	urge   func()
+	urgent chan struct{}
+	// breakOff has the stream that is open be followed by another one.
+	breakOff func()
+	// turn ends with hurry. lease is the stream that may be open, nil while none may.
+	// Only the goroutine that follows the log uses them.
+	turn  context.Context //nolint:containedctx // it is the life of a wait within the following of one log
+	lease *fairshare.Lease
 
 	// latest is the log as the pod tells of it now; not Readable once its
 	// container has been started so often that it cannot be read any more. news
 	// is closed when that changes, and when until is set first.
 	latest joblogs.Log
 	news   chan struct{}
-	// until is when it is not followed any more, unless more of it comes; zero:
-	// nobody knows. before is how much of it was there stillComing before that.
+	// until is when expire looks at it; zero: that is not known yet. before is how
+	// much of it was there stillComing before that. timers are what is to happen
+	// until then.
 	until  time.Time
 	before int64
+	timers []clock.Timer
 
 	state state
-	// queued is true once it had to wait for its turn.
-	queued bool
+	// queued is true once it had to wait for its turn, parked while it waits for
+	// another stream since it gave one up.
+	queued, parked bool
+	// readToEnd is true if its last stream ended by itself, with words later than the
+	// signal to end, and could not be compared.
+	readToEnd bool
 	// text is what was read.
 	text     *text
 	redacted redact.Counts
@@ -90,21 +114,16 @@ func (c *Captures) followAll(ctx context.Context, p *pod) {
 		if !log.Readable() || p.log(log) != nil {
 			continue
 		}
-		following, cancel := context.WithCancel(ctx)
-		turn, hurry := context.WithCancel(following)
-		l := &followedLog{
-			pod: p, container: log.Container, instance: log.InstanceID, previous: log.Previous,
-			cancel: cancel, hurry: hurry, latest: log, news: make(chan struct{}),
-		}
+		following, l := newFollowedLog(ctx, p, log)
 		p.logs = append(p.logs, l)
 		if p.leaving() {
 			// Before it looks for a stream, so that it takes none of running pods.
-			hurry()
+			l.hurry()
 		}
 		c.metrics.Waiting(1)
 		p.changed()
 		c.following.Go(func() {
-			c.follow(following, turn, l)
+			c.follow(following, l)
 			c.followed(ctx, p, l)
 		})
 	}
@@ -124,6 +143,9 @@ func (l *followedLog) tell(logs []joblogs.Log) {
 		return
 	}
 	l.latest = now
+	if now.Ended {
+		l.urge()
+	}
 	l.wake()
 }
 
@@ -141,19 +163,15 @@ func (c *Captures) fallBack(l *followedLog) {
 }
 
 // follow follows one log to its end, over as many streams as that takes.
-func (c *Captures) follow(ctx, turn context.Context, l *followedLog) {
+func (c *Captures) follow(ctx context.Context, l *followedLog) {
 	defer c.end(l)
-	release, err := c.takeTurn(ctx, turn, l)
+	defer c.giveTurn(l)
+	err := c.takeTurn(ctx, l)
 	c.metrics.Waiting(-1)
 	if err != nil {
-		c.keep(l, nil, results.Capture{
-			Reason: results.ReasonCaptureLimit, Message: "too many logs of deleted pods were followed at once",
-		})
+		c.keep(l, nil, results.Capture{Reason: results.ReasonCaptureLimit, Message: noStream})
 		return
 	}
-	defer release()
-	c.metrics.Following(1)
-	defer c.metrics.Following(-1)
 	f := c.open(l)
 	if f == nil {
 		return
@@ -164,31 +182,7 @@ func (c *Captures) follow(ctx, turn context.Context, l *followedLog) {
 		}
 		c.metrics.Reconnected()
 	}
-	redacted, _ := f.Close()
-	c.finish(l, redacted)
-}
-
-// takeTurn waits until one more log may be followed: of a running pod until turn
-// ends, and then, as those of pods that are deleted, until ctx does.
-func (c *Captures) takeTurn(ctx, turn context.Context, l *followedLog) (release func(), err error) {
-	if turn.Err() == nil && (c.running.TryAcquire(1) || c.queue(turn, l) == nil) {
-		return func() { c.running.Release(1) }, nil
-	}
-	if err := c.streams.Acquire(ctx, 1); err != nil {
-		return nil, fmt.Errorf("waiting to follow a log: %w", err)
-	}
-	return func() { c.streams.Release(1) }, nil
-}
-
-// queue waits for the turn of a log of a running pod.
-func (c *Captures) queue(turn context.Context, l *followedLog) error {
-	c.mu.Lock()
-	l.queued = true
-	c.mu.Unlock()
-	if err := c.running.Acquire(turn, 1); err != nil {
-		return fmt.Errorf("waiting to follow a log: %w", err)
-	}
-	return nil
+	c.finish(l, f)
 }
 
 // stream follows the log with one stream, and reports whether another one may
@@ -200,7 +194,13 @@ func (c *Captures) stream(ctx context.Context, l *followedLog, f *joblogs.Follow
 		c.keep(l, f, unseen)
 		return false
 	}
-	ended, capture := f.Stream(ctx, log)
+	one, stop := c.interruptible(ctx, l)
+	ended, capture := f.Stream(one, log)
+	interrupted := one.Err() != nil && ctx.Err() == nil
+	stop()
+	if interrupted && !ended {
+		return true
+	}
 	if ended {
 		if log, capture = c.awaitEnd(ctx, l), unseen; log.Readable() {
 			capture = f.Confirm(ctx, log)
@@ -256,7 +256,8 @@ func (c *Captures) look(l *followedLog) (log joblogs.Log, news <-chan struct{}) 
 }
 
 // pause waits before another stream is opened, shorter where the log will not be
-// there for long. It reports false if it is not to be opened.
+// there for long, and for longer where others are to be followed. It reports false
+// if none is to be opened.
 func (c *Captures) pause(ctx context.Context, l *followedLog, pause time.Duration) bool {
 	c.mu.Lock()
 	if !l.until.IsZero() {
@@ -266,6 +267,8 @@ func (c *Captures) pause(ctx context.Context, l *followedLog, pause time.Duratio
 	select {
 	case <-ctx.Done():
 		return false
+	case <-l.lease.CalledBack():
+		return c.park(ctx, l)
 	case <-c.clock.After(pause):
 		return true
 	}
@@ -278,6 +281,7 @@ func (c *Captures) end(l *followedLog) {
 		l.state = done
 	}
 	l.cancel()
+	l.stopTimers()
 }
 
 // open begins a log, nil if it was taken or dropped meanwhile.
@@ -289,7 +293,7 @@ func (c *Captures) open(l *followedLog) *joblogs.Following {
 	}
 	l.state = following
 	l.text = c.memory.open()
-	l.following = c.reader.NewFollowing(l.text)
+	l.following = c.reader.NewFollowing(heard{l, l.text})
 	if l.latest.Ended {
 		c.limit(l, catchUp)
 	}
@@ -315,11 +319,16 @@ func (c *Captures) keep(l *followedLog, f *joblogs.Following, capture results.Ca
 }
 
 // finish notes that nothing more comes.
-func (c *Captures) finish(l *followedLog, redacted redact.Counts) {
+func (c *Captures) finish(l *followedLog, f *joblogs.Following) {
+	redacted, _ := f.Close()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if l.active() {
 		l.redacted = redacted
+		l.readToEnd = f.ReadToEnd(signalled(l.pod.object))
+		if !l.capture.Complete && l.capture.Reason == "" {
+			l.capture = joblogs.GivenUp()
+		}
 	}
 	l.text.end()
 }

@@ -1,14 +1,32 @@
 package capture
 
 import (
+	"context"
 	"fmt"
 	"slices"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/job-handler/job-handler/internal/joblogs"
 	"github.com/job-handler/job-handler/internal/results"
 )
+
+// newFollowedLog returns a log that is to be followed, with the context of that.
+func newFollowedLog(ctx context.Context, p *pod, log joblogs.Log) (context.Context, *followedLog) {
+	following, cancel := context.WithCancel(ctx)
+	turn, hurry := context.WithCancel(following)
+	urgent := make(chan struct{})
+	l := &followedLog{
+		pod: p, namespace: p.object.Namespace, container: log.Container, instance: log.InstanceID, previous: log.Previous,
+		cancel: cancel, turn: turn, hurry: hurry, latest: log, news: make(chan struct{}),
+		urgent: urgent, urge: sync.OnceFunc(func() { close(urgent) }), breakOff: func() {},
+	}
+	if log.Ended {
+		l.urge()
+	}
+	return following, l
+}
 
 // take has nothing more be added to the log.
 func (l *followedLog) take() {
@@ -17,6 +35,10 @@ func (l *followedLog) take() {
 	}
 	l.cancel()
 	l.state = done
+	if l.parked {
+		l.capture.Curable = true
+		return
+	}
 	l.capture = results.Capture{Reason: results.ReasonStillRunning, Message: "the log was still being followed", Curable: true}
 }
 

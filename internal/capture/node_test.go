@@ -30,6 +30,8 @@ type node struct {
 	// cut are how many bytes of a followed log are sent before its stream ends,
 	// once for each number.
 	cut map[string][]int
+	// hung are the logs of which the next stream that is opened never ends.
+	hung map[string]bool
 	// open and most are the numbers of streams, followed their requests.
 	open, most int
 	followed   []string
@@ -43,7 +45,7 @@ type written struct {
 }
 
 func newNode() *node {
-	return &node{logs: map[string]*written{}, gone: map[string]bool{}, cut: map[string][]int{}}
+	return &node{logs: map[string]*written{}, gone: map[string]bool{}, cut: map[string][]int{}, hung: map[string]bool{}}
 }
 
 // write adds to the log of a container.
@@ -92,6 +94,13 @@ func (n *node) leave(away bool) {
 	n.away = away
 }
 
+// hang has the next stream of a log not end by itself.
+func (n *node) hang(name string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.hung[name] = true
+}
+
 // OpenLog implements joblogs.LogStreamer.
 func (n *node) OpenLog(ctx context.Context, _, pod string, opts *corev1.PodLogOptions) (io.ReadCloser, error) {
 	n.mu.Lock()
@@ -116,6 +125,8 @@ func (n *node) OpenLog(ctx context.Context, _, pod string, opts *corev1.PodLogOp
 	n.open++
 	n.most = max(n.most, n.open)
 	s := &stream{node: n, done: ctx.Done(), name: name, until: -1}
+	s.hangs = n.hung[name]
+	delete(n.hung, name)
 	if cuts := n.cut[name]; len(cuts) > 0 {
 		s.until, n.cut[name] = cuts[0], cuts[1:]
 	}
@@ -131,6 +142,8 @@ type stream struct {
 	sent    int
 	next    []byte
 	stamper jobtest.Stamper
+	// hangs is true if it does not end with the log.
+	hangs bool
 	// until is where the stream ends; -1: with the log.
 	until int
 }
@@ -157,7 +170,7 @@ func (s *stream) Read(p []byte) (int, error) {
 			s.next = s.next[size:]
 			return size, nil
 		}
-		if ended {
+		if ended && !s.hangs {
 			return 0, io.EOF
 		}
 		select {

@@ -55,6 +55,7 @@ func (n *node) restarted(pod *corev1.Pod, instance string) *corev1.Pod {
 type counts struct {
 	mu                                       sync.Mutex
 	following, waiting, fellBack, reconnects int
+	gaveUp, parked                           int
 }
 
 func (c *counts) add(to *int, more int) {
@@ -66,6 +67,8 @@ func (c *counts) add(to *int, more int) {
 func (c *counts) Following(more int) { c.add(&c.following, more) }
 func (c *counts) Waiting(more int)   { c.add(&c.waiting, more) }
 func (c *counts) FellBack()          { c.add(&c.fellBack, 1) }
+func (c *counts) GaveUp()            { c.add(&c.gaveUp, 1) }
+func (c *counts) Parked(more int)    { c.add(&c.parked, more) }
 func (c *counts) Reconnected()       { c.add(&c.reconnects, 1) }
 
 func (c *counts) is(t *testing.T, following, waiting, fellBack, reconnects int) {

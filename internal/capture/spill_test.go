@@ -159,14 +159,15 @@ func TestDueUnended(t *testing.T) {
 	inTime(t, Options{}, func(t *testing.T, ctx context.Context, n *node, c *Captures) {
 		n.write("p/main", "working\n")
 		c.Begin(ctx, job, ours(aPod("p", "main")), true)
-		<-time.After(30*time.Second + Slack + spillUnended)
+		n.end("p/main")
+		<-time.After(spillUnended)
 		synctest.Wait()
 		if due, _ := c.Due(); len(due) != 1 {
 			t.Errorf("due: %v", due)
 		}
 		got := restoredOf(t, packAll(t, c, 1<<20)...)
 		want := kept{Container: "main", Text: "working\n", Capture: results.Capture{
-			Reason: results.ReasonStillRunning, Message: "following the log was given up before it had ended",
+			Reason: results.ReasonEndNotSeen, Message: "the pod was gone before its container was reported to have ended",
 		}}
 		if diff := cmp.Diff([][]kept{{want}}, got); diff != "" {
 			t.Errorf("restored (-want +got):\n%s", diff)

@@ -66,8 +66,14 @@ func (c *Captures) wake() {
 
 // settle takes note of whether p has come to its end. Called with c.mu held.
 func (c *Captures) settle(p *pod) {
+	for _, l := range p.logs {
+		l.conclude()
+	}
 	if p.following() {
 		return
+	}
+	if c.finished.Has(p.job) && !c.anyFollowed(p.job) {
+		c.quiet(p.object)
 	}
 	now := c.clock.Now()
 	if p.quiet.IsZero() {

@@ -115,7 +115,7 @@ func (f *Following) failure(s *followedStream, t *task) string {
 func (f *Following) judge(ctx context.Context, t *task, failure string, err error) (bool, results.Capture) {
 	switch {
 	case ctx.Err() != nil:
-		return false, givenUp()
+		return false, GivenUp()
 	case errors.Is(err, errBehind), errors.Is(err, errBack):
 		return false, curable(results.ReasonEndedEarly, err.Error())
 	case err != nil:
@@ -138,7 +138,7 @@ func (f *Following) Confirm(ctx context.Context, log Log) results.Capture {
 	capture := f.reader.confirm(ctx, log.task, f.tail, again)
 	if ctx.Err() != nil {
 		f.uncompared = true
-		return givenUp()
+		return GivenUp()
 	}
 	if capture.Complete || f.rotatedAtEnd(capture, again) {
 		f.uncompared = false
@@ -148,9 +148,15 @@ func (f *Following) Confirm(ctx context.Context, log Log) results.Capture {
 	return capture
 }
 
-// givenUp is the capture of a log of which more may have come.
-func givenUp() results.Capture {
+// GivenUp returns the capture of a log of which more may have come.
+func GivenUp() results.Capture {
 	return incurable(results.ReasonStillRunning, "following the log was given up before it had ended")
+}
+
+// NotCompared returns the capture of a log that was ReadToEnd, of a container that
+// has ended.
+func NotCompared() results.Capture {
+	return incurable(results.ReasonNotCompared, "the log was read to its end, with lines from after the signal to end, but could not be compared with what the node kept")
 }
 
 // ReadToEnd reports whether what was read of the log is all that its last stream

@@ -7,7 +7,7 @@ import (
 const followPrefix = Prefix + "follow_"
 
 func followDefinitions() []Definition {
-	return []Definition{followStreams, followWaiting, followFallbacks, followReconnects}
+	return []Definition{followStreams, followWaiting, followParked, followGivenUp, followFallbacks, followReconnects}
 }
 
 var (
@@ -18,6 +18,14 @@ var (
 	followWaiting = Definition{
 		Name: followPrefix + "waiting", Kind: Gauge,
 		Help: "Logs that wait until one more may be followed.",
+	}
+	followParked = Definition{
+		Name: followPrefix + "parked", Kind: Gauge,
+		Help: "Logs whose stream was closed for other logs to be followed, and that wait for another one.",
+	}
+	followGivenUp = Definition{
+		Name: followPrefix + "given_up_total", Kind: Counter,
+		Help: "Streams closed for other logs to be followed: silent ones, or those of a namespace above its fair share.",
 	}
 	followFallbacks = Definition{
 		Name: followPrefix + "fallbacks_total", Kind: Counter,
@@ -32,8 +40,8 @@ var (
 // Follow are the metrics of logs that are followed while they are written: of Jobs
 // with log-mode follow, and of pods that are being deleted.
 type Follow struct {
-	following, waiting       *prometheus.GaugeVec
-	fallbacks, reconnections *prometheus.CounterVec
+	following, waiting, parked        *prometheus.GaugeVec
+	givenUp, fallbacks, reconnections *prometheus.CounterVec
 }
 
 // NewFollow registers the metrics. It fails if they are registered.
@@ -41,6 +49,7 @@ func NewFollow(registry Registry) (*Follow, error) {
 	m := making{registry: registry}
 	f := &Follow{
 		following: m.gauge(followStreams), waiting: m.gauge(followWaiting),
+		parked: m.gauge(followParked), givenUp: m.counter(followGivenUp),
 		fallbacks: m.counter(followFallbacks), reconnections: m.counter(followReconnects),
 	}
 	return f, m.finish("followed logs")
@@ -51,6 +60,12 @@ func (f *Follow) Following(more int) { f.following.WithLabelValues().Add(float64
 
 // Waiting adds to how many logs wait for their turn.
 func (f *Follow) Waiting(more int) { f.waiting.WithLabelValues().Add(float64(more)) }
+
+// Parked adds to how many logs wait for another stream since they gave one up.
+func (f *Follow) Parked(more int) { f.parked.WithLabelValues().Add(float64(more)) }
+
+// GaveUp counts a stream that was closed for another log to be followed.
+func (f *Follow) GaveUp() { f.givenUp.WithLabelValues().Inc() }
 
 // FellBack counts a log that did not get its turn in time.
 func (f *Follow) FellBack() { f.fallbacks.WithLabelValues().Inc() }

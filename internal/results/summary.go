@@ -112,7 +112,7 @@ func summarize(run *Run, pods []*podView) Summary {
 // Events, an annotation of the Job and the manager's log, does not.
 var inOwnWords = sets.New(
 	ReasonStalled, ReasonEndedEarly, ReasonStillRunning, ReasonNotReady, ReasonNotRead, ReasonNotFollowed,
-	ReasonRotatedHead, ReasonRotatedGap, ReasonEndNotSeen, ReasonCaptureLimit, ReasonShortenedToFit, ReasonNamespaceBudget,
+	ReasonRotatedHead, ReasonRotatedGap, ReasonEndNotSeen, ReasonNotCompared, ReasonCaptureLimit, ReasonShortenedToFit, ReasonNamespaceBudget,
 )
 
 // ownWords returns the message of c on one line, "" where it quotes somebody else.
