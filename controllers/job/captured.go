@@ -7,7 +7,10 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/capture"
@@ -16,24 +19,38 @@ import (
 )
 
 const (
-	// captureRecheck is how soon a finished Job is looked at again whose logs are
-	// still being followed, or whose pods are still to be seen deleted.
+	// captureRecheck is how soon a finished Job is looked at again whose pods are still
+	// to be seen deleted, or, besides when that ends, whose logs are still being
+	// followed. For the latter it doubles up to longestLogRetry.
 	captureRecheck = 200 * time.Millisecond
 	// podsCatchUp is how long the watch of pods may be behind that of Jobs.
 	podsCatchUp = time.Second
 )
 
 // awaitLogs returns after how long to look again since logs of the Job's pods are
-// still being followed, 0 if none is. That ends: a log is followed no longer than
-// its pod has time to end, or, where it need not, than it may take to read it; and
-// where its node is away, than reading logs is tried again.
+// still being followed, 0 if none is, or if that takes longer than reading logs is
+// tried again. When the last of them ends, the Job is looked at at once (quiet):
+// looking again is for what that may have missed, and for the deadline.
 func (r *Reconciler) awaitLogs(job *batchv1.Job) time.Duration {
 	r.Captures.Finish(job.UID)
-	if goes(job) || !r.Captures.Following(job.UID) ||
-		r.runs.since(job.UID, followed, r.Clock.Now()) >= r.Options.LogDeadline+capture.Slack {
+	if goes(job) || !r.Captures.Following(job.UID) {
 		return 0
 	}
-	return captureRecheck
+	limit, waited := r.Options.LogDeadline+capture.Slack, r.runs.since(job.UID, followed, r.Clock.Now())
+	if waited >= limit {
+		return 0
+	}
+	return min(max(captureRecheck, waited), longestLogRetry, limit-waited)
+}
+
+// quiet has the Job of the pod be looked at once none of its logs is followed any
+// more. Jobs wait in the queue as changes of them do.
+func (r *Reconciler) quiet(queue workqueue.TypedRateLimitingInterface[reconcile.Request]) func(pod *corev1.Pod) {
+	return func(pod *corev1.Pod) {
+		if owner := metav1.GetControllerOfNoCopy(pod); owner != nil {
+			queue.Add(reconcile.Request{NamespacedName: types.NamespacedName{Namespace: pod.Namespace, Name: owner.Name}})
+		}
+	}
 }
 
 // awaitPods returns after how long to look again since pods are missing that the

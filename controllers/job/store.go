@@ -37,7 +37,7 @@ func (r *Reconciler) store(ctx context.Context, observed plan.Observation, decis
 	}
 	observed.Job = job
 	if again := r.awaitLogs(job); again > 0 {
-		return ctrl.Result{RequeueAfter: again}, nil
+		return ctrl.Result{RequeueAfter: again, Priority: new(recheckPriority)}, nil
 	}
 	pods, err := r.pods(ctx, observed.Job)
 	if err != nil {

@@ -137,8 +137,11 @@ func New(reader *joblogs.Reader, opts Options) *Captures {
 
 // OnQuiet lets f be called with one of its pods when none of the logs of a Job is
 // followed any more for which Finish was called. It is called with locks held, and
-// must neither wait nor change the pod. Call OnQuiet before anything is captured.
+// must neither wait nor change the pod.
 func (c *Captures) OnQuiet(f func(pod *corev1.Pod)) {
+	if c == nil {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.quiet = f
