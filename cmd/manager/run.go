@@ -210,7 +210,8 @@ func (p *parts) newCaptures(logs *joblogs.Reader) (*capture.Captures, *metrics.C
 		return nil, nil, fmt.Errorf("setting up the capture of logs: %w", err)
 	}
 	captures := capture.New(logs, capture.Options{
-		MemoryBytes: p.opts.Limits.CaptureMemoryBytes(), FollowStreams: p.opts.Limits.FollowStreams, Metrics: followed,
+		MemoryBytes: p.opts.Limits.CaptureMemoryBytes(), Metrics: followed,
+		Streams: p.opts.Limits.CaptureStreams, FollowStreams: p.opts.Limits.FollowStreams,
 	})
 	counts, err := metrics.NewCaptures(metrics.Served(), func() metrics.CaptureStats {
 		return metrics.CaptureStats(captures.Stats())

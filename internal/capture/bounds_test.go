@@ -110,14 +110,14 @@ func heap() int64 {
 // TestPinned has texts that are read stay as they are while memory runs short.
 func TestPinned(t *testing.T) {
 	m := newMemory(4 << 20)
-	read := m.open()
+	read := m.open("batch")
 	_, _ = read.Write([]byte(strings.Repeat("x", 100<<10)))
 	read.pin()
 	if _, err := read.Write([]byte("more")); err == nil {
 		t.Error("something was added")
 	}
 	for range 20 {
-		_, _ = m.open().Write([]byte(strings.Repeat("y", 200<<10)))
+		_, _ = m.open("batch").Write([]byte(strings.Repeat("y", 200<<10)))
 	}
 	if m.used > m.limit || read.buffer.Kept() != 100<<10 || !read.buffer.Whole() {
 		t.Errorf("%d bytes in use, %d kept of what is read", m.used, read.buffer.Kept())

@@ -292,7 +292,7 @@ func (c *Captures) open(l *followedLog) *joblogs.Following {
 		return nil
 	}
 	l.state = following
-	l.text = c.memory.open()
+	l.text = c.memory.open(l.namespace)
 	l.following = c.reader.NewFollowing(heard{l, l.text})
 	if l.latest.Ended {
 		c.limit(l, catchUp)

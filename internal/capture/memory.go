@@ -32,9 +32,11 @@ const (
 var errTaken = errors.New("the log was taken as it is")
 
 // memory bounds what logs hold. While there is enough, a text grows up to maxText,
-// and a log that is longer is compressed besides; when it runs short the longest
-// texts are cut to equal parts, so that a short log is never cut because of a long
-// one, and the largest of those that are compressed lose their middle.
+// and a log that is longer is compressed besides. When it runs short, namespaces have
+// equal shares: those above theirs are cut, the longest texts of each to equal parts,
+// so that neither a short log is cut because of a long one, nor that of a namespace
+// with few because of one with many; and of those that are compressed the largest
+// lose their middle, of the namespace that has most.
 type memory struct {
 	mu    sync.Mutex
 	limit int
@@ -51,13 +53,16 @@ type memory struct {
 	// pool has the logs compressed, in memory of its own.
 	pool *logpack.Pool
 	// packing is how many logs are being compressed, at most mostPacking: each has
-	// logpack.ChunkBytes to work with.
+	// logpack.ChunkBytes to work with. packingOf is how many of a namespace are.
 	packing, mostPacking int
+	packingOf            map[string]int
 }
 
 // text is a log in memory. A nil *text is empty, and may be dropped and pinned.
 type text struct {
 	memory *memory
+	// owner is the namespace of the log.
+	owner  string
 	buffer *logtext.Buffer
 	// packed is the same log compressed, once it is longer than the buffer, if
 	// there was memory for that then; packing is true while more may come.
@@ -80,15 +85,15 @@ func newMemory(limit int) *memory {
 	packed, pending := limit/packedShare, limit/pendingShare
 	return &memory{
 		limit: limit - packed - pending, texts: map[*text]struct{}{}, pool: logpack.NewPool(packed),
-		pressure: func() {}, mostPacking: max(1, pending/logpack.ChunkBytes),
+		pressure: func() {}, mostPacking: max(1, pending/logpack.ChunkBytes), packingOf: map[string]int{},
 	}
 }
 
-// open returns an empty text.
-func (m *memory) open() *text {
+// open returns an empty text of a log of this namespace.
+func (m *memory) open(owner string) *text {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	t := &text{memory: m, buffer: logtext.NewBuffer(min(maxText, m.limit/textShare))}
+	t := &text{memory: m, owner: owner, buffer: logtext.NewBuffer(min(maxText, m.limit/textShare))}
 	m.texts[t] = struct{}{}
 	return t
 }
@@ -124,16 +129,44 @@ func (t *text) size(more int) int {
 }
 
 // pack has the log, of which the buffer has all, be compressed from now on, unless
-// too many are.
+// too many are, of all or of its namespace.
 func (t *text) pack() {
 	m := t.memory
-	if t.packed != nil || !t.buffer.Whole() || m.packing >= m.mostPacking {
+	if t.packed != nil || !t.buffer.Whole() || !m.mayPack(t.owner) {
 		return
 	}
-	t.packed, t.packing = m.pool.Open(false), true
+	t.packed, t.packing = m.pool.OpenFor(t.owner, false), true
 	m.packing++
+	m.packingOf[t.owner]++
 	// It never fails.
 	_, _ = t.packed.Write(t.buffer.Head())
+}
+
+// mayPack reports whether one more log of the namespace may be compressed. A
+// namespace with fewer than its share may where too many are: a log of the namespace
+// with most is not kept compressed then, so that no more than its text is left.
+func (m *memory) mayPack(owner string) bool {
+	if m.packing < m.mostPacking {
+		return true
+	}
+	share := m.mostPacking / (len(m.packingOf) + 1)
+	if m.packingOf[owner] >= share {
+		return false
+	}
+	var victim *text
+	for t := range m.texts {
+		if t.packing && (victim == nil || m.packingOf[t.owner] > m.packingOf[victim.owner]) {
+			victim = t
+		}
+	}
+	if victim == nil || m.packingOf[victim.owner] <= share {
+		return false
+	}
+	victim.endPacking()
+	m.pool.Drop(victim.packed)
+	victim.packed = nil
+	m.cuts++
+	return true
 }
 
 // close ends the text: nothing more may be added. Called with the lock held.
@@ -144,8 +177,15 @@ func (t *text) close() {
 	}
 	// It never fails.
 	_ = t.packed.Close()
+	t.endPacking()
+}
+
+func (t *text) endPacking() {
 	t.packing = false
 	t.memory.packing--
+	if t.memory.packingOf[t.owner]--; t.memory.packingOf[t.owner] == 0 {
+		delete(t.memory.packingOf, t.owner)
+	}
 }
 
 // end ends the text: nothing more may be added.
@@ -178,18 +218,42 @@ func (m *memory) account(t *text, size int) {
 }
 
 // shrink makes a quarter of the memory free: it releases texts of which a copy is
-// stored, and where that is not enough it cuts the longest, as far as they may be
-// cut.
+// stored, and where that is not enough it cuts the longest of the namespaces that
+// have most, as far as they may be cut.
 func (m *memory) shrink() {
 	if m.releaseStored(); m.used <= m.limit*3/4 {
 		return
 	}
-	texts := slices.Collect(maps.Keys(m.texts))
-	texts = slices.DeleteFunc(texts, func(t *text) bool { return t.pins > 0 })
-	sizes, budget := make([]int, len(texts)), m.limit*3/4-m.used
+	texts, budget := map[string][]*text{}, m.limit*3/4-m.used
+	for t := range m.texts {
+		if t.pins == 0 {
+			texts[t.owner] = append(texts[t.owner], t)
+			budget += t.used
+		}
+	}
+	owners := slices.Collect(maps.Keys(texts))
+	sizes := make([]int, len(owners))
+	for i, owner := range owners {
+		sizes[i] = usedBy(texts[owner])
+	}
+	for i, limit := range logtext.FairShare(sizes, budget) {
+		m.cutTo(texts[owners[i]], limit)
+	}
+}
+
+func usedBy(texts []*text) int {
+	used := 0
+	for _, t := range texts {
+		used += t.used
+	}
+	return used
+}
+
+// cutTo cuts the longest of texts, so that all of them take no more than budget.
+func (m *memory) cutTo(texts []*text, budget int) {
+	sizes := make([]int, len(texts))
 	for i, t := range texts {
 		sizes[i] = t.used
-		budget += t.used
 	}
 	for i, limit := range logtext.FairShare(sizes, budget) {
 		if limit < sizes[i] {

@@ -359,12 +359,12 @@ func TestFollowLong(t *testing.T) {
 // compresses what has ended and must be cut.
 func TestPacking(t *testing.T) {
 	m := newMemory(16 << 20)
-	short := m.open()
+	short := m.open("batch")
 	_, _ = short.Write([]byte(strings.Repeat("short\n", 20_000)))
 	short.end()
 	var long []*text
 	for range m.mostPacking + 2 {
-		one := m.open()
+		one := m.open("batch")
 		for range 16 {
 			_, _ = one.Write([]byte(strings.Repeat("0123456789abcde\n", 8<<10)))
 		}
@@ -380,7 +380,7 @@ func TestPacking(t *testing.T) {
 		}
 	}
 	for range 40 {
-		other := m.open()
+		other := m.open("batch")
 		_, _ = other.Write([]byte(strings.Repeat("y", 700<<10)))
 		long = append(long, other)
 	}

@@ -258,3 +258,75 @@ func TestQuiet(t *testing.T) {
 		}
 	})
 }
+
+// TestMemoryShares has one namespace want all memory with many long logs: those of
+// another one stay whole, as text while that is short, and compressed else.
+func TestMemoryShares(t *testing.T) {
+	m := newMemory(16 << 20)
+	line := strings.Repeat("0123456789abcde\n", 8<<10)
+	write := func(t *text, lines int) {
+		for range lines {
+			_, _ = t.Write([]byte(line))
+		}
+	}
+	var greedy []*text
+	for range 3 * m.mostPacking {
+		one := m.open("attack")
+		write(one, 8)
+		greedy = append(greedy, one)
+	}
+	if m.packing != m.mostPacking {
+		t.Fatalf("%d of %d are compressed", m.packing, m.mostPacking)
+	}
+	long, short := m.open("tenant"), m.open("tenant")
+	write(long, 16)
+	write(short, 2)
+	for _, one := range greedy {
+		write(one, 8)
+	}
+	for range 4 * m.mostPacking {
+		write(m.open("attack"), 16)
+	}
+	long.end()
+	short.end()
+	if packed := long.whole(); packed == nil || packed.Excerpt().OmittedBytes != 0 {
+		t.Errorf("the long log is not kept: %+v", packed)
+	}
+	if !short.buffer.Whole() || short.buffer.Kept() != 2*len(line) {
+		t.Errorf("%d bytes are kept of the short log", short.buffer.Kept())
+	}
+	if m.used > m.limit || m.packing > m.mostPacking {
+		t.Errorf("%d of %d bytes in use, %d compressed", m.used, m.limit, m.packing)
+	}
+	for one := range m.texts {
+		one.drop()
+	}
+	if m.packing != 0 || len(m.packingOf) != 0 || m.used != 0 {
+		t.Errorf("left: %d bytes, %d compressed, %v", m.used, m.packing, m.packingOf)
+	}
+}
+
+// TestShortBy has those stored at once, when memory runs short, that take most.
+func TestShortBy(t *testing.T) {
+	m := newMemory(16 << 20)
+	if m.shortBy() != nil {
+		t.Error("memory is short at the start")
+	}
+	few := m.open("tenant")
+	_, _ = few.Write([]byte("little\n"))
+	for !m.short() {
+		_, _ = m.open("attack").Write([]byte(strings.Repeat("y", 300<<10)))
+	}
+	if got := m.shortBy(); !got.Has("attack") || got.Has("tenant") {
+		t.Errorf("short by %v", got)
+	}
+	for one := range m.texts {
+		one.drop()
+	}
+	m.reserve(m.limit)
+	few = m.open("tenant")
+	_, _ = few.Write([]byte("little\n"))
+	if got := m.shortBy(); !got.Has("tenant") {
+		t.Errorf("short by %v", got)
+	}
+}

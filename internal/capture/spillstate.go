@@ -160,11 +160,11 @@ func (c *Captures) Unstored() []Owed {
 func (c *Captures) owed(left func(p *pod, short bool) (wait time.Duration, ever bool)) (due []Owed, next time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	short := c.memory.short()
+	short := c.memory.shortBy()
 	for job, pods := range c.jobs {
 		found := false
 		for _, p := range pods {
-			wait, ever := left(p, short)
+			wait, ever := left(p, short.Has(p.object.Namespace))
 			if !ever {
 				continue
 			}

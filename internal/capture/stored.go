@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/util/sets"
+
 	"github.com/job-handler/job-handler/internal/logpack"
 	"github.com/job-handler/job-handler/internal/logtext"
 )
@@ -39,6 +41,34 @@ func (m *memory) short() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.pressed
+}
+
+// shortBy returns the namespaces of which pods are to be stored at once, since what
+// has no stored copy takes more than it should: those above an equal share of that;
+// nil while memory is not short.
+func (m *memory) shortBy() sets.Set[string] {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.pressed {
+		return nil
+	}
+	unstored := map[string]int{}
+	for t := range m.texts {
+		if !t.stored {
+			unstored[t.owner] += t.used
+		}
+	}
+	short, all := sets.New[string](), sets.New[string]()
+	for owner, used := range unstored {
+		if all.Insert(owner); used > m.limit/pressedPart/len(unstored) {
+			short.Insert(owner)
+		}
+	}
+	if short.Len() == 0 {
+		// Something else has the memory.
+		return all
+	}
+	return short
 }
 
 // releaseStored gives up texts of which a copy is stored, the longest first, until

@@ -22,6 +22,7 @@ const (
 // one goroutine, and is not read before it is closed.
 type Log struct {
 	pool      *Pool
+	owner     string
 	tailFirst bool
 	// pins is how often the log was pinned and not unpinned.
 	pins int

@@ -26,18 +26,24 @@ type Pool struct {
 	used   int
 	raw    int64
 	logs   []*Log
+	// owners is how much each of those who share the pool has of used.
+	owners map[string]int
 	free   [][]byte
 }
 
 // NewPool returns a Pool whose logs hold at most budget compressed bytes
 // together, besides at most ChunkBytes for each that is being written.
-func NewPool(budget int) *Pool { return &Pool{budget: max(0, budget)} }
+func NewPool(budget int) *Pool { return &Pool{budget: max(0, budget), owners: map[string]int{}} }
 
 // Open returns a new log in the pool. One that is tailFirst keeps three quarters
 // from its end, not half, where it cannot be kept whole, and loses something only
 // when it is twice as large as any other. Close it when it is written.
-func (p *Pool) Open(tailFirst bool) *Log {
-	l := &Log{pool: p, tailFirst: tailFirst}
+func (p *Pool) Open(tailFirst bool) *Log { return p.OpenFor("", tailFirst) }
+
+// OpenFor is Open for one of those who share the pool: when it is full, logs of the
+// owner that has most of it lose something first.
+func (p *Pool) OpenFor(owner string, tailFirst bool) *Log {
+	l := &Log{pool: p, owner: owner, tailFirst: tailFirst}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.logs = append(p.logs, l)
@@ -49,7 +55,7 @@ func (p *Pool) Drop(l *Log) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.logs = slices.DeleteFunc(p.logs, func(other *Log) bool { return other == l })
-	p.used -= l.size
+	p.hold(l, -l.size)
 	for _, c := range l.chunks {
 		p.raw -= c.raw
 		p.give(c.packed)
@@ -79,7 +85,7 @@ func (p *Pool) add(l *Log, packed []byte, c chunk) {
 	c.packed = append(p.take(len(packed)), packed...)
 	l.chunks = append(l.chunks, c)
 	l.size += len(packed)
-	p.used += len(packed)
+	p.hold(l, len(packed))
 	p.raw += c.raw
 	l.raw += c.raw
 	for p.used > p.budget || p.raw > maxRaw {
@@ -92,18 +98,30 @@ func (p *Pool) add(l *Log, packed []byte, c chunk) {
 			return
 		}
 		gone := largest.evict()
-		p.used -= len(gone.packed)
+		p.hold(largest, -len(gone.packed))
 		p.raw -= gone.raw
 		p.give(gone.packed)
 	}
 }
 
-// largest returns the log that weighs most of those that may lose something, nil
-// where there is none.
+// hold notes that the log has so many bytes more, less where they are negative.
+func (p *Pool) hold(l *Log, more int) {
+	p.used += more
+	if p.owners[l.owner] += more; p.owners[l.owner] == 0 {
+		delete(p.owners, l.owner)
+	}
+}
+
+// largest returns the log that weighs most of those that may lose something, of the
+// owner that has most of those that have such a log; nil where there is none.
 func (p *Pool) largest(weight func(*Log) int64) *Log {
 	var largest *Log
 	for _, l := range p.logs {
-		if l.pins == 0 && len(l.chunks) > 0 && (largest == nil || weight(l) > weight(largest)) {
+		if l.pins > 0 || len(l.chunks) == 0 {
+			continue
+		}
+		if largest == nil || p.owners[l.owner] > p.owners[largest.owner] ||
+			p.owners[l.owner] == p.owners[largest.owner] && weight(l) > weight(largest) {
 			largest = l
 		}
 	}

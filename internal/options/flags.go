@@ -75,9 +75,12 @@ func (j *Jobs) addFlags(fs *pflag.FlagSet) {
 
 func (l *Limits) addFlags(fs *pflag.FlagSet) {
 	fs.IntVar(&l.Workers, "workers", l.Workers, "Jobs looked at at the same time.")
-	fs.IntVar(&l.LogStreams, "log-streams", l.LogStreams, "Log reads open at the same time.")
+	fs.IntVar(&l.LogStreams, "log-streams", l.LogStreams,
+		"Log reads open at the same time. Namespaces share them fairly.")
+	fs.IntVar(&l.CaptureStreams, "capture-streams", l.CaptureStreams,
+		"Logs of deleted pods followed at the same time. Namespaces share them fairly: those beyond it wait, and a silent one gives way.")
 	fs.IntVar(&l.FollowStreams, "follow-streams", l.FollowStreams,
-		"Logs of running pods followed at the same time, for log-mode follow. Those beyond it are read at the end, unless their turn comes.")
+		"Logs of running pods followed at the same time, for log-mode follow. Namespaces share them fairly. Those beyond it are read at the end, unless their turn comes.")
 	fs.Var(&l.LogMemory, "log-memory", "Log text in memory at the same time, in bytes (Ki, Mi, Gi).")
 	fs.Var(&l.CaptureMemory, "capture-memory",
 		"What logs take in memory that are followed, or of pods that are deleted, before the results of their Job are stored, in bytes (Ki, Mi, Gi).")

@@ -91,6 +91,9 @@ type Limits struct {
 	LogStreams int
 	// LogMemory bounds the log text in memory, in all Jobs together.
 	LogMemory resource.QuantityValue
+	// CaptureStreams is the number of logs of pods that are deleted before their Job is
+	// stored that are followed at the same time.
+	CaptureStreams int
 	// FollowStreams is the number of logs of running pods that are followed at the
 	// same time.
 	FollowStreams int
@@ -127,7 +130,7 @@ func New() *Options {
 		},
 		Retention: newRetention(),
 		Limits: Limits{
-			Workers: 96, LogStreams: 128, FollowStreams: 256, Writes: 32,
+			Workers: 96, LogStreams: 128, CaptureStreams: 512, FollowStreams: 256, Writes: 32,
 			MaxResultsSize: resource.QuantityValue{Quantity: resource.MustParse("1Mi")},
 			LogMemory:      resource.QuantityValue{Quantity: resource.MustParse("128Mi")},
 			CaptureMemory:  resource.QuantityValue{Quantity: resource.MustParse("64Mi")},

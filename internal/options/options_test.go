@@ -68,7 +68,7 @@ func TestDefaultValues(t *testing.T) {
 		"redact-builtin": "true", "redact": "[]",
 		"retention-interval": "1h0m0s", "keep-completed-results-per-cronjob": "0", "keep-failed-results-per-cronjob": "0",
 		"max-results-bytes-per-namespace": "256Mi",
-		"workers":                         "96", "log-streams": "128", "follow-streams": "256", "log-memory": "128Mi", "capture-memory": "64Mi", "max-results-size": "1Mi", "writes": "32", "log-idle-timeout": "15s",
+		"workers":                         "96", "log-streams": "128", "capture-streams": "512", "follow-streams": "256", "log-memory": "128Mi", "capture-memory": "64Mi", "max-results-size": "1Mi", "writes": "32", "log-idle-timeout": "15s",
 	}
 	got := map[string]string{}
 	flagSet(New()).VisitAll(func(f *pflag.Flag) { got[f.Name] = f.DefValue })
@@ -89,7 +89,7 @@ func TestFlagsSetOptions(t *testing.T) {
 		"--redact-builtin=false", `--redact=a{1,2}`, "--redact=b",
 		"--retention-interval=2h", "--keep-completed-results-per-cronjob=3", "--keep-failed-results-per-cronjob=10",
 		"--max-results-bytes-per-namespace=1Gi",
-		"--workers=5", "--log-streams=6", "--follow-streams=9", "--log-memory=1Gi", "--capture-memory=2Gi", "--max-results-size=2Mi", "--writes=7", "--log-idle-timeout=8s",
+		"--workers=5", "--log-streams=6", "--capture-streams=11", "--follow-streams=9", "--log-memory=1Gi", "--capture-memory=2Gi", "--max-results-size=2Mi", "--writes=7", "--log-idle-timeout=8s",
 	}
 	opts := parse(t, args...)
 	if err := opts.Validate(); err != nil {
@@ -112,9 +112,9 @@ func TestFlagsSetOptions(t *testing.T) {
 	if got := opts.Webhook.CertificateName(); got.Namespace != "ns" || got.Name != "serving" {
 		t.Errorf("certificate = %v", got)
 	}
-	limits := []any{5, 6, 9, int64(1 << 30), 2 << 30, 2 << 20, 7, 8 * time.Second}
+	limits := []any{5, 6, 11, 9, int64(1 << 30), 2 << 30, 2 << 20, 7, 8 * time.Second}
 	got := []any{
-		opts.Limits.Workers, opts.Limits.LogStreams, opts.Limits.FollowStreams, opts.Limits.LogMemoryBytes(), opts.Limits.CaptureMemoryBytes(),
+		opts.Limits.Workers, opts.Limits.LogStreams, opts.Limits.CaptureStreams, opts.Limits.FollowStreams, opts.Limits.LogMemoryBytes(), opts.Limits.CaptureMemoryBytes(),
 		opts.Limits.MaxResultsBytes(), opts.Limits.Writes, opts.Limits.LogIdleTimeout,
 	}
 	if diff := cmp.Diff(limits, got); diff != "" {

@@ -194,7 +194,7 @@ func (l *Limits) validate() error {
 	for _, count := range []struct {
 		flag  string
 		value int
-	}{{"workers", l.Workers}, {"log-streams", l.LogStreams}, {"follow-streams", l.FollowStreams}, {"writes", l.Writes}} {
+	}{{"workers", l.Workers}, {"log-streams", l.LogStreams}, {"capture-streams", l.CaptureStreams}, {"follow-streams", l.FollowStreams}, {"writes", l.Writes}} {
 		if count.value < 1 || count.value > maxConcurrency {
 			errs = append(errs, invalid(count.flag, count.value, "between 1 and 10000"))
 		}

@@ -76,6 +76,7 @@ func TestValidateRefuses(t *testing.T) {
 		"--workers=0":                 `--workers: invalid value "0": must be between 1 and 10000`,
 		"--workers=10001":             `--workers: invalid value "10001": must be between 1 and 10000`,
 		"--log-streams=-1":            `--log-streams: invalid value "-1": must be between 1 and 10000`,
+		"--capture-streams=0":         `--capture-streams: invalid value "0": must be between 1 and 10000`,
 		"--follow-streams=0":          `--follow-streams: invalid value "0": must be between 1 and 10000`,
 		"--follow-streams=10001":      `--follow-streams: invalid value "10001": must be between 1 and 10000`,
 		"--log-streams=10001":         `--log-streams: invalid value "10001": must be between 1 and 10000`,
@@ -136,7 +137,7 @@ func TestValidateAccepts(t *testing.T) {
 		"--recheck-interval=0", "--scan-interval=0", "--log-deadline=0",
 		"--retention-interval=0", "--retention-interval=1m", "--keep-completed-results-per-cronjob=0 --keep-failed-results-per-cronjob=100000",
 		"--max-results-bytes-per-namespace=0", "--max-results-bytes-per-namespace=1Mi", "--max-results-bytes-per-namespace=1Ti",
-		"--workers=1", "--workers=10000", "--log-streams=1", "--log-streams=10000", "--follow-streams=1", "--follow-streams=10000", "--writes=1", "--writes=10000",
+		"--workers=1", "--workers=10000", "--log-streams=1", "--log-streams=10000", "--capture-streams=1", "--capture-streams=10000", "--follow-streams=1", "--follow-streams=10000", "--writes=1", "--writes=10000",
 		"--max-results-size=32Ki", "--max-results-size=16Mi", "--max-results-size=16Mi --log-memory=64Mi",
 		"--log-memory=8Mi", "--log-memory=8388608", "--capture-memory=8Mi", "--log-idle-timeout=1s",
 	} {
