@@ -88,9 +88,10 @@ var _ = Describe("Pods that were deleted before their Job ended", func() {
 		pod := deleting(ctx, object, "first")
 		fail(ctx, object, 1)
 
+		Expect(h.reconcile(ctx, object).RequeueAfter).To(Equal(recheck))
 		for range 5 {
-			Expect(h.reconcile(ctx, object).RequeueAfter).To(Equal(recheck))
 			h.step(time.Minute)
+			Expect(h.reconcile(ctx, object).RequeueAfter).To(Equal(20 * time.Second))
 		}
 		Expect(resultsIn(ctx)).To(BeEmpty())
 		Expect(h.logs.readings()).To(BeZero())

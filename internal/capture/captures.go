@@ -190,8 +190,11 @@ func (c *Captures) Finish(job types.UID) {
 			switch {
 			case l.state == waiting && l.queued && !p.leaving():
 				c.fallBack(l)
+			case l.parked && l.active() && !p.leaving():
+				// It is for others to read, and what was read before counts too.
+				l.capture.Curable = true
+				l.cancel()
 			case l.state == following && l.until.IsZero():
-				l.urge()
 				c.limit(l, catchUp)
 			}
 		}

@@ -157,6 +157,40 @@ func TestGoneWhileParked(t *testing.T) {
 	})
 }
 
+// TestFinishedWhileParked has a Job finish while a log of a pod that is there waits
+// for another stream: it is for others to read, and its Job does not wait for that.
+func TestFinishedWhileParked(t *testing.T) {
+	told := &counts{}
+	inTime(t, Options{Metrics: told, FollowStreams: 1}, func(t *testing.T, ctx context.Context, n *node, c *Captures) {
+		for i := range 2 {
+			n.write(name(i)+"/main", "begins\n")
+			c.Follow(ctx, types.UID(name(i)), runningPod(name(i), "main"))
+			<-time.After(time.Second)
+		}
+		<-time.After(idleLimit * 5 / 4)
+		synctest.Wait()
+		if told.parked != 1 || told.following != 1 {
+			t.Fatalf("%+v", told)
+		}
+		c.Follow(ctx, "p0000", ended(runningPod("p0000", "main")))
+		synctest.Wait()
+		if told.parked != 1 || !c.Following("p0000") {
+			t.Error("it takes the stream of one at work")
+		}
+		c.Finish("p0000")
+		synctest.Wait()
+		if c.Following("p0000") {
+			t.Error("the Job has to wait")
+		}
+		captured, release := c.Of("p0000")
+		defer release()
+		log := captured[0].Logs(ended(runningPod("p0000", "main")))[0]
+		if log.Text.Seen() != int64(len("begins\n")) || log.Capture.Reason != results.ReasonCaptureLimit || !log.Capture.Curable {
+			t.Errorf("%+v", log)
+		}
+	})
+}
+
 func TestTimeLeft(t *testing.T) {
 	c := New(nil, Options{})
 	now := c.clock.Now()

@@ -14,10 +14,11 @@ import (
 func (c *Captures) takeTurn(ctx context.Context, l *followedLog) error {
 	lease := (*fairshare.Lease)(nil)
 	if l.turn.Err() == nil {
-		lease = c.waitFor(l.turn, c.running, l)
+		// None is urgent: the log of a pod that is there can be read later.
+		lease = c.waitFor(l.turn, c.running, fairshare.Request{Owner: l.namespace}, l)
 	}
-	if lease == nil {
-		lease = c.waitFor(ctx, c.streams, l)
+	if lease == nil && ctx.Err() == nil {
+		lease = c.waitFor(ctx, c.streams, fairshare.Request{Owner: l.namespace, Urgent: l.urgent}, l)
 	}
 	if lease == nil {
 		return fmt.Errorf("waiting to follow a log: %w", ctx.Err())
@@ -28,8 +29,7 @@ func (c *Captures) takeTurn(ctx context.Context, l *followedLog) error {
 }
 
 // waitFor returns a stream of the pool, nil if ctx ends before there is one.
-func (c *Captures) waitFor(ctx context.Context, pool *fairshare.Pool, l *followedLog) *fairshare.Lease {
-	wanted := fairshare.Request{Owner: l.namespace, Urgent: l.urgent}
+func (c *Captures) waitFor(ctx context.Context, pool *fairshare.Pool, wanted fairshare.Request, l *followedLog) *fairshare.Lease {
 	if lease := pool.TryAcquire(wanted); lease != nil || !c.queue(l) {
 		return lease
 	}

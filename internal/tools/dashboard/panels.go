@@ -214,6 +214,7 @@ func logs() row {
 				{"sum(job_handler_follow_streams)", "followed"},
 				{"sum by (resource) (job_handler_read_waiting)", "waiting for {{resource}}"},
 				{"sum(job_handler_follow_waiting)", "waiting to be followed"},
+				{"sum(job_handler_follow_parked)", "waiting to be followed on"},
 			},
 		},
 		{
@@ -221,6 +222,7 @@ func logs() row {
 			queries: []query{
 				{sum("job_handler_follow_reconnects_total"), "reconnects"},
 				{sum("job_handler_follow_fallbacks_total"), "not followed in time"},
+				{sum("job_handler_follow_given_up_total"), "streams given up"},
 				{sum("job_handler_redactions_total"), "credentials replaced"},
 			},
 			colors: map[string]string{"reconnects": harmless, "not followed in time": warning, "credentials replaced": "purple"},
