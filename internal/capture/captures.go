@@ -2,7 +2,6 @@ package capture
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 
@@ -301,39 +300,4 @@ func (c *Captures) find(job types.UID, object *corev1.Pod) *pod {
 	c.jobs[job] = append(c.jobs[job], p)
 	c.pods++
 	return p
-}
-
-// makeRoom drops the pod seen first, one that is still there rather than another,
-// of the Job if that has its most, or of the Job with the most if there are too
-// many altogether. It reports whether there is room for a pod more: pods whose
-// logs are followed are not dropped.
-func (c *Captures) makeRoom(job types.UID) bool {
-	if c.pods >= maxPods {
-		for other, pods := range c.jobs {
-			if len(pods) > len(c.jobs[job]) {
-				job = other
-			}
-		}
-		return c.dropOldest(job)
-	}
-	return len(c.jobs[job]) < maxPodsOfJob || c.dropOldest(job)
-}
-
-func (c *Captures) dropOldest(job types.UID) bool {
-	return c.drop(job, func(p *pod) bool { return p.stored && !p.following() }) ||
-		c.drop(job, func(p *pod) bool { return !p.following() && !p.leaving() }) ||
-		c.drop(job, func(p *pod) bool { return !p.following() })
-}
-
-// drop drops the first pod of the Job for which may is true, if there is one.
-func (c *Captures) drop(job types.UID, may func(*pod) bool) bool {
-	i := slices.IndexFunc(c.jobs[job], may)
-	if i < 0 {
-		return false
-	}
-	c.noteDropped(job, c.jobs[job][i])
-	c.jobs[job][i].drop()
-	c.jobs[job] = append(c.jobs[job][:i:i], c.jobs[job][i+1:]...)
-	c.pods--
-	return true
 }

@@ -364,3 +364,23 @@ func TestShortBy(t *testing.T) {
 		t.Errorf("short by %v", got)
 	}
 }
+
+// TestPodsOfNamespaces drops, where there are too many pods, those of a namespace
+// with many Jobs before the only one of another.
+func TestPodsOfNamespaces(t *testing.T) {
+	inTime(t, Options{}, func(_ *testing.T, _ context.Context, _ *node, c *Captures) {
+		for i := range 2 {
+			pod := aPod("tenant-"+name(i), "main")
+			pod.Namespace = "tenant"
+			c.Gone("tenant", pod)
+		}
+		for i := range maxPods + 10 {
+			pod := aPod(name(i), "main")
+			pod.Namespace = "attack"
+			c.Gone(types.UID(name(i)), pod)
+		}
+		if len(c.Pods("tenant")) != 2 || c.pods != maxPods {
+			t.Errorf("%d pods of the other namespace are kept, %d in all", len(c.Pods("tenant")), c.pods)
+		}
+	})
+}
