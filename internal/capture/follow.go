@@ -50,9 +50,8 @@ type followedLog struct {
 	urgent chan struct{}
 	// breakOff has the stream that is open be followed by another one.
 	breakOff func()
-	// turn ends with hurry. lease is the stream that may be open, nil while none may.
-	// Only the goroutine that follows the log uses them.
-	turn  context.Context //nolint:containedctx // it is the life of a wait within the following of one log
+	// lease is the stream that may be open, nil while none may. Only the goroutine that
+	// follows the log uses it.
 	lease *fairshare.Lease
 
 	// latest is the log as the pod tells of it now; not Readable once its
@@ -114,7 +113,7 @@ func (c *Captures) followAll(ctx context.Context, p *pod) {
 		if !log.Readable() || p.log(log) != nil {
 			continue
 		}
-		following, l := newFollowedLog(ctx, p, log)
+		following, turn, l := newFollowedLog(ctx, p, log)
 		p.logs = append(p.logs, l)
 		if p.leaving() {
 			// Before it looks for a stream, so that it takes none of running pods.
@@ -123,7 +122,7 @@ func (c *Captures) followAll(ctx context.Context, p *pod) {
 		c.metrics.Waiting(1)
 		p.changed()
 		c.following.Go(func() {
-			c.follow(following, l)
+			c.follow(following, turn, l)
 			c.followed(ctx, p, l)
 		})
 	}
@@ -163,10 +162,10 @@ func (c *Captures) fallBack(l *followedLog) {
 }
 
 // follow follows one log to its end, over as many streams as that takes.
-func (c *Captures) follow(ctx context.Context, l *followedLog) {
+func (c *Captures) follow(ctx, turn context.Context, l *followedLog) {
 	defer c.end(l)
 	defer c.giveTurn(l)
-	err := c.takeTurn(ctx, l)
+	err := c.takeTurn(ctx, turn, l)
 	c.metrics.Waiting(-1)
 	if err != nil {
 		c.keep(l, nil, results.Capture{Reason: results.ReasonCaptureLimit, Message: noStream})
@@ -177,7 +176,7 @@ func (c *Captures) follow(ctx context.Context, l *followedLog) {
 		return
 	}
 	for pause := firstPause; c.stream(ctx, l, f); pause = min(2*pause, longestPauseRunning) {
-		if !c.pause(ctx, l, pause) {
+		if !c.pause(ctx, turn, l, pause) {
 			break
 		}
 		c.metrics.Reconnected()
@@ -258,7 +257,7 @@ func (c *Captures) look(l *followedLog) (log joblogs.Log, news <-chan struct{}) 
 // pause waits before another stream is opened, shorter where the log will not be
 // there for long, and for longer where others are to be followed. It reports false
 // if none is to be opened.
-func (c *Captures) pause(ctx context.Context, l *followedLog, pause time.Duration) bool {
+func (c *Captures) pause(ctx, turn context.Context, l *followedLog, pause time.Duration) bool {
 	c.mu.Lock()
 	if !l.until.IsZero() {
 		pause = min(pause, longestPause)
@@ -268,7 +267,7 @@ func (c *Captures) pause(ctx context.Context, l *followedLog, pause time.Duratio
 	case <-ctx.Done():
 		return false
 	case <-l.lease.CalledBack():
-		return c.park(ctx, l)
+		return c.park(ctx, turn, l)
 	case <-c.clock.After(pause):
 		return true
 	}

@@ -12,20 +12,21 @@ import (
 	"github.com/job-handler/job-handler/internal/results"
 )
 
-// newFollowedLog returns a log that is to be followed, with the context of that.
-func newFollowedLog(ctx context.Context, p *pod, log joblogs.Log) (context.Context, *followedLog) {
+// newFollowedLog returns a log that is to be followed, with the contexts of that and
+// of waiting for its turn among those of running pods.
+func newFollowedLog(ctx context.Context, p *pod, log joblogs.Log) (following, turn context.Context, l *followedLog) {
 	following, cancel := context.WithCancel(ctx)
 	turn, hurry := context.WithCancel(following)
 	urgent := make(chan struct{})
-	l := &followedLog{
+	l = &followedLog{
 		pod: p, namespace: p.object.Namespace, container: log.Container, instance: log.InstanceID, previous: log.Previous,
-		cancel: cancel, turn: turn, hurry: hurry, latest: log, news: make(chan struct{}),
+		cancel: cancel, hurry: hurry, latest: log, news: make(chan struct{}),
 		urgent: urgent, urge: sync.OnceFunc(func() { close(urgent) }), breakOff: func() {},
 	}
 	if log.Ended {
 		l.urge()
 	}
-	return following, l
+	return following, turn, l
 }
 
 // take has nothing more be added to the log.

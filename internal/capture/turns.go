@@ -11,11 +11,11 @@ import (
 
 // takeTurn waits until the log may be followed: one of a running pod among those
 // until turn ends, and then, as those of pods that are deleted, until ctx does.
-func (c *Captures) takeTurn(ctx context.Context, l *followedLog) error {
+func (c *Captures) takeTurn(ctx, turn context.Context, l *followedLog) error {
 	lease := (*fairshare.Lease)(nil)
-	if l.turn.Err() == nil {
+	if turn.Err() == nil {
 		// None is urgent: the log of a pod that is there can be read later.
-		lease = c.waitFor(l.turn, c.running, fairshare.Request{Owner: l.namespace}, l)
+		lease = c.waitFor(turn, c.running, fairshare.Request{Owner: l.namespace}, l)
 	}
 	if lease == nil && ctx.Err() == nil {
 		lease = c.waitFor(ctx, c.streams, fairshare.Request{Owner: l.namespace, Urgent: l.urgent}, l)
@@ -60,12 +60,12 @@ func (c *Captures) giveTurn(l *followedLog) {
 // park gives the stream of the log back, for others to be followed, and waits for
 // another one: until then what was read is kept, and how far. It reports whether
 // there is one.
-func (c *Captures) park(ctx context.Context, l *followedLog) bool {
+func (c *Captures) park(ctx, turn context.Context, l *followedLog) bool {
 	c.setParked(l, true)
 	c.giveTurn(l)
 	c.metrics.GaveUp()
 	c.metrics.Parked(1)
-	err := c.takeTurn(ctx, l)
+	err := c.takeTurn(ctx, turn, l)
 	c.metrics.Parked(-1)
 	if err != nil {
 		return false
