@@ -13,6 +13,7 @@ import (
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/plan"
+	"github.com/job-handler/job-handler/internal/policy"
 )
 
 // prune returns a transform that applies f to objects of type T before they
@@ -30,7 +31,9 @@ func prune[T client.Object](f func(T)) cache.TransformFunc {
 // label alone stays that opts its pods in, and that only while it can be changed; and
 // the selector, where the Job's UID tells it: see selectorOf.
 func pruneJob(job *batchv1.Job) {
+	managers := policy.KeepManagers(job.ManagedFields)
 	pruneMeta(&job.ObjectMeta)
+	job.ManagedFields = managers
 	delete(job.Annotations, corev1.LastAppliedConfigAnnotation)
 	var labels map[string]string
 	if value, labelled := job.Spec.Template.Labels[api.EnabledLabel]; labelled && plan.TemplateMutable(job) {

@@ -65,6 +65,21 @@ func TestPruneFailurePolicy(t *testing.T) {
 	}
 }
 
+// Of the managed fields the names stay by which tools are known.
+func TestPruneJobKeepsManagers(t *testing.T) {
+	job := fullJob()
+	job.ManagedFields = append(job.ManagedFields, metav1.ManagedFieldsEntry{
+		Manager: "Terraform", Operation: metav1.ManagedFieldsOperationApply, FieldsV1: &metav1.FieldsV1{Raw: []byte("{}")},
+	})
+	pruneJob(job)
+	if diff := cmp.Diff([]metav1.ManagedFieldsEntry{{Manager: "Terraform"}}, job.ManagedFields); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	if tool, _ := policy.Tracked(job); tool != "Terraform" {
+		t.Errorf("tracked by %q", tool)
+	}
+}
+
 // While the template can be changed, it is looked whether its pods are opted in.
 func TestPruneSuspendedJob(t *testing.T) {
 	job := fullJob()

@@ -31,6 +31,12 @@ func plainly(job *batchv1.Job, owners ...metav1.OwnerReference) *batchv1.Job {
 	return job
 }
 
+// writtenBy adds a client to those that wrote the Job.
+func writtenBy(job *batchv1.Job, manager string) *batchv1.Job {
+	job.ManagedFields = append(job.ManagedFields, metav1.ManagedFieldsEntry{Manager: manager})
+	return job
+}
+
 func TestOwnershipOf(t *testing.T) {
 	configMap := metav1.OwnerReference{APIVersion: "v1", Kind: "ConfigMap", Name: "settings", UID: "cm-uid"}
 	cronJob := metav1.OwnerReference{APIVersion: "batch/v1", Kind: "CronJob", Name: "nightly", UID: "cronjob-uid"}
@@ -58,6 +64,13 @@ func TestOwnershipOf(t *testing.T) {
 		"Flux kustomize's": {makeJob().Label(fluxKustom, "apps").Obj(), Ownership{Why: "it is tracked (Flux)"}},
 		"Flux Helm's":      {makeJob().Label(fluxHelm, "apps").Obj(), Ownership{Why: "it is tracked (Flux)"}},
 		"Helm's":           {makeJob().Annotation(helmRelease, "web").Obj(), Ownership{Why: "it is tracked (Helm)"}},
+		"Argo CD's, by instance label and manager": {
+			writtenBy(makeJob().Label("app.kubernetes.io/instance", "x").Obj(), "argocd-controller"),
+			Ownership{Why: "it is tracked (Argo CD)"},
+		},
+		"Fleet's": {
+			makeJob().Label("objectset.rio.cattle.io/hash", "x").Obj(), Ownership{Why: "it is tracked (Rancher Fleet)"},
+		},
 		"an empty tracking id": {
 			makeJob().Annotation(argoTracking, "").Obj(), Ownership{Why: "it is tracked (Argo CD)"},
 		},
