@@ -102,7 +102,7 @@ func (r *Reconciler) collect(ctx context.Context, observed plan.Observation, pod
 		CreatedAt: r.Clock.Now().UTC(),
 		Redact:    r.Options.Redact,
 	}
-	if cronJob, owned := plan.CronJobOf(job); owned {
+	if cronJob, owned := plan.NamedCronJob(job); owned {
 		run.CronJob = cronJob.Name
 	}
 	if ttl := observed.Policy.ResultsTTL; !ttl.Never {

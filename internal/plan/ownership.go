@@ -27,9 +27,9 @@ var ownershipRules = []func(job *batchv1.Job) (Ownership, bool){
 	ownedByOther,
 }
 
-// OwnershipOf returns whether job is ours to delete. A Job that nobody owns
-// and nobody tracks is; so is one that only its CronJob owns, once the CronJob
-// controller has taken note of its end.
+// OwnershipOf returns whether job is ours to delete. A Job without owner that no
+// tool tracks is; so is one that only its CronJob owns. Where the CronJob is its
+// controller too, TookNote says from when on.
 func OwnershipOf(job *batchv1.Job) Ownership {
 	for _, rule := range ownershipRules {
 		if ownership, matches := rule(job); matches {
@@ -58,8 +58,7 @@ func tracked(job *batchv1.Job) (Ownership, bool) {
 }
 
 func ownedByCronJob(job *batchv1.Job) (Ownership, bool) {
-	_, is := CronJobOf(job)
-	return Ownership{Ours: true}, is && len(job.OwnerReferences) == 1
+	return Ownership{Ours: true}, len(job.OwnerReferences) == 1 && isCronJob(job.OwnerReferences[0])
 }
 
 func ownedByOther(job *batchv1.Job) (Ownership, bool) {
@@ -79,7 +78,27 @@ type Owner struct {
 	UID  types.UID
 }
 
-// CronJobOf returns the CronJob that made the Job, and false if none did.
+// NamedCronJob returns the CronJob that the Job belongs to, its controller or,
+// where dashboards and older tools left that out of the ownerReference, its first
+// owner of this kind; false if it belongs to none.
+func NamedCronJob(job *batchv1.Job) (Owner, bool) {
+	if owner, made := CronJobOf(job); made {
+		return owner, true
+	}
+	if metav1.GetControllerOfNoCopy(job) != nil {
+		return Owner{}, false
+	}
+	for _, owner := range job.OwnerReferences {
+		if isCronJob(owner) {
+			return Owner{Name: owner.Name, UID: owner.UID}, true
+		}
+	}
+	return Owner{}, false
+}
+
+// CronJobOf returns the CronJob that controls the Job, and false if none does. The
+// CronJob controller looks at no other Jobs: it neither lists a Job of which its
+// CronJob is a mere owner in status.active, nor deletes it by its history limits.
 func CronJobOf(job *batchv1.Job) (Owner, bool) {
 	controller := metav1.GetControllerOfNoCopy(job)
 	if controller == nil || !isCronJob(*controller) {

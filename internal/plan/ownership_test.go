@@ -90,8 +90,16 @@ func TestOwnershipOf(t *testing.T) {
 		"an owner that is no controller": {
 			plainly(makeJob().Obj(), configMap), Ownership{Why: "it is owned by ConfigMap settings"},
 		},
-		"a CronJob that is no controller": {
-			plainly(makeJob().Obj(), cronJob), Ownership{Why: "it is owned by CronJob nightly"},
+		"a CronJob's that is no controller": {plainly(makeJob().Obj(), cronJob), ours},
+		"a CronJob's that is no controller, tracked": {
+			plainly(makeJob().Annotation(helmRelease, "web").Obj(), cronJob), Ownership{Why: "it is tracked (Helm)"},
+		},
+		"two CronJobs'": {
+			plainly(makeJob().Obj(), cronJob, cronJob), Ownership{Why: "it is owned by CronJob nightly, CronJob nightly"},
+		},
+		"a CronJob of another group that is no controller": {
+			plainly(makeJob().Obj(), metav1.OwnerReference{APIVersion: "example.com/v1", Kind: "CronJob", Name: "nightly", UID: "u"}),
+			Ownership{Why: "it is owned by CronJob nightly"},
 		},
 		"a CronJob's and another's": {
 			plainly(byCronJob().Obj(), configMap),
@@ -132,26 +140,31 @@ func TestCronJobOf(t *testing.T) {
 		Is    bool
 	}
 	nightly := found{Owner{Name: "nightly", UID: "cronjob-uid"}, true}
+	plain := metav1.OwnerReference{APIVersion: "batch/v1", Kind: "CronJob", Name: "nightly", UID: "cronjob-uid"}
 	pod := metav1.OwnerReference{APIVersion: "v1", Kind: "Pod", Name: "p", UID: "pod-uid"}
 	for name, test := range map[string]struct {
-		job  *batchv1.Job
-		want found
+		job         *batchv1.Job
+		want, named found
 	}{
-		"nobody's":                   {makeJob().Obj(), found{}},
-		"a CronJob's":                {byCronJob().Obj(), nightly},
-		"a CronJob's and another's":  {plainly(byCronJob().Obj(), pod), nightly},
-		"another controller's":       {makeJob().OwnedBy("v1", "Pod", "p", "pod-uid").Obj(), found{}},
-		"a CronJob of another group": {makeJob().OwnedBy("example.com/v1", "CronJob", "nightly", "u").Obj(), found{}},
-		"a Job of batch/v1":          {makeJob().OwnedBy("batch/v1", "Job", "parent", "u").Obj(), found{}},
-		"a CronJob that is no controller": {
-			plainly(makeJob().Obj(), metav1.OwnerReference{APIVersion: "batch/v1", Kind: "CronJob", Name: "n", UID: "u"}), found{},
-		},
+		"nobody's":                       {makeJob().Obj(), found{}, found{}},
+		"a CronJob's":                    {byCronJob().Obj(), nightly, nightly},
+		"a CronJob's and another's":      {plainly(byCronJob().Obj(), pod), nightly, nightly},
+		"another controller's":           {makeJob().OwnedBy("v1", "Pod", "p", "pod-uid").Obj(), found{}, found{}},
+		"a CronJob of another group":     {makeJob().OwnedBy("example.com/v1", "CronJob", "nightly", "u").Obj(), found{}, found{}},
+		"a Job of batch/v1":              {makeJob().OwnedBy("batch/v1", "Job", "parent", "u").Obj(), found{}, found{}},
+		"a CronJob that is an owner":     {plainly(makeJob().Obj(), plain), found{}, nightly},
+		"such a one after another":       {plainly(makeJob().Obj(), pod, plain), found{}, nightly},
+		"such a one, and a controller's": {plainly(makeJob().OwnedBy("v1", "Pod", "p", "u").Obj(), plain), found{}, found{}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var got found
+			var got, named found
 			got.Owner, got.Is = CronJobOf(test.job)
+			named.Owner, named.Is = NamedCronJob(test.job)
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("-want +got\n%s", diff)
+			}
+			if diff := cmp.Diff(test.named, named); diff != "" {
+				t.Errorf("named: -want +got\n%s", diff)
 			}
 		})
 	}
