@@ -95,7 +95,7 @@ var _ = Describe("A Job that is created", func() {
 		}),
 		Entry("a TTL below the floor", SpecTimeout(specTimeout), row{
 			labelledNamespace, func(j *jobtest.JobBuilder) { j.TTL(0) },
-			stamps{stamped.Labels, keys{api.ResultsNameAnnotation: "job-results", api.TTLAnnotation: "0"}, stamped.TemplateLabels, new(int32(3600))},
+			stamps{stamped.Labels, keys{api.ResultsNameAnnotation: "job-results", api.TTLAnnotation: "0;raised=3600"}, stamped.TemplateLabels, new(int32(3600))},
 			[]string{webhooks.PathJobInNamespace},
 		}),
 		Entry("no name yet", SpecTimeout(specTimeout), row{
@@ -133,7 +133,7 @@ var _ = Describe("A Job that is created", func() {
 		c, _ := newClient()
 		job := jobtest.MakeJob(namespace, "job").TTL(0).Obj()
 		Expect(c.Create(ctx, job, client.DryRunAll)).To(Succeed())
-		Expect(stampsOf(job).Annotations).To(Equal(keys{api.ResultsNameAnnotation: "job-results", api.TTLAnnotation: "0"}))
+		Expect(stampsOf(job).Annotations).To(Equal(keys{api.ResultsNameAnnotation: "job-results", api.TTLAnnotation: "0;raised=3600"}))
 		err := c.Get(ctx, client.ObjectKeyFromObject(job), &batchv1.Job{})
 		Expect(apierrors.IsNotFound(err)).To(BeTrue(), "%v", err)
 	}, SpecTimeout(specTimeout))
@@ -168,7 +168,7 @@ var _ = Describe("A Job that is created", func() {
 		Expect(received.in(namespace)[before:]).To(Equal([]string{webhooks.PathJobInNamespace}))
 		Expect(stampsOf(getJob(ctx, namespace, "job"))).To(Equal(stamps{
 			Labels:         keys{api.EnabledLabel: api.True, otherKey: "was-here"},
-			Annotations:    keys{api.ResultsNameAnnotation: "job-results", api.TTLAnnotation: "7"},
+			Annotations:    keys{api.ResultsNameAnnotation: "job-results", api.TTLAnnotation: "7;raised=3600"},
 			TemplateLabels: stamped.TemplateLabels,
 			TTL:            new(int32(3600)),
 		}))

@@ -65,7 +65,7 @@ func TestJobAdmitted(t *testing.T) {
 			elsewhere, namespace(), plainJob().Annotation(api.EnabledAnnotation, api.False),
 			plainJob().Annotation(api.EnabledAnnotation, api.False).Label(api.EnabledLabel, api.False),
 		},
-		"a TTL below the floor": {inLabelled, namespace(), plainJob().TTL(0), stampedJob().TTL(3600).Annotation(api.TTLAnnotation, "0")},
+		"a TTL below the floor": {inLabelled, namespace(), plainJob().TTL(0), stampedJob().TTL(3600).Annotation(api.TTLAnnotation, "0;raised=3600")},
 		"protected by the Job": {
 			inLabelled, namespace(), plainJob().Annotation(api.ProtectAnnotation, api.True),
 			stampedJob().Annotation(api.ProtectAnnotation, api.True).Finalizer(api.ResultsFinalizer),

@@ -20,7 +20,7 @@ func TestSelfTest(t *testing.T) {
 	const own, other = "manager", "ns"
 	stamp := func(job *jobtest.JobBuilder) *jobtest.JobBuilder {
 		return job.TemplateLabel(api.EnabledLabel, api.True).Annotation(api.ResultsNameAnnotation, "job-results").
-			TTL(3600).Annotation(api.TTLAnnotation, "60")
+			TTL(3600).Annotation(api.TTLAnnotation, "60;raised=3600")
 	}
 	for name, tc := range map[string]struct {
 		dryRun    bool

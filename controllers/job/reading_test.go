@@ -165,7 +165,7 @@ var _ = Describe("Logs", func() {
 				end := now.Status.CompletionTime.Add(time.Duration(*now.Spec.TTLSecondsAfterFinished) * time.Second)
 				Expect(end.Sub(h.clock.Now())).To(BeNumerically(">", 20*time.Minute))
 			}
-			Expect(read(ctx, object).Annotations).To(HaveKeyWithValue(api.TTLAnnotation, "10"))
+			Expect(read(ctx, object).Annotations).To(HaveKeyWithValue(api.TTLAnnotation, HavePrefix("10;raised=")))
 
 			h.logs.read = nil
 			h.settle(ctx, object)

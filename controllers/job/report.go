@@ -49,7 +49,7 @@ func (r *Reconciler) report(ctx context.Context, observed plan.Observation, resu
 
 func (r *Reconciler) sendOutcome(ctx context.Context, observed plan.Observation, results stored) error {
 	outcome := jobstatus.Of(observed.Job)
-	fate := plan.FateOf(observed.Job, outcome, observed.Policy, results.value())
+	fate := plan.FateOf(observed, outcome, results.value())
 	notice := events.Notice{Action: api.ActionStore, Class: "outcome"}
 	if outcome.Phase == jobstatus.Completed {
 		notice.Type = corev1.EventTypeNormal

@@ -79,7 +79,7 @@ var _ = Describe("A Job that has not finished", func() {
 		now := read(ctx, object)
 		Expect(now.Annotations).To(And(
 			HaveKeyWithValue(api.ResultsNameAnnotation, "job-results"),
-			HaveKeyWithValue(api.TTLAnnotation, "10")))
+			HaveKeyWithValue(api.TTLAnnotation, HavePrefix("10;raised="))))
 		Expect(now.Spec.TTLSecondsAfterFinished).To(HaveValue(BeEquivalentTo(3600)))
 		Expect(now.Spec.Template.Labels).NotTo(HaveKey(api.EnabledLabel))
 		h.forgetWrites()

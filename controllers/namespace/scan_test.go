@@ -96,7 +96,7 @@ var _ = Describe("The search for Jobs that admission missed", func() {
 
 		now := expectStamped(ctx, object)
 		Expect(now.Spec.TTLSecondsAfterFinished).To(HaveValue(BeEquivalentTo(3600)))
-		Expect(now.Annotations).To(HaveKeyWithValue(api.TTLAnnotation, "10"))
+		Expect(now.Annotations).To(HaveKeyWithValue(api.TTLAnnotation, "10;raised=3600"))
 		Expect(now.Spec.Template.Labels).NotTo(HaveKey(api.EnabledLabel))
 	})
 

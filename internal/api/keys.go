@@ -101,8 +101,10 @@ const (
 	ResultsFinalizer = Prefix + "results"
 
 	// TTLAnnotation sits on a Job whose spec.ttlSecondsAfterFinished was raised
-	// to hold the Job until its results are stored: the original value, in
-	// seconds. Webhook and manager write it; gone when the original is back.
+	// to hold the Job until its results are stored: the user's value and the raised
+	// one, in seconds, such as 60;raised=3600 (the previous version wrote the first
+	// alone). Webhook and manager write it; it goes when the user's value is back,
+	// and when the user changes the TTL.
 	TTLAnnotation = Prefix + "ttl-seconds-after-finished"
 
 	// StatusAnnotation sits on a Job whose results are stored and whose Event

@@ -75,7 +75,7 @@ func ttlZeroWhileDown(s *story, d *downtime) {
 	s.optedIn()
 	job := s.start(s.gated("fleeting", "open", 0, 0).TTL(0))
 	s.Expect(job.Spec.TTLSecondsAfterFinished).To(HaveValue(BeEquivalentTo(3600)))
-	s.Expect(job.Annotations).To(HaveKeyWithValue(api.TTLAnnotation, "0"))
+	s.Expect(job.Annotations).To(HaveKeyWithValue(api.TTLAnnotation, HavePrefix("0;raised=")))
 	s.running(job, 1)
 
 	d.begin(s)

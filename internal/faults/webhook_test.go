@@ -92,7 +92,7 @@ var _ = Describe("A webhook that is", func() {
 		Eventually(func(g Gomega) {
 			g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(job), job)).To(Succeed())
 			g.Expect(*job.Spec.TTLSecondsAfterFinished).To(BeNumerically(">", lateTTL))
-			g.Expect(job.Annotations).To(HaveKeyWithValue(api.TTLAnnotation, "900"))
+			g.Expect(job.Annotations).To(HaveKeyWithValue(api.TTLAnnotation, HavePrefix("900;raised=")))
 		}, effectTimeout, effectPoll).Should(Succeed())
 	}, SpecTimeout(specTimeout))
 })

@@ -123,9 +123,11 @@ func TestDecideChangesUnfinished(t *testing.T) {
 		"a forged capture":              {stamped().Annotation(api.CaptureAnnotation, kept), want(stamped())},
 		"a forged status and capture":   {stored(makeJob()), want(stamped())},
 		"a forged status, suspended":    {stored(makeJob().Suspended()), want(stamped().Suspended())},
-		"a TTL below the floor":         {stamped().TTL(10), want(stamped().TTL(3600).Annotation(api.TTLAnnotation, "10"))},
-		"a TTL put below the floor":     {stamped().TTL(9).Annotation(api.TTLAnnotation, "10"), want(stamped().TTL(3600).Annotation(api.TTLAnnotation, "10"))},
-		"a TTL below the floor, paused": {stamped().TTL(10).Suspended(), want(stamped().TTL(3600).Annotation(api.TTLAnnotation, "10").Suspended())},
+		"a TTL below the floor":         {stamped().TTL(10), want(stamped().TTL(3600).Annotation(api.TTLAnnotation, "10;raised=3600"))},
+		"a TTL put below the floor":     {stamped().TTL(9).Annotation(api.TTLAnnotation, "10;raised=3600"), want(stamped().TTL(3600).Annotation(api.TTLAnnotation, "9;raised=3600"))},
+		"a raised TTL, raised further":  {stamped().TTL(7200).Annotation(api.TTLAnnotation, "10;raised=3600"), want(stamped().TTL(7200))},
+		"a raised TTL, removed":         {stamped().Annotation(api.TTLAnnotation, "10;raised=3600"), want(stamped())},
+		"a TTL below the floor, paused": {stamped().TTL(10).Suspended(), want(stamped().TTL(3600).Annotation(api.TTLAnnotation, "10;raised=3600").Suspended())},
 		"no results name": {
 			makeJob().Label(api.EnabledLabel, api.True),
 			want(makeJob().Label(api.EnabledLabel, api.True).Annotation(api.ResultsNameAnnotation, "report-results")),
@@ -159,7 +161,7 @@ func TestDecideHoldsUnstored(t *testing.T) {
 	decision := decide(t, observe(stamp(done()).TTL(10).Obj()))
 	want := Decision{
 		Action: Store, Why: "finished and not stored",
-		Desired: stamp(done()).TTL(60+3600).Annotation(api.TTLAnnotation, "10").Obj(),
+		Desired: stamp(done()).TTL(60+3600).Annotation(api.TTLAnnotation, "10;raised=3660").Obj(),
 	}
 	if diff := cmp.Diff(want, decision); diff != "" {
 		t.Errorf("-want +got\n%s", diff)

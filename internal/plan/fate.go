@@ -25,17 +25,20 @@ type Fate struct {
 	Why string
 }
 
-// FateOf returns what becomes of the Job with this outcome, policy and value
-// of the capture annotation. A Job whose logs could not be read for a cause
-// that might heal is kept, with its pods, unless the Job's own annotation
-// delete-after-failure says otherwise: no TTL takes it away.
-func FateOf(job *batchv1.Job, outcome jobstatus.Outcome, p policy.Policy, capture string) Fate {
-	setting := p.DeleteAfterSuccess
+// FateOf returns what becomes of the observed Job with this outcome and value of
+// the capture annotation. A Job whose logs could not be read for a cause that might
+// heal is kept, with its pods, unless the Job's own annotation delete-after-failure
+// says otherwise: no TTL takes it away.
+func FateOf(o Observation, outcome jobstatus.Outcome, capture string) Fate {
+	job, setting := o.Job, o.Policy.DeleteAfterSuccess
 	kept := strings.HasPrefix(capture, api.CaptureKeptPrefix)
 	if outcome.Phase == jobstatus.Failed || kept {
-		setting = p.DeleteAfterFailure
+		setting = o.Policy.DeleteAfterFailure
 	}
 	ownership := OwnershipOf(job)
+	if ownership.Ours && o.MadeAgain {
+		ownership = Ownership{Why: "another client creates it again after each deletion"}
+	}
 	if !ownership.Ours && setting.Source != policy.SourceJob {
 		return Fate{TTL: policy.OwnTTL(job), Why: "the Job is left alone: " + ownership.Why}
 	}
@@ -57,7 +60,7 @@ func FateOf(job *batchv1.Job, outcome jobstatus.Outcome, p policy.Policy, captur
 // laterTTL returns the TTL that a user gave the Job after its results were
 // stored, nil before.
 func laterTTL(job *batchv1.Job) *int32 {
-	if _, raised := job.Annotations[api.TTLAnnotation]; raised || !Stored(job) {
+	if policy.Raised(job) || !Stored(job) {
 		return nil
 	}
 	return job.Spec.TTLSecondsAfterFinished
@@ -79,27 +82,39 @@ func (f Fate) apply(job *batchv1.Job) bool {
 	return true
 }
 
-// hold returns the finished, unstored Job with a TTL that is far enough ahead,
-// or nil where it is. GitOps-tracked Jobs are not touched: their controller
-// would set the TTL back again and again.
+// hold returns the finished, unstored Job with a TTL that is far enough ahead and a
+// record that is right, or nil where it has both. GitOps-tracked Jobs are not
+// touched: their controller would set the TTL back again and again.
 func hold(o Observation, outcome jobstatus.Outcome, now time.Time) *batchv1.Job {
-	ttl, own := o.Job.Spec.TTLSecondsAfterFinished, policy.OwnTTL(o.Job)
-	if _, tracked := policy.Tracked(o.Job); tracked || ttl == nil || own == nil || o.Job.DeletionTimestamp != nil {
+	if _, tracked := policy.Tracked(o.Job); tracked || o.Job.DeletionTimestamp != nil {
 		return nil
 	}
-	elapsed := max(0, now.Sub(outcome.FinishTime))
-	if time.Duration(*ttl)*time.Second-elapsed >= o.TTLFloor/2 {
-		return nil
-	}
-	raised := sumSeconds(elapsed, o.TTLFloor)
-	if raised <= *ttl {
+	raised, due := heldTTL(o, max(0, now.Sub(outcome.FinishTime)))
+	if !due && !policy.RecordIsVoid(o.Job) {
 		return nil
 	}
 	desired := o.Job.DeepCopy()
-	setAnnotation(desired, api.TTLAnnotation, fmt.Sprint(*own))
-	desired.Spec.TTLSecondsAfterFinished = &raised
+	policy.DropVoidRecord(desired)
+	if due {
+		policy.RaiseTTL(desired, raised)
+	}
 	return desired
 }
+
+// heldTTL returns the TTL that holds the Job for a floor from now on, and whether
+// that is due: less than half a floor is left.
+func heldTTL(o Observation, elapsed time.Duration) (raised int32, due bool) {
+	present := o.Job.Spec.TTLSecondsAfterFinished
+	if present == nil || *present < 0 || leavesTTL(o) || time.Duration(*present)*time.Second-elapsed >= o.TTLFloor/2 {
+		return 0, false
+	}
+	raised = sumSeconds(elapsed, o.TTLFloor)
+	return raised, raised > *present
+}
+
+// leavesTTL reports whether the Job's TTL is that of another writer, which is left
+// to it.
+func leavesTTL(o Observation) bool { return o.LeaveTTL && !policy.Raised(o.Job) }
 
 // Holds reports whether something of ours keeps the Job: a raised TTL or our
 // finalizer. It needs no more than the Job's metadata.
@@ -116,8 +131,7 @@ func Release(job *batchv1.Job) *batchv1.Job {
 	}
 	desired := job.DeepCopy()
 	if _, raised := job.Annotations[api.TTLAnnotation]; raised {
-		desired.Spec.TTLSecondsAfterFinished = policy.OwnTTL(job)
-		delete(desired.Annotations, api.TTLAnnotation)
+		policy.PutBackTTL(desired)
 	}
 	policy.Protect(desired, false)
 	return desired

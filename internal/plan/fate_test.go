@@ -49,9 +49,9 @@ func TestFateByDelay(t *testing.T) {
 		} {
 			t.Run(string(source)+"/"+name, func(t *testing.T) {
 				job := done().TTL(77).Obj()
-				got := FateOf(job, jobstatus.Of(job), policy.Policy{
+				got := FateOf(Observation{Job: job, Policy: policy.Policy{
 					DeleteAfterSuccess: test.setting, DeleteAfterFailure: after(source, 9*time.Second),
-				}, api.CaptureComplete)
+				}}, jobstatus.Of(job), api.CaptureComplete)
 				if diff := cmp.Diff(test.want, got); diff != "" {
 					t.Errorf("-want +got\n%s", diff)
 				}
@@ -70,7 +70,7 @@ func TestFateOfKeptJob(t *testing.T) {
 		policy.SourceDefault:   {Why: "the Job is kept for its logs"},
 	} {
 		job := done().TTL(0).Obj()
-		got := FateOf(job, jobstatus.Of(job), policy.Policy{DeleteAfterFailure: after(source, 0)}, kept)
+		got := FateOf(Observation{Job: job, Policy: policy.Policy{DeleteAfterFailure: after(source, 0)}}, jobstatus.Of(job), kept)
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s: -want +got\n%s", source, diff)
 		}
@@ -108,7 +108,7 @@ func TestFateByOutcome(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			job := test.job.Obj()
-			if diff := cmp.Diff(test.want, FateOf(job, jobstatus.Of(job), p, test.capture)); diff != "" {
+			if diff := cmp.Diff(test.want, FateOf(Observation{Job: job, Policy: p}, jobstatus.Of(job), test.capture)); diff != "" {
 				t.Errorf("-want +got\n%s", diff)
 			}
 		})
@@ -140,7 +140,7 @@ func TestFateByOwnership(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			job := test.job.Obj()
 			before := job.DeepCopy()
-			got := FateOf(job, jobstatus.Of(job), policy.Policy{DeleteAfterSuccess: test.setting}, api.CaptureComplete)
+			got := FateOf(Observation{Job: job, Policy: policy.Policy{DeleteAfterSuccess: test.setting}}, jobstatus.Of(job), api.CaptureComplete)
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("-want +got\n%s", diff)
 			}
@@ -257,5 +257,5 @@ func TestDelayPrecedence(t *testing.T) {
 
 func fateWith(job *batchv1.Job, namespace map[string]string, defaults policy.Defaults) Fate {
 	p, _ := policy.Resolve(job, namespace, defaults)
-	return FateOf(job, jobstatus.Of(job), p, api.CaptureComplete)
+	return FateOf(Observation{Job: job, Policy: p}, jobstatus.Of(job), api.CaptureComplete)
 }

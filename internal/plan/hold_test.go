@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"math"
 	"testing"
 	"time"
@@ -30,6 +31,9 @@ type ttl struct {
 	Seconds  *int32
 	Recorded string
 }
+
+// record is what is recorded of a TTL that was raised.
+func record(own, raised int32) string { return fmt.Sprintf("%d;raised=%d", own, raised) }
 
 func ttlOf(job *batchv1.Job) ttl {
 	return ttl{job.Spec.TTLSecondsAfterFinished, job.Annotations[api.TTLAnnotation]}
@@ -68,53 +72,59 @@ func TestHold(t *testing.T) {
 		"half the floor left":            {job: done().TTL(3600), elapsed: floor / 2},
 		"half the floor, from the start": {job: done().TTL(1800)},
 		"a nanosecond under half": {
-			job: done().TTL(3600), elapsed: floor/2 + 1, want: &ttl{new(int32(1800 + 1 + 3600)), "3600"},
+			job: done().TTL(3600), elapsed: floor/2 + 1, want: &ttl{new(int32(1800 + 1 + 3600)), record(3600, 1800+1+3600)},
 		},
 		"a second under half": {
-			job: done().TTL(3600), elapsed: floor/2 + time.Second, want: &ttl{new(int32(1801 + 3600)), "3600"},
+			job: done().TTL(3600), elapsed: floor/2 + time.Second, want: &ttl{new(int32(1801 + 3600)), record(3600, 1801+3600)},
 		},
-		"under half from the start": {job: done().TTL(1799), want: &ttl{new(int32(3600)), "1799"}},
-		"zero":                      {job: done().TTL(0), want: &ttl{new(int32(3600)), "0"}},
-		"past its end":              {job: done().TTL(10), elapsed: 24 * time.Hour, want: &ttl{new(int32(90000)), "10"}},
+		"under half from the start": {job: done().TTL(1799), want: &ttl{new(int32(3600)), record(1799, 3600)}},
+		"zero":                      {job: done().TTL(0), want: &ttl{new(int32(3600)), record(0, 3600)}},
+		"past its end":              {job: done().TTL(10), elapsed: 24 * time.Hour, want: &ttl{new(int32(90000)), record(10, 90000)}},
 		"parts of seconds are rounded up": {
-			job: done().TTL(0), elapsed: 1500 * time.Millisecond, want: &ttl{new(int32(3602)), "0"},
+			job: done().TTL(0), elapsed: 1500 * time.Millisecond, want: &ttl{new(int32(3602)), record(0, 3602)},
 		},
 		"parts of seconds of the floor too": {
-			job: done().TTL(0), floor: time.Minute + time.Millisecond, want: &ttl{new(int32(61)), "0"},
+			job: done().TTL(0), floor: time.Minute + time.Millisecond, want: &ttl{new(int32(61)), record(0, 61)},
 		},
-		"whole seconds are not": {job: done().TTL(0), elapsed: 2 * time.Second, want: &ttl{new(int32(3602)), "0"}},
+		"whole seconds are not": {job: done().TTL(0), elapsed: 2 * time.Second, want: &ttl{new(int32(3602)), record(0, 3602)}},
 
 		"finished in the future: clock skew":   {job: done().TTL(3600), elapsed: -time.Hour},
-		"skew gives no time away":              {job: done().TTL(1799), elapsed: -time.Hour, want: &ttl{new(int32(3600)), "1799"}},
-		"raised before, still ahead":           {job: done().TTL(3600).Annotation(api.TTLAnnotation, "10"), elapsed: floor / 2},
-		"raised before, running out":           {job: done().TTL(3600).Annotation(api.TTLAnnotation, "10"), elapsed: floor, want: &ttl{new(int32(7200)), "10"}},
-		"raised before from zero":              {job: done().TTL(100).Annotation(api.TTLAnnotation, "0"), want: &ttl{new(int32(3600)), "0"}},
-		"a record that is no number":           {job: done().TTL(100).Annotation(api.TTLAnnotation, "soon"), want: &ttl{new(int32(3600)), "100"}},
-		"an empty record":                      {job: done().TTL(100).Annotation(api.TTLAnnotation, ""), want: &ttl{new(int32(3600)), "100"}},
-		"a negative record":                    {job: done().TTL(100).Annotation(api.TTLAnnotation, "-1"), want: &ttl{new(int32(3600)), "100"}},
-		"a record without a TTL":               {job: done().Annotation(api.TTLAnnotation, "10")},
+		"skew gives no time away":              {job: done().TTL(1799), elapsed: -time.Hour, want: &ttl{new(int32(3600)), record(1799, 3600)}},
+		"raised before, still ahead":           {job: done().TTL(3600).Annotation(api.TTLAnnotation, "10;raised=3600"), elapsed: floor / 2},
+		"by the previous version, still ahead": {job: done().TTL(3600).Annotation(api.TTLAnnotation, "10"), elapsed: floor / 2},
+		"by the previous version, running out": {job: done().TTL(3600).Annotation(api.TTLAnnotation, "10"), elapsed: floor, want: &ttl{new(int32(7200)), record(10, 7200)}},
+		"raised, then raised by the user":      {job: done().TTL(86400).Annotation(api.TTLAnnotation, "10;raised=3600"), elapsed: floor, want: &ttl{new(int32(86400)), ""}},
+		"raised, then lowered by the user":     {job: done().TTL(600).Annotation(api.TTLAnnotation, "10;raised=3600"), want: &ttl{new(int32(3600)), record(600, 3600)}},
+		"raised, then removed by the user":     {job: done().Annotation(api.TTLAnnotation, "10;raised=3600"), want: &ttl{}},
+		"raised, then tracked and removed":     {job: done().Annotation(api.TTLAnnotation, "10;raised=3600").Annotation(argoTracking, "x")},
+		"raised before, running out":           {job: done().TTL(3600).Annotation(api.TTLAnnotation, "10;raised=3600"), elapsed: floor, want: &ttl{new(int32(7200)), record(10, 7200)}},
+		"raised before from zero":              {job: done().TTL(100).Annotation(api.TTLAnnotation, "0"), want: &ttl{new(int32(3600)), record(0, 3600)}},
+		"a record that is no number":           {job: done().TTL(100).Annotation(api.TTLAnnotation, "soon"), want: &ttl{new(int32(3600)), record(100, 3600)}},
+		"an empty record":                      {job: done().TTL(100).Annotation(api.TTLAnnotation, ""), want: &ttl{new(int32(3600)), record(100, 3600)}},
+		"a negative record":                    {job: done().TTL(100).Annotation(api.TTLAnnotation, "-1"), want: &ttl{new(int32(3600)), record(100, 3600)}},
+		"a record without a TTL":               {job: done().Annotation(api.TTLAnnotation, "10"), want: &ttl{}},
 		"a TTL that no API server takes":       {job: done().TTL(-5)},
-		"failed":                               {job: makeJob().Failed(finished, "", "").TTL(5), want: &ttl{new(int32(3600)), "5"}},
+		"failed":                               {job: makeJob().Failed(finished, "", "").TTL(5), want: &ttl{new(int32(3600)), record(5, 3600)}},
 		"being deleted":                        {job: deleting(done().TTL(0))},
 		"tracked by Argo CD":                   {job: done().TTL(0).Annotation(argoTracking, "x")},
 		"tracked by Flux":                      {job: done().TTL(0).Label(fluxKustom, "x")},
 		"tracked by Helm":                      {job: done().TTL(0).Annotation(helmRelease, "x")},
-		"a hook is not tracked":                {job: done().TTL(0).Annotation(helmHook, "test"), want: &ttl{new(int32(3600)), "0"}},
-		"a CronJob's":                          {job: byCronJob().Completed(finished).TTL(0), want: &ttl{new(int32(3600)), "0"}},
+		"a hook is not tracked":                {job: done().TTL(0).Annotation(helmHook, "test"), want: &ttl{new(int32(3600)), record(0, 3600)}},
+		"a CronJob's":                          {job: byCronJob().Completed(finished).TTL(0), want: &ttl{new(int32(3600)), record(0, 3600)}},
 		"the longest TTL":                      {job: done().TTL(longest)},
 		"the longest TTL at its end":           {job: done().TTL(longest), elapsed: policy.LongestDelay},
-		"one short of the longest at its end":  {job: done().TTL(longest - 1), elapsed: policy.LongestDelay, want: &ttl{new(int32(longest)), "2147483646"}},
-		"as far as a TTL reaches":              {job: done().TTL(0), elapsed: policy.LongestDelay - floor, want: &ttl{new(int32(longest)), "0"}},
-		"further than a TTL reaches":           {job: done().TTL(0), elapsed: policy.LongestDelay - floor/2, want: &ttl{new(int32(longest)), "0"}},
-		"the longest floor":                    {job: done().TTL(0), floor: policy.LongestDelay, want: &ttl{new(int32(longest)), "0"}},
-		"the longest floor, long ago":          {job: done().TTL(0), floor: policy.LongestDelay, elapsed: policy.LongestDelay, want: &ttl{new(int32(longest)), "0"}},
-		"a floor that no flag allows":          {job: done().TTL(0), floor: math.MaxInt64, elapsed: time.Hour, want: &ttl{new(int32(longest)), "0"}},
+		"one short of the longest at its end":  {job: done().TTL(longest - 1), elapsed: policy.LongestDelay, want: &ttl{new(int32(longest)), record(2147483646, longest)}},
+		"as far as a TTL reaches":              {job: done().TTL(0), elapsed: policy.LongestDelay - floor, want: &ttl{new(int32(longest)), record(0, longest)}},
+		"further than a TTL reaches":           {job: done().TTL(0), elapsed: policy.LongestDelay - floor/2, want: &ttl{new(int32(longest)), record(0, longest)}},
+		"the longest floor":                    {job: done().TTL(0), floor: policy.LongestDelay, want: &ttl{new(int32(longest)), record(0, longest)}},
+		"the longest floor, long ago":          {job: done().TTL(0), floor: policy.LongestDelay, elapsed: policy.LongestDelay, want: &ttl{new(int32(longest)), record(0, longest)}},
+		"a floor that no flag allows":          {job: done().TTL(0), floor: math.MaxInt64, elapsed: time.Hour, want: &ttl{new(int32(longest)), record(0, longest)}},
 		"held as far as such a floor reaches":  {job: done().TTL(longest), floor: math.MaxInt64},
-		"longer ago than a duration can say":   {job: done().TTL(0), elapsed: math.MaxInt64, want: &ttl{new(int32(longest)), "0"}},
-		"and held as far as it goes, no more":  {job: done().TTL(longest).Annotation(api.TTLAnnotation, "0"), elapsed: math.MaxInt64},
-		"the least floor":                      {job: done().TTL(29), floor: time.Minute, want: &ttl{new(int32(60)), "29"}},
+		"longer ago than a duration can say":   {job: done().TTL(0), elapsed: math.MaxInt64, want: &ttl{new(int32(longest)), record(0, longest)}},
+		"and held as far as it goes, no more":  {job: done().TTL(longest).Annotation(api.TTLAnnotation, record(0, longest)), elapsed: math.MaxInt64},
+		"the least floor":                      {job: done().TTL(29), floor: time.Minute, want: &ttl{new(int32(60)), record(29, 60)}},
 		"the least floor, just enough":         {job: done().TTL(30), floor: time.Minute},
-		"one second under what a floor leaves": {job: done().TTL(90), floor: time.Minute, elapsed: 61 * time.Second, want: &ttl{new(int32(121)), "90"}},
+		"one second under what a floor leaves": {job: done().TTL(90), floor: time.Minute, elapsed: 61 * time.Second, want: &ttl{new(int32(121)), record(90, 121)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			job := test.job.Obj()
@@ -154,7 +164,7 @@ func TestHoldWithoutFinishTime(t *testing.T) {
 	if desired == nil {
 		t.Fatal("not held")
 	}
-	if diff := cmp.Diff(ttl{new(int32(math.MaxInt32)), "60"}, ttlOf(desired)); diff != "" {
+	if diff := cmp.Diff(ttl{new(int32(math.MaxInt32)), record(60, math.MaxInt32)}, ttlOf(desired)); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
 }
@@ -166,9 +176,12 @@ func TestRelease(t *testing.T) {
 	}{
 		"never raised":                 {job: makeJob().TTL(10)},
 		"no TTL at all":                {job: makeJob()},
-		"raised from ten":              {makeJob().TTL(3600).Annotation(api.TTLAnnotation, "10"), &ttl{new(int32(10)), ""}},
+		"raised from ten":              {makeJob().TTL(3600).Annotation(api.TTLAnnotation, "10;raised=3600"), &ttl{new(int32(10)), ""}},
+		"by the previous version":      {makeJob().TTL(3600).Annotation(api.TTLAnnotation, "10"), &ttl{new(int32(10)), ""}},
+		"raised, and changed since":    {makeJob().TTL(86400).Annotation(api.TTLAnnotation, "10;raised=3600"), &ttl{new(int32(86400)), ""}},
+		"held, and lowered since":      {done().TTL(3600).Annotation(api.TTLAnnotation, "10;raised=7200"), &ttl{new(int32(3600)), ""}},
 		"raised from zero":             {makeJob().TTL(3600).Annotation(api.TTLAnnotation, "0"), &ttl{new(int32(0)), ""}},
-		"raised, and taken away since": {makeJob().Annotation(api.TTLAnnotation, "10"), &ttl{new(int32(10)), ""}},
+		"raised, and taken away since": {makeJob().Annotation(api.TTLAnnotation, "10;raised=3600"), &ttl{nil, ""}},
 		"a record that is no number":   {makeJob().TTL(3600).Annotation(api.TTLAnnotation, "x"), &ttl{new(int32(3600)), ""}},
 		"nothing but such a record":    {makeJob().Annotation(api.TTLAnnotation, "x"), &ttl{nil, ""}},
 		"finished":                     {done().TTL(3600).Annotation(api.TTLAnnotation, "5"), &ttl{new(int32(5)), ""}},

@@ -55,7 +55,8 @@ var (
 		api.LogModeAnnotation:            rapid.SampledFrom([]string{"full", "status", "x"}),
 		api.ProtectAnnotation:            protectTexts,
 		api.TTLAnnotation: rapid.OneOf(rapid.SampledFrom([]string{"", "soon", "-1", "+7", "007", "99999999999"}),
-			rapid.Map(seconds, func(s int32) string { return fmt.Sprint(s) })),
+			rapid.Map(seconds, func(s int32) string { return fmt.Sprint(s) }),
+			rapid.Custom(func(t *rapid.T) string { return record(seconds.Draw(t, "own"), seconds.Draw(t, "raised")) })),
 		argoTracking: rapid.Just("x"), helmHook: rapid.Just("test"), "other": rapid.String(),
 	}
 )

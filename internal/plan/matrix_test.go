@@ -46,6 +46,9 @@ type ttlState struct {
 	name     string
 	spec     *int32
 	recorded *int32
+	// legacy is true of a record of the previous version, void of one that the user
+	// has overridden since.
+	legacy, void bool
 }
 
 var ttlStates = []ttlState{
@@ -54,11 +57,23 @@ var ttlStates = []ttlState{
 	{name: "TTL below the floor", spec: ptr.To[int32](20)},
 	{name: "TTL raised from 0", spec: ptr.To[int32](3600), recorded: ptr.To[int32](0)},
 	{name: "TTL raised from below", spec: ptr.To[int32](3600), recorded: ptr.To[int32](20)},
+	{name: "TTL raised from below by the previous version", spec: ptr.To[int32](3600), recorded: ptr.To[int32](20), legacy: true},
+	{name: "TTL raised, then raised by the user", spec: ptr.To[int32](86400), recorded: ptr.To[int32](20), void: true},
+	{name: "TTL raised, then lowered by the user", spec: ptr.To[int32](600), recorded: ptr.To[int32](20), void: true},
+	{name: "TTL raised, then removed by the user", recorded: ptr.To[int32](20), void: true},
 	{name: "TTL above the floor", spec: ptr.To[int32](7200)},
 }
 
+// record is what is recorded: the user's TTL, and what it was raised to.
+func (s ttlState) record() string {
+	if s.legacy {
+		return fmt.Sprint(*s.recorded)
+	}
+	return fmt.Sprintf("%d;raised=3600", *s.recorded)
+}
+
 func (s ttlState) own() *int32 {
-	if s.recorded != nil {
+	if s.recorded != nil && !s.void {
 		return s.recorded
 	}
 	return s.spec
@@ -134,10 +149,11 @@ func (w wanted) equal(other wanted) bool {
 func (s situation) decision() wanted {
 	stay := wanted{TTL: s.ttl.spec, Recorded: s.ttl.recorded, Annotated: true}
 	below := s.ttl.spec != nil && *s.ttl.spec < 3600 && !s.owner.tracked
+	void := s.ttl.void
 	switch {
 	case s.deleting && (!s.phase.finished || s.status && !s.unstored):
 		stay.Action = Leave
-	case !s.phase.finished && (below || s.status || s.capture != ""):
+	case !s.phase.finished && (below || void || s.status || s.capture != ""):
 		return s.restamped(below)
 	case !s.phase.finished && s.phase.name == "suspended":
 		stay.Action = Leave
@@ -145,9 +161,13 @@ func (s situation) decision() wanted {
 		stay.Action = Wait
 	case !s.status || s.unstored:
 		stay.Action = Store
-		if below && !s.deleting {
+		switch {
+		case s.deleting || s.owner.tracked:
+		case below:
 			// A minute has passed since the end.
 			return wanted{Action: Store, Changes: true, TTL: new(int32(3660)), Recorded: s.ttl.spec, Annotated: true}
+		case void:
+			return wanted{Action: Store, Changes: true, TTL: s.ttl.spec, Annotated: true}
 		}
 	default:
 		return s.afterStoring(stay)
@@ -159,7 +179,11 @@ func (s situation) restamped(below bool) wanted {
 	if below {
 		return wanted{Action: Change, Changes: true, TTL: new(int32(3600)), Recorded: s.ttl.spec}
 	}
-	return wanted{Action: Change, Changes: true, TTL: s.ttl.spec, Recorded: s.ttl.recorded}
+	restamped := wanted{Action: Change, Changes: true, TTL: s.ttl.spec, Recorded: s.ttl.recorded}
+	if s.ttl.void {
+		restamped.Recorded = nil
+	}
+	return restamped
 }
 
 func (s situation) afterStoring(stay wanted) wanted {
@@ -169,7 +193,7 @@ func (s situation) afterStoring(stay wanted) wanted {
 	case !s.owner.ours && s.delay.source != policy.SourceJob:
 		ttl = s.ttl.own()
 	case s.capture == kept && s.delay.source != policy.SourceJob:
-		if s.ttl.recorded == nil {
+		if s.ttl.recorded == nil || s.ttl.void {
 			ttl = s.ttl.spec
 		}
 	case seconds == 0:
@@ -217,7 +241,7 @@ func (s situation) build() *jobtest.JobBuilder {
 		b.TTL(*s.ttl.spec)
 	}
 	if s.ttl.recorded != nil {
-		b.Annotation(api.TTLAnnotation, fmt.Sprint(*s.ttl.recorded))
+		b.Annotation(api.TTLAnnotation, s.ttl.record())
 	}
 	if s.delay.source == policy.SourceJob {
 		b.Annotation(api.DeleteAfterSuccessAnnotation, s.delay.value).Annotation(api.DeleteAfterFailureAnnotation, s.delay.value)

@@ -49,6 +49,12 @@ type Observation struct {
 	// ProtectDeadline is for how long the deletion of a finished Job may be held
 	// up.
 	ProtectDeadline time.Duration
+	// LeaveTTL is true if another writer has set the Job's TTL back so often that it
+	// is not corrected for now.
+	LeaveTTL bool
+	// MadeAgain is true if Jobs of this name were created again and again soon after
+	// this process deleted them.
+	MadeAgain bool
 }
 
 // Decision is what to do, and why in a few words for a log at V(1).
@@ -66,6 +72,14 @@ type Decision struct {
 
 // Decide returns what to do next with the observed Job at now.
 func Decide(o Observation, now time.Time) Decision {
+	decision := choose(o, now)
+	if decision.Desired != nil {
+		policy.LabelUID(decision.Desired)
+	}
+	return decision
+}
+
+func choose(o Observation, now time.Time) Decision {
 	outcome := jobstatus.Of(o.Job)
 	released := letsGo(o, outcome)
 	deleting := o.Job.DeletionTimestamp != nil
@@ -112,7 +126,11 @@ func decideUnfinished(o Observation, outcome jobstatus.Outcome, released Release
 	delete(desired.Annotations, api.CaptureAnnotation)
 	changed := len(desired.Annotations) != len(o.Job.Annotations)
 	changed = policy.Protect(desired, protects(o)) || changed
-	if policy.Stamp(desired, o.TTLFloor, TemplateMutable(o.Job)) || changed {
+	floor := o.TTLFloor
+	if leavesTTL(o) {
+		floor = 0
+	}
+	if policy.Stamp(desired, floor, TemplateMutable(o.Job)) || changed {
 		why := "a stamp is missing or a status is forged"
 		if released != NotReleased {
 			why = "let go: " + string(released)
@@ -126,13 +144,13 @@ func decideUnfinished(o Observation, outcome jobstatus.Outcome, released Release
 }
 
 func decideStored(o Observation, outcome jobstatus.Outcome) Decision {
-	fate := FateOf(o.Job, outcome, o.Policy, o.Job.Annotations[api.CaptureAnnotation])
+	fate := FateOf(o, outcome, o.Job.Annotations[api.CaptureAnnotation])
 	desired := o.Job.DeepCopy()
+	changed := !leavesTTL(o) && fate.apply(desired)
 	if policy.Protect(desired, false) {
-		fate.apply(desired)
 		return Decision{Action: Change, Desired: desired, Released: ReleasedStored, Why: fate.Why}
 	}
-	if fate.apply(desired) {
+	if changed {
 		return Decision{Action: Change, Desired: desired, Why: fate.Why}
 	}
 	if fate.DeleteNow {
@@ -153,9 +171,10 @@ func Report(o Observation, resultsName, capture string) *batchv1.Job {
 	if o.Policy.ResultsKind == api.ResultsKindSecret {
 		setAnnotation(desired, api.ResultsKindAnnotation, api.ResultsKindSecret)
 	}
-	fate := FateOf(o.Job, outcome, o.Policy, capture)
+	fate := FateOf(o, outcome, capture)
 	fate.apply(desired)
 	policy.Protect(desired, false)
+	policy.LabelUID(desired)
 	return desired
 }
 

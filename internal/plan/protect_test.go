@@ -197,7 +197,7 @@ func crossed[T any](all []protection, values []T, set func(*protection, T)) []pr
 
 func TestDecideProtectsAndHoldsInOneChange(t *testing.T) {
 	decision := decide(t, observe(stamp(done()).TTL(10).Annotation(api.ProtectAnnotation, api.True).Obj()))
-	want := stamp(done()).TTL(60+3600).Annotation(api.TTLAnnotation, "10").Annotation(api.ProtectAnnotation, api.True).Obj()
+	want := stamp(done()).TTL(60+3600).Annotation(api.TTLAnnotation, "10;raised=3660").Annotation(api.ProtectAnnotation, api.True).Obj()
 	want.Finalizers = []string{api.ResultsFinalizer}
 	if diff := cmp.Diff(Decision{Action: Store, Desired: want, Why: "finished and not stored"}, decision); diff != "" {
 		t.Errorf("-want +got\n%s", diff)

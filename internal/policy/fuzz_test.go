@@ -58,8 +58,8 @@ func FuzzStripForged(f *testing.F) {
 		if has(job.Annotations, api.StatusAnnotation) || has(job.Annotations, api.CaptureAnnotation) {
 			t.Fatalf("left: %v", job.Annotations)
 		}
-		if recorded, ok := recordedTTL(job); ok && (recorded < 0 || recorded >= seconds(floor)) {
-			t.Fatalf("a TTL of %d is recorded as raised to %v", recorded, floor)
+		if record, ok := recordOf(job); ok && (record.own < 0 || record.own >= seconds(floor)) {
+			t.Fatalf("a TTL of %d is recorded as raised to %v", record.own, floor)
 		}
 		if job.Labels[api.EnabledLabel] != api.True || job.Spec.Template.Labels[api.EnabledLabel] != api.True {
 			t.Fatal("not stamped")

@@ -157,7 +157,7 @@ func (r *resolver) resultsName(job string) string {
 }
 
 func (r *resolver) ownTTL(job *batchv1.Job) *Delay {
-	lookup(&r.job, api.TTLAnnotation, parseTTL)
+	lookup(&r.job, api.TTLAnnotation, parseTTLRecord)
 	ttl := OwnTTL(job)
 	if ttl == nil {
 		return nil

@@ -2,7 +2,6 @@ package policy
 
 import (
 	"maps"
-	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -28,15 +27,23 @@ func TestStamp(t *testing.T) {
 		changed     bool
 		notTemplate bool
 	}{
-		"a plain Job":             {job(), stamped(), true, false},
-		"the template apart":      {job(), job().Label(api.EnabledLabel, api.True).Annotation(api.ResultsNameAnnotation, "job-results"), true, true},
-		"stamped before":          {stamped(), stamped(), false, false},
-		"a TTL below the floor":   {job().TTL(0), stamped().TTL(3600).Annotation(api.TTLAnnotation, "0"), true, false},
-		"a TTL at the floor":      {job().TTL(3600), stamped().TTL(3600), true, false},
-		"a TTL above the floor":   {job().TTL(3601), stamped().TTL(3601), true, false},
-		"a TTL raised before":     {stamped().TTL(3600).Annotation(api.TTLAnnotation, "7"), stamped().TTL(3600).Annotation(api.TTLAnnotation, "7"), false, false},
-		"only the TTL is left":    {stamped().TTL(5), stamped().TTL(3600).Annotation(api.TTLAnnotation, "5"), true, false},
-		"the user's results-name": {job().Annotation(api.ResultsNameAnnotation, "a-results"), stamped().Annotation(api.ResultsNameAnnotation, "a-results"), true, false},
+		"a plain Job":           {job(), stamped(), true, false},
+		"the template apart":    {job(), job().Label(api.EnabledLabel, api.True).Annotation(api.ResultsNameAnnotation, "job-results"), true, true},
+		"stamped before":        {stamped(), stamped(), false, false},
+		"a TTL below the floor": {job().TTL(0), stamped().TTL(3600).Annotation(api.TTLAnnotation, "0;raised=3600"), true, false},
+		"a TTL at the floor":    {job().TTL(3600), stamped().TTL(3600), true, false},
+		"a TTL above the floor": {job().TTL(3601), stamped().TTL(3601), true, false},
+		"a TTL raised before":   {stamped().TTL(3600).Annotation(api.TTLAnnotation, "7"), stamped().TTL(3600).Annotation(api.TTLAnnotation, "7"), false, false},
+		"a TTL raised by this version": {
+			stamped().TTL(3600).Annotation(api.TTLAnnotation, "7;raised=3600"), stamped().TTL(3600).Annotation(api.TTLAnnotation, "7;raised=3600"), false, false,
+		},
+		"a raised TTL that the user raised": {stamped().TTL(86400).Annotation(api.TTLAnnotation, "7;raised=3600"), stamped().TTL(86400), true, false},
+		"a raised TTL that the user lowered": {
+			stamped().TTL(600).Annotation(api.TTLAnnotation, "7;raised=3600"), stamped().TTL(3600).Annotation(api.TTLAnnotation, "600;raised=3600"), true, false,
+		},
+		"a raised TTL that the user removed": {stamped().Annotation(api.TTLAnnotation, "7;raised=3600"), stamped(), true, false},
+		"only the TTL is left":               {stamped().TTL(5), stamped().TTL(3600).Annotation(api.TTLAnnotation, "5;raised=3600"), true, false},
+		"the user's results-name":            {job().Annotation(api.ResultsNameAnnotation, "a-results"), stamped().Annotation(api.ResultsNameAnnotation, "a-results"), true, false},
 		"an invalid results-name is the user's to mend": {
 			job().Annotation(api.ResultsNameAnnotation, "a"), stamped().Annotation(api.ResultsNameAnnotation, "a"), true, false,
 		},
@@ -65,71 +72,6 @@ func TestStamp(t *testing.T) {
 	}
 }
 
-func TestRaisedTTL(t *testing.T) {
-	for name, tc := range map[string]struct {
-		job    *jobtest.JobBuilder
-		floor  time.Duration
-		want   *int32
-		record bool
-	}{
-		"no TTL":                       {job(), floor, nil, false},
-		"0":                            {job().TTL(0), floor, new(int32(3600)), true},
-		"just below":                   {job().TTL(3599), floor, new(int32(3600)), true},
-		"at the floor":                 {job().TTL(3600), floor, nil, false},
-		"negative is the API server's": {job().TTL(-1), floor, nil, false},
-		"no floor":                     {job().TTL(0), 0, nil, false},
-		"a negative floor":             {job().TTL(0), -floor, nil, false},
-		"a floor in parts of a second": {job().TTL(1), 1500 * time.Millisecond, new(int32(2)), true},
-		"a floor beyond int32":         {job().TTL(1), math.MaxInt64, new(int32(math.MaxInt32)), true},
-		"raised to a lower floor":      {job().TTL(60).Annotation(api.TTLAnnotation, "5"), floor, new(int32(3600)), false},
-		"an unreadable record":         {job().TTL(60).Annotation(api.TTLAnnotation, "x"), floor, new(int32(3600)), true},
-		"tracked by Argo CD":           {job().TTL(0).Annotation(argoTrackingAnnotation, "x"), floor, nil, false},
-		"tracked by Flux":              {job().TTL(0).Label(fluxKustomizeLabel, "x"), floor, nil, false},
-		"tracked by Flux' Helm":        {job().TTL(0).Label(fluxHelmLabel, "x"), floor, nil, false},
-		"tracked by Helm":              {job().TTL(0).Annotation(helmReleaseAnnotation, "x"), floor, nil, false},
-		"a hook is not tracked":        {job().TTL(0).Annotation(helmHookAnnotation, "x"), floor, new(int32(3600)), true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			got, record := RaisedTTL(tc.job.Obj(), tc.floor)
-			if diff := cmp.Diff(tc.want, got); diff != "" || record != tc.record {
-				t.Errorf("record = %v, -want +got\n%s", record, diff)
-			}
-		})
-	}
-}
-
-func TestOwnTTL(t *testing.T) {
-	for name, tc := range map[string]struct {
-		job  *jobtest.JobBuilder
-		want *int32
-	}{
-		"none":                          {job(), nil},
-		"of the spec":                   {job().TTL(9), new(int32(9))},
-		"0 of the spec":                 {job().TTL(0), new(int32(0))},
-		"recorded":                      {job().TTL(3600).Annotation(api.TTLAnnotation, "9"), new(int32(9))},
-		"recorded 0":                    {job().TTL(3600).Annotation(api.TTLAnnotation, "0"), new(int32(0))},
-		"recorded, and the spec's gone": {job().Annotation(api.TTLAnnotation, "9"), new(int32(9))},
-		"the record is unreadable":      {job().TTL(3600).Annotation(api.TTLAnnotation, "9s"), new(int32(3600))},
-		"the record is negative":        {job().TTL(3600).Annotation(api.TTLAnnotation, "-9"), new(int32(3600))},
-		"the record is empty":           {job().TTL(3600).Annotation(api.TTLAnnotation, ""), new(int32(3600))},
-		"negative":                      {job().TTL(-1), nil},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(tc.want, OwnTTL(tc.job.Obj())); diff != "" {
-				t.Errorf("-want +got\n%s", diff)
-			}
-		})
-	}
-}
-
-func TestOwnTTLIsACopy(t *testing.T) {
-	given := job().TTL(9).Obj()
-	*OwnTTL(given) = 10
-	if *given.Spec.TTLSecondsAfterFinished != 9 {
-		t.Error("the Job's TTL changed")
-	}
-}
-
 func TestStripForged(t *testing.T) {
 	for name, tc := range map[string]struct {
 		job     *jobtest.JobBuilder
@@ -143,17 +85,23 @@ func TestStripForged(t *testing.T) {
 			job().Annotation("a", "b"),
 		},
 		"a TTL record that Stamp wrote": {
-			job().TTL(3600).Annotation(api.TTLAnnotation, "5"), nil, job().TTL(3600).Annotation(api.TTLAnnotation, "5"),
+			job().TTL(3600).Annotation(api.TTLAnnotation, "5;raised=3600"), nil, job().TTL(3600).Annotation(api.TTLAnnotation, "5;raised=3600"),
+		},
+		"a TTL record of the previous version": {
+			job().TTL(3600).Annotation(api.TTLAnnotation, "5").Annotation("a", "b"), []string{api.TTLAnnotation}, job().TTL(3600).Annotation("a", "b"),
+		},
+		"a TTL record of another floor": {
+			job().TTL(7200).Annotation(api.TTLAnnotation, "5;raised=7200").Annotation("a", "b"), []string{api.TTLAnnotation}, job().TTL(7200).Annotation("a", "b"),
 		},
 		"a TTL record without a TTL": {job().Annotation(api.TTLAnnotation, "5").Annotation("a", "b"), []string{api.TTLAnnotation}, job().Annotation("a", "b")},
 		"a TTL record beside another TTL": {
-			job().TTL(60).Annotation(api.TTLAnnotation, "5").Annotation("a", "b"), []string{api.TTLAnnotation}, job().TTL(60).Annotation("a", "b"),
+			job().TTL(60).Annotation(api.TTLAnnotation, "5;raised=3600").Annotation("a", "b"), []string{api.TTLAnnotation}, job().TTL(60).Annotation("a", "b"),
 		},
 		"a TTL record that is not below the floor": {
-			job().TTL(3600).Annotation(api.TTLAnnotation, "3600").Annotation("a", "b"), []string{api.TTLAnnotation}, job().TTL(3600).Annotation("a", "b"),
+			job().TTL(3600).Annotation(api.TTLAnnotation, "3600;raised=3600").Annotation("a", "b"), []string{api.TTLAnnotation}, job().TTL(3600).Annotation("a", "b"),
 		},
 		"a TTL record of a tracked Job": {
-			job().TTL(3600).Annotation(api.TTLAnnotation, "5").Annotation(argoTrackingAnnotation, "x"),
+			job().TTL(3600).Annotation(api.TTLAnnotation, "5;raised=3600").Annotation(argoTrackingAnnotation, "x"),
 			[]string{api.TTLAnnotation},
 			job().TTL(3600).Annotation(argoTrackingAnnotation, "x"),
 		},
@@ -206,7 +154,7 @@ func TestStampProperties(t *testing.T) {
 func TestStampLeavesNoJobWithoutRoom(t *testing.T) {
 	const most = 256 << 10
 	results := len(api.ResultsNameAnnotation + "job-results")
-	ttl := len(api.TTLAnnotation + "5")
+	ttl := len(api.TTLAnnotation + "5;raised=3600")
 	for name, test := range map[string]struct {
 		free int
 		want []string
@@ -244,7 +192,7 @@ func drawJob(t *rapid.T) *batchv1.Job {
 	for _, key := range append(append(userKeys(), managerKeys()...), argoTrackingAnnotation) {
 		if rapid.Bool().Draw(t, "has "+key) {
 			builder.Annotation(key, rapid.OneOf(
-				rapid.SampledFrom([]string{"", "never", "1d", "full", "a-results", "5", api.True, api.False}), rapid.String(),
+				rapid.SampledFrom([]string{"", "never", "1d", "full", "a-results", "5", "5;raised=3600", api.True, api.False}), rapid.String(),
 			).Draw(t, key))
 		}
 	}
@@ -257,6 +205,7 @@ func drawJob(t *rapid.T) *batchv1.Job {
 func FuzzStamp(f *testing.F) {
 	f.Add("job", "", "5", int32(0), int64(floor))
 	f.Add("", "a-results", "x", int32(-1), int64(-1))
+	f.Add("job", "", "5;raised=3600", int32(3600), int64(floor))
 	f.Fuzz(func(t *testing.T, name, wish, recorded string, ttl int32, least int64) {
 		given := &batchv1.Job{}
 		given.Name = name

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 
-	batchv1 "k8s.io/api/batch/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/job-handler/job-handler/internal/api"
@@ -118,9 +117,6 @@ func Looks(key string) bool {
 		return m.label != "" && named(m.label, key) || m.annotation != "" && named(m.annotation, key)
 	})
 }
-
-// jobLabels are the labels by which Kubernetes names a Job and its UID.
-var jobLabels = []string{"job-name", batchv1.JobNameLabel, "controller-uid", batchv1.ControllerUidLabel}
 
 // KeepManagers returns of an object's managed fields the names of those managers
 // that Tracked looks for, without the fields themselves; nil where there is none.

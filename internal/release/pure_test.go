@@ -94,7 +94,7 @@ func TestReleaseJob(t *testing.T) {
 	const lost = "its results are not stored and go when Kubernetes deletes it"
 	ended := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 	raised := func() *jobtest.JobBuilder {
-		return jobtest.MakeJob("team", "report").TTL(3600).Annotation(api.TTLAnnotation, "60")
+		return jobtest.MakeJob("team", "report").TTL(3600).Annotation(api.TTLAnnotation, "60;raised=3600")
 	}
 	held := func(builder *jobtest.JobBuilder) *jobtest.JobBuilder {
 		builder.Obj().Finalizers = []string{api.ResultsFinalizer}
@@ -111,8 +111,14 @@ func TestReleaseJob(t *testing.T) {
 			[]string{"ttlSecondsAfterFinished put back from 3600 to 60", gone},
 		},
 		"a TTL that was taken away": {
-			jobtest.MakeJob("team", "report").Annotation(api.TTLAnnotation, "60"), new(int32(60)),
-			[]string{"ttlSecondsAfterFinished put back from none to 60", gone},
+			jobtest.MakeJob("team", "report").Annotation(api.TTLAnnotation, "60;raised=3600"), nil, []string{gone},
+		},
+		"a TTL that the user changed": {
+			jobtest.MakeJob("team", "report").TTL(86400).Annotation(api.TTLAnnotation, "60;raised=3600"), new(int32(86400)), []string{gone},
+		},
+		"a raised TTL of the previous version": {
+			jobtest.MakeJob("team", "report").TTL(3600).Annotation(api.TTLAnnotation, "60"), new(int32(60)),
+			[]string{"ttlSecondsAfterFinished put back from 3600 to 60", gone},
 		},
 		"a record that says nothing": {
 			jobtest.MakeJob("team", "report").TTL(3600).Annotation(api.TTLAnnotation, "soon"), new(int32(3600)), []string{gone},
