@@ -25,12 +25,12 @@ const (
 // same pointers twice. The manager's ownNamespace, excludedNamespaces and
 // kube-system are never looked at.
 //
-// Two entries send Jobs: one for all Jobs of labelled Namespaces, one, in all
-// others, for Jobs that carry the label or the annotation themselves. No Job
-// matches both, none that says job-handler/enabled=false by label matches
-// either, and other people's Jobs are not sent at all. A third one sends what
-// the manager creates in its own Namespace, in a dry run, to test itself; it is
-// the last.
+// Two entries send Jobs that are created: one for all Jobs of labelled Namespaces,
+// one, in all others, for Jobs that carry the label or the annotation themselves.
+// No Job matches both, none that says job-handler/enabled=false by label matches
+// either, and other people's Jobs are not sent at all. A third one sends stamped
+// Jobs whose ttlSecondsAfterFinished a client changes. The last one sends what the
+// manager creates in its own Namespace, in a dry run, to test itself.
 func Configurations(
 	clientConfig func(path string) admissionv1.WebhookClientConfig, ownNamespace string, excludedNamespaces ...string,
 ) (*admissionv1.MutatingWebhookConfiguration, *admissionv1.ValidatingWebhookConfiguration) {
@@ -44,7 +44,11 @@ func Configurations(
 	alone := jobWebhook("opted-in.jobs", clientConfig(PathJob))
 	alone.NamespaceSelector = namespaceSelector(metav1.LabelSelectorOpNotIn, excluded)
 	alone.MatchConditions = []admissionv1.MatchCondition{{Name: "says-so-itself", Expression: saysSoItself()}}
-	mutating.Webhooks = []admissionv1.MutatingWebhook{inNamespace, alone, selfTestWebhook(clientConfig(PathJob), ownNamespace)}
+	mutating.Webhooks = []admissionv1.MutatingWebhook{
+		inNamespace, alone,
+		ttlWebhook(clientConfig(PathJobTTL), ownNamespace, excluded),
+		selfTestWebhook(clientConfig(PathJob), ownNamespace),
+	}
 
 	validating := &admissionv1.ValidatingWebhookConfiguration{
 		TypeMeta:   typeMeta("ValidatingWebhookConfiguration"),
@@ -85,6 +89,36 @@ func jobWebhook(name string, clientConfig admissionv1.WebhookClientConfig) admis
 		ReinvocationPolicy:      new(admissionv1.NeverReinvocationPolicy),
 		AdmissionReviewVersions: []string{"v1"},
 	}
+}
+
+// ttlWebhook is an entry of its own: when a Job is created there is no oldObject, and
+// a condition that fails would leave the Job unstamped. It is not called for
+// requests of the manager, for those that remove its record, since they take the TTL
+// back (`job-handler release`), and for stored Jobs.
+func ttlWebhook(clientConfig admissionv1.WebhookClientConfig, ownNamespace string, excluded []string) admissionv1.MutatingWebhook {
+	webhook := jobWebhook("ttl.jobs", clientConfig)
+	webhook.Rules = rules("jobs", admissionv1.Update)
+	webhook.NamespaceSelector = &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
+		{Key: corev1.LabelMetadataName, Operator: metav1.LabelSelectorOpNotIn, Values: slices.Clone(excluded)},
+	}}
+	webhook.ObjectSelector = &metav1.LabelSelector{MatchLabels: map[string]string{api.EnabledLabel: api.True}}
+	record := func(object string) string {
+		return fmt.Sprintf("%s.metadata.?annotations[?'%s'].hasValue()", object, api.TTLAnnotation)
+	}
+	webhook.MatchConditions = []admissionv1.MatchCondition{
+		{
+			Name: "ttl-changes",
+			Expression: "oldObject != null && object.spec.?ttlSecondsAfterFinished.orValue(-1) " +
+				"!= oldObject.spec.?ttlSecondsAfterFinished.orValue(-1)",
+		},
+		{
+			Name:       "is-not-the-manager",
+			Expression: fmt.Sprintf("request.userInfo.username != 'system:serviceaccount:%s:%s'", ownNamespace, api.ManagerName),
+		},
+		{Name: "keeps-the-record", Expression: fmt.Sprintf("oldObject == null || !%s || %s", record("oldObject"), record("object"))},
+		{Name: "is-not-stored", Expression: fmt.Sprintf("!object.metadata.?annotations[?'%s'].hasValue()", api.StatusAnnotation)},
+	}
+	return webhook
 }
 
 // selfTestWebhook takes the way of Jobs that opt in themselves, to the same

@@ -37,7 +37,7 @@ type entry struct {
 
 func entries() []entry {
 	mutating, validating := Configurations(service, api.ManagerNamespace)
-	all := make([]entry, 0, 4)
+	all := make([]entry, 0, 5)
 	for _, w := range mutating.Webhooks {
 		all = append(all, entry{
 			w.Name, *w.ClientConfig.Service.Path, w.MatchConditions, w.Rules, w.NamespaceSelector, w.ObjectSelector,
@@ -78,6 +78,7 @@ func TestConfigurationsRules(t *testing.T) {
 	want := map[string]string{
 		PathJobInNamespace: jobs,
 		PathJob:            jobs,
+		PathJobTTL:         "[UPDATE] [batch] [v1] [jobs] Namespaced",
 		PathCronJob:        "[CREATE UPDATE] [batch] [v1] [cronjobs] Namespaced",
 	}
 	got := map[string]string{}
@@ -99,7 +100,8 @@ func TestConfigurationsRules(t *testing.T) {
 }
 
 // TestConfigurationsSelect has a row for each kind of Namespace and of Job's
-// label, and the paths that are called. The match condition comes on top.
+// label, and the paths that are called for what is created and for what is changed.
+// The match condition comes on top.
 func TestConfigurationsSelect(t *testing.T) {
 	labelled := labels.Set{api.EnabledLabel: api.True, "kubernetes.io/metadata.name": "a"}
 	plain := labels.Set{"kubernetes.io/metadata.name": "a"}
@@ -128,7 +130,43 @@ func TestConfigurationsSelect(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var got []string
 			for _, e := range entries() {
-				if matches(t, e.Namespaces, tc.namespace) && matches(t, e.Objects, tc.object) {
+				if matches(t, e.Namespaces, tc.namespace) && matches(t, e.Objects, tc.object) && asks(e, admissionv1.Create) {
+					got = append(got, e.Path)
+				}
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("-want +got\n%s", diff)
+			}
+		})
+	}
+}
+
+func asks(e entry, operation admissionv1.OperationType) bool {
+	return slices.ContainsFunc(e.Rules, func(r admissionv1.RuleWithOperations) bool {
+		return slices.Contains(r.Operations, operation)
+	})
+}
+
+// Stamped Jobs that are changed are sent once, from every namespace that is looked at.
+func TestConfigurationsSelectUpdates(t *testing.T) {
+	stamped := labels.Set{api.EnabledLabel: api.True}
+	for name, tc := range map[string]struct {
+		namespace string
+		object    labels.Set
+		want      []string
+	}{
+		"stamped":           {"a", stamped, []string{PathJobTTL}},
+		"not stamped":       {"a", nil, nil},
+		"opted out":         {"a", labels.Set{api.EnabledLabel: api.False}, nil},
+		"kube-system":       {"kube-system", stamped, nil},
+		"the manager's own": {api.ManagerNamespace, stamped, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got []string
+			for _, e := range entries() {
+				jobs := e.Path != PathCronJob
+				if jobs && asks(e, admissionv1.Update) && matches(t, e.Objects, tc.object) &&
+					matches(t, e.Namespaces, labels.Set{"kubernetes.io/metadata.name": tc.namespace}) {
 					got = append(got, e.Path)
 				}
 			}
@@ -143,7 +181,7 @@ func TestConfigurationsSelect(t *testing.T) {
 func TestConfigurationsCondition(t *testing.T) {
 	want := map[string]int{
 		"namespace.jobs.job-handler.github.io": 0, "opted-in.jobs.job-handler.github.io": 1,
-		"self-test.jobs.job-handler.github.io": 1, "cronjobs.job-handler.github.io": 0,
+		"self-test.jobs.job-handler.github.io": 1, "ttl.jobs.job-handler.github.io": 4, "cronjobs.job-handler.github.io": 0,
 	}
 	got := map[string]int{}
 	for _, e := range entries() {

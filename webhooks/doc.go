@@ -1,6 +1,6 @@
 // Package webhooks answers the API server's admission requests: it stamps and
-// validates Jobs when they are created and validates CronJobs when they are
-// applied. The rules are those of internal/policy, which the manager applies
+// validates Jobs when they are created, keeps their TTL above the floor when it is
+// changed, and validates CronJobs when they are applied. The rules are those of internal/policy, which the manager applies
 // again to what admission missed, so no answer of this package is vital.
 //
 // It stays out of the way. An object that it cannot read, a Namespace that it

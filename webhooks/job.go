@@ -96,6 +96,7 @@ func (h *jobHandler) review(job *batchv1.Job, namespace metav1.Object) (field.Er
 	}
 	if !policy.Handled(jobWish, namespaceWish) {
 		if jobWish == policy.Out {
+			policy.LabelName(job)
 			metav1.SetMetaDataLabel(&job.ObjectMeta, api.EnabledLabel, api.False)
 		}
 		return errs, nil
@@ -109,6 +110,7 @@ func (h *jobHandler) review(job *batchv1.Job, namespace metav1.Object) (field.Er
 	warnings = append(warnings, policy.KeyWarnings(job)...)
 	warnings = append(warnings, warningsOf("Namespace ", append(namespaceErrs, problems.Namespace...))...)
 	warnings = append(warnings, ttlWarning(h.RetentionOff, wanted, job, namespace)...)
+	policy.LabelName(job)
 	policy.Stamp(job, h.TTLFloor, true)
 	if policy.Protect(job, wanted.Protect.Wanted) && !wanted.Protect.Wanted {
 		warnings = append(warnings, fmt.Sprintf("finalizer %s removed: %s asks for it", api.ResultsFinalizer, api.ProtectAnnotation))

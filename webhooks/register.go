@@ -19,6 +19,8 @@ const (
 	// PathJob takes Jobs of other Namespaces that opt in, or out, themselves, and
 	// the manager's self-test.
 	PathJob = "/mutate-job"
+	// PathJobTTL takes stamped Jobs whose ttlSecondsAfterFinished changes.
+	PathJobTTL = "/mutate-job-ttl"
 	// PathCronJob takes CronJobs of Namespaces whose label opts in.
 	PathCronJob = "/validate-cronjob"
 )
@@ -41,7 +43,7 @@ type Options struct {
 	Metrics *metrics.Admission
 }
 
-// Register makes server answer on the three paths. It panics if one of them is
+// Register makes server answer on the four paths. It panics if one of them is
 // taken.
 func Register(server webhook.Server, options Options) {
 	counted := func(kind metrics.AdmissionKind, handler answerer) *admission.Webhook {
@@ -49,5 +51,6 @@ func Register(server webhook.Server, options Options) {
 	}
 	server.Register(PathJobInNamespace, counted(metrics.AdmissionJob, &jobHandler{Options: options, namespaceOptedIn: true}))
 	server.Register(PathJob, counted(metrics.AdmissionJob, &jobHandler{Options: options}))
+	server.Register(PathJobTTL, counted(metrics.AdmissionJobTTL, &ttlHandler{Options: options}))
 	server.Register(PathCronJob, counted(metrics.AdmissionCronJob, &cronJobHandler{defaults: options.Defaults, retentionOff: options.RetentionOff}))
 }

@@ -11,6 +11,8 @@ type AdmissionKind string
 const (
 	// AdmissionJob: a Job that is being created.
 	AdmissionJob AdmissionKind = "job"
+	// AdmissionJobTTL: a stamped Job whose ttlSecondsAfterFinished is being changed.
+	AdmissionJobTTL AdmissionKind = "job-ttl"
 	// AdmissionCronJob: a CronJob that is created or changed.
 	AdmissionCronJob AdmissionKind = "cronjob"
 )
@@ -20,7 +22,8 @@ type AdmissionResult string
 
 // The values of the label result.
 const (
-	// AdmissionStamped: the Job is handled from now on.
+	// AdmissionStamped: the Job is handled from now on, or its new TTL is taken note
+	// of.
 	AdmissionStamped AdmissionResult = "stamped"
 	// AdmissionChecked: the CronJob's template is one that Jobs can be made of.
 	AdmissionChecked AdmissionResult = "checked"
@@ -39,13 +42,14 @@ func admissionDefinitions() []Definition { return []Definition{admissionRequests
 var (
 	admissionKinds = Label{Name: "kind", Values: []Value{
 		value(AdmissionJob, "A Job that is created."),
+		value(AdmissionJobTTL, "A stamped Job whose ttlSecondsAfterFinished changes."),
 		value(AdmissionCronJob, "A CronJob that is created or changed."),
 	}}
 	admissionRequests = Definition{
 		Name: webhookPrefix + "requests_total", Kind: Counter,
 		Help: "Admission requests by what they are about and how they were answered, dry runs included.",
 		Labels: []Label{admissionKinds, {Name: "result", Values: []Value{
-			value(AdmissionStamped, "The Job is opted in, and is handled from now on."),
+			value(AdmissionStamped, "The Job is opted in, and is handled from now on; or its new TTL is recorded, and raised if need be."),
 			value(AdmissionChecked, "The CronJob was looked at and admitted."),
 			value(AdmissionSkipped, "Not opted in, or in a namespace that is left alone."),
 			value(AdmissionRefused, "Refused for invalid values."),
