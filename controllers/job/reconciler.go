@@ -131,6 +131,7 @@ func (r *Reconciler) handle(ctx context.Context, job *batchv1.Job) (ctrl.Result,
 		return ctrl.Result{}, err
 	}
 	r.countHeld(job)
+	r.warnOfTTL(ctx, observed)
 	decision := plan.Decide(observed, r.Clock.Now())
 	ctrl.LoggerFrom(ctx).V(1).Info("decided", "action", decision.Action, "why", decision.Why)
 	result, err := r.act(ctx, observed, decision)

@@ -92,9 +92,10 @@ func (r *Reconciler) changeSafely(ctx context.Context, job *batchv1.Job, decisio
 			return ctrl.Result{RequeueAfter: storeAgain}, nil
 		}
 	}
-	_, err := r.change(ctx, job, desired)
+	changed, err := r.change(ctx, job, desired)
 	if err == nil {
 		r.countRelease(job, desired, decision.Released)
+		r.runs.wroteTTL(job, changed, r.Clock.Now())
 	}
 	return ctrl.Result{}, err
 }

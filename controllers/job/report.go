@@ -32,6 +32,7 @@ func (r *Reconciler) report(ctx context.Context, observed plan.Observation, resu
 		return ctrl.Result{}, err
 	}
 	r.countRelease(observed.Job, job, plan.ReleasedStored)
+	r.runs.wroteTTL(observed.Job, job, r.Clock.Now())
 	r.countStored(observed, results)
 	r.runs.reported(job, r.Clock.Now())
 	r.Captures.Forget(job.UID)

@@ -46,6 +46,7 @@ type run struct {
 	// counted is true once the metrics have the run as stored: by this process, or,
 	// where its results went missing, by the one that stored it first.
 	counted bool
+	ttl     ttlFight
 }
 
 // atWork notes that the Job has finished and that its results are being stored.

@@ -83,6 +83,7 @@ func (r *Reconciler) hold(ctx context.Context, job *batchv1.Job, decision plan.D
 	changed, err := r.change(ctx, job, decision.Desired)
 	if err == nil {
 		r.countRelease(job, changed, decision.Released)
+		r.runs.wroteTTL(job, changed, r.Clock.Now())
 		return changed, nil
 	}
 	if classify(err) != trouble.Refused {
