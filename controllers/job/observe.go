@@ -38,7 +38,7 @@ func (r *Reconciler) observe(ctx context.Context, job *batchv1.Job) (plan.Observ
 	observed := plan.Observation{
 		Job: job, Policy: wanted, TTLFloor: r.Options.TTLFloor, ProtectDeadline: r.Options.ProtectDeadline,
 		Unstored: r.runs.knownUnstored(job), NamespaceTerminating: namespace.DeletionTimestamp != nil,
-		LeaveTTL: r.runs.leaveTTL(job, r.Clock.Now()),
+		LeaveTTL: r.runs.leaveTTL(job, r.Clock.Now()), MadeAgain: r.again.times(job) >= onceTooOften,
 	}
 	observed.HistoryDeletes = r.historyDeletes(ctx, observed)
 	return observed, nil

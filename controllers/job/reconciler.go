@@ -89,6 +89,7 @@ type Reconciler struct {
 	backlog  backlog
 	vanished vanished
 	orphans  orphans
+	again    madeAgain
 	// capturing is what AwaitCaptures waits for.
 	capturing sync.WaitGroup
 }

@@ -60,6 +60,7 @@ func (r *Reconciler) remove(ctx context.Context, job *batchv1.Job) (ctrl.Result,
 	}
 	if err == nil {
 		r.countDeleted(job)
+		r.again.deleted(job, r.Clock.Now())
 	}
 	r.deleted.note(job, r.Clock.Now())
 	ctrl.LoggerFrom(ctx).V(1).Info("job deleted")

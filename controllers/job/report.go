@@ -31,6 +31,7 @@ func (r *Reconciler) report(ctx context.Context, observed plan.Observation, resu
 	if err != nil {
 		return ctrl.Result{}, err
 	}
+	r.warnOfMadeAgain(ctx, observed, results.value())
 	r.countRelease(observed.Job, job, plan.ReleasedStored)
 	r.runs.wroteTTL(observed.Job, job, r.Clock.Now())
 	r.countStored(observed, results)
