@@ -202,6 +202,18 @@ var _ = Describe("What the policies let the manager do with Jobs", func() {
 			j.Annotations[api.TTLAnnotation], j.Spec.TTLSecondsAfterFinished = "0", new(int32(3600))
 		}, allowed),
 
+		Entry("the labels with the Job's name and UID", plain, func(j *batchv1.Job) {
+			j.Labels["job-name"], j.Labels[batchv1.JobNameLabel] = j.Name, j.Name
+			j.Labels["controller-uid"], j.Labels[batchv1.ControllerUidLabel] = string(j.UID), string(j.UID)
+		}, allowed),
+		Entry("a name that is not the Job's", plain, func(j *batchv1.Job) { j.Labels["job-name"] = "other" }, labels),
+		Entry("a UID that is not the Job's", plain, func(j *batchv1.Job) { j.Labels[batchv1.ControllerUidLabel] = "other" }, labels),
+		Entry("the name where a UID belongs", plain, func(j *batchv1.Job) { j.Labels["controller-uid"] = j.Name }, labels),
+		Entry("a name that its user wrote", func(b *jobtest.JobBuilder) { b.Label("job-name", "mine") },
+			func(j *batchv1.Job) { j.Labels["job-name"] = j.Name }, labels),
+		Entry("a name away", func(b *jobtest.JobBuilder) { b.Label("job-name", "report") },
+			func(j *batchv1.Job) { delete(j.Labels, "job-name") }, labels),
+
 		Entry("a label of others", plain, func(j *batchv1.Job) { j.Labels["team"] = "red" }, labels),
 		Entry("a new label of others", plain, func(j *batchv1.Job) { j.Labels["queue"] = "x" }, labels),
 		Entry("a label of others away", plain, func(j *batchv1.Job) { delete(j.Labels, "team") }, labels),
