@@ -18,16 +18,16 @@ func TestLabelName(t *testing.T) {
 	}
 	named := shared().Label("job-name", "job").Label(batchv1.JobNameLabel, "job")
 	for name, tc := range map[string]struct{ job, want *jobtest.JobBuilder }{
-		"the template's labels":      {shared(), named},
-		"labels of its own":          {shared().Label("team", "a"), shared().Label("team", "a")},
-		"other values":               {job().Label("app", "y").TemplateLabel("app", "x"), job().Label("app", "y").TemplateLabel("app", "x")},
+		"the template's labels":        {shared(), named},
+		"labels of its own":            {shared().Label("team", "a"), shared().Label("team", "a")},
+		"other values":                 {job().Label("app", "y").TemplateLabel("app", "x"), job().Label("app", "y").TemplateLabel("app", "x")},
 		"stamped, and no other labels": {job().Label(api.EnabledLabel, api.True).TemplateLabel(api.EnabledLabel, api.True), job().Label(api.EnabledLabel, api.True).TemplateLabel(api.EnabledLabel, api.True)},
-		"none, as the template":      {job(), job()},
-		"none of its own":            {job().TemplateLabel("app", "x"), job().TemplateLabel("app", "x")},
-		"labelled before":            {named, named},
-		"no name yet":                {shared().GenerateName("job-"), shared().GenerateName("job-")},
-		"a selector of the user's":   {manual(shared()), manual(shared())},
-		"a name label of the user's": {shared().Label("job-name", "z").TemplateLabel("job-name", "z"), shared().Label("job-name", "z").TemplateLabel("job-name", "z").Label(batchv1.JobNameLabel, "job")},
+		"none, as the template":        {job(), job()},
+		"none of its own":              {job().TemplateLabel("app", "x"), job().TemplateLabel("app", "x")},
+		"labelled before":              {named, named},
+		"no name yet":                  {shared().GenerateName("job-"), shared().GenerateName("job-")},
+		"a selector of the user's":     {manual(shared()), manual(shared())},
+		"a name label of the user's":   {shared().Label("job-name", "z").TemplateLabel("job-name", "z"), shared().Label("job-name", "z").TemplateLabel("job-name", "z").Label(batchv1.JobNameLabel, "job")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := tc.job.Obj().DeepCopy()

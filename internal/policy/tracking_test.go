@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -148,5 +149,23 @@ func TestKeepManagers(t *testing.T) {
 	}
 	if kept := KeepManagers(written(job(), "kubectl").Obj().ManagedFields); kept != nil {
 		t.Errorf("kept %v", kept)
+	}
+}
+
+// The page about other tools has each mark.
+func TestDocsNameEveryMark(t *testing.T) {
+	page, err := os.ReadFile("../../docs/working-with.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range marks {
+		if !strings.Contains(string(page), m.tool) {
+			t.Errorf("docs/working-with.md lacks %s", m.tool)
+		}
+		for _, name := range []string{m.label, m.annotation, m.manager} {
+			if name != "" && !strings.Contains(string(page), "`"+name+"`") && !strings.Contains(string(page), "`"+name+": "+m.value+"`") {
+				t.Errorf("docs/working-with.md lacks `%s` of %s", name, m.tool)
+			}
+		}
 	}
 }
