@@ -25,11 +25,11 @@ import (
 )
 
 // No controller runs, so that a Job stands where a spec leaves it.
-var _ = Describe("A TTL that is raised", Ordered, func() {
+var _ = Describe("A TTL that is raised", func() {
 	var namespace string
 	BeforeEach(func(ctx SpecContext) { namespace = optedInNamespace(ctx) })
 
-	Context("with webhook and manager", Ordered, func() {
+	Context("with webhook and manager", Ordered, ContinueOnFailure, func() {
 		BeforeAll(func(ctx SpecContext) { startLeader(ctx) })
 
 		for name, flags := range map[string][]string{
@@ -114,7 +114,7 @@ var _ = Describe("A TTL that is raised", Ordered, func() {
 		}, SpecTimeout(specTimeout))
 	})
 
-	Context("without the webhook", Ordered, func() {
+	Context("without the webhook", Ordered, ContinueOnFailure, func() {
 		BeforeAll(func(ctx SpecContext) {
 			leader, _ := startLeader(ctx)
 			Expect(leader.Uninstall(ctx)).To(Succeed())

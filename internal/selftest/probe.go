@@ -1,8 +1,6 @@
 package selftest
 
 import (
-	"strconv"
-
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -10,6 +8,7 @@ import (
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/names"
+	"github.com/job-handler/job-handler/internal/policy"
 )
 
 const (
@@ -74,7 +73,7 @@ func missing(job *batchv1.Job) []string {
 		{job.Labels[api.EnabledLabel] == api.True, "the label " + api.EnabledLabel},
 		{job.Spec.Template.Labels[api.EnabledLabel] == api.True, "the pod template's label " + api.EnabledLabel},
 		{job.Annotations[api.ResultsNameAnnotation] == names.Results(job.Name), "the annotation " + api.ResultsNameAnnotation},
-		{job.Annotations[api.TTLAnnotation] == strconv.Itoa(probeTTL), "the annotation " + api.TTLAnnotation},
+		{recorded(job), "the annotation " + api.TTLAnnotation},
 		{raised(job.Spec.TTLSecondsAfterFinished), "a raised ttlSecondsAfterFinished"},
 	} {
 		if !part.there {
@@ -82,6 +81,12 @@ func missing(job *batchv1.Job) []string {
 		}
 	}
 	return parts
+}
+
+// recorded reports whether the Job's own TTL is still known.
+func recorded(job *batchv1.Job) bool {
+	own := policy.OwnTTL(job)
+	return own != nil && *own == probeTTL
 }
 
 // raised leaves open to how much: during an update replicas may have different
