@@ -24,12 +24,12 @@ var _ = Describe("A Job whose TTL changes", func() {
 	set := func(ttl int32) func(*batchv1.Job) {
 		return func(j *batchv1.Job) { j.Spec.TTLSecondsAfterFinished = &ttl }
 	}
-	DescribeTable("is sent once, where that matters", func(ctx SpecContext, r row) {
+	DescribeTable("is sent once, where that matters", func(ctx SpecContext, r row, options ...client.CreateOption) {
 		c, warned := newClient()
 		builder := jobtest.MakeJob(labelledNamespace(ctx), "job")
 		r.prepare(builder)
 		job := builder.Obj()
-		Expect(c.Create(ctx, job)).To(Succeed())
+		Expect(c.Create(ctx, job, options...)).To(Succeed())
 		created := received.in(job.Namespace)
 		changed := job.DeepCopy()
 		r.change(changed)
@@ -63,6 +63,9 @@ var _ = Describe("A Job whose TTL changes", func() {
 		Entry("of a Job that opted out", SpecTimeout(specTimeout), row{
 			func(b *jobtest.JobBuilder) { b.Label(api.EnabledLabel, api.False).TTL(30) }, set(20), new(int32(20)), "", nil,
 		}),
+		Entry("of a Job that Argo CD 2 applied", SpecTimeout(specTimeout), row{func(b *jobtest.JobBuilder) {
+			b.TTL(30).Label("app.kubernetes.io/instance", "app")
+		}, set(20), new(int32(20)), "", []string{seen}}, client.FieldOwner("argocd-controller")),
 		Entry("of another controller's Job", SpecTimeout(specTimeout), row{func(b *jobtest.JobBuilder) {
 			b.TTL(30).OwnedBy("example.com/v1", "Report", "r", "u")
 		}, set(20), new(int32(20)), "30;raised=3600", []string{seen}}),

@@ -9,11 +9,13 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/lru"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobstatus"
 	"github.com/job-handler/job-handler/internal/plan"
+	"github.com/job-handler/job-handler/internal/policy"
 )
 
 const (
@@ -42,7 +44,8 @@ type madeAgain struct {
 	deletions, again *lru.Cache
 }
 
-// nameDeletion is the last deletion of a Job of one name by this process.
+// nameDeletion is the last deletion of a Job of one name that this process brought
+// about, or the time at which it is due.
 type nameDeletion struct {
 	uid types.UID
 	at  time.Time
@@ -66,6 +69,15 @@ func (m *madeAgain) deleted(job *batchv1.Job, now time.Time) {
 	}
 	m.again.Remove(key)
 	m.deletions.Add(key, this)
+}
+
+// delayed notes that Kubernetes deletes a stored Job by the TTL that its policy, not
+// its user, gave it.
+func (m *madeAgain) delayed(before, stored *batchv1.Job) {
+	ttl := stored.Spec.TTLSecondsAfterFinished
+	if ttl != nil && !ptr.Equal(ttl, policy.OwnTTL(before)) {
+		m.deleted(stored, jobstatus.Of(stored).FinishTime.Add(time.Duration(*ttl)*time.Second))
+	}
 }
 
 // times returns how often in a row Jobs of this name, this one included, were made
@@ -94,7 +106,8 @@ func (r *Reconciler) warnOfMadeAgain(ctx context.Context, observed plan.Observat
 	outcome := jobstatus.Of(observed.Job)
 	otherwise := observed
 	otherwise.MadeAgain = false
-	if !plan.FateOf(otherwise, outcome, capture).DeleteNow || plan.FateOf(observed, outcome, capture).DeleteNow {
+	fate, without := plan.FateOf(observed, outcome, capture), plan.FateOf(otherwise, outcome, capture)
+	if fate.DeleteNow || fate.TTL != nil || !without.DeleteNow && without.TTL == nil {
 		return
 	}
 	r.warn(ctx, observed.Job, "made-again", fmt.Sprintf(

@@ -34,6 +34,7 @@ func (r *Reconciler) report(ctx context.Context, observed plan.Observation, resu
 	r.warnOfMadeAgain(ctx, observed, results.value())
 	r.countRelease(observed.Job, job, plan.ReleasedStored)
 	r.runs.wroteTTL(observed.Job, job, r.Clock.Now())
+	r.again.delayed(observed.Job, job)
 	r.countStored(observed, results)
 	r.runs.reported(job, r.Clock.Now())
 	r.Captures.Forget(job.UID)

@@ -36,7 +36,7 @@ func FateOf(o Observation, outcome jobstatus.Outcome, capture string) Fate {
 		setting = o.Policy.DeleteAfterFailure
 	}
 	ownership := OwnershipOf(job)
-	if ownership.Ours && o.MadeAgain {
+	if ownership.Ours && o.MadeAgain && !kept {
 		ownership = Ownership{Why: "another client creates it again after each deletion"}
 	}
 	if !ownership.Ours && setting.Source != policy.SourceJob {

@@ -190,6 +190,10 @@ func TestMadeAgain(t *testing.T) {
 	if decision := Decide(again(asked), now); decision.Action != Delete {
 		t.Errorf("asked for: %+v", decision)
 	}
+	waiting := Report(again(stamp(done()).TTL(60).Obj()), "x-results", kept)
+	if ttlOf(waiting).Seconds != nil {
+		t.Errorf("kept for its logs: %v", ttlOf(waiting))
+	}
 	raised := Report(again(stamp(done()).TTL(3600).Annotation(api.TTLAnnotation, record(60, 3600)).Obj()), "x-results", api.CaptureComplete)
 	if diff := ttlOf(raised); *diff.Seconds != 60 || diff.Recorded != "" {
 		t.Errorf("with a TTL of its own: %v", diff)
