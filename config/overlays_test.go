@@ -183,8 +183,8 @@ var _ = Describe("Manifests", Ordered, func() {
 			validating := find[admissionv1.ValidatingWebhookConfiguration](objects, "ValidatingWebhookConfiguration", api.ManagerName)
 			return append(policies, string(*validating.Webhooks[0].FailurePolicy))
 		}
-		Expect(policies(overlay(ctx, "default"))).To(HaveExactElements("Ignore", "Ignore", "Ignore", "Ignore"))
-		Expect(policies(overlay(ctx, "default", "fail-closed"))).To(HaveExactElements("Fail", "Fail", "Ignore", "Ignore"))
+		Expect(policies(overlay(ctx, "default"))).To(HaveExactElements("Ignore", "Ignore", "Ignore", "Ignore", "Ignore"))
+		Expect(policies(overlay(ctx, "default", "fail-closed"))).To(HaveExactElements("Fail", "Fail", "Ignore", "Ignore", "Ignore"))
 	})
 })
 

@@ -216,7 +216,9 @@ var _ = Describe("What the policies let the manager do with Jobs", func() {
 
 		Entry("a label of others", plain, func(j *batchv1.Job) { j.Labels["team"] = "red" }, labels),
 		Entry("a new label of others", plain, func(j *batchv1.Job) { j.Labels["queue"] = "x" }, labels),
-		Entry("a label of others away", plain, func(j *batchv1.Job) { delete(j.Labels, "team") }, labels),
+		// A Job that is left without labels would get its template's, by defaulting.
+		Entry("a label of others away", func(b *jobtest.JobBuilder) { b.Label("queue", "x") },
+			func(j *batchv1.Job) { delete(j.Labels, "team") }, labels),
 		Entry("an annotation of others", plain, func(j *batchv1.Job) { j.Annotations["owner"] = "bob" }, annotations),
 		Entry("a new annotation of others", plain, func(j *batchv1.Job) { j.Annotations["x"] = "y" }, annotations),
 		Entry("an annotation of others away", plain, func(j *batchv1.Job) { delete(j.Annotations, "owner") }, annotations),

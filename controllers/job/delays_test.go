@@ -172,7 +172,7 @@ var _ = Describe("A delay of deletion", func() {
 			Expect(err).To(MatchError(errCrash))
 			now := read(ctx, object)
 			Expect(now.Spec.TTLSecondsAfterFinished).To(HaveValue(BeNumerically(">=", 3600)))
-			Expect(now.Annotations).To(HaveKeyWithValue(api.TTLAnnotation, HavePrefix("60;raised=")))
+			Expect(now.Annotations).To(HaveKeyWithValue(api.TTLAnnotation, HavePrefix("1;raised=")))
 		})
 
 		It("is left as it is where a GitOps controller would set it back", func(ctx SpecContext) {

@@ -255,12 +255,25 @@ var _ = Describe("The controller in a manager", func() {
 		startManager(ctx, fake, namespace)
 		const runs = 5
 		for range runs {
-			object := completed(ctx, aJob())
+			object := completed(ctx, aJob().Annotation(api.DeleteAfterSuccessAnnotation, "0s"))
 			Eventually(ctx, gone(object)).Should(BeTrue())
 			expectStored(ctx, object)
 			Expect(eventsOf(ctx, object, "")).To(HaveLen(1))
 		}
 		Expect(resultsIn(ctx)).To(HaveLen(runs))
+	}, SpecTimeout(time.Minute))
+
+	It("keeps a Job that comes back after each deletion, though nothing on it tells", func(ctx SpecContext) {
+		startManager(ctx, fake, namespace)
+		for range 2 {
+			object := completed(ctx, aJob())
+			Eventually(ctx, gone(object)).Should(BeTrue())
+		}
+		object := completed(ctx, aJob())
+		Eventually(ctx, func() []string { return warningsOf(ctx, object) }).Should(ContainElement(
+			ContainSubstring("Another client creates this Job again after each deletion")))
+		expectStored(ctx, object)
+		Consistently(ctx, gone(object)).Should(BeFalse())
 	}, SpecTimeout(time.Minute))
 
 	It("is not confused by a Job that is replaced as soon as it has finished", func(ctx SpecContext) {
