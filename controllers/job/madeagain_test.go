@@ -80,7 +80,7 @@ func TestMadeAgainIsBounded(t *testing.T) {
 	}
 }
 
-// Whoever takes longer than soonAgain is never stopped.
+// A client that takes longer than soonAgain is never stopped.
 func TestPatientClientsAreLeftAlone(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var m madeAgain

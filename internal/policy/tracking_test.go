@@ -59,7 +59,7 @@ func TestTrackedAndHook(t *testing.T) {
 
 		"label for annotation":          {job().Label(argoTrackingAnnotation, "x").Label(helmHookAnnotation, "x"), "", ""},
 		"annotation for label":          {job().Annotation(fluxKustomizeLabel, "x").Annotation(fluxHelmLabel, "x"), "", ""},
-		"an instance of nobody's":       {written(job().Label(instanceLabel, "app"), "kubectl-client-side-apply", "helm"), "", ""},
+		"an instance, no Argo CD":       {written(job().Label(instanceLabel, "app"), "kubectl-client-side-apply", "helm"), "", ""},
 		"Argo CD's name, no instance":   {written(job(), "argocd-controller"), "", ""},
 		"a name that only starts alike": {written(job().Label(instanceLabel, "app"), "argocd-controller2", "Terraforms"), "", ""},
 		"Config Sync's key, switched":   {job().Annotation("configmanagement.gke.io/managed", "disabled"), "", ""},

@@ -18,7 +18,7 @@ import (
 // The TTL of a Job is borrowed: Job Handler raises it until the results are stored,
 // and records in api.TTLAnnotation both the user's value and the raised one. A spec
 // that does not hold the raised value any more holds the user's, and the record is
-// void. Nothing else compares the two; everybody asks OwnTTL.
+// void. Nothing else compares the two: callers ask OwnTTL.
 
 // raisedMark stands between the two values of a record. The previous version wrote
 // the user's value alone.
