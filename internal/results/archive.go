@@ -16,9 +16,17 @@ import (
 )
 
 const (
-	// archivePercent is how much of the room for logs logs.gz may take at most in
-	// the same object; the rest is for the readable text.
-	archivePercent = 75
+	// inlinePercent is how much of the object's room for logs logs.gz takes at most
+	// before it is put into parts, where there may be parts. The rest is for the
+	// readable text.
+	inlinePercent = 75
+	// previewBytes is what is left for the readable text at least, in bytes, where
+	// logs.gz has to be shortened anyway; no more than a previewShare of the room.
+	previewBytes = 16 << 10
+	previewShare = 4
+	// leastPreview is the same where that keeps logs.gz whole: enough to say that the
+	// logs are in there.
+	leastPreview = 1 << 10
 	// minArchive is the least room, in bytes, in which logs.gz is tried.
 	minArchive = 1 << 10
 	// archiveTries bounds how often logs.gz is put together to find out how much
@@ -55,40 +63,66 @@ type place struct {
 	excerpt logtext.Excerpt
 }
 
+// whole returns the most that logs.gz may take where that keeps it whole. It comes
+// first: the readable text gets what is left.
+func (r rooms) whole() int { return r.archive(min(leastPreview, r.object/previewShare)) }
+
+// shortened returns the most that logs.gz may take where not all of the logs fits.
+func (r rooms) shortened() int { return r.archive(min(previewBytes, r.object/previewShare)) }
+
+// archive returns the most that logs.gz may take beside so much readable text: in
+// the object, or in parts where these have more room.
+func (r rooms) archive(text int) int {
+	return max(r.object, r.all-partsListing) - text
+}
+
+// text returns what the readable text may take beside a logs.gz of so many bytes,
+// and whether logs.gz is in parts then.
+func (r rooms) text(archive int) (room int, parts bool) {
+	inline := r.object - archive
+	beside := min(r.object, r.all-archive) - partsListing
+	if archive <= r.object*inlinePercent/100 || inline >= beside {
+		return inline, false
+	}
+	return beside, true
+}
+
+// packedLogs are the values of logs and logs.gz.
+type packedLogs struct {
+	text string
+	// gzip is nil where text has all that was read as it was written.
+	gzip []byte
+	// parts is true where gzip is not in the object itself.
+	parts bool
+}
+
 // packLogs returns the values of logs and logs.gz within room, and notes in the
-// views how much of each log is kept and where. There is no logs.gz where logs
-// has all that was read as it was written.
-func packLogs(pods []*podView, missing missingPods, room rooms) (string, []byte, error) {
-	var text string
+// views how much of each log is kept and where.
+func packLogs(pods []*podView, missing missingPods, room rooms) (packedLogs, error) {
 	if mayBeExact(pods) {
-		if text = writeLogs(pods, missing, room.object); exact(pods) {
-			return text, nil, nil
+		if text := writeLogs(pods, missing, room.object); exact(pods) {
+			return packedLogs{text: text}, nil
 		}
 	}
-	inline := room.object * archivePercent / 100
-	forText := room.object - inline
-	packed, err := compressLogs(pods, max(inline, room.all-forText-partsListing))
+	archive, err := compressLogs(pods, room)
 	if err != nil {
-		return "", nil, err
+		return packedLogs{}, err
 	}
-	left := room.object - len(packed.gzip)
-	if len(packed.gzip) > inline {
-		left = min(room.object-partsListing, room.all-len(packed.gzip)-partsListing)
-	}
-	text = writeLogs(pods, missing, left)
-	if packed.gzip == nil {
-		return text, nil, nil
+	left, parts := room.text(len(archive.gzip))
+	p := packedLogs{text: writeLogs(pods, missing, left), gzip: archive.gzip, parts: parts}
+	if archive.gzip == nil {
+		return p, nil
 	}
 	for _, c := range all(pods) {
 		for _, l := range c.instances() {
 			l.exact = nil
 		}
 	}
-	for i := range packed.places {
-		p := &packed.places[i]
-		p.log.exact, p.log.excerpt = &p.exact, p.excerpt
+	for i := range archive.places {
+		place := &archive.places[i]
+		place.log.exact, place.log.excerpt = &place.exact, place.excerpt
 	}
-	return text, packed.gzip, nil
+	return p, nil
 }
 
 // mayBeExact reports whether every log is all there as text.
@@ -115,35 +149,42 @@ func exact(pods []*podView) bool {
 	return true
 }
 
-// compressLogs returns as much of the logs as fits into room bytes compressed;
-// an empty archive where that is nothing.
-func compressLogs(pods []*podView, room int) (archive, error) {
+// compressLogs returns the logs compressed: whole where that fits into room, else
+// as much of them as does; an empty archive where that is nothing.
+func compressLogs(pods []*podView, room rooms) (archive, error) {
 	sections := importantSections(pods)
 	pool := logpack.NewPool(math.MaxInt)
 	for _, s := range sections {
 		s.pack(pool)
 		s.limit = s.want
 	}
-	if room < minArchive || len(sections) == 0 {
+	if room.whole() < minArchive || len(sections) == 0 {
 		return archive{}, nil
 	}
+	whole, err := writeArchive(sections, room.whole())
+	if err != nil || whole.gzip != nil {
+		return whole, err
+	}
+	return shortenLogs(sections, room.shortened())
+}
+
+// shortenLogs returns as much of the logs as fits into room bytes compressed.
+func shortenLogs(sections []*section, room int) (archive, error) {
 	var best archive
-	chosen, budget := sections, 0
-	for try := range archiveTries {
-		packed, err := writeArchive(chosen, room)
+	if room < minArchive {
+		return best, nil
+	}
+	for try, budget, size := 1, 0, 0; try < archiveTries && size < room*wellFilled/100; try++ {
+		budget = nextBudget(budget, size, room)
+		chosen := sections[:fitting(sections, budget)]
+		share(chosen, budget)
+		tried, err := writeArchive(chosen, room)
 		if err != nil {
 			return archive{}, err
 		}
-		size := len(packed.gzip)
-		if size > len(best.gzip) {
-			best = packed
+		if size = len(tried.gzip); size > len(best.gzip) {
+			best = tried
 		}
-		if size > 0 && (try == 0 || size >= room*wellFilled/100) {
-			break
-		}
-		budget = nextBudget(budget, size, room)
-		chosen = sections[:fitting(sections, budget)]
-		share(chosen, budget)
 	}
 	return best, nil
 }

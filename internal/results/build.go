@@ -85,13 +85,11 @@ func Build(run Run) (*Content, error) {
 	data[api.DataContainers], data[api.DataLogs] = blocks, blocks
 	c := &Content{Data: data}
 	if run.LogMode != api.LogModeStatus {
-		room := budget - len(blocks) - reserved
-		text, archive, err := packLogs(pods, run.missing(), run.rooms(room))
+		logs, err := packLogs(pods, run.missing(), run.rooms(budget-len(blocks)-reserved))
 		if err != nil {
 			return nil, err
 		}
-		data[api.DataLogs] = text
-		c.setArchive(archive, room)
+		c.setLogs(logs)
 	}
 	c.Capture, c.Totals = summarize(&run, pods), totals(&run, pods)
 	data[api.DataJobJSON], err = detail.jobJSON(&run, c.Capture, (*instanceLog).stored)

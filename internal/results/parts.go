@@ -53,16 +53,17 @@ type PartRecord struct {
 	SHA256 string `json:"sha256"`
 }
 
-// setArchive puts the archive, which may be nil, into the object, or into parts
-// where it takes more of room than it may.
-func (c *Content) setArchive(archive []byte, room int) {
+// setLogs puts logs into the object, and logs.gz, if there is one, there or into
+// parts.
+func (c *Content) setLogs(logs packedLogs) {
+	c.Data[api.DataLogs] = logs.text
 	switch {
-	case archive == nil:
-	case len(archive) <= room*archivePercent/100:
-		c.BinaryData = map[string][]byte{api.DataLogsGzip: archive}
+	case logs.gzip == nil:
+	case !logs.parts:
+		c.BinaryData = map[string][]byte{api.DataLogsGzip: logs.gzip}
 	default:
-		for at := 0; at < len(archive); at += api.MaxResultsBytes {
-			piece := archive[at:min(len(archive), at+api.MaxResultsBytes)]
+		for at := 0; at < len(logs.gzip); at += api.MaxResultsBytes {
+			piece := logs.gzip[at:min(len(logs.gzip), at+api.MaxResultsBytes)]
 			c.Parts = append(c.Parts, Part{Number: len(c.Parts), Bytes: piece, SHA256: hexSHA256(piece)})
 		}
 	}
