@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,6 +32,7 @@ func (s *story) stored(job *batchv1.Job) run {
 	s.eventually(func(g Gomega) {
 		g.Expect(s.w.client.List(s.ctx(), &found, client.InNamespace(job.Namespace),
 			client.MatchingLabels{api.JobUIDLabel: string(job.UID)})).To(Succeed())
+		found.Items = slices.DeleteFunc(found.Items, isPart)
 		g.Expect(found.Items).NotTo(BeEmpty(), "no results of job %s", job.Name)
 	})
 	s.Expect(found.Items).To(HaveLen(1), "one results object for each run")
@@ -55,6 +57,9 @@ func (s *story) stored(job *batchv1.Job) run {
 	s.Expect(size).To(BeNumerically("<=", api.MaxResultsBytes))
 	return r
 }
+
+// isPart reports whether an object holds a part of results.
+func isPart(object corev1.ConfigMap) bool { return object.Labels[api.PartLabel] != "" }
 
 // complete wants the results to say that nothing is missing.
 func (s *story) complete(r run) {

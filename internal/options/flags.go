@@ -85,7 +85,7 @@ func (l *Limits) addFlags(fs *pflag.FlagSet) {
 	fs.Var(&l.CaptureMemory, "capture-memory",
 		"What logs take in memory that are followed, or of pods that are deleted, before the results of their Job are stored, in bytes (Ki, Mi, Gi).")
 	fs.Var(&l.MaxResultsSize, "max-results-size",
-		"The most that is stored of one Job, in bytes (Ki, Mi), from 32Ki to 16Mi. What is more than an object can hold, 1Mi, is stored in further objects.")
+		"The most that is stored of one Job, in bytes (Ki, Mi), from 32Ki to 16Mi. One object holds 1Mi; further objects hold the rest.")
 	fs.IntVar(&l.Writes, "writes", l.Writes, "Writing requests in flight at the same time.")
 	fs.DurationVar(&l.LogIdleTimeout, "log-idle-timeout", l.LogIdleTimeout,
 		"How long a log read may go without a byte before it is given up for this try.")

@@ -100,7 +100,8 @@ type Limits struct {
 	// CaptureMemory bounds what logs that are followed, and those of pods that are
 	// deleted before their Job is stored, take in memory.
 	CaptureMemory resource.QuantityValue
-	// MaxResultsSize bounds what the results of one run take, parts included.
+	// MaxResultsSize bounds what the results of one run take, parts included. A
+	// kubelet keeps 10 MiB of a log: most that compress are whole within 4 MiB.
 	MaxResultsSize resource.QuantityValue
 	// Writes is the number of writing requests in flight at the same time.
 	Writes         int
@@ -131,7 +132,7 @@ func New() *Options {
 		Retention: newRetention(),
 		Limits: Limits{
 			Workers: 96, LogStreams: 128, CaptureStreams: 512, FollowStreams: 256, Writes: 32,
-			MaxResultsSize: resource.QuantityValue{Quantity: resource.MustParse("1Mi")},
+			MaxResultsSize: resource.QuantityValue{Quantity: resource.MustParse("4Mi")},
 			LogMemory:      resource.QuantityValue{Quantity: resource.MustParse("128Mi")},
 			CaptureMemory:  resource.QuantityValue{Quantity: resource.MustParse("64Mi")},
 			LogIdleTimeout: 15 * time.Second,

@@ -68,7 +68,7 @@ func TestDefaultValues(t *testing.T) {
 		"redact-builtin": "true", "redact": "[]",
 		"retention-interval": "1h0m0s", "keep-completed-results-per-cronjob": "0", "keep-failed-results-per-cronjob": "0",
 		"max-results-bytes-per-namespace": "256Mi",
-		"workers":                         "96", "log-streams": "128", "capture-streams": "512", "follow-streams": "256", "log-memory": "128Mi", "capture-memory": "64Mi", "max-results-size": "1Mi", "writes": "32", "log-idle-timeout": "15s",
+		"workers":                         "96", "log-streams": "128", "capture-streams": "512", "follow-streams": "256", "log-memory": "128Mi", "capture-memory": "64Mi", "max-results-size": "4Mi", "writes": "32", "log-idle-timeout": "15s",
 	}
 	got := map[string]string{}
 	flagSet(New()).VisitAll(func(f *pflag.Flag) { got[f.Name] = f.DefValue })

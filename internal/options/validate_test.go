@@ -139,7 +139,7 @@ func TestValidateAccepts(t *testing.T) {
 		"--max-results-bytes-per-namespace=0", "--max-results-bytes-per-namespace=1Mi", "--max-results-bytes-per-namespace=1Ti",
 		"--workers=1", "--workers=10000", "--log-streams=1", "--log-streams=10000", "--capture-streams=1", "--capture-streams=10000", "--follow-streams=1", "--follow-streams=10000", "--writes=1", "--writes=10000",
 		"--max-results-size=32Ki", "--max-results-size=16Mi", "--max-results-size=16Mi --log-memory=64Mi",
-		"--log-memory=8Mi", "--log-memory=8388608", "--capture-memory=8Mi", "--log-idle-timeout=1s",
+		"--log-memory=8Mi --max-results-size=2Mi", "--log-memory=8388608 --max-results-size=2Mi", "--capture-memory=8Mi", "--log-idle-timeout=1s",
 	} {
 		t.Run(args, func(t *testing.T) {
 			if err := parse(t, strings.Fields(args)...).Validate(); err != nil {
