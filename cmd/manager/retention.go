@@ -27,7 +27,7 @@ func (p *parts) addRetention(mgr ctrl.Manager) (*holdings.Holdings, error) {
 	if err != nil {
 		return nil, err
 	}
-	held := holdings.New(holdings.Options{NamespaceBytes: opts.NamespaceBytes(), Horizon: opts.Interval}, clock.RealClock{}, measures)
+	held := holdings.New(holdings.Options{Budgets: opts.Budgets(), Horizon: opts.Interval}, clock.RealClock{}, measures)
 	retainer := &retention.Retainer{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Holdings: held, Metrics: measures, Clock: clock.RealClock{},
 		Options: retention.Options{

@@ -4,28 +4,42 @@ import (
 	"context"
 	"fmt"
 
-	batchv1 "k8s.io/api/batch/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/results"
+	"github.com/job-handler/job-handler/internal/retain"
 )
 
-// shrunkLogBytes is what is kept of the logs of a run whose namespace is above its
-// budget: enough for the last words of a few containers.
+// shrunkLogBytes is what is kept of the logs of a run above a budget: enough for
+// the last words of a few containers.
 const shrunkLogBytes = 16 << 10
 
-// logBudget returns what the logs of a Job's results may take where its namespace
-// is above its budget, 0 where it is not. It tells of it once an hour for a
-// namespace; that this run's logs are short is told with its outcome.
-func (r *Reconciler) logBudget(ctx context.Context, job *batchv1.Job) int {
-	if !r.Holdings.Over(job.Namespace) {
-		return 0
+// bound limits the logs of a run where results take more than they may. The Warning
+// about it is sent once an hour for a namespace; that the logs of this run are short
+// is told with its outcome.
+func (r *Reconciler) bound(ctx context.Context, run *results.Run) {
+	budget := r.Holdings.Over(run.Job.Namespace)
+	if budget == retain.WithinBudget {
+		return
 	}
-	if r.Holdings.Shrunk(job.Namespace) {
-		budget := resource.NewQuantity(r.Holdings.NamespaceBytes(), resource.BinarySI)
-		r.warn(ctx, job, "budget", fmt.Sprintf(
-			"The results in namespace %s take %s (--max-results-bytes-per-namespace) or more: of the logs of new ones 16Ki is kept "+
-				"until some are deleted; annotation %s has results go by themselves", job.Namespace, budget, api.ResultsTTLAnnotation))
+	run.MaxLogBytes, run.MaxLogReason = shrunkLogBytes, results.ReasonNamespaceBudget
+	if budget == retain.ClusterBudget {
+		run.MaxLogReason = results.ReasonClusterBudget
 	}
-	return shrunkLogBytes
+	if r.Holdings.Shrunk(run.Job.Namespace, budget) {
+		r.warn(ctx, run.Job, "budget", fmt.Sprintf("%s: 16Ki is kept of the logs of new results until some are deleted; "+
+			"annotation %s makes results expire", r.exceeded(run.Job.Namespace, budget), api.ResultsTTLAnnotation))
+	}
+}
+
+// exceeded says which budget is used up.
+func (r *Reconciler) exceeded(namespace string, budget retain.Budget) string {
+	budgets := r.Holdings.Budgets()
+	if budget == retain.ClusterBudget {
+		return fmt.Sprintf("The results in all namespaces take %s (--max-results-bytes) or more, and those in namespace %s their share of it",
+			resource.NewQuantity(budgets.Cluster, resource.BinarySI), namespace)
+	}
+	return fmt.Sprintf("The results in namespace %s take %s (--max-results-bytes-per-namespace) or more",
+		namespace, resource.NewQuantity(budgets.Namespace, resource.BinarySI))
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/job-handler/job-handler/internal/holdings"
 	"github.com/job-handler/job-handler/internal/metrics"
 	"github.com/job-handler/job-handler/internal/results"
+	"github.com/job-handler/job-handler/internal/retain"
 )
 
 var _ = Describe("A namespace with a budget", func() {
@@ -26,7 +27,7 @@ var _ = Describe("A namespace with a budget", func() {
 		h := talkative()
 		m, err := metrics.NewRetention(prometheus.NewRegistry())
 		Expect(err).NotTo(HaveOccurred())
-		h.Holdings = holdings.New(holdings.Options{NamespaceBytes: budget, Horizon: time.Hour}, h.clock, m)
+		h.Holdings = holdings.New(holdings.Options{Budgets: retain.Budgets{Namespace: budget}, Horizon: time.Hour}, h.clock, m)
 		h.Holdings.Counted(map[string]int64{namespace: taken}, nil)
 		return h
 	}
@@ -70,6 +71,36 @@ var _ = Describe("A namespace with a budget", func() {
 		Expect(recordOf(expectStored(ctx, whole)).Capture.Complete).To(BeTrue())
 	})
 
+	It("is not shortened while others fill the cluster's, unless it has its share or there is far too much", func(ctx SpecContext) {
+		const mebibyte = 1 << 20
+		h := withBudget(0)
+		m, err := metrics.NewRetention(prometheus.NewRegistry())
+		Expect(err).NotTo(HaveOccurred())
+		budgets := retain.Budgets{Namespace: 100 * mebibyte, Cluster: 20 * mebibyte}
+		h.Holdings = holdings.New(holdings.Options{Budgets: budgets, Horizon: time.Hour}, h.clock, m)
+		for name, tc := range map[string]struct {
+			here, others int64
+			whole        bool
+		}{
+			"less":    {mebibyte, 20 * mebibyte, true},
+			"share":   {10 * mebibyte, 12 * mebibyte, false},
+			"far-off": {mebibyte, 30 * mebibyte, false},
+		} {
+			By(name)
+			h.Holdings.Counted(map[string]int64{namespace: tc.here, "others": tc.others}, nil)
+			object := completed(ctx, aJobCalled(name))
+			h.settle(ctx, object)
+			h.step(time.Hour)
+			stored := expectStored(ctx, object)
+			Expect(recordOf(stored).Capture.Complete).To(Equal(tc.whole), name)
+			if !tc.whole {
+				Expect(logBytes(stored)).To(BeNumerically("<=", 16<<10))
+				Expect(recordOf(stored).Capture.Why).To(HavePrefix(results.ReasonClusterBudget))
+				Expect(warningsOf(ctx, object)).To(ContainElement(ContainSubstring("20Mi (--max-results-bytes) or more")))
+			}
+		}
+	})
+
 	It("counts what is adopted once", func(ctx SpecContext) {
 		h := withBudget(0)
 		object := completed(ctx, aJob())
@@ -78,11 +109,11 @@ var _ = Describe("A namespace with a budget", func() {
 			_, err := h.pass(ctx, object)
 			Expect(err).To(MatchError(errCrash))
 		}
-		Expect(h.Holdings.Over(namespace)).To(BeFalse())
+		Expect(h.Holdings.Over(namespace)).To(Equal(retain.WithinBudget))
 		other := completed(ctx, aJobCalled("other"))
 		h.before = nil
 		h.settle(ctx, other)
-		Expect(h.Holdings.Over(namespace)).To(BeTrue())
+		Expect(h.Holdings.Over(namespace)).To(Equal(retain.NamespaceBudget))
 	})
 
 	It("tells when results are to go", func(ctx SpecContext) {

@@ -59,7 +59,7 @@ func (r *Reconciler) sizes() []int {
 // are found too large.
 func (r *Reconciler) storeResults(ctx context.Context, observed plan.Observation, run results.Run, pods []types.UID) (stored, error) {
 	var err error
-	run.MaxLogBytes = r.logBudget(ctx, run.Job)
+	r.bound(ctx, &run)
 	for _, size := range r.sizes() {
 		run.MaxBytes = size
 		var content *results.Content

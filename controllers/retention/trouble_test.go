@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/controllers/retention"
+	"github.com/job-handler/job-handler/internal/retain"
 )
 
 var errAway = errors.New("connection refused")
@@ -108,7 +109,7 @@ var _ = Describe("A list that fails", func() {
 		}
 		Expect(p.Look(ctx)).To(MatchError(errAway))
 		Expect(present(ctx)).To(HaveLen(4))
-		Expect(p.Holdings.Over(namespace)).To(BeFalse())
+		Expect(p.Holdings.Over(namespace)).To(Equal(retain.WithinBudget))
 	})
 })
 

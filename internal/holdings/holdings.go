@@ -6,6 +6,7 @@ package holdings
 
 import (
 	"container/heap"
+	"maps"
 	"sync"
 	"time"
 
@@ -24,11 +25,9 @@ const (
 	tellEvery = time.Hour
 )
 
-// Options say how much a namespace may hold, and how far ahead is remembered what
-// is to go.
+// Options say how much may be held, and how far ahead is remembered what is to go.
 type Options struct {
-	// NamespaceBytes is what results may take in a namespace; 0: there is no bound.
-	NamespaceBytes int64
+	retain.Budgets
 	// Horizon is the time between two lists.
 	Horizon time.Duration
 }
@@ -40,8 +39,10 @@ type Holdings struct {
 	metrics *metrics.Retention
 
 	mu sync.Mutex
-	// bytes is what results take in a namespace; nil until they were counted.
+	// bytes is what results take in the namespaces that have any, all what they take
+	// together; nil until they were counted.
 	bytes map[string]int64
+	all   int64
 	// added and fresh are what was stored since Begin; nil where nothing is counted.
 	added map[string]int64
 	fresh []retain.Due
@@ -53,11 +54,12 @@ type Holdings struct {
 
 // New returns empty holdings.
 func New(options Options, clk clock.PassiveClock, m *metrics.Retention) *Holdings {
-	m.SetBudget(options.NamespaceBytes)
+	m.SetBudgets(options.Budgets)
 	return &Holdings{options: options, clock: clk, metrics: m, told: map[string]time.Time{}, sooner: make(chan struct{}, 1)}
 }
 
-// Stored notes that an object of a kind of results was created.
+// Stored notes that an object of a kind of results was created: results, a part of
+// them, or captures.
 func (h *Holdings) Stored(kind string, object metav1.Object) {
 	if h == nil {
 		return
@@ -78,9 +80,17 @@ func (h *Holdings) Stored(kind string, object metav1.Object) {
 
 // Deleted notes that an object of ours was deleted.
 func (h *Holdings) Deleted(object metav1.Object) {
+	h.Freed(object.GetNamespace(), retain.Bytes(object))
+}
+
+// Freed notes that objects of ours were deleted in a namespace, with so many bytes.
+func (h *Holdings) Freed(namespace string, bytes int64) {
+	if h == nil {
+		return
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.add(object.GetNamespace(), -retain.Bytes(object))
+	h.add(namespace, -bytes)
 }
 
 // add changes what is counted. Before the first count nothing is.
@@ -88,8 +98,13 @@ func (h *Holdings) add(namespace string, bytes int64) {
 	if h.bytes == nil {
 		return
 	}
-	h.bytes[namespace] = max(0, h.bytes[namespace]+bytes)
-	h.metrics.SetBytes(namespace, h.bytes[namespace])
+	before := h.bytes[namespace]
+	after := max(0, before+bytes)
+	h.all += after - before
+	if h.bytes[namespace] = after; after == 0 {
+		delete(h.bytes, namespace)
+	}
+	h.metrics.SetBytes(namespace, after)
 }
 
 // Begin says that everything is about to be listed. What is stored from now on is
@@ -108,7 +123,11 @@ func (h *Holdings) Counted(bytes map[string]int64, soon []retain.Due) {
 	for namespace, more := range h.added {
 		bytes[namespace] += more
 	}
-	h.bytes, h.added = bytes, nil
+	h.bytes, h.added, h.all = bytes, nil, 0
+	maps.DeleteFunc(bytes, func(_ string, held int64) bool { return held <= 0 })
+	for _, held := range bytes {
+		h.all += held
+	}
 	h.metrics.ResetBytes(bytes)
 	h.due = nil
 	for _, due := range soon {
@@ -120,23 +139,23 @@ func (h *Holdings) Counted(bytes map[string]int64, soon []retain.Due) {
 	h.fresh = nil
 }
 
-// Over reports whether the results of a namespace take all that they may, or
-// more; false until they were counted.
-func (h *Holdings) Over(namespace string) bool {
-	if h == nil || h.options.NamespaceBytes == 0 {
-		return false
+// Over returns the budget for which little is kept of new logs in a namespace;
+// retain.WithinBudget until results were counted.
+func (h *Holdings) Over(namespace string) retain.Budget {
+	if h == nil {
+		return retain.WithinBudget
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.bytes[namespace] >= h.options.NamespaceBytes
+	return h.options.Over(h.bytes[namespace], h.all, len(h.bytes))
 }
 
-// Shrunk notes that less was kept of a run for that reason, and reports whether
-// to tell of it: once an hour for a namespace.
-func (h *Holdings) Shrunk(namespace string) (tell bool) {
+// Shrunk notes that less was kept of a run for this budget, and reports whether to
+// send a Warning: once an hour for a namespace.
+func (h *Holdings) Shrunk(namespace string, budget retain.Budget) (tell bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.metrics.Shrunk()
+	h.metrics.Shrunk(budget)
 	now := h.clock.Now()
 	if last, told := h.told[namespace]; told && now.Sub(last) < tellEvery {
 		return false
@@ -150,8 +169,8 @@ func (h *Holdings) Shrunk(namespace string) (tell bool) {
 	return true
 }
 
-// NamespaceBytes is what results may take in a namespace.
-func (h *Holdings) NamespaceBytes() int64 { return h.options.NamespaceBytes }
+// Budgets are what results may take.
+func (h *Holdings) Budgets() retain.Budgets { return h.options.Budgets }
 
 // Postpone has results that could not go yet be looked at again at a time.
 func (h *Holdings) Postpone(due retain.Due) {

@@ -80,30 +80,69 @@ func TestOver(t *testing.T) {
 		}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h, _ := newHoldings(t, Options{NamespaceBytes: tc.limit, Horizon: time.Hour})
+			h, _ := newHoldings(t, Options{Budgets: retain.Budgets{Namespace: tc.limit}, Horizon: time.Hour})
 			tc.do(h)
-			if got := h.Over(team); got != tc.want {
+			if got := h.Over(team) == retain.NamespaceBudget; got != tc.want {
 				t.Errorf("got %t", got)
 			}
 		})
 	}
 }
 
+// The count of all namespaces follows what is stored and deleted, and a namespace
+// without results has no share.
+func TestOverTheClustersBudget(t *testing.T) {
+	h, _ := newHoldings(t, Options{Budgets: retain.Budgets{Cluster: budget}})
+	in := func(namespace string, bytes int) *corev1.ConfigMap {
+		cm := object(bytes)
+		cm.Namespace = namespace
+		return cm
+	}
+	want := func(what string, others ...retain.Budget) {
+		t.Helper()
+		got := []retain.Budget{h.Over(team), h.Over("other"), h.Over("new")}
+		if diff := cmp.Diff(others, got); diff != "" {
+			t.Errorf("%s: -want +got\n%s", what, diff)
+		}
+	}
+	const within, over = retain.WithinBudget, retain.ClusterBudget
+	h.Stored(api.ResultsKindConfigMap, in(team, 5000))
+	want("not counted yet", within, within, within)
+	h.Counted(map[string]int64{team: 800, "other": 100, "gone": 0}, nil)
+	want("below", within, within, within)
+	h.Stored(api.ResultsKindConfigMap, in("other", 100))
+	want("team fills it", over, within, within)
+	h.Stored(api.ResultsKindConfigMap, in("other", 300))
+	want("other has its share too", over, over, within)
+	h.Stored(api.ResultsKindConfigMap, in(team, 200))
+	want("far above", over, over, over)
+	h.Deleted(in(team, 1000))
+	want("team has nothing", within, within, within)
+	h.Freed("other", 1000)
+	h.Stored(api.ResultsKindConfigMap, in("new", 1000))
+	want("new is the only one", within, within, over)
+	h.Begin()
+	h.Stored(api.ResultsKindConfigMap, in("new", 1))
+	h.Counted(map[string]int64{"new": 998}, nil)
+	want("counted anew", within, within, within)
+}
+
 func TestNobodyHoldsAnything(t *testing.T) {
 	var h *Holdings
 	h.Stored(api.ResultsKindConfigMap, object(1))
-	if h.Over(team) {
+	h.Freed(team, 1)
+	if h.Over(team) != retain.WithinBudget {
 		t.Error("nothing is above a bound")
 	}
 }
 
 func TestToldOnceAnHour(t *testing.T) {
-	h, clk := newHoldings(t, Options{NamespaceBytes: 1})
-	got := []bool{h.Shrunk(team), h.Shrunk(team), h.Shrunk("other")}
+	h, clk := newHoldings(t, Options{})
+	got := []bool{h.Shrunk(team, retain.NamespaceBudget), h.Shrunk(team, retain.NamespaceBudget), h.Shrunk("other", retain.ClusterBudget)}
 	clk.SetTime(clk.Now().Add(59 * time.Minute))
-	got = append(got, h.Shrunk(team))
+	got = append(got, h.Shrunk(team, retain.NamespaceBudget))
 	clk.SetTime(clk.Now().Add(time.Minute))
-	got = append(got, h.Shrunk(team), h.Shrunk(team))
+	got = append(got, h.Shrunk(team, retain.NamespaceBudget), h.Shrunk(team, retain.NamespaceBudget))
 	if diff := cmp.Diff([]bool{true, false, true, false, true, false}, got); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}

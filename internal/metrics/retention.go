@@ -37,7 +37,7 @@ var causes = Label{Name: "cause", Values: []Value{
 
 func retentionDefinitions() []Definition {
 	return []Definition{
-		resultsBytes, resultsAllBytes, resultsNamespaces, resultsBudget, resultsShrunk, retentionDeleted, retentionPasses,
+		resultsBytes, resultsAllBytes, resultsNamespaces, resultsBudget, resultsAllBudget, resultsShrunk, retentionDeleted, retentionPasses,
 		retentionRefused, retentionDuration, retentionLast, retentionObjects, retentionMalformed,
 	}
 }
@@ -47,12 +47,12 @@ const countedByRetention = "Until all results were counted."
 var (
 	resultsBytes = Definition{
 		Name: resultsPrefix + "bytes", Kind: Gauge,
-		Help:   "What results take in a namespace, parts included, in bytes, of the 100 namespaces where they take most.",
+		Help:   "What results take in a namespace, parts and captures included, in bytes, of the 100 namespaces where they take most.",
 		Absent: countedByRetention,
 		Labels: []Label{{Name: "namespace", Open: "The namespaces with results, at most 100: those where they take most."}},
 	}
 	resultsAllBytes = Definition{
-		Name: resultsPrefix + "all_bytes", Kind: Gauge, Help: "What results take in all namespaces, parts included, in bytes.",
+		Name: resultsPrefix + "all_bytes", Kind: Gauge, Help: "What results take in all namespaces, parts and captures included, in bytes.",
 		Absent: countedByRetention,
 	}
 	resultsNamespaces = Definition{
@@ -63,9 +63,17 @@ var (
 		Name: resultsPrefix + "budget_bytes", Kind: Gauge,
 		Help: "What results may take in a namespace before less of logs is stored, in bytes; 0 for no bound.",
 	}
+	resultsAllBudget = Definition{
+		Name: resultsPrefix + "all_budget_bytes", Kind: Gauge,
+		Help: "What results may take in all namespaces before less of logs is stored, in bytes; 0 for no bound.",
+	}
 	resultsShrunk = Definition{
 		Name: resultsPrefix + "shrunk_total", Kind: Counter,
-		Help: "Runs of which less log text was stored since the results of their namespace were above the budget.",
+		Help: "Runs of which less log text was stored since results were above a budget, by budget.",
+		Labels: []Label{{Name: "budget", Values: []Value{
+			value(retain.NamespaceBudget, "That of their namespace: `--max-results-bytes-per-namespace`."),
+			value(retain.ClusterBudget, "That of the whole cluster: `--max-results-bytes`."),
+		}}},
 	}
 	retentionDeleted = Definition{
 		Name: retentionPrefix + "deleted_total", Kind: Counter, Help: "Results objects deleted by reason.",
@@ -115,7 +123,8 @@ var (
 // Retention are the metrics of how long results are kept, and of what they take.
 type Retention struct {
 	deleted, passes, refused, shrunk *prometheus.CounterVec
-	objects, last, budget, malformed *prometheus.GaugeVec
+	objects, last, malformed         *prometheus.GaugeVec
+	budget, allBudget                *prometheus.GaugeVec
 	duration                         *prometheus.HistogramVec
 	held                             *heldBytes
 }
@@ -127,7 +136,7 @@ func NewRetention(registry Registry) (*Retention, error) {
 		deleted: m.counter(retentionDeleted), passes: m.counter(retentionPasses),
 		refused: m.counter(retentionRefused), shrunk: m.counter(resultsShrunk),
 		objects: m.gauge(retentionObjects), last: m.gauge(retentionLast),
-		budget: m.gauge(resultsBudget), malformed: m.gauge(retentionMalformed),
+		budget: m.gauge(resultsBudget), allBudget: m.gauge(resultsAllBudget), malformed: m.gauge(retentionMalformed),
 		duration: m.histogram(retentionDuration),
 		held:     newHeldBytes(),
 	}
@@ -158,8 +167,11 @@ func (r *Retention) Passed(result PassResult, at time.Time, took time.Duration) 
 	}
 }
 
-// SetBudget says what results may take in a namespace; 0: there is no bound.
-func (r *Retention) SetBudget(bytes int64) { r.budget.WithLabelValues().Set(float64(bytes)) }
+// SetBudgets says what results may take.
+func (r *Retention) SetBudgets(budgets retain.Budgets) {
+	r.budget.WithLabelValues().Set(float64(budgets.Namespace))
+	r.allBudget.WithLabelValues().Set(float64(budgets.Cluster))
+}
 
 // SetBytes says what results take in a namespace; 0: there are none any more.
 func (r *Retention) SetBytes(of string, bytes int64) { r.held.set(of, bytes) }
@@ -167,5 +179,5 @@ func (r *Retention) SetBytes(of string, bytes int64) { r.held.set(of, bytes) }
 // ResetBytes says what results take in every namespace that has any.
 func (r *Retention) ResetBytes(bytes map[string]int64) { r.held.reset(bytes) }
 
-// Shrunk counts a run of which less was stored for the budget.
-func (r *Retention) Shrunk() { r.shrunk.WithLabelValues().Inc() }
+// Shrunk counts a run of which less was stored for a budget.
+func (r *Retention) Shrunk(budget retain.Budget) { r.shrunk.WithLabelValues(string(budget)).Inc() }

@@ -25,28 +25,32 @@ func TestRetention(t *testing.T) {
 	m.Refused("rights")
 	m.Surveyed(&retain.Survey{Counts: map[retain.Class]int{retain.Results: 3, retain.Part: 2}, Malformed: 1})
 	m.Surveyed(&retain.Survey{Counts: map[retain.Class]int{retain.Results: 2, retain.Foreign: 1}})
-	m.SetBudget(1000)
+	m.SetBudgets(retain.Budgets{Namespace: 1000, Cluster: 5000})
 	m.SetBytes("gone", 5)
 	m.ResetBytes(map[string]int64{"team": 10, "other": 20})
 	m.SetBytes("team", 11)
-	m.Shrunk()
+	m.Shrunk(retain.ClusterBudget)
 
 	names := []string{
 		"job_handler_retention_deleted_total", "job_handler_retention_passes_total", "job_handler_retention_refused_total",
 		"job_handler_retention_last_pass_timestamp_seconds", "job_handler_retention_objects", "job_handler_retention_malformed_results",
-		"job_handler_results_bytes", "job_handler_results_budget_bytes", "job_handler_results_shrunk_total",
+		"job_handler_results_bytes", "job_handler_results_budget_bytes", "job_handler_results_all_budget_bytes", "job_handler_results_shrunk_total",
 	}
 	const want = `
 # HELP job_handler_results_budget_bytes What results may take in a namespace before less of logs is stored, in bytes; 0 for no bound.
 # TYPE job_handler_results_budget_bytes gauge
 job_handler_results_budget_bytes 1000
-# HELP job_handler_results_bytes What results take in a namespace, parts included, in bytes, of the 100 namespaces where they take most.
+# HELP job_handler_results_all_budget_bytes What results may take in all namespaces before less of logs is stored, in bytes; 0 for no bound.
+# TYPE job_handler_results_all_budget_bytes gauge
+job_handler_results_all_budget_bytes 5000
+# HELP job_handler_results_bytes What results take in a namespace, parts and captures included, in bytes, of the 100 namespaces where they take most.
 # TYPE job_handler_results_bytes gauge
 job_handler_results_bytes{namespace="other"} 20
 job_handler_results_bytes{namespace="team"} 11
-# HELP job_handler_results_shrunk_total Runs of which less log text was stored since the results of their namespace were above the budget.
+# HELP job_handler_results_shrunk_total Runs of which less log text was stored since results were above a budget, by budget.
 # TYPE job_handler_results_shrunk_total counter
-job_handler_results_shrunk_total 1
+job_handler_results_shrunk_total{budget="cluster"} 1
+job_handler_results_shrunk_total{budget="namespace"} 0
 # HELP job_handler_retention_deleted_total Results objects deleted by reason.
 # TYPE job_handler_retention_deleted_total counter
 job_handler_retention_deleted_total{reason="expired"} 2

@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
+
+	"github.com/job-handler/job-handler/internal/retain"
 	cliflag "k8s.io/component-base/cli/flag"
 
 	"github.com/job-handler/job-handler/internal/api"
@@ -67,8 +69,8 @@ func TestDefaultValues(t *testing.T) {
 		"protect": "false", "protect-deadline": "1h0m0s",
 		"redact-builtin": "true", "redact": "[]",
 		"retention-interval": "1h0m0s", "keep-completed-results-per-cronjob": "0", "keep-failed-results-per-cronjob": "0",
-		"max-results-bytes-per-namespace": "256Mi",
-		"workers":                         "96", "log-streams": "128", "capture-streams": "512", "follow-streams": "256", "log-memory": "128Mi", "capture-memory": "64Mi", "max-results-size": "4Mi", "writes": "32", "log-idle-timeout": "15s",
+		"max-results-bytes-per-namespace": "256Mi", "max-results-bytes": "1Gi",
+		"workers": "96", "log-streams": "128", "capture-streams": "512", "follow-streams": "256", "log-memory": "128Mi", "capture-memory": "64Mi", "max-results-size": "4Mi", "writes": "32", "log-idle-timeout": "15s",
 	}
 	got := map[string]string{}
 	flagSet(New()).VisitAll(func(f *pflag.Flag) { got[f.Name] = f.DefValue })
@@ -88,7 +90,7 @@ func TestFlagsSetOptions(t *testing.T) {
 		"--protect", "--protect-deadline=2m",
 		"--redact-builtin=false", `--redact=a{1,2}`, "--redact=b",
 		"--retention-interval=2h", "--keep-completed-results-per-cronjob=3", "--keep-failed-results-per-cronjob=10",
-		"--max-results-bytes-per-namespace=1Gi",
+		"--max-results-bytes-per-namespace=1Gi", "--max-results-bytes=0",
 		"--workers=5", "--log-streams=6", "--capture-streams=11", "--follow-streams=9", "--log-memory=1Gi", "--capture-memory=2Gi", "--max-results-size=2Mi", "--writes=7", "--log-idle-timeout=8s",
 	}
 	opts := parse(t, args...)
@@ -120,9 +122,9 @@ func TestFlagsSetOptions(t *testing.T) {
 	if diff := cmp.Diff(limits, got); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
-	kept := []any{2 * time.Hour, 3, 10, int64(1 << 30), false}
+	kept := []any{2 * time.Hour, 3, 10, retain.Budgets{Namespace: 1 << 30}, false}
 	r := opts.Retention
-	if diff := cmp.Diff(kept, []any{r.Interval, r.KeepCompleted, r.KeepFailed, r.NamespaceBytes(), r.Off()}); diff != "" {
+	if diff := cmp.Diff(kept, []any{r.Interval, r.KeepCompleted, r.KeepFailed, r.Budgets(), r.Off()}); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
 	if !opts.TextLogs() {

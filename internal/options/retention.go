@@ -6,18 +6,20 @@ import (
 
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/job-handler/job-handler/internal/retain"
 )
 
 const (
 	minRetentionInterval = time.Minute
 	maxKeep              = 100_000
-	minNamespaceBytes    = 1 << 20
+	minBudget            = 1 << 20
 )
 
 // Retention is how long results are kept, and how much of them.
 type Retention struct {
 	// Interval is the time between looks at all results; 0 turns retention off,
-	// and the budget of namespaces, for which it counts, with it.
+	// and the budgets, for which it counts, with it.
 	Interval time.Duration
 	// KeepCompleted and KeepFailed are how many results are kept of a CronJob's
 	// runs with that outcome; 0: all.
@@ -25,25 +27,31 @@ type Retention struct {
 	// NamespaceSize is what results may take in a namespace before less of logs
 	// is stored; 0: there is no bound.
 	NamespaceSize resource.QuantityValue
+	// ClusterSize is the same for all namespaces together.
+	ClusterSize resource.QuantityValue
 }
 
 func newRetention() Retention {
 	return Retention{
 		Interval:      time.Hour,
 		NamespaceSize: resource.QuantityValue{Quantity: resource.MustParse("256Mi")},
+		ClusterSize:   resource.QuantityValue{Quantity: resource.MustParse("1Gi")},
 	}
 }
 
 func (r *Retention) addFlags(fs *pflag.FlagSet) {
 	fs.DurationVar(&r.Interval, "retention-interval", r.Interval,
 		"How often all results are looked at, for those to delete and for what they take; 0 turns retention off, "+
-			"with --max-results-bytes-per-namespace. Results are deleted in time between two looks too.")
+			"with --max-results-bytes and --max-results-bytes-per-namespace. Results are deleted in time between two looks too.")
 	fs.IntVar(&r.KeepCompleted, "keep-completed-results-per-cronjob", r.KeepCompleted,
 		"Results kept of the newest completed Jobs of each CronJob; older ones are deleted. 0 keeps all.")
 	fs.IntVar(&r.KeepFailed, "keep-failed-results-per-cronjob", r.KeepFailed,
 		"Results kept of the newest failed Jobs of each CronJob; older ones are deleted. 0 keeps all.")
 	fs.Var(&r.NamespaceSize, "max-results-bytes-per-namespace",
-		"What results may take in a namespace, in bytes (Ki, Mi, Gi), before of new logs 16Ki is stored for each Job; 0 for no bound.")
+		"Bytes (Ki, Mi, Gi) that results may take in a namespace. Above it 16Ki of logs is stored for each new Job; 0 for no bound.")
+	fs.Var(&r.ClusterSize, "max-results-bytes",
+		"Bytes (Ki, Mi, Gi) that results may take in all namespaces. Above it 16Ki of logs is stored for each new Job in namespaces that take their "+
+			"fair share, which is this divided by the namespaces with results, and above one and a half times it in all; 0 for no bound.")
 }
 
 func (r *Retention) validate() error {
@@ -59,14 +67,21 @@ func (r *Retention) validate() error {
 			errs = append(errs, invalid(keep.flag, keep.value, "between 0 and 100000"))
 		}
 	}
-	if size := r.NamespaceBytes(); size != 0 && size < minNamespaceBytes {
-		errs = append(errs, invalid("max-results-bytes-per-namespace", r.NamespaceSize.String(), "at least 1Mi, or 0 for no bound"))
+	for _, budget := range []struct {
+		flag string
+		size *resource.QuantityValue
+	}{{"max-results-bytes-per-namespace", &r.NamespaceSize}, {"max-results-bytes", &r.ClusterSize}} {
+		if bytes := budget.size.Value(); bytes != 0 && bytes < minBudget {
+			errs = append(errs, invalid(budget.flag, budget.size.String(), "at least 1Mi, or 0 for no bound"))
+		}
 	}
 	return errors.Join(errs...)
 }
 
-// NamespaceBytes returns NamespaceSize in bytes.
-func (r *Retention) NamespaceBytes() int64 { return r.NamespaceSize.Value() }
+// Budgets returns NamespaceSize and ClusterSize in bytes.
+func (r *Retention) Budgets() retain.Budgets {
+	return retain.Budgets{Namespace: r.NamespaceSize.Value(), Cluster: r.ClusterSize.Value()}
+}
 
 // Off reports whether results are kept for ever.
 func (r *Retention) Off() bool { return r.Interval == 0 }

@@ -71,6 +71,7 @@ func TestValidateRefuses(t *testing.T) {
 		"--keep-completed-results-per-cronjob=-1":   `--keep-completed-results-per-cronjob: invalid value "-1": must be between 0 and 100000`,
 		"--keep-failed-results-per-cronjob=100001":  `--keep-failed-results-per-cronjob: invalid value "100001": must be between 0 and 100000`,
 		"--max-results-bytes-per-namespace=1048575": `--max-results-bytes-per-namespace: invalid value "1048575": must be at least 1Mi, or 0 for no bound`,
+		"--max-results-bytes=1048575":               `--max-results-bytes: invalid value "1048575": must be at least 1Mi, or 0 for no bound`,
 		"--max-results-bytes-per-namespace=-1Gi":    `--max-results-bytes-per-namespace: invalid value "-1Gi": must be at least 1Mi, or 0 for no bound`,
 
 		"--workers=0":                 `--workers: invalid value "0": must be between 1 and 10000`,
@@ -137,6 +138,7 @@ func TestValidateAccepts(t *testing.T) {
 		"--recheck-interval=0", "--scan-interval=0", "--log-deadline=0",
 		"--retention-interval=0", "--retention-interval=1m", "--keep-completed-results-per-cronjob=0 --keep-failed-results-per-cronjob=100000",
 		"--max-results-bytes-per-namespace=0", "--max-results-bytes-per-namespace=1Mi", "--max-results-bytes-per-namespace=1Ti",
+		"--max-results-bytes=0", "--max-results-bytes=1Mi --max-results-bytes-per-namespace=1Ti",
 		"--workers=1", "--workers=10000", "--log-streams=1", "--log-streams=10000", "--capture-streams=1", "--capture-streams=10000", "--follow-streams=1", "--follow-streams=10000", "--writes=1", "--writes=10000",
 		"--max-results-size=32Ki", "--max-results-size=16Mi", "--max-results-size=16Mi --log-memory=64Mi",
 		"--log-memory=8Mi --max-results-size=2Mi", "--log-memory=8388608 --max-results-size=2Mi", "--capture-memory=8Mi", "--log-idle-timeout=1s",
@@ -163,7 +165,7 @@ func TestValidateTellsEverything(t *testing.T) {
 		"--results-ttl=x", "--delete-after-success=y", "--delete-after-failure=z", "--log-deadline=-1s", "--propagatable-labels=*a,*b",
 		"--webhook-cert-dir=", "--log-idle-timeout=0", "--log-memory=0", "--capture-memory=0", "--workers=0", "--log-format=x", "--v=99",
 		"--health-probe-bind-address=x", "--metrics-bind-address=y",
-		"--retention-interval=1s", "--keep-completed-results-per-cronjob=-1", "--keep-failed-results-per-cronjob=-1", "--max-results-bytes-per-namespace=1",
+		"--retention-interval=1s", "--keep-completed-results-per-cronjob=-1", "--keep-failed-results-per-cronjob=-1", "--max-results-bytes-per-namespace=1", "--max-results-bytes=1",
 	).Validate()
 	if err == nil {
 		t.Fatal("nothing is wrong")
@@ -173,7 +175,7 @@ func TestValidateTellsEverything(t *testing.T) {
 		"webhook-port", "webhook-cert-dir",
 		"log-mode", "results-ttl", "delete-after-success", "delete-after-failure", "propagatable-labels", "propagatable-labels",
 		"ttl-floor", "log-deadline",
-		"retention-interval", "keep-completed-results-per-cronjob", "keep-failed-results-per-cronjob", "max-results-bytes-per-namespace",
+		"retention-interval", "keep-completed-results-per-cronjob", "keep-failed-results-per-cronjob", "max-results-bytes-per-namespace", "max-results-bytes",
 		"workers", "writes", "log-memory", "capture-memory", "log-idle-timeout",
 	}
 	var got []string

@@ -12,8 +12,12 @@ func (run *Run) rooms(object int) rooms {
 
 // shortReason returns why a log that was read whole is not kept whole.
 func (run *Run) shortReason() string {
-	if run.MaxLogBytes > 0 {
+	switch {
+	case run.MaxLogBytes <= 0:
+		return ReasonShortenedToFit
+	case run.MaxLogReason != "":
+		return run.MaxLogReason
+	default:
 		return ReasonNamespaceBudget
 	}
-	return ReasonShortenedToFit
 }

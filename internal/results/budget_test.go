@@ -35,6 +35,10 @@ func TestBuildWithinABudget(t *testing.T) {
 	if content.Capture.Complete || !strings.HasPrefix(content.Capture.Why, ReasonNamespaceBudget) || content.Capture.Curable {
 		t.Errorf("capture %+v, want %s", content.Capture, ReasonNamespaceBudget)
 	}
+	short.MaxLogReason = ReasonClusterBudget
+	if why := build(t, short).Capture.Why; !strings.HasPrefix(why, ReasonClusterBudget+" (pod report-1, container main: ") {
+		t.Errorf("capture %s", why)
+	}
 	for _, key := range []string{api.DataContainers, api.DataStatus, api.DataCompletionTime, "records"} {
 		if diff := cmp.Diff(whole.Data[key], content.Data[key]); diff != "" || content.Data[key] == "" {
 			t.Errorf("%s: -whole +short\n%s", key, diff)

@@ -47,9 +47,11 @@ type Run struct {
 	// allows parts, up to api.MostResultsBytes. Less than MinBytes means MinBytes:
 	// it is how results are stored that an API server found too large.
 	MaxBytes int
-	// MaxLogBytes bounds what logs take of that, in bytes, where the results of the
-	// run's namespace take more than they may; 0: no further bound.
-	MaxLogBytes int
+	// MaxLogBytes bounds what logs take of that, in bytes, where results take more
+	// than they may; 0: no further bound. MaxLogReason is why then:
+	// ReasonNamespaceBudget, which "" means too, or ReasonClusterBudget.
+	MaxLogBytes  int
+	MaxLogReason string
 
 	// redacted counts what was replaced in messages and in logs.
 	redacted redact.Counts
@@ -175,4 +177,7 @@ const (
 	// ReasonNamespaceBudget: the log was read whole, but of new logs little is kept
 	// while the results of the namespace take more than they may. Incurable.
 	ReasonNamespaceBudget = "NamespaceBudget"
+	// ReasonClusterBudget: the log was read whole, but of new logs little is kept
+	// while the results of all namespaces take more than they may. Incurable.
+	ReasonClusterBudget = "ClusterBudget"
 )

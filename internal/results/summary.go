@@ -113,6 +113,7 @@ func summarize(run *Run, pods []*podView) Summary {
 var inOwnWords = sets.New(
 	ReasonStalled, ReasonEndedEarly, ReasonStillRunning, ReasonNotReady, ReasonNotRead, ReasonNotFollowed,
 	ReasonRotatedHead, ReasonRotatedGap, ReasonEndNotSeen, ReasonNotCompared, ReasonCaptureLimit, ReasonShortenedToFit, ReasonNamespaceBudget,
+	ReasonClusterBudget,
 )
 
 // ownWords returns the message of c on one line, "" where it quotes somebody else.

@@ -172,8 +172,12 @@ func results() row {
 			limit: "budget", table: "lastNotNull",
 		},
 		{
-			title: "All namespaces", note: "What results take, parts included.", unit: "bytes",
-			queries: []query{{"max(job_handler_results_all_bytes)", "results"}},
+			title: "All namespaces", note: "What results take, with parts and captures, and what they may take.", unit: "bytes",
+			queries: []query{
+				{"max(job_handler_results_all_bytes)", "results"},
+				{"max(job_handler_results_all_budget_bytes) > 0", "budget"},
+			},
+			limit: "budget",
 		},
 		{
 			title: "Deleted and shortened", note: "Objects that retention deletes, by why, a minute, and Jobs of which less is stored for the budget.", unit: perMinute,
