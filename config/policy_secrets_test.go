@@ -23,7 +23,7 @@ func secretResultsOf(namespace string) *corev1.Secret {
 var _ = Describe("What the policies let the manager do with Secrets, had it every right", func() {
 	const (
 		onlyCreates = "creates a Secret only if it is of type job-handler/results, immutable and labelled job-handler/created=true"
-		onlyDeletes = "deletes a Secret only if it is of type job-handler/results, immutable, labelled job-handler/created=true and without an owner"
+		onlyDeletes = "deletes a Secret only if it is of type job-handler/results, immutable, labelled job-handler/created=true, and without an owner or captures of its Job"
 	)
 
 	changes := func(answer, ownedAnswer, otherAnswer string) []any {

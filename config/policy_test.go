@@ -47,7 +47,7 @@ func resultsOf(namespace string) *corev1.ConfigMap {
 var _ = Describe("What the policies let the manager do with ConfigMaps", func() {
 	const (
 		onlyCreates = "creates a ConfigMap only if it is immutable and labelled job-handler/created=true"
-		onlyDeletes = "deletes a ConfigMap only if it is immutable, labelled job-handler/created=true and without an owner"
+		onlyDeletes = "deletes a ConfigMap only if it is immutable, labelled job-handler/created=true, and without an owner or captures of its Job"
 	)
 
 	changes := func(answer, ownedAnswer, mutableAnswer string) []any {

@@ -41,9 +41,14 @@ func (r *Retainer) atWork(ctx context.Context, of job) (bool, error) {
 	if err != nil || object == nil {
 		return false, err
 	}
+	return r.hasWork(ctx, object)
+}
+
+// hasWork reports whether the manager is not done with the Job, which is there.
+func (r *Retainer) hasWork(ctx context.Context, object *batchv1.Job) (bool, error) {
 	namespace := policy.NewNamespace()
-	if err := r.Client.Get(ctx, client.ObjectKey{Name: of.namespace}, namespace); client.IgnoreNotFound(err) != nil {
-		return false, fmt.Errorf("getting namespace %s: %w", of.namespace, err)
+	if err := r.Client.Get(ctx, client.ObjectKey{Name: object.Namespace}, namespace); client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("getting namespace %s: %w", object.Namespace, err)
 	}
 	wanted, _ := policy.Resolve(object, namespace.Annotations, r.Options.Defaults)
 	decision := plan.Decide(plan.Observation{Job: object, Policy: wanted, TTLFloor: r.Options.TTLFloor}, r.Clock.Now())

@@ -150,8 +150,8 @@ func (r *Retainer) look(ctx context.Context, now time.Time) error {
 	r.Metrics.Surveyed(survey)
 	r.complain(ctx, survey)
 	defer func() { r.settled = survey.Settled() }()
-	candidates, suspects := survey.Candidates(), bounded(survey.Suspects())
-	work := r.newWork(len(candidates) + len(suspects))
+	candidates, suspects, captures := survey.Candidates(), bounded(survey.Suspects()), bounded(survey.Captures())
+	work := r.newWork(len(candidates) + len(suspects) + len(captures))
 	for _, candidate := range candidates {
 		if !work.do(ctx, candidate.Ref, func() error { return r.removeCandidate(ctx, candidate) }) {
 			return work.err()
@@ -162,16 +162,21 @@ func (r *Retainer) look(ctx context.Context, now time.Time) error {
 			return work.err()
 		}
 	}
+	for _, left := range captures {
+		if !work.do(ctx, left.Refs[0], func() error { return r.removeCaptures(ctx, left) }) {
+			return work.err()
+		}
+	}
 	ctrl.LoggerFrom(ctx).V(1).Info("looked at all results", "results", survey.Counts[retain.Results],
-		"parts", survey.Counts[retain.Part], "toGo", len(candidates), "suspects", len(suspects))
+		"parts", survey.Counts[retain.Part], "captures", survey.Counts[retain.Captured], "toGo", len(candidates), "suspects", len(suspects))
 	return work.err()
 }
 
-// mostSuspects is of how many results the parts are looked at in one look: the
-// results themselves have to be read for that, once.
+// mostSuspects is of how many results the parts are looked at in one look, and of how
+// many Jobs the captures: the results or the Jobs have to be read for that.
 const mostSuspects = 1000
 
-func bounded(parts []*retain.Parts) []*retain.Parts { return parts[:min(len(parts), mostSuspects)] }
+func bounded[T any](suspects []T) []T { return suspects[:min(len(suspects), mostSuspects)] }
 
 // RemoveDue deletes the results whose time has come since the last look. Where it
 // returns an error some are left for the next look to find.

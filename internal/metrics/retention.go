@@ -82,6 +82,7 @@ var (
 			value(retain.ReasonSurplus, "Their CronJob has more than are kept."),
 			value(retain.ReasonPart, "A part of results that were deleted."),
 			value(retain.ReasonOrphan, "A part that no results list."),
+			value(retain.ReasonCapture, "Captures that are left over, of a Job whose results are stored."),
 		}}},
 	}
 	retentionPasses = Definition{
@@ -111,6 +112,7 @@ var (
 		Labels: []Label{{Name: "class", Values: []Value{
 			value(retain.Results, "Results."),
 			value(retain.Part, "Parts of results."),
+			value(retain.Captured, "Logs of deleted pods, saved beside Jobs whose results are not stored yet."),
 			value(retain.Foreign, "What is labelled so and is not ours; it is left alone."),
 		}}},
 	}
@@ -152,7 +154,7 @@ func (r *Retention) Refused(cause string) { r.refused.WithLabelValues(cause).Inc
 
 // Surveyed says what a look found, before it deletes anything.
 func (r *Retention) Surveyed(s *retain.Survey) {
-	for _, class := range []retain.Class{retain.Results, retain.Part, retain.Foreign} {
+	for _, class := range []retain.Class{retain.Results, retain.Part, retain.Captured, retain.Foreign} {
 		r.objects.WithLabelValues(string(class)).Set(float64(s.Counts[class]))
 	}
 	r.malformed.WithLabelValues().Set(float64(s.Malformed))

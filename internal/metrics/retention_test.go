@@ -24,7 +24,7 @@ func TestRetention(t *testing.T) {
 	m.Deleted(retain.ReasonOrphan)
 	m.Refused("rights")
 	m.Surveyed(&retain.Survey{Counts: map[retain.Class]int{retain.Results: 3, retain.Part: 2}, Malformed: 1})
-	m.Surveyed(&retain.Survey{Counts: map[retain.Class]int{retain.Results: 2, retain.Foreign: 1}})
+	m.Surveyed(&retain.Survey{Counts: map[retain.Class]int{retain.Results: 2, retain.Captured: 4, retain.Foreign: 1}})
 	m.SetBudgets(retain.Budgets{Namespace: 1000, Cluster: 5000})
 	m.SetBytes("gone", 5)
 	m.ResetBytes(map[string]int64{"team": 10, "other": 20})
@@ -53,6 +53,7 @@ job_handler_results_shrunk_total{budget="cluster"} 1
 job_handler_results_shrunk_total{budget="namespace"} 0
 # HELP job_handler_retention_deleted_total Results objects deleted by reason.
 # TYPE job_handler_retention_deleted_total counter
+job_handler_retention_deleted_total{reason="capture"} 0
 job_handler_retention_deleted_total{reason="expired"} 2
 job_handler_retention_deleted_total{reason="orphan"} 1
 job_handler_retention_deleted_total{reason="part"} 0
@@ -65,6 +66,7 @@ job_handler_retention_last_pass_timestamp_seconds 1.8e+09
 job_handler_retention_malformed_results 0
 # HELP job_handler_retention_objects Objects labelled as results at the last look by class.
 # TYPE job_handler_retention_objects gauge
+job_handler_retention_objects{class="capture"} 4
 job_handler_retention_objects{class="foreign"} 1
 job_handler_retention_objects{class="part"} 0
 job_handler_retention_objects{class="results"} 2

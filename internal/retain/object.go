@@ -23,16 +23,24 @@ const (
 	Results Class = "results"
 	// Part holds a part of the results of another object.
 	Part Class = "part"
-	// Foreign is everything else: retention leaves it alone. What has an owner is
-	// for garbage collection, whatever its labels say.
+	// Captured holds logs of deleted pods of a Job, to which it belongs, until the
+	// Job's results are stored.
+	Captured Class = "capture"
+	// Foreign is everything else: retention leaves it alone. Whatever else has an owner
+	// is for garbage collection, whatever its labels say.
 	Foreign Class = "foreign"
 )
 
 // ClassOf returns what an object is by its labels, annotations and owners.
 func ClassOf(object metav1.Object) Class {
 	labels := object.GetLabels()
-	ours := labels[api.CreatedLabel] == api.True && labels[api.JobUIDLabel] != ""
-	if !ours || len(object.GetOwnerReferences()) > 0 {
+	if labels[api.CreatedLabel] != api.True {
+		return Foreign
+	}
+	if _, is := CaptureOf(object); is {
+		return Captured
+	}
+	if labels[api.JobUIDLabel] == "" || len(object.GetOwnerReferences()) > 0 {
 		return Foreign
 	}
 	_, isPart := labels[api.PartLabel]
@@ -45,6 +53,17 @@ func ClassOf(object metav1.Object) Class {
 	default:
 		return Foreign
 	}
+}
+
+// CaptureOf returns the Job that owns an object which is labelled as captures of it,
+// and whether it is one. It is the only owner.
+func CaptureOf(object metav1.Object) (job metav1.OwnerReference, is bool) {
+	of, owners := object.GetLabels()[api.CaptureOfLabel], object.GetOwnerReferences()
+	if of == "" || len(owners) != 1 {
+		return metav1.OwnerReference{}, false
+	}
+	job = owners[0]
+	return job, job.APIVersion == "batch/v1" && job.Kind == "Job" && string(job.UID) == of
 }
 
 // Expiry returns when results may be deleted, and whether they may be at all.

@@ -47,6 +47,18 @@ func owned(cm *corev1.ConfigMap) {
 	cm.OwnerReferences = []metav1.OwnerReference{{APIVersion: "batch/v1", Kind: "Job", Name: "job", UID: "run"}}
 }
 
+// captured makes an object captures of its owner.
+func captured(cm *corev1.ConfigMap) {
+	owned(cm)
+	cm.Labels = map[string]string{api.CreatedLabel: api.True, api.CaptureOfLabel: "run", api.JobNameLabel: "job"}
+}
+
+func ownedBy(version, kind string) func(*corev1.ConfigMap) {
+	return func(cm *corev1.ConfigMap) {
+		cm.OwnerReferences[0].APIVersion, cm.OwnerReferences[0].Kind = version, kind
+	}
+}
+
 // partOf makes an object a part of the results called of.
 func partOf(of string) func(*corev1.ConfigMap) {
 	return func(cm *corev1.ConfigMap) {
@@ -77,6 +89,17 @@ func TestClassOf(t *testing.T) {
 		"of another outcome":            {object("a", label(api.StatusLabel, "running")), Foreign},
 		"owned: for garbage collection": {object("a", owned), Foreign},
 		"an owned part":                 {object("a", partOf("b"), owned), Foreign},
+		"captures":                      {object("a", captured), Captured},
+		"captures whatever else is set": {object("a", captured, partOf("b"), label(api.StatusLabel, "x")), Captured},
+		"captures not created by us":    {object("a", captured, unlabel(api.CreatedLabel)), Foreign},
+		"captures of nothing":           {object("a", captured, label(api.CaptureOfLabel, "")), Foreign},
+		"captures of another Job":       {object("a", captured, label(api.CaptureOfLabel, "other")), Foreign},
+		"captures without an owner":     {object("a", label(api.CaptureOfLabel, "run"), unlabel(api.JobUIDLabel)), Foreign},
+		"captures of a CronJob":         {object("a", captured, ownedBy("batch/v1", "CronJob")), Foreign},
+		"captures of another group":     {object("a", captured, ownedBy("example.com/v1", "Job")), Foreign},
+		"captures with two owners": {object("a", captured, func(cm *corev1.ConfigMap) {
+			cm.OwnerReferences = append(cm.OwnerReferences, cm.OwnerReferences[0])
+		}), Foreign},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := ClassOf(tc.object); got != tc.want {

@@ -27,6 +27,8 @@ const (
 	ReasonPart Reason = "part"
 	// ReasonOrphan: no results list the part.
 	ReasonOrphan Reason = "orphan"
+	// ReasonCapture: the results of the Job whose logs are captured are stored.
+	ReasonCapture Reason = "capture"
 )
 
 // Options say what is kept.
@@ -86,6 +88,7 @@ type Survey struct {
 	// still.
 	before, settled sets.Set[types.UID]
 	parts           map[group]*Parts
+	captures        captures
 }
 
 // series are the results of a CronJob's runs with one outcome. The label shortens
@@ -108,7 +111,7 @@ func NewSurvey(now time.Time, options Options, settled sets.Set[types.UID]) *Sur
 	return &Survey{
 		Bytes: map[string]int64{}, Counts: map[Class]int{}, now: now, options: options,
 		newest: map[series]*newest{}, names: sets.New[uint64](), seed: maphash.MakeSeed(), before: settled,
-		settled: sets.New[types.UID](), parts: map[group]*Parts{},
+		settled: sets.New[types.UID](), parts: map[group]*Parts{}, captures: captures{of: map[captureGroup]*Captures{}},
 	}
 }
 
@@ -127,6 +130,9 @@ func (s *Survey) Add(kind string, object metav1.Object) {
 	case Part:
 		s.Bytes[object.GetNamespace()] += Bytes(object)
 		s.addPart(kind, object)
+	case Captured:
+		s.Bytes[object.GetNamespace()] += Bytes(object)
+		s.captures.add(kind, object, s.now)
 	case Foreign:
 	}
 }

@@ -1,0 +1,57 @@
+package retention
+
+import (
+	"context"
+	"errors"
+
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/job-handler/job-handler/internal/jobstatus"
+	"github.com/job-handler/job-handler/internal/plan"
+	"github.com/job-handler/job-handler/internal/retain"
+)
+
+// removeCaptures deletes captures of a Job whose results are stored, if the manager
+// has nothing more to do with it. The Job controller does that when it reports the
+// results; what is left is from a process that ended just then. Captures of a Job
+// that is gone are for garbage collection.
+func (r *Retainer) removeCaptures(ctx context.Context, left *retain.Captures) error {
+	of := job{namespace: left.Namespace, name: left.JobName, uid: left.JobUID}
+	object, err := r.jobCalled(ctx, of, of.name)
+	if err != nil || object == nil || !plan.Stored(object) || !jobstatus.Of(object).Finished() {
+		return err
+	}
+	atWork, err := r.hasWork(ctx, object)
+	if err != nil || atWork {
+		return err
+	}
+	var failed []error
+	for _, ref := range left.Refs {
+		failed = append(failed, r.removeCapture(ctx, ref))
+	}
+	return errors.Join(failed...)
+}
+
+// removeCapture deletes an object that is still what it was taken for.
+func (r *Retainer) removeCapture(ctx context.Context, ref retain.Ref) error {
+	object, err := r.get(ctx, ref)
+	if err != nil {
+		return ignoreGone(err)
+	}
+	if object.GetUID() != ref.UID || !isOurs(object) || retain.ClassOf(object) != retain.Captured {
+		return nil
+	}
+	if err := r.delete(ctx, object, retain.ReasonCapture); err != nil {
+		return ignoreGone(err)
+	}
+	ctrl.LoggerFrom(ctx).Info("captures deleted of a job whose results are stored",
+		"namespace", ref.Namespace, "capture", ref.Name, "kind", ref.Kind)
+	return nil
+}
+
+func ignoreGone(err error) error {
+	if gone(err) {
+		return nil
+	}
+	return err
+}
