@@ -9,9 +9,9 @@ import "bytes"
 type Buffer struct {
 	capacity int
 	// kept is the whole text, or, once that was more than capacity, the head
-	// kept[:capacity/2] and a ring with the tail, whose oldest byte is at oldest.
-	kept   []byte
-	oldest int
+	// kept[:head] and a ring with the tail, whose oldest byte is at oldest.
+	kept         []byte
+	head, oldest int
 
 	seen     int64
 	newlines int64
@@ -25,7 +25,8 @@ const firstAllocation = 512
 // NewBuffer returns an empty Buffer that keeps at most capacity bytes; less
 // than 0 means 0.
 func NewBuffer(capacity int) *Buffer {
-	return &Buffer{capacity: max(0, capacity)}
+	capacity = max(0, capacity)
+	return &Buffer{capacity: capacity, head: capacity / 2}
 }
 
 // Write counts p and keeps of it what the capacity allows. It always takes the
@@ -66,7 +67,7 @@ func (b *Buffer) Head() []byte {
 	if b.Whole() {
 		return b.kept
 	}
-	return b.kept[:b.headSize()]
+	return b.kept[:b.head]
 }
 
 // Tail returns the last bytes written, nil if the Buffer is Whole. It is valid
@@ -75,7 +76,7 @@ func (b *Buffer) Tail() []byte {
 	if b.Whole() {
 		return nil
 	}
-	ring := b.kept[b.headSize():]
+	ring := b.kept[b.head:]
 	rotate(ring, b.oldest)
 	b.oldest = 0
 	return ring
@@ -102,18 +103,19 @@ func (b *Buffer) Shrink(capacity int) {
 	b.capacity = capacity
 	if b.Whole() {
 		if len(head) <= capacity {
+			b.head = capacity / 2
 			b.release()
 			return
 		}
 		tail = head
 	}
-	headSize := b.headSize()
-	tailStart := len(tail) - (capacity - headSize)
+	b.head = min(len(head), max(capacity/2, capacity-len(tail)))
+	tailStart := len(tail) - (capacity - b.head)
 	if tailStart > 0 {
 		b.lastOmitted = tail[tailStart-1]
 	}
 	kept := make([]byte, 0, capacity)
-	kept = append(kept, head[:headSize]...)
+	kept = append(kept, head[:b.head]...)
 	kept = append(kept, tail[tailStart:]...)
 	b.kept = kept
 	b.oldest = 0
@@ -125,8 +127,6 @@ func (b *Buffer) release() {
 		b.kept = append(make([]byte, 0, b.capacity), b.kept...)
 	}
 }
-
-func (b *Buffer) headSize() int { return b.capacity / 2 }
 
 func (b *Buffer) appendKept(p []byte) {
 	if need := len(b.kept) + len(p); need > cap(b.kept) {
@@ -144,7 +144,7 @@ func (b *Buffer) overwrite(p []byte) {
 	if len(p) == 0 {
 		return
 	}
-	ring := b.kept[b.headSize():]
+	ring := b.kept[b.head:]
 	switch spare := len(p) - len(ring); {
 	case spare > 0:
 		b.lastOmitted = p[spare-1]

@@ -41,15 +41,11 @@ func (b *Buffer) Gap() Gap {
 }
 
 // Restore returns a Buffer of a log of which this is known: all of it, if gap is
-// empty, else its head, its tail, and what is gone between them. It has no room
-// for more than that, and copies what it keeps. A Buffer keeps half of what it has
-// from each end: where one of them is longer than that, its inner end goes.
+// empty, else its head, its tail, and what is gone between them. It copies all of
+// both, however long either is, and has no room for more.
 func Restore(head, tail []byte, gap Gap) *Buffer {
-	if gap.Bytes > 0 {
-		head, tail, gap = balance(head, tail, gap)
-	}
 	b := &Buffer{
-		capacity: len(head) + len(tail), kept: bytes.Join([][]byte{head, tail}, nil),
+		capacity: len(head) + len(tail), kept: bytes.Join([][]byte{head, tail}, nil), head: len(head),
 		seen: int64(len(head)+len(tail)) + gap.Bytes, last: gap.Last, lastOmitted: gap.Last,
 	}
 	b.newlines = int64(bytes.Count(b.kept, newline)) + gap.Newlines
@@ -59,16 +55,4 @@ func Restore(head, tail []byte, gap Gap) *Buffer {
 		}
 	}
 	return b
-}
-
-// balance leaves out what is more than half at one end.
-func balance(head, tail []byte, gap Gap) ([]byte, []byte, Gap) {
-	if spare := len(head) - len(tail); spare > 0 {
-		left := Gap{}.Append(head[len(head)-spare:])
-		return head[:len(head)-spare], tail, left.Join(gap)
-	}
-	if spare := len(tail) - len(head) - 1; spare > 0 {
-		return head, tail[spare:], gap.Append(tail[:spare])
-	}
-	return head, tail, gap
 }
