@@ -96,14 +96,17 @@ func (c *chunk) part(room int, head bool) (*partial, error) {
 	return nil, nil //nolint:nilnil // no part is no error
 }
 
-// cut returns about size bytes from the start or the end of text, whole lines
-// where their border is near, and the byte before them.
+// cut returns at most size bytes from the start or the end of text, and no less than
+// half of that: whole lines where their border is near, and the byte before them.
 func cut(text []byte, size int, head bool) (kept []byte, before byte) {
 	if head {
-		return text[:lineBorder(text[:size])], 0
+		if border := lineBorder(text[:size]); border >= size/2 {
+			size = border
+		}
+		return text[:size], 0
 	}
 	start := len(text) - size
-	reach := text[start:min(len(text), start+longLine)]
+	reach := text[start : start+min(size/2, longLine)]
 	if border := bytes.IndexByte(reach, '\n') + 1; border > 0 && text[start-1] != '\n' {
 		start += border
 	}

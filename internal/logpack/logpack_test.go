@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -287,5 +288,32 @@ func TestAllPinned(t *testing.T) {
 	check(t, other, text)
 	if pinned.Excerpt().OmittedBytes > 0 || p.used > p.budget {
 		t.Errorf("%+v and %+v in %d bytes", pinned.Excerpt(), other.Excerpt(), p.used)
+	}
+}
+
+// Whole lines are taken where their border is near: a part of a piece is not half
+// empty for them.
+func TestFitUsesItsRoom(t *testing.T) {
+	long := strings.Repeat("x", 3000)
+	texts := map[string]string{"lines of 3,000 bytes": strings.Repeat(long+"\n", 70), "one line": strings.Repeat("y", 200_000)}
+	for name, text := range texts {
+		noisy := []byte(text)
+		random := rand.New(rand.NewPCG(1, 2))
+		for i := range noisy {
+			if noisy[i] != '\n' {
+				noisy[i] = byte(' ' + random.IntN(90))
+			}
+		}
+		for _, tailFirst := range []bool{false, true} {
+			log := NewPool(1 << 20).Open(tailFirst)
+			_, _ = log.Write(noisy)
+			_ = log.Close()
+			for room := 512; room < 16<<10; room += 97 {
+				fitted, err := log.Fit(room)
+				if err != nil || fitted.Size() > room || fitted.Size() < room*2/5 {
+					t.Errorf("%s, tail first %t: %d bytes in %d, %v", name, tailFirst, fitted.Size(), room, err)
+				}
+			}
+		}
 	}
 }
