@@ -23,14 +23,19 @@ func (r *Reconciler) bound(ctx context.Context, run *results.Run) {
 	if budget == retain.WithinBudget {
 		return
 	}
-	run.MaxLogBytes, run.MaxLogReason = shrunkLogBytes, results.ReasonNamespaceBudget
-	if budget == retain.ClusterBudget {
-		run.MaxLogReason = results.ReasonClusterBudget
-	}
+	run.MaxLogBytes, run.MaxLogReason = shrunkLogBytes, budgetReason(budget)
 	if r.Holdings.Shrunk(run.Job.Namespace, budget) {
 		r.warn(ctx, run.Job, "budget", fmt.Sprintf("%s: 16Ki is kept of the logs of new results until some are deleted; "+
 			"annotation %s makes results expire", r.exceeded(run.Job.Namespace, budget), api.ResultsTTLAnnotation))
 	}
+}
+
+// budgetReason returns the reason for which a log is short then.
+func budgetReason(budget retain.Budget) string {
+	if budget == retain.ClusterBudget {
+		return results.ReasonClusterBudget
+	}
+	return results.ReasonNamespaceBudget
 }
 
 // exceeded says which budget is used up.

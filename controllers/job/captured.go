@@ -196,7 +196,7 @@ func seen(log results.ContainerLog) int64 {
 // forget drops what is known of a Job that is stored, gone, or left alone.
 func (r *Reconciler) forget(job types.UID) {
 	r.runs.forget(job)
-	r.spills.forget(job)
+	r.forgetSpills(job)
 	r.orphans.forget(job)
 	r.Captures.Forget(job)
 	r.Protection.SetHeld(r.runs.setHeld(job, false))

@@ -47,6 +47,7 @@ func (r *Reconciler) report(ctx context.Context, observed plan.Observation, resu
 	if plan.Decide(observed, r.Clock.Now()).Action == plan.Delete {
 		return r.remove(ctx, job)
 	}
+	r.removeSpills(ctx, job)
 	return ctrl.Result{}, nil
 }
 

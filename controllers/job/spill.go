@@ -20,6 +20,7 @@ import (
 	"github.com/job-handler/job-handler/internal/metrics"
 	"github.com/job-handler/job-handler/internal/policy"
 	"github.com/job-handler/job-handler/internal/results"
+	"github.com/job-handler/job-handler/internal/retain"
 	"github.com/job-handler/job-handler/internal/trouble"
 )
 
@@ -88,7 +89,7 @@ func (r *Reconciler) spillEach(ctx context.Context, owed []capture.Owed, all boo
 func (r *Reconciler) spillJob(ctx context.Context, owed capture.Owed, all bool) {
 	job := r.jobOf(ctx, owed.Pod)
 	if job == nil {
-		r.spills.forget(owed.Job)
+		r.forgetSpills(owed.Job)
 		r.Captures.Forget(owed.Job)
 		return
 	}
@@ -137,22 +138,53 @@ func (r *Reconciler) kindWanted(ctx context.Context, job *batchv1.Job) (string, 
 	return wanted.ResultsKind, nil
 }
 
-// errSpillsFull says that no more is stored of a Job's captures before its end.
-var errSpillsFull = errors.New("as much is stored of its deleted pods as may be before its end; what else there is, is in memory only")
+var (
+	// errSpillsFull says that no more is stored of a Job's captures before its end.
+	errSpillsFull = errors.New("as much is stored of its deleted pods as may be before its end; what else there is, is in memory only")
+	// errSpillsOverBudget says the same where results take more than they may.
+	errSpillsOverBudget = errors.New("little is stored of deleted pods")
+)
+
+const (
+	// shrunkSpillBytes is what objects with captures of a Job may hold together above
+	// a budget, and shrunkPodBytes what the logs of one pod take of that: the last
+	// words of some twenty pods.
+	shrunkSpillBytes = 128 << 10
+	shrunkPodBytes   = 4 << 10
+)
+
+// spillBytes is what objects with captures of a Job may hold together where results
+// may take so much.
+func spillBytes(results int) int { return min(spillCopies*results, results+mostSpilled) }
 
 // nextBatch returns what is to be stored next of the Job, nil if there is nothing.
 func (r *Reconciler) nextBatch(job *batchv1.Job, kind string, all bool) (*capture.Batch, error) {
-	room := r.spills.room(job.UID, spillCopies*r.sizes()[0])
-	full := room == 0 || r.spills.number(job.UID, kind) >= maxSpills
-	batch, err := r.Captures.Pack(job.UID, capture.PackOptions{Due: !all, MaxBytes: max(room, results.MinBytes), Redact: r.Options.Redact})
+	total, full := spillBytes(r.sizes()[0]), errSpillsFull
+	options := capture.PackOptions{Due: !all, MaxBytes: api.MaxResultsBytes, Redact: r.Options.Redact}
+	if budget := r.Holdings.Over(job.Namespace); budget != retain.WithinBudget {
+		total, full = shrunkSpillBytes, fmt.Errorf("%w: %s", errSpillsOverBudget, r.exceeded(job.Namespace, budget))
+		options.MaxBytes, options.MaxPodBytes, options.Short = results.MinBytes, shrunkPodBytes, shortCapture(budget)
+	}
+	room := r.spills.room(job.UID, total)
+	options.MaxBytes = min(options.MaxBytes, max(room, results.MinBytes))
+	batch, err := r.Captures.Pack(job.UID, options)
 	if err != nil {
 		return nil, fmt.Errorf("packing captures of job %s/%s: %w", job.Namespace, job.Name, err)
 	}
-	if batch != nil && full {
+	if batch != nil && (room == 0 || r.spills.number(job.UID, kind) >= maxSpills) {
 		batch.Release()
-		return nil, errSpillsFull
+		return nil, full
 	}
 	return batch, nil
+}
+
+// shortCapture is what results say of a log that was shortened for a budget before
+// its Job had finished, if nothing else has all of it by then.
+func shortCapture(budget retain.Budget) results.Capture {
+	return results.Capture{
+		Reason:  budgetReason(budget),
+		Message: "the pod was deleted while results took more than they may, and little of its log was saved until the Job finished",
+	}
 }
 
 // storeBatch creates the object of the first number that is free, or finds that
@@ -180,10 +212,12 @@ func (r *Reconciler) storeBatch(ctx context.Context, job *batchv1.Job, kind stri
 			return fmt.Errorf("storing captured logs in %s %s: %w", kind, wanted.GetName(), r.explain(kind, job.Namespace, err))
 		}
 		r.spills.taken(job.UID, kind, number, batch.Bytes)
+		r.Holdings.Stored(kind, wanted)
 		// What the server made of it: an admission webhook may have changed it.
 		if _, err := spillValues(wanted, job); err != nil {
 			return fmt.Errorf("storing captured logs in %s %s: %w", kind, wanted.GetName(), err)
 		}
+		r.spills.holds(job.UID, kind, wanted)
 		return nil
 	}
 	return errSpillsFull
@@ -233,7 +267,7 @@ func (r *Reconciler) answerSpill(ctx context.Context, job *batchv1.Job, err erro
 }
 
 func classifySpill(err error) trouble.Class {
-	if errors.Is(err, errSpillsFull) || unlike(err) {
+	if errors.Is(err, errSpillsFull) || errors.Is(err, errSpillsOverBudget) || unlike(err) {
 		return trouble.Refused
 	}
 	return trouble.Of(err)
@@ -247,6 +281,9 @@ func spillFailure(class trouble.Class, err error) metrics.SpillFailure {
 	case trouble.Conflict, trouble.Passing:
 		return metrics.SpillPassing
 	case trouble.Refused:
+	}
+	if errors.Is(err, errSpillsOverBudget) {
+		return metrics.SpillBudget
 	}
 	switch trouble.Cause(err) {
 	case "quota":

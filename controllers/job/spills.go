@@ -15,10 +15,12 @@ import (
 )
 
 const (
-	// maxSpills is how many objects keep captures of one Job, of each kind, and
-	// spillCopies how often what may be stored of a Job they may hold together.
-	maxSpills   = 64
+	// maxSpills is how many objects keep captures of one Job, of each kind.
+	maxSpills = 64
+	// spillCopies is how often what may be stored of a Job they may hold together, and
+	// mostSpilled how many bytes more than that at most.
 	spillCopies = 4
+	mostSpilled = 4 << 20
 	// promptSpills is how many objects are written as soon as a pod is due. The
 	// pauses after those double, up to longestSpillPause, so that a Job that loses
 	// pod after pod fills objects rather than their number.
@@ -50,6 +52,8 @@ type spill struct {
 	// numbers is the number of the next object of each kind.
 	numbers map[string]int
 	bytes   int
+	// objects are those that were found to be as they should be.
+	objects map[spillName]heldSpill
 	// most is what an object may hold; less once the API server found one too large.
 	most int
 	// next is when to try again, zero: at any time.

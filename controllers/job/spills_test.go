@@ -144,6 +144,16 @@ func TestSpillRoom(t *testing.T) {
 	}
 }
 
+// TestSpillBytes has captures of one Job be a few times what results may take, and
+// not much more where that is a lot.
+func TestSpillBytes(t *testing.T) {
+	for results, want := range map[int]int{32 << 10: 128 << 10, 1 << 20: 4 << 20, 4 << 20: 8 << 20, 16 << 20: 20 << 20} {
+		if got := spillBytes(results); got != want {
+			t.Errorf("%d bytes where results may take %d, want %d", got, results, want)
+		}
+	}
+}
+
 // TestSpillPauses has a Job that loses pod after pod fill objects, not their
 // number.
 func TestSpillPauses(t *testing.T) {

@@ -99,6 +99,7 @@ func (r *Reconciler) restoreKind(ctx context.Context, job *batchv1.Job, kind str
 		}
 		values, err := spillValues(object, job)
 		if err == nil {
+			r.spills.holds(job.UID, kind, object)
 			err = to.Add(values)
 		}
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/job-handler/job-handler/internal/logpack"
 	"github.com/job-handler/job-handler/internal/logtext"
 	"github.com/job-handler/job-handler/internal/redact"
+	"github.com/job-handler/job-handler/internal/results"
 )
 
 const (
@@ -51,8 +52,12 @@ type packedPod struct {
 type PackOptions struct {
 	// Due has it hold pods that are due only, rather than all that are not stored.
 	Due bool
-	// MaxBytes is the most that its values may take.
-	MaxBytes int
+	// MaxBytes is the most that its values may take, MaxPodBytes the most that the logs
+	// of one pod may; 0: no further bound.
+	MaxBytes, MaxPodBytes int
+	// Short, where it has a reason, is what the batch says of a complete log of which
+	// it has no room for all that is kept. Otherwise it is complete, and shorter.
+	Short results.Capture
 	// Redact replaces credentials in messages of pods; nil: none. In logs that was
 	// done when they were read.
 	Redact *redact.Set
@@ -197,10 +202,11 @@ func encode(one *Captured, opts PackOptions) (*encoded, error) {
 	}
 	// Numbers that change take no more room than there is to spare.
 	size, err := recordSize(&record)
+	size += len(record.Logs) * (len(opts.Short.Reason) + len(opts.Short.Message))
 	if err != nil || size > opts.MaxBytes {
 		return nil, err
 	}
-	if logs, err = fit(logs, opts.MaxBytes-size); err != nil {
+	if logs, err = fit(logs, opts.logRoom(size)); err != nil {
 		return nil, err
 	}
 	e := &encoded{size: size}
@@ -210,6 +216,8 @@ func encode(one *Captured, opts PackOptions) (*encoded, error) {
 		e.size += log.Size()
 		if t := one.logs[i].text; t != nil && log.Excerpt().Kept() == t.kept() {
 			e.texts = append(e.texts, t)
+		} else if t != nil && opts.Short.Reason != "" && record.Logs[i].Capture.Complete {
+			record.Logs[i].Capture = captureRecord(opts.Short)
 		}
 	}
 	e.record, err = json.Marshal(&record)
@@ -217,6 +225,15 @@ func encode(one *Captured, opts PackOptions) (*encoded, error) {
 		return nil, fmt.Errorf("encoding pod %s/%s: %w", one.Pod.Namespace, one.Pod.Name, err)
 	}
 	return e, nil
+}
+
+// logRoom is what logs of a pod may take whose record takes so much.
+func (o *PackOptions) logRoom(record int) int {
+	room := o.MaxBytes - record
+	if o.MaxPodBytes > 0 {
+		room = min(room, o.MaxPodBytes)
+	}
+	return room
 }
 
 // set notes what is stored of the log's text.

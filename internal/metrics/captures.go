@@ -15,6 +15,9 @@ const (
 	SpillRights SpillFailure = "rights"
 	// SpillSize: the API server found it too large.
 	SpillSize SpillFailure = "size"
+	// SpillBudget: results take more than they may, and captures of the Job as much as
+	// they may then.
+	SpillBudget SpillFailure = "budget"
 	// SpillGone: Job or namespace were not there any more, or about to go.
 	SpillGone SpillFailure = "gone"
 	// SpillPassing: the API server was busy or away.
@@ -67,6 +70,7 @@ var (
 			value(SpillQuota, "A quota of the namespace refused it."),
 			value(SpillRights, "The manager lacks a right, or a policy refused it."),
 			value(SpillSize, "The API server found it too large."),
+			value(SpillBudget, "Results take more than a budget, and captures of the Job as much as they may then."),
 			value(SpillGone, "Job or namespace were not there any more, or about to go."),
 			value(SpillPassing, "The API server was busy or away."),
 			value(SpillOther, "Anything else."),

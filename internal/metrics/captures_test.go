@@ -36,6 +36,7 @@ job_handler_capture_memory_bytes 2
 job_handler_capture_pods 1
 # HELP job_handler_capture_spill_failures_total Tries to store captures that failed, by cause.
 # TYPE job_handler_capture_spill_failures_total counter
+job_handler_capture_spill_failures_total{cause="budget"} 0
 job_handler_capture_spill_failures_total{cause="gone"} 0
 job_handler_capture_spill_failures_total{cause="other"} 0
 job_handler_capture_spill_failures_total{cause="passing"} 2
