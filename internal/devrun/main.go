@@ -15,7 +15,9 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
+	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/job-handler/job-handler/internal/hostmanager"
 )
@@ -24,6 +26,8 @@ import (
 const cleanupTimeout = 2 * time.Minute
 
 func main() {
+	// What the program has to say is printed; the libraries' lines would mix with it.
+	ctrl.SetLogger(logr.Discard())
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := newCommand().ExecuteContext(ctx); err != nil {
