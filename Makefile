@@ -9,9 +9,11 @@ MAKEFLAGS += --no-print-directory
 # One C-free build for everything, so that programs are static and the build
 # cache is shared. The race detector alone needs C (see internal/tools/test).
 export CGO_ENABLED = 0
+# Released programs are built with -trimpath. All others are too: without it Go
+# would compile the same packages again for them.
 # Asking git for the commit fails in a clone that belongs to another user; only
 # `build` does, and only if it can.
-export GOFLAGS := $(strip $(filter-out -buildvcs=%,$(shell go env GOFLAGS)) -buildvcs=false)
+export GOFLAGS := $(strip $(filter-out -buildvcs=% -trimpath,$(shell go env GOFLAGS)) -buildvcs=false -trimpath)
 
 VERSION ?= $(or $(shell git describe --tags --match 'v*' --dirty 2>/dev/null),v0.0.0-dev)## what bin/job-handler calls itself
 IMAGE ?= ghcr.io/job-handler/job-handler:$(VERSION)## reference of the manager's image: a name with tag or digest

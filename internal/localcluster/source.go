@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 )
 
@@ -15,14 +14,9 @@ const modulePath = "github.com/job-handler/job-handler"
 
 // repositoryRoot finds the folder of this module's source, in which the
 // modules of the programs are: go:embed cannot reach into nested modules. It
-// is where this package was compiled, or, if that is not known (-trimpath) or
-// gone, the working directory or a folder above.
+// is the working directory or a folder above: programs built with -trimpath do
+// not know where they were compiled.
 func repositoryRoot() (string, error) {
-	if _, file, _, ok := runtime.Caller(0); ok && filepath.IsAbs(file) {
-		if root := filepath.Dir(filepath.Dir(filepath.Dir(file))); isRepository(root) {
-			return root, nil
-		}
-	}
 	dir, err := os.Getwd()
 	if err != nil {
 		return "", err
