@@ -16,9 +16,6 @@ import (
 	"github.com/job-handler/job-handler/internal/api"
 )
 
-// idleTimeout is how long the manager may take to have nothing to do any more.
-const idleTimeout = 30 * time.Second
-
 // nothingLeftToDo: no Job that has finished is without its results, no run has
 // two of them, and the manager has nothing to do any more.
 func nothingLeftToDo(t *testing.T, w *world) {
@@ -46,7 +43,7 @@ func nothingLeftToDo(t *testing.T, w *world) {
 		}
 		return time.Since(info.ModTime()), nil
 	}
-	g.Eventually(silence).WithContext(t.Context()).WithTimeout(idleTimeout).WithPolling(poll).
+	g.Eventually(silence).WithContext(t.Context()).WithTimeout(longest).WithPolling(poll).
 		Should(BeNumerically(">", quiet), "the manager is not idle")
 }
 

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	explainTimeout = 30 * time.Second
+	explainTimeout = 3 * time.Minute
 	// How much is printed of one thing, in bytes.
 	maxExplained = 24 << 10
 	maxValue     = 4 << 10

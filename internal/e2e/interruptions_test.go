@@ -45,9 +45,8 @@ func ranWhileDown(s *story, d *downtime) {
 	})
 
 	d.begin(s)
-	asked := time.Now()
+	s.Expect(s.quickest()).To(BeNumerically("<", 3*time.Second), "creating a Job waited for the webhook")
 	job := s.start(s.job("unseen", "echo nobody watched"))
-	s.Expect(time.Since(asked)).To(BeNumerically("<", 3*time.Second), "creating a Job waited for the webhook")
 	s.Expect(job.Labels).NotTo(HaveKey(api.EnabledLabel))
 	waiting := s.start(s.job("unseen-later", "echo resumed").Suspended())
 	job = s.finished(job)
@@ -67,6 +66,20 @@ func ranWhileDown(s *story, d *downtime) {
 	s.change(waiting, func() { waiting.Spec.Suspend = new(false) })
 	s.gone(waiting)
 	s.Expect(s.stored(waiting).texts()).To(HaveExactElements("resumed\n"))
+}
+
+// quickest returns how long the quickest of some dry runs of a Job's creation took.
+// All of them take longer than the webhook's timeout if it is waited for; one may on
+// a busy machine.
+func (s *story) quickest() time.Duration {
+	s.t.Helper()
+	least := longest
+	for range 3 {
+		asked := time.Now()
+		s.Expect(s.w.client.Create(s.ctx(), s.job("dry", "true").Obj(), client.DryRunAll)).To(Succeed())
+		least = min(least, time.Since(asked))
+	}
+	return least
 }
 
 // ttlZeroWhileDown: a Job that asks to be deleted at once when it has finished

@@ -4,11 +4,8 @@ import (
 	. "github.com/onsi/gomega"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
-	"github.com/job-handler/job-handler/internal/jobtest"
 )
 
 // suspended: a suspended Job is left alone, however long it takes, and handled
@@ -91,12 +88,7 @@ func namespaceDeleted(s *story) {
 	s.stored(s.reported(kept))
 	s.running(busy, 1)
 
-	namespace := jobtest.MakeNamespace(s.namespace).Obj()
-	s.Expect(s.w.client.Delete(s.ctx(), namespace)).To(Succeed())
-	s.eventually(func(g Gomega) {
-		err := s.w.client.Get(s.ctx(), client.ObjectKeyFromObject(namespace), namespace)
-		g.Expect(apierrors.IsNotFound(err)).To(BeTrue(), "the namespace is there still: %v", err)
-	})
+	s.goes()
 }
 
 // nameTaken: a ConfigMap that somebody made under the name of the results is

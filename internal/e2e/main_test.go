@@ -9,8 +9,8 @@ import (
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 )
 
-// TestMain lets all stories run at the same time: they wait far more than they
-// compute, whatever the number of processors.
+// TestMain lets all stories run at the same time, whatever the number of
+// processors: they wait far more than they compute. When each begins is up to pace.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	ctrllog.SetLogger(logr.Discard())
@@ -110,20 +110,25 @@ func TestStories(t *testing.T) {
 		t.Skip("the stories need root: their containers run on this machine")
 	}
 	w := newWorld(t)
+	p := newPace(w)
 	t.Run("up", func(t *testing.T) {
 		for _, told := range stories {
 			t.Run(told.name, func(t *testing.T) {
 				t.Parallel()
+				p.begin(t, told.name)
 				told.tell(newStory(t, w, told.name))
 			})
 		}
 	})
+	p.report()
 	t.Run("down", func(t *testing.T) {
+		p := newPace(w)
 		d := newDowntime()
 		for _, told := range interruptions {
 			t.Run(told.name, func(t *testing.T) {
 				d.join(t)
 				t.Parallel()
+				p.begin(t, told.name)
 				told.tell(newStory(t, w, told.name), d)
 			})
 		}

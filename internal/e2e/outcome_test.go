@@ -101,11 +101,16 @@ func failure(s *story) {
 }
 
 // neverStarted: a Job whose image cannot be had ends at its deadline without
-// ever having run; the results do not pretend that its log was read. The deadline
-// leaves a busy kubelet time to have tried.
+// ever having run; the results do not pretend that its log was read.
 func neverStarted(s *story) {
 	s.optedIn()
-	job := s.start(s.job("typo", "true").Image("localhost/no-such-image:1").ActiveDeadline(20))
+	job := s.start(s.job("typo", "true").Image("localhost/no-such-image:1"))
+	// A busy kubelet takes a while to try.
+	s.eventually(func(g Gomega) {
+		g.Expect(s.pods(g, job)).To(HaveExactElements(HaveField("Status.ContainerStatuses", HaveExactElements(
+			HaveField("State.Waiting", HaveValue(HaveField("Reason", Or(Equal("ErrImagePull"), Equal("ImagePullBackOff")))))))))
+	})
+	s.change(job, func() { job.Spec.ActiveDeadlineSeconds = new(int64(1)) })
 
 	job = s.reported(job)
 	r := s.stored(job)
@@ -137,19 +142,20 @@ func statusOnly(s *story) {
 	}
 }
 
-// deletedLater: delete-after-success 10s becomes the Job's TTL once its
-// results are stored, and Kubernetes deletes it.
+// deletedLater: delete-after-success 40s becomes the Job's TTL once its
+// results are stored, and Kubernetes deletes it. On a slow machine too the report is
+// seen before that.
 func deletedLater(s *story) {
 	s.optedIn()
-	job := s.start(s.job("briefly", "echo done").Annotation(api.DeleteAfterSuccessAnnotation, "10s"))
+	job := s.start(s.job("briefly", "echo done").Annotation(api.DeleteAfterSuccessAnnotation, "40s"))
 
 	reported := s.reported(job)
 	s.Expect(reported.Annotations).To(HaveKeyWithValue(api.StatusAnnotation, api.StatusCompleted))
-	s.Expect(ptr.Deref(reported.Spec.TTLSecondsAfterFinished, -1)).To(BeEquivalentTo(10))
+	s.Expect(ptr.Deref(reported.Spec.TTLSecondsAfterFinished, -1)).To(BeEquivalentTo(40))
 	s.Expect(s.told(job, corev1.EventTypeNormal)).To(HaveExactElements(
-		"Job completed; results stored in ConfigMap briefly-results; the Job is deleted 10s after its end"))
+		"Job completed; results stored in ConfigMap briefly-results; the Job is deleted 40s after its end"))
 	s.gone(job)
-	s.Expect(time.Now()).To(BeTemporally(">=", reported.Status.CompletionTime.Add(10*time.Second)))
+	s.Expect(time.Now()).To(BeTemporally(">=", reported.Status.CompletionTime.Add(40*time.Second)))
 	s.complete(s.stored(job))
 	s.podsGone(job)
 }

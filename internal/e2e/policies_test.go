@@ -28,7 +28,6 @@ func theFirstEnds(code, lines int) string {
 // have all that they wrote.
 func (s *story) decidedBy(r run, index int, words string, lines int) {
 	s.t.Helper()
-	s.complete(r)
 	s.Expect(r.record.Pods).To(HaveLen(3))
 	var want []printed
 	for _, pod := range r.record.Pods {
@@ -38,7 +37,7 @@ func (s *story) decidedBy(r run, index int, words string, lines int) {
 			want = append(want, printed{lines, gotTerm})
 		}
 	}
-	s.wrote(r, want...)
+	s.wroteUntilDeleted(r, want...)
 }
 
 // podFailurePolicy: an exit code that fails the Job at once has the pods deleted
@@ -111,8 +110,7 @@ func preempted(s *story) {
 
 	s.gone(job)
 	r := s.stored(job)
-	s.complete(r)
-	s.wrote(r, printed{lines, gotTerm}, printed{rest: "my turn again\n"})
+	s.wroteUntilDeleted(r, printed{lines, gotTerm}, printed{rest: "my turn again\n"})
 }
 
 // longGoodbye: what a program writes while it takes its time to end, of the
@@ -125,8 +123,7 @@ func longGoodbye(s *story) {
 	s.overdue(job)
 
 	r := s.stored(s.reported(job))
-	s.complete(r)
-	s.wrote(r, printed{written, closing(8)})
+	s.wroteUntilDeleted(r, printed{written, closing(8)})
 	s.Expect(r.Data[api.DataContainers]).To(ContainSubstring("Exit code:    1\n"))
 }
 

@@ -63,8 +63,7 @@ func spilled(s *story, d *downtime) {
 
 	s.gone(job)
 	r := s.stored(job)
-	s.complete(r)
-	s.wrote(r, printed{lines, gotTerm}, printed{rest: "second try: done\n"})
+	s.wroteUntilDeleted(r, printed{lines, gotTerm}, printed{rest: "second try: done\n"})
 	s.Expect(r.logs()[0].Pod).To(Equal(pods[0].Name))
 	s.Expect(r.record.PodCounts).To(Equal(results.PodCounts{Succeeded: 1, Failed: 1, Seen: 2}))
 	s.eventually(func(g Gomega) { g.Expect(s.captures(g, job)).To(BeEmpty(), "they are gone with the Job") })

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -13,7 +14,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
@@ -21,9 +24,11 @@ import (
 )
 
 const (
-	// longest bounds one wait of a story. Pods of all stories start at the same
-	// time, on what may be two processors, and CronJobs take a minute to begin.
+	// longest is for how long a wait of a story goes on while nothing happens that
+	// it might wait for. CronJobs take a minute to begin.
 	longest = 4 * time.Minute
+	// rounds is how often a wait goes on for so long, if something happened.
+	rounds = 4
 	// quiet is for how long something that should not happen is watched for.
 	quiet = 5 * time.Second
 	poll  = 500 * time.Millisecond
@@ -102,10 +107,42 @@ func (s *story) refresh(object client.Object) {
 	s.Expect(s.w.client.Get(s.ctx(), client.ObjectKeyFromObject(object), object)).To(Succeed())
 }
 
-// eventually waits until check succeeds.
+// eventually waits until check succeeds. It gives up when nothing happens any more
+// in the story's namespaces: how long something takes depends on the machine.
 func (s *story) eventually(check func(g Gomega)) {
 	s.t.Helper()
-	s.Eventually(check).WithContext(s.ctx()).WithTimeout(longest).WithPolling(poll).Should(Succeed())
+	var failure string
+	g := NewGomega(func(message string, _ ...int) { failure = message })
+	for range rounds {
+		before := s.state()
+		if g.Eventually(check).WithContext(s.ctx()).WithTimeout(longest).WithPolling(poll).Should(Succeed()) {
+			return
+		}
+		if s.state() == before || s.ctx().Err() != nil {
+			break
+		}
+	}
+	s.t.Fatal(failure)
+}
+
+// state returns what changes whenever something happens to Jobs, their pods and
+// results in the story's namespaces.
+func (s *story) state() string {
+	var state strings.Builder
+	for _, namespace := range append([]string{s.namespace}, s.others...) {
+		for _, list := range []client.ObjectList{&batchv1.JobList{}, &corev1.PodList{}, &corev1.ConfigMapList{}} {
+			// A list that fails is one state too.
+			_ = s.w.client.List(s.ctx(), list, client.InNamespace(namespace))
+			_ = meta.EachListItem(list, func(object runtime.Object) error {
+				found, err := meta.Accessor(object)
+				if err == nil {
+					fmt.Fprintf(&state, "%s %s\n", found.GetUID(), found.GetResourceVersion())
+				}
+				return err
+			})
+		}
+	}
+	return state.String()
 }
 
 // always wants check to succeed all the time.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"os/exec"
 	"testing"
-	"time"
 
 	. "github.com/onsi/gomega"
 	batchv1 "k8s.io/api/batch/v1"
@@ -16,9 +15,6 @@ import (
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobtest"
 )
-
-// namespaceTimeout is how long a namespace may take to go.
-const namespaceTimeout = time.Minute
 
 // uninstalled: the manager is removed while Jobs are at work. It ends cleanly,
 // and leaves the results and nothing that would act on or hold anything up:
@@ -146,7 +142,8 @@ func (s *story) goes() {
 func (s *story) awaitGone() {
 	s.t.Helper()
 	namespace := jobtest.MakeNamespace(s.namespace).Obj()
-	s.Eventually(func() bool {
-		return apierrors.IsNotFound(s.w.client.Get(s.ctx(), client.ObjectKeyFromObject(namespace), namespace))
-	}).WithContext(s.ctx()).WithTimeout(namespaceTimeout).WithPolling(poll).Should(BeTrue(), "the namespace is there still")
+	s.eventually(func(g Gomega) {
+		err := s.w.client.Get(s.ctx(), client.ObjectKeyFromObject(namespace), namespace)
+		g.Expect(apierrors.IsNotFound(err)).To(BeTrue(), "the namespace is there still: %v", err)
+	})
 }

@@ -18,11 +18,12 @@ import (
 )
 
 const (
-	// clusterTimeout includes building the cluster's programs, should
-	// nobody have done that before.
-	clusterTimeout = 15 * time.Minute
-	stopTimeout    = 2 * time.Minute
-	managerTimeout = 2 * time.Minute
+	// These say that something hangs, on however slow a machine.
+	// clusterTimeout includes building the cluster's programs, if that was not
+	// done before.
+	clusterTimeout = 30 * time.Minute
+	stopTimeout    = 5 * time.Minute
+	managerTimeout = 10 * time.Minute
 
 	moduleRoot = "../.."
 	// keptLogs is where logs go after a failed run, below the module's root.
