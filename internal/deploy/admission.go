@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	admissionTimeout = 30 * time.Second
+	admissionTimeout = 2 * time.Minute
 	admissionPoll    = 100 * time.Millisecond
 )
 

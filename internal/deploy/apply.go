@@ -18,7 +18,7 @@ import (
 const (
 	// The webhook of a cert-manager that was installed a moment ago may not
 	// answer yet.
-	applyTimeout = time.Minute
+	applyTimeout = 3 * time.Minute
 	applyRetry   = 2 * time.Second
 )
 

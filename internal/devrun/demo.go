@@ -128,7 +128,7 @@ func tell(ctx context.Context, sh *shell) error {
 	sh.expect("stamps on the Job", stamps, "label true, results name nightly-report-results")
 
 	say("It runs in a real container; when it has finished, its results are there and the Job is gone")
-	sh.run(ctx, "wait", "--for=delete", "job/nightly-report", "--timeout=120s")
+	sh.run(ctx, "wait", "--for=delete", "job/nightly-report", "--timeout=5m")
 	results := sh.run(ctx, "get", "configmap", "nightly-report-results", "-o", "yaml")
 	sh.expect("the results", results, "part 3 of 3: 1234566 rows", "report written", "status: completed",
 		"records-processed:", "1,234,567", "output-location: s3://bucket/reports/")
@@ -138,17 +138,17 @@ func tell(ctx context.Context, sh *shell) error {
 	say("A Job that fails is kept for debugging, and has its results too")
 	sh.show("broken-import.yaml")
 	sh.apply(ctx, "broken-import.yaml")
-	sh.run(ctx, "wait", "--for=create", "configmap/broken-import-results", "--timeout=120s")
+	sh.run(ctx, "wait", "--for=create", "configmap/broken-import-results", "--timeout=5m")
 	logs := sh.run(ctx, "get", "configmap", "broken-import-results", "-o", "jsonpath={.data.logs}")
 	sh.expect("the logs of the failed Job", logs, "line 4711: 7 columns expected, 6 found")
-	sh.run(ctx, "wait", "--for=jsonpath={.metadata.annotations."+api.StatusAnnotation+"}="+api.StatusFailed, "job/broken-import", "--timeout=30s")
+	sh.run(ctx, "wait", "--for=jsonpath={.metadata.annotations."+api.StatusAnnotation+"}="+api.StatusFailed, "job/broken-import", "--timeout=5m")
 	kept := sh.run(ctx, "get", "jobs")
 	sh.expect("the Jobs that are left", kept, "broken-import")
 
 	say("A Job runs into its deadline: Kubernetes deletes its pod, and its last words are kept")
 	sh.show("slow-export.yaml")
 	sh.apply(ctx, "slow-export.yaml")
-	sh.run(ctx, "wait", "--for=create", "configmap/slow-export-results", "--timeout=120s")
+	sh.run(ctx, "wait", "--for=create", "configmap/slow-export-results", "--timeout=5m")
 	words := sh.run(ctx, "get", "configmap", "slow-export-results", "-o", "jsonpath={.data.logs}")
 	sh.expect("the logs of the pod that was deleted", words, "told to end:")
 

@@ -23,7 +23,7 @@ import (
 )
 
 // How long ending and cleaning up may take after an interrupt.
-const cleanupTimeout = 2 * time.Minute
+const cleanupTimeout = 5 * time.Minute
 
 func main() {
 	// What the program has to say is printed; the libraries' lines would mix with it.

@@ -29,7 +29,7 @@ import (
 )
 
 const (
-	readyTimeout = 60 * time.Second
+	readyTimeout = 3 * time.Minute
 	readyPoll    = 100 * time.Millisecond
 	loopback     = "127.0.0.1"
 )

@@ -11,8 +11,9 @@ import (
 	"github.com/job-handler/job-handler/internal/localcluster/supervisor"
 )
 
-// startTimeout bounds the time that one component gets to be ready.
-const startTimeout = 90 * time.Second
+// startTimeout bounds the time that one component gets to be ready, on a slow and
+// busy machine too. One that ends is noticed before.
+const startTimeout = 5 * time.Minute
 
 // component is a program of the cluster with its arguments.
 type component struct {

@@ -178,7 +178,7 @@ func testFaults(t *testing.T, c *Cluster) {
 
 func awaitHealthy(t *testing.T, c *Cluster) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); ; {
+	for deadline := time.Now().Add(startTimeout); ; {
 		err := c.Healthy(t.Context())
 		if err == nil {
 			return
@@ -212,7 +212,7 @@ func TestKWOK(t *testing.T) {
 		t.Fatal(err)
 	}
 	kubectl(t, c, job("simulated", "exit 1"), "create", "-f", "-")
-	kubectl(t, c, "", "wait", "--for=condition=Complete", "--timeout=30s", "job/simulated")
+	kubectl(t, c, "", "wait", "--for=condition=Complete", hangs, "job/simulated")
 	if log := kubectl(t, c, "", "logs", "job/simulated"); log != "hello from a simulated container\n" {
 		t.Errorf("log = %q", log)
 	}

@@ -127,7 +127,7 @@ func expectNothingLeft(t *testing.T, dir string) {
 // expectAsBefore fails the test unless the machine comes to be as it was.
 func expectAsBefore(t *testing.T, dir string, before machine) {
 	t.Helper()
-	for deadline := time.Now().Add(15 * time.Second); ; {
+	for deadline := time.Now().Add(stopTimeout); ; {
 		diff := cmp.Diff(before, lookAlone(t, dir))
 		if diff == "" {
 			return
@@ -154,6 +154,9 @@ func start(t *testing.T, o Options) *Cluster {
 	})
 	return c
 }
+
+// hangs is the flag of kubectl wait for what takes a moment, unless it hangs.
+const hangs = "--timeout=5m"
 
 // kubectl runs the cluster's kubectl and returns what it prints.
 func kubectl(t *testing.T, c *Cluster, input string, args ...string) string {

@@ -47,7 +47,7 @@ func TestNode(t *testing.T) {
 	t.Run("leaves nothing behind when its owner dies", func(t *testing.T) {
 		c := start(t, o)
 		kubectl(t, c, job("long", "sleep 1000"), "create", "-f", "-")
-		kubectl(t, c, "", "wait", "--for=jsonpath={.status.ready}=1", "--timeout=30s", "job/long")
+		kubectl(t, c, "", "wait", "--for=jsonpath={.status.ready}=1", hangs, "job/long")
 		c.disown()
 		if err := c.state.Supervisor.waitForEnd(t.Context()); err != nil {
 			t.Fatal(err)
@@ -62,7 +62,7 @@ func TestNode(t *testing.T) {
 
 func testJob(t *testing.T, c *Cluster) {
 	kubectl(t, c, job("hello", "echo hello from $(hostname); for i in $(seq 3); do echo line $i; done"), "create", "-f", "-")
-	kubectl(t, c, "", "wait", "--for=condition=Complete", "--timeout=60s", "job/hello")
+	kubectl(t, c, "", "wait", "--for=condition=Complete", hangs, "job/hello")
 	log := kubectl(t, c, "", "logs", "job/hello")
 	if !strings.HasPrefix(log, "hello from hello-") || !strings.HasSuffix(log, "\nline 1\nline 2\nline 3\n") {
 		t.Errorf("log = %q", log)
@@ -77,14 +77,14 @@ func testJob(t *testing.T, c *Cluster) {
 func testPodNetwork(t *testing.T, c *Cluster) {
 	kubectl(t, c, "", "run", "web", "--image="+ShellImage, "--image-pull-policy=Never", "--port=80", "--expose",
 		"--", "sh", "-c", "echo served > /tmp/index.html; httpd -f -p 80 -h /tmp")
-	kubectl(t, c, "", "wait", "--for=condition=Ready", "--timeout=30s", "pod/web")
+	kubectl(t, c, "", "wait", "--for=condition=Ready", hangs, "pod/web")
 	address := kubectl(t, c, "", "get", "service", "web", "-o", "jsonpath={.spec.clusterIP}")
 	// The shell's wget knows no TLS, but the apiserver tells what it hears.
 	const ask = "{ echo GET / HTTP/1.0; echo; } | timeout 10 nc "
 	node := fmt.Sprintf("%s %d", c.state.Address, c.port(portAPIServer))
 	script := ask + "$KUBERNETES_SERVICE_HOST $KUBERNETES_SERVICE_PORT; " + ask + node + "; wget -qO- http://" + address
 	kubectl(t, c, job("network", script), "create", "-f", "-")
-	kubectl(t, c, "", "wait", "--for=condition=Complete", "--timeout=60s", "job/network")
+	kubectl(t, c, "", "wait", "--for=condition=Complete", hangs, "job/network")
 	log := kubectl(t, c, "", "logs", "job/network")
 	if strings.Count(log, "HTTP request to an HTTPS server") != 2 || !strings.HasSuffix(log, "served\n") {
 		t.Errorf("log = %s", log)
@@ -99,7 +99,7 @@ func testKubelet(t *testing.T, c *Cluster) {
 		t.Fatal(err)
 	}
 	kubectl(t, c, job("again", "echo again"), "create", "-f", "-")
-	kubectl(t, c, "", "wait", "--for=condition=Complete", "--timeout=60s", "job/again")
+	kubectl(t, c, "", "wait", "--for=condition=Complete", hangs, "job/again")
 }
 
 func testImage(t *testing.T, c *Cluster) {
@@ -115,7 +115,7 @@ func testImage(t *testing.T, c *Cluster) {
 		t.Fatal(err)
 	}
 	kubectl(t, c, "", "run", "loaded", "--image=localhost/loaded:dev", "--image-pull-policy=Never")
-	kubectl(t, c, "", "wait", "--for=condition=Ready", "--timeout=30s", "pod/loaded")
+	kubectl(t, c, "", "wait", "--for=condition=Ready", hangs, "pod/loaded")
 	if err := c.LoadArchive(t.Context(), "/no/such.tar"); err == nil || !strings.Contains(err.Error(), "no such file") {
 		t.Errorf("error = %v, want one that says why", err)
 	}

@@ -16,8 +16,8 @@ import (
 // stopTimeout bounds the time that ending a cluster takes; graceful is what its
 // supervisor gets of that to end by itself.
 const (
-	stopTimeout = 90 * time.Second
-	graceful    = 40 * time.Second
+	stopTimeout = 4 * time.Minute
+	graceful    = 150 * time.Second
 )
 
 // Stop ends every program of the cluster, removes everything that it made on

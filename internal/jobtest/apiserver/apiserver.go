@@ -29,13 +29,13 @@ import (
 
 const (
 	// StartTimeout is enough for Start where the programs are built.
-	StartTimeout = 2 * time.Minute
+	StartTimeout = 10 * time.Minute
 
-	grantTimeout = 10 * time.Second
+	grantTimeout = 2 * time.Minute
 	grantPoll    = 5 * time.Millisecond
 
 	// The server looks for changed policies once a second.
-	policyTimeout = 20 * time.Second
+	policyTimeout = 2 * time.Minute
 	policyPoll    = 20 * time.Millisecond
 )
 

@@ -76,7 +76,7 @@ func removeCgroups(ctx context.Context, r Record) ([]string, error) {
 
 // removeTree removes a group with those in it, after ending what runs in them.
 func removeTree(ctx context.Context, root string) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	removed := 0
 	for {

@@ -136,7 +136,7 @@ func TestRestart(t *testing.T) {
 
 func awaitRuns(t *testing.T, log string, want int) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	for deadline := time.Now().Add(time.Minute); ; {
 		data, _ := os.ReadFile(log)
 		runs := strings.Count(string(data), "run")
 		if runs == want {

@@ -63,7 +63,7 @@ func cleanUp(config supervisor.Config) error {
 	return errors.Join(err, os.WriteFile(config.Removed, []byte(text), 0o600))
 }
 
-const cleanUpTimeout = 30 * time.Second
+const cleanUpTimeout = 2 * time.Minute
 
 // inherited takes over the files that came with the start. None of them may
 // reach the programs: a lock would outlive the supervisor.
