@@ -39,6 +39,7 @@ import (
 	"github.com/job-handler/job-handler/config"
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/events"
+	"github.com/job-handler/job-handler/internal/jobtest"
 	"github.com/job-handler/job-handler/internal/localcluster"
 	"github.com/job-handler/job-handler/internal/metrics"
 )
@@ -46,10 +47,10 @@ import (
 const (
 	// startTimeout leaves time for building the cluster's programs once.
 	startTimeout = 20 * time.Minute
-	stopTimeout  = time.Minute
+	stopTimeout  = jobtest.Soon
 	// effectTimeout is how long cert-manager, or a look, may take.
-	effectTimeout = 30 * time.Second
-	specTimeout   = time.Minute
+	effectTimeout = jobtest.Soon
+	specTimeout   = jobtest.SpecTimeout
 
 	// host is the name under which the API server reaches the webhook's Service.
 	host = "job-handler-webhook.job-handler-system.svc"

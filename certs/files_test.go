@@ -28,7 +28,7 @@ func startFiles(t *testing.T, files *Files) {
 // await waits until files have the leaf.
 func await(t *testing.T, files *Files, leaf *x509.Certificate) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
 		select {
 		case <-files.changed:
 		case <-time.After(10 * time.Millisecond):

@@ -18,7 +18,7 @@ import (
 )
 
 // soon is how long something that is about to happen may take on a busy machine.
-const soon = 30 * time.Second
+const soon = jobtest.Soon
 
 // helmTimeout leaves time to build helm.
 const helmTimeout = 10 * time.Minute

@@ -29,11 +29,11 @@ import (
 const (
 	// startTimeout leaves time for building the cluster's programs once.
 	startTimeout = 20 * time.Minute
-	stopTimeout  = time.Minute
+	stopTimeout  = jobtest.Soon
 	// effectTimeout is how long the API server may take to notice a webhook
 	// configuration or a label of a Namespace.
-	effectTimeout = 30 * time.Second
-	specTimeout   = time.Minute
+	effectTimeout = jobtest.Soon
+	specTimeout   = jobtest.SpecTimeout
 
 	ttlFloor = time.Hour
 

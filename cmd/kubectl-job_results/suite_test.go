@@ -26,7 +26,7 @@ import (
 )
 
 // soon is how long something that is about to happen may take on a busy machine.
-const soon = 20 * time.Second
+const soon = jobtest.Soon
 
 // start is when the Jobs of these tests started; they ended 90 s later, and it
 // is a day after that.

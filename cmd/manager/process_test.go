@@ -27,12 +27,13 @@ import (
 const (
 	// outage is longer than a lease is renewed for without an answer.
 	outage = 12 * time.Second
-	// takeover is how long nobody handles Jobs after a leader was told to end.
-	takeover = 6 * time.Second
+	// takeover is less than a lease lasts that was not given back: 15 s from when it
+	// was renewed, which is every 2 s.
+	takeover = 12 * time.Second
 	// comeBack is how long a watch may wait before it tries again.
 	comeBack = time.Minute
 
-	specTimeout = 3 * time.Minute
+	specTimeout = jobtest.SpecTimeout
 )
 
 var _ = Describe("The self-test", func() {

@@ -18,15 +18,16 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/job-handler/job-handler/internal/hostmanager"
+	"github.com/job-handler/job-handler/internal/jobtest"
 	"github.com/job-handler/job-handler/internal/jobtest/apiserver"
 )
 
 const (
 	// soon is how long something that is about to happen may take on a busy machine.
-	soon = 30 * time.Second
+	soon = jobtest.Soon
 	// buildTimeout leaves time for an empty build cache.
 	buildTimeout = 5 * time.Minute
-	endTimeout   = 30 * time.Second
+	endTimeout   = jobtest.Soon
 )
 
 var (

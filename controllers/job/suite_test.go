@@ -19,7 +19,9 @@ import (
 
 const (
 	// soon is how long something that is about to happen may take on a busy machine.
-	soon = 20 * time.Second
+	soon = jobtest.Soon
+	// specTimeout bounds a spec.
+	specTimeout = jobtest.SpecTimeout
 	// aWhile is how long is watched that something does not happen.
 	aWhile = 500 * time.Millisecond
 

@@ -19,8 +19,10 @@ import (
 
 const (
 	// soon is how long something that is about to happen may take on a busy machine.
-	soon = 20 * time.Second
-	poll = 10 * time.Millisecond
+	soon = jobtest.Soon
+	// specTimeout bounds a spec.
+	specTimeout = jobtest.SpecTimeout
+	poll        = 10 * time.Millisecond
 )
 
 var (

@@ -17,7 +17,7 @@ const (
 	loadInterval = 20 * time.Millisecond
 	// createTimeout is far above what a creation takes, a webhook's timeout
 	// included.
-	createTimeout = 20 * time.Second
+	createTimeout = time.Minute
 )
 
 // creation is how the creation of one Job went.

@@ -27,11 +27,11 @@ import (
 const (
 	// startTimeout leaves time for building the cluster's programs once.
 	startTimeout = 20 * time.Minute
-	stopTimeout  = time.Minute
-	specTimeout  = 2 * time.Minute
+	stopTimeout  = jobtest.Soon
+	specTimeout  = jobtest.SpecTimeout
 	// effectTimeout is how long the manager, or cert-manager, may take to do
 	// something.
-	effectTimeout = 30 * time.Second
+	effectTimeout = jobtest.Soon
 	effectPoll    = 50 * time.Millisecond
 
 	// scanInterval is how often the manager looks for what admission missed.

@@ -18,7 +18,7 @@ import (
 
 const (
 	// soon is how long something that is about to happen may take on a busy machine.
-	soon = 20 * time.Second
+	soon = jobtest.Soon
 	poll = 20 * time.Millisecond
 )
 
