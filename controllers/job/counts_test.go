@@ -256,7 +256,7 @@ var _ = Describe("Jobs that are gone", func() {
 		Eventually(counted).Should(HaveKeyWithValue("results_lost_total", 2.0))
 		Consistently(counted).Should(HaveKeyWithValue("results_lost_total", 2.0))
 		Expect(backlog()).To(Equal(metrics.Backlog{}))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("do not where they have results, though nobody told so", func(ctx SpecContext) {
 		object := failed(ctx, aJob())
@@ -271,7 +271,7 @@ var _ = Describe("Jobs that are gone", func() {
 		remove(ctx, object)
 		Eventually(backlog).Should(HaveField("Jobs", 0))
 		notLost()
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("do not where their label alone is gone, nor where their namespace goes", func(ctx SpecContext) {
 		fake.during = neverRead
@@ -284,7 +284,7 @@ var _ = Describe("Jobs that are gone", func() {
 		remove(ctx, last)
 		Eventually(backlog).Should(HaveField("Jobs", 0))
 		notLost()
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("are asked for again where that cannot be found out", func(ctx SpecContext) {
 		fake.during = neverRead
@@ -305,5 +305,5 @@ var _ = Describe("Jobs that are gone", func() {
 		remove(ctx, object)
 		Eventually(counted).Should(HaveKeyWithValue("results_lost_total", 1.0))
 		Expect(asked.Load()).To(BeNumerically(">", 2))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 })

@@ -2,7 +2,6 @@ package job_test
 
 import (
 	"context"
-	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -83,7 +82,7 @@ var _ = Describe("The controller in a manager, of pods that are deleted,", func(
 		Expect(record.Capture).To(Equal(results.RunCapture{Complete: true}))
 		Expect(record.Pods[0].Containers[0].State.ExitCode).To(HaveValue(BeEquivalentTo(143)))
 		Expect(expectStored(ctx, object).Data[api.DataLogs]).To(HaveSuffix("working\ngot TERM\n"))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("waits for a log that goes on after the Job's end", func(ctx SpecContext) {
 		startManager(ctx, fake, namespace)
@@ -98,7 +97,7 @@ var _ = Describe("The controller in a manager, of pods that are deleted,", func(
 
 		stored(ctx, object)
 		Expect(recordOf(expectStored(ctx, object)).Capture.Complete).To(BeTrue())
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("does not wait for the logs of finished Jobs", func(ctx SpecContext) {
 		goOn := make(chan struct{})
@@ -121,7 +120,7 @@ var _ = Describe("The controller in a manager, of pods that are deleted,", func(
 		followed(ctx, "first")
 		kill(ctx, pod)
 		close(goOn)
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("takes up those that are being deleted when it starts", func(ctx SpecContext) {
 		object := running(ctx, aJob())
@@ -134,7 +133,7 @@ var _ = Describe("The controller in a manager, of pods that are deleted,", func(
 
 		stored(ctx, object)
 		Expect(recordOf(expectStored(ctx, object)).Capture.Complete).To(BeTrue())
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("tells of one that never started, though it is gone at once", func(ctx SpecContext) {
 		startWatching(ctx)
@@ -148,7 +147,7 @@ var _ = Describe("The controller in a manager, of pods that are deleted,", func(
 		Expect(record.PodCounts).To(Equal(results.PodCounts{Failed: 1, Seen: 1}))
 		Expect(record.Capture.Why).To(HavePrefix(results.ReasonNeverStarted))
 		Expect(screen.follows()).To(HaveExactElements("other"))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("goes on with the log of one that is deleted by force", func(ctx SpecContext) {
 		startManager(ctx, fake, namespace)
@@ -166,7 +165,7 @@ var _ = Describe("The controller in a manager, of pods that are deleted,", func(
 		stored(ctx, object)
 		Expect(recordOf(expectStored(ctx, object)).Capture.Why).To(HavePrefix(results.ReasonEndNotSeen))
 		Expect(expectStored(ctx, object).Data[api.DataLogs]).To(ContainSubstring("working\nkilled\n"))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("keeps the attempts of a Job that goes on", func(ctx SpecContext) {
 		startManager(ctx, fake, namespace)
@@ -188,7 +187,7 @@ var _ = Describe("The controller in a manager, of pods that are deleted,", func(
 		Expect(record.PodCounts).To(Equal(results.PodCounts{Succeeded: 1, Failed: 2, Seen: 3}))
 		Expect(expectStored(ctx, object).Data[api.DataLogs]).To(MatchRegexp(
 			`(?s)this is first\ngot TERM\n.*this is second\ngot TERM\n.*hello from third/main`))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	DescribeTable("reads none of", func(ctx SpecContext, prepare func(context.Context) *corev1.Pod) {
 		startManager(ctx, fake, namespace)
@@ -235,7 +234,7 @@ var _ = Describe("The controller in a manager, of pods that are deleted,", func(
 
 		Eventually(ctx, screen.streams).Should(BeZero())
 		Expect(fake.captures.Pods(object.UID)).To(BeEmpty())
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("leaves what it has of a log that is being followed to the next one, which follows it again", func(ctx SpecContext) {
 		stop := startManager(ctx, fake, namespace)
@@ -267,7 +266,7 @@ var _ = Describe("The controller in a manager, of pods that are deleted,", func(
 		Expect(record.Capture.Why).To(And(HavePrefix(results.ReasonStillRunning), ContainSubstring("pod gone")))
 		Expect(expectStored(ctx, object).Data[api.DataLogs]).To(And(
 			ContainSubstring("working\ngot TERM\n"), MatchRegexp(`(?s)pod gone.*working\n`)))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("are stored beside a Job that goes on, by itself", func(ctx SpecContext) {
 		startManager(ctx, fake, namespace)
@@ -278,5 +277,5 @@ var _ = Describe("The controller in a manager, of pods that are deleted,", func(
 		kill(ctx, pod)
 		Eventually(ctx, func() []corev1.ConfigMap { return capturesIn(ctx) }).Should(HaveLen(1))
 		Consistently(ctx, func() []corev1.ConfigMap { return capturesIn(ctx) }).Should(HaveLen(1))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 })

@@ -3,7 +3,6 @@ package job_test
 import (
 	"context"
 	"strings"
-	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -68,7 +67,7 @@ var _ = Describe("The controller in a manager, of logs that are to be followed,"
 		Expect(record.Capture).To(Equal(results.RunCapture{Complete: true}))
 		Expect(record.LogMode).To(Equal(api.LogModeFollow))
 		Expect(expectStored(ctx, object).Data[api.DataLogs]).To(HaveSuffix(early))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("heeds the Namespace", func(ctx SpecContext) {
 		annotateNamespace(ctx, api.LogModeAnnotation, api.LogModeFollow)
@@ -77,7 +76,7 @@ var _ = Describe("The controller in a manager, of logs that are to be followed,"
 		followed(ctx, "first")
 		exit(ctx, pod)
 		Eventually(ctx, screen.streams).Should(BeZero())
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("follows those of pods that are there when it starts", func(ctx SpecContext) {
 		pod := addPod(ctx, aFollowedJob(ctx), named("first"), atWork)
@@ -86,7 +85,7 @@ var _ = Describe("The controller in a manager, of logs that are to be followed,"
 		followed(ctx, "first")
 		exit(ctx, pod)
 		Eventually(ctx, screen.streams).Should(BeZero())
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("keeps what it read of a pod that is deleted, to its last words", func(ctx SpecContext) {
 		startManager(ctx, fake, namespace)
@@ -102,7 +101,7 @@ var _ = Describe("The controller in a manager, of logs that are to be followed,"
 		Expect(stored(ctx, object).Capture).To(Equal(results.RunCapture{Complete: true}))
 		Expect(expectStored(ctx, object).Data[api.DataLogs]).To(HaveSuffix(early + "got TERM\n"))
 		Expect(screen.follows()).To(HaveExactElements("first"))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("reads at the end what it could not follow, and says so", func(ctx SpecContext) {
 		startManager(ctx, fake, namespace)
@@ -127,7 +126,7 @@ var _ = Describe("The controller in a manager, of logs that are to be followed,"
 		Expect(told).To(Equal(map[string]string{"first": "", "second": capture.NotFollowed}))
 		Expect(expectStored(ctx, object).Data[api.DataLogs]).To(And(ContainSubstring(early), ContainSubstring("hello from second/main")))
 		Expect(screen.follows()).To(HaveExactElements("first"))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("follows none of a Job that does not want it", func(ctx SpecContext) {
 		startManager(ctx, fake, namespace)
@@ -138,5 +137,5 @@ var _ = Describe("The controller in a manager, of logs that are to be followed,"
 		exit(ctx, pod)
 		Eventually(ctx, screen.streams).Should(BeZero())
 		Expect(screen.follows()).To(HaveExactElements("first"))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 })

@@ -157,7 +157,7 @@ var _ = Describe("A Job that its CronJob's history may delete too early", func()
 		create(ctx, stamped(child(owner, "second")))
 		Eventually(ctx, func() []string { return protected(ctx, first) }).
 			WithTimeout(recheckInterval / 2).Should(ConsistOf(api.ResultsFinalizer))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("costs one look at the CronJob a minute, for all its Jobs together", func(ctx SpecContext) {
 		owner := cronJob(ctx, 3, 3)

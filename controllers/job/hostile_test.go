@@ -96,7 +96,7 @@ var _ = Describe("A Job that admission did not see", func() {
 			h.settle(ctx, neighbour)
 			expectGone(ctx, neighbour)
 			expectStored(ctx, neighbour)
-		}, SpecTimeout(time.Minute))
+		}, SpecTimeout(specTimeout))
 	}
 
 	It("is stored and kept, with a Warning, where its annotations leave no room", func(ctx SpecContext) {

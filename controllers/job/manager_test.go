@@ -139,7 +139,7 @@ var _ = Describe("The controller in a manager", func() {
 
 		Expect(expectStored(ctx, object).Data[api.DataLogs]).To(ContainSubstring("hello from"))
 		Expect(eventsOf(ctx, object, "")).To(ConsistOf(HaveField("Type", corev1.EventTypeNormal)))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	DescribeTable("lets go at once what waits for long, where", func(ctx SpecContext, happens func(SpecContext)) {
 		forbidConfigMaps(ctx)
@@ -155,8 +155,8 @@ var _ = Describe("The controller in a manager", func() {
 		happens(ctx)
 		Eventually(ctx, gone(object)).WithTimeout(10 * time.Second).Should(BeTrue())
 	},
-		Entry("the Namespace terminates", SpecTimeout(time.Minute), func(ctx SpecContext) { terminating(ctx) }),
-		Entry("the Namespace says that nothing is protected", SpecTimeout(time.Minute), func(ctx SpecContext) {
+		Entry("the Namespace terminates", SpecTimeout(specTimeout), func(ctx SpecContext) { terminating(ctx) }),
+		Entry("the Namespace says that nothing is protected", SpecTimeout(specTimeout), func(ctx SpecContext) {
 			annotateNamespace(ctx, api.ProtectAnnotation, api.False)
 		}))
 
@@ -175,7 +175,7 @@ var _ = Describe("The controller in a manager", func() {
 			expectStored(ctx, j)
 			Expect(eventsOf(ctx, j, "")).To(HaveLen(1))
 		}
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("keeps a failed Job and then leaves it alone, also after a restart", func(ctx SpecContext) {
 		stop := startManager(ctx, fake, namespace)
@@ -189,7 +189,7 @@ var _ = Describe("The controller in a manager", func() {
 		startManager(ctx, fake, namespace)
 		Consistently(ctx, version(object)).Should(Equal(left.ResourceVersion))
 		Expect(resultsIn(ctx)).To(HaveLen(1))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("does not write to Jobs that run or are suspended, nor to those of others", func(ctx SpecContext) {
 		startManager(ctx, fake, namespace)
@@ -207,7 +207,7 @@ var _ = Describe("The controller in a manager", func() {
 				g.Expect(version(other)(g, ctx)).To(Equal(other.ResourceVersion), other.Name)
 			}
 		}).Should(Succeed())
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("looks at a running Job again, though nothing of it changes", func(ctx SpecContext) {
 		var looks atomic.Int64
@@ -232,7 +232,7 @@ var _ = Describe("The controller in a manager", func() {
 
 		Eventually(ctx, ttl(object)).Should(HaveValue(BeEquivalentTo(10)))
 		Expect(read(ctx, object).Annotations).NotTo(HaveKey(api.TTLAnnotation))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("takes note of what changes on a Job later", func(ctx SpecContext) {
 		startManager(ctx, fake, namespace)
@@ -249,7 +249,7 @@ var _ = Describe("The controller in a manager", func() {
 		annotate(ctx, object, api.DeleteAfterFailureAnnotation, "0s")
 		Eventually(ctx, gone(object)).Should(BeTrue())
 		expectStored(ctx, object)
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("handles run after run under one name", func(ctx SpecContext) {
 		startManager(ctx, fake, namespace)
@@ -261,7 +261,7 @@ var _ = Describe("The controller in a manager", func() {
 			Expect(eventsOf(ctx, object, "")).To(HaveLen(1))
 		}
 		Expect(resultsIn(ctx)).To(HaveLen(runs))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("keeps a Job that comes back after each deletion, though nothing on it tells", func(ctx SpecContext) {
 		startManager(ctx, fake, namespace)
@@ -297,7 +297,7 @@ var _ = Describe("The controller in a manager", func() {
 		for _, count := range byRun {
 			Expect(count).To(Equal(1))
 		}
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("handles many Jobs at a time, each exactly once", func(ctx SpecContext) {
 		startManager(ctx, fake, namespace)
@@ -320,7 +320,7 @@ var _ = Describe("The controller in a manager", func() {
 		}
 		Expect(resultsIn(ctx)).To(HaveLen(len(jobs)))
 		Expect(fake.inUse()).To(BeZero())
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("comes back by itself to a Job whose logs could not be read", func(ctx SpecContext) {
 		var tries atomic.Int32
@@ -335,7 +335,7 @@ var _ = Describe("The controller in a manager", func() {
 
 		Eventually(ctx, gone(object)).Should(BeTrue())
 		Expect(expectStored(ctx, object).Data[api.DataLogs]).To(ContainSubstring("back again"))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("comes back by itself to the Job of a CronJob that takes note late", func(ctx SpecContext) {
 		startManager(ctx, fake, namespace)
@@ -352,7 +352,7 @@ var _ = Describe("The controller in a manager", func() {
 		cronJob.Status.LastSuccessfulTime = object.Status.CompletionTime
 		Expect(kube.Status().Update(ctx, cronJob)).To(Succeed())
 		Eventually(ctx, gone(object)).Should(BeTrue())
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("goes on in one namespace while another refuses its results", func(ctx SpecContext) {
 		forbidConfigMaps(ctx)
@@ -365,7 +365,7 @@ var _ = Describe("The controller in a manager", func() {
 		object := completed(ctx, aJob())
 		Eventually(ctx, gone(object)).Should(BeTrue())
 		Expect(read(ctx, refused).DeletionTimestamp).To(BeNil())
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("stops at once while logs are being read, and leaves no half of a thing", func(ctx SpecContext) {
 		reading := make(chan struct{})
@@ -383,5 +383,5 @@ var _ = Describe("The controller in a manager", func() {
 		Expect(resultsIn(ctx)).To(BeEmpty())
 		Expect(read(ctx, object).ResourceVersion).To(Equal(object.ResourceVersion))
 		Expect(fake.inUse()).To(BeZero())
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 })

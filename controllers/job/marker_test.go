@@ -129,5 +129,5 @@ var _ = Describe("What a program writes", func() {
 		for _, family := range families {
 			Expect(family.String()).NotTo(ContainSubstring("m4rk3r"))
 		}
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 })

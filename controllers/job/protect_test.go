@@ -144,7 +144,7 @@ var _ = Describe("A protected Job", func() {
 		expectGone(ctx, object)
 		Expect(released()).To(Equal(only(plan.ReleasedStored)))
 		Expect(held()).To(BeZero())
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("that is deleted has its logs tried again, as long as they may heal", func(ctx SpecContext) {
 		h.logs.read = everyLog(unreachable)
@@ -375,7 +375,7 @@ var _ = Describe("The deadline of a protected Job's deletion", func() {
 		Expect(warningsOf(ctx, object)).To(ContainElement(And(
 			ContainSubstring("goes without its results"), ContainSubstring("1h0m0s"), ContainSubstring("exceeded quota"))))
 		Expect(outcomesOf(ctx, object)).To(BeEmpty())
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("counts from the deletion, not from the Job's end", func(ctx SpecContext) {
 		forbidConfigMaps(ctx)
@@ -419,7 +419,7 @@ var _ = Describe("The deadline of a protected Job's deletion", func() {
 		Expect(recordOf(expectStored(ctx, object)).Capture.Complete).To(BeFalse())
 		expectGone(ctx, object)
 		Expect(released()).To(Equal(only(plan.ReleasedStored)))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("is not over for a process that is told to end, nor for a Job that changed", func(ctx SpecContext) {
 		object := deleted(ctx, completed(ctx, protect(aJob())))

@@ -282,7 +282,7 @@ var _ = Describe("Logs", func() {
 		Eventually(ctx, done).Should(Receive(BeNil()))
 		expectGone(ctx, slow)
 		expectStored(ctx, slow)
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	DescribeTable("of any kind are stored within what the API server takes, and verified", func(ctx SpecContext, pods int, text string, fits bool) {
 		h.logs.read = everyLog(func(container string) results.ContainerLog { return whole(container, text) })

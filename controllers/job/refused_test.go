@@ -90,7 +90,7 @@ var _ = Describe("A refusal that people have to mend", func() {
 		expectStored(ctx, object)
 		expectGone(ctx, object)
 		Expect(outcomesOf(ctx, object)).To(HaveLen(1))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("in one namespace does not concern another", func(ctx SpecContext) {
 		forbidConfigMaps(ctx)
@@ -102,7 +102,7 @@ var _ = Describe("A refusal that people have to mend", func() {
 		h.settle(ctx, other)
 		expectGone(ctx, other)
 		expectRefused(ctx, refused)
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("does not let the Job's own short TTL run out", func(ctx SpecContext) {
 		lift := forbidConfigMaps(ctx)
@@ -120,7 +120,7 @@ var _ = Describe("A refusal that people have to mend", func() {
 		h.settle(ctx, object)
 		expectStored(ctx, object)
 		Expect(read(ctx, object).Spec.TTLSecondsAfterFinished).To(HaveValue(BeEquivalentTo(10)))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	// without returns a process of a user that lacks rights.
 	without := func(ctx SpecContext, rights ...apiserver.Right) *handler {

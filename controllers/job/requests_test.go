@@ -7,7 +7,6 @@ import (
 	"path"
 	"strings"
 	"sync"
-	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -77,5 +76,5 @@ var _ = Describe("A Job with one container", func() {
 		})
 		Eventually(counted.about).WithArguments("job").Should(five)
 		Consistently(counted.about).WithArguments("job").Should(five)
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 })

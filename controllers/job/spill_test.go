@@ -176,7 +176,7 @@ var _ = Describe("Captures of a Job that goes on", func() {
 
 		Expect(record.PodCounts.Seen).To(Equal(51))
 		Expect(record.Capture.Complete).To(BeTrue())
-	}, SpecTimeout(2*time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("are stored at once while memory runs short, before any is cut", func(ctx SpecContext) {
 		h.Captures = capturesAt(screen, h.clock, 32<<20)
@@ -200,7 +200,7 @@ var _ = Describe("Captures of a Job that goes on", func() {
 			Expect(pod.Containers[0].Capture.BytesSeen).To(BeEquivalentTo(len(long)))
 			Expect(pod.Containers[0].Capture.Reason).NotTo(Equal(results.ReasonCaptureLost))
 		}
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("are many objects of which none is too large, and of which there is an end", func(ctx SpecContext) {
 		object := running(ctx, aJob())
@@ -224,7 +224,7 @@ var _ = Describe("Captures of a Job that goes on", func() {
 		Expect(stored).To(And(BeNumerically(">", 3*api.MaxResultsBytes), BeNumerically("<=", 4*api.MaxResultsBytes)))
 		Expect(warningsOf(ctx, object)).To(ConsistOf(ContainSubstring("in memory only")))
 		Expect(finish(ctx, object, 12).PodCounts).To(Equal(results.PodCounts{Succeeded: 1, Failed: 12, Seen: 13}))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("are in a Secret where results are to be in one, and nowhere else", func(ctx SpecContext) {
 		inSecrets(ctx)
@@ -306,7 +306,7 @@ var _ = Describe("Captures of a Job that goes on", func() {
 		h.step(5 * time.Minute)
 		h.Spill(ctx)
 		Expect(capturesIn(ctx)).To(HaveLen(1))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	DescribeTable("are stored in the end, once, in spite of", func(ctx SpecContext, prepare func(*handler)) {
 		object := running(ctx, aJob())
@@ -458,7 +458,7 @@ var _ = Describe("Captures of a Job that goes on", func() {
 		Expect(record.PodCounts.Seen).To(Equal(pods + 1))
 		Expect(record.Capture.Why).To(ContainSubstring(results.ReasonCaptureLost))
 		Expect(lostIn(record)).To(BeNumerically("<=", podsIn(first)), "those in other objects are not lost")
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("are waited for while the API server cannot tell of them", func(ctx SpecContext) {
 		object := running(ctx, aJob())

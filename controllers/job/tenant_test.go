@@ -62,7 +62,7 @@ var _ = Describe("A namespace with a thousand finished Jobs", func() {
 
 		By("being handled meanwhile")
 		Eventually(fake.readings, time.Minute).Should(BeNumerically(">=", many/2))
-	}, SpecTimeout(3*time.Minute))
+	}, SpecTimeout(specTimeout))
 })
 
 // finishMany creates stamped Jobs that completed without a pod.

@@ -79,11 +79,11 @@ var _ = Describe("The TTL of a finished Job that is not stored", func() {
 		expectStored(ctx, object)
 		expectGone(ctx, object)
 	},
-		Entry("a quota, the least floor", leastFloor, trouble(quota), SpecTimeout(2*time.Minute)),
-		Entry("a quota, the default", ttlFloor, trouble(quota), SpecTimeout(2*time.Minute)),
-		Entry("logs that cannot be read, the least floor", leastFloor, trouble(unreadable), SpecTimeout(2*time.Minute)),
-		Entry("an API server that is busy, the least floor", leastFloor, trouble(busy), SpecTimeout(2*time.Minute)),
-		Entry("Events that are refused, the least floor", leastFloor, trouble(noEvents), SpecTimeout(2*time.Minute)),
+		Entry("a quota, the least floor", leastFloor, trouble(quota), SpecTimeout(specTimeout)),
+		Entry("a quota, the default", ttlFloor, trouble(quota), SpecTimeout(specTimeout)),
+		Entry("logs that cannot be read, the least floor", leastFloor, trouble(unreadable), SpecTimeout(specTimeout)),
+		Entry("an API server that is busy, the least floor", leastFloor, trouble(busy), SpecTimeout(specTimeout)),
+		Entry("Events that are refused, the least floor", leastFloor, trouble(noEvents), SpecTimeout(specTimeout)),
 	)
 
 	It("is looked after again however long its logs take to read", func(ctx SpecContext) {

@@ -88,7 +88,7 @@ var _ = Describe("The controller in a manager", func() {
 
 		change(ctx, object, notAnnotated)
 		Eventually(ctx, label(object)).Should(BeEmpty())
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("looks into opted-in Namespaces at its start, and every scan interval", func(ctx SpecContext) {
 		object := create(ctx, aNamespace().Label(api.EnabledLabel, api.True))
@@ -101,7 +101,7 @@ var _ = Describe("The controller in a manager", func() {
 		second := jobtest.MakeJob(object.Name, "second").Obj()
 		Expect(kube.Create(ctx, second)).To(Succeed())
 		Eventually(ctx, stamp(second)).Should(Equal(api.True))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("looks at once when admission breaks and when it is mended", func(ctx SpecContext) {
 		object := create(ctx, aNamespace().Label(api.EnabledLabel, api.True))
@@ -124,7 +124,7 @@ var _ = Describe("The controller in a manager", func() {
 		Consistently(ctx, stamp(second)).Should(BeEmpty())
 		admission.Found(true)
 		Eventually(ctx, stamp(second)).Should(Equal(api.True))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("writes nothing while there is nothing to do", func(ctx SpecContext) {
 		object := create(ctx, aNamespace().Annotation(api.EnabledAnnotation, api.True))
@@ -137,5 +137,5 @@ var _ = Describe("The controller in a manager", func() {
 			g.Expect(kube.Get(ctx, client.ObjectKeyFromObject(object), now)).To(Succeed())
 			g.Expect(now.ResourceVersion).To(Equal(left))
 		}).Should(Succeed())
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 })

@@ -67,7 +67,7 @@ var _ = Describe("A look at all results", func() {
 		p.looks(ctx)
 		Expect(present(ctx)).To(BeEmpty())
 		Expect(p.deletions()).To(HaveLen(520))
-	}, SpecTimeout(2*time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("counts what results take in each namespace, and what it deletes", func(ctx SpecContext) {
 		stored := aRun("large").large().stored(ctx)
