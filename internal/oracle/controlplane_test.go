@@ -19,8 +19,9 @@ import (
 const (
 	// outage is how long a part of the control plane is away.
 	outage = 15 * time.Second
-	// drained is how soon after it all that had ended is done with.
-	drained = 60 * time.Second
+	// drained is how soon after it all that had ended is done with, on a busy machine
+	// too. Pauses are 20 s at most; those of what is refused are four minutes.
+	drained = 3 * time.Minute
 	// crowd is how many Jobs there are in an outage.
 	crowd = 20
 )

@@ -31,8 +31,9 @@ const (
 	shortQuiet   = 30 * time.Second
 	longQuiet    = 65 * time.Second
 	longestRetry = 20 * time.Second
-	// soon is how long a scenario may take to get anywhere: others run beside it.
-	soon = 3 * time.Minute
+	// soon is how long a scenario may take to get anywhere: others run beside it,
+	// maybe on a slow and busy machine.
+	soon = 10 * time.Minute
 	poll = 200 * time.Millisecond
 	// together is how many scenarios run at a time. They wait most of the time.
 	together = "24"
