@@ -8,6 +8,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
 
@@ -144,6 +145,11 @@ func mayStart(pod *corev1.Pod) bool {
 	if pod.Status.Phase != corev1.PodPending || pod.DeletionTimestamp != nil {
 		return false
 	}
+	for _, condition := range pod.Status.Conditions {
+		if condition.Type == corev1.PodScheduled && condition.Reason == corev1.PodReasonUnschedulable {
+			return false
+		}
+	}
 	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
 		waiting := status.State.Waiting
 		if waiting != nil && waiting.Reason != "ContainerCreating" && waiting.Reason != "PodInitializing" {
@@ -152,4 +158,51 @@ func mayStart(pod *corev1.Pod) bool {
 		}
 	}
 	return true
+}
+
+func TestPace(t *testing.T) {
+	created := metav1.NewTime(time.Now().Truncate(time.Second).Add(-time.Minute))
+	waiting := func(reason string) corev1.ContainerState {
+		return corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason}}
+	}
+	started := metav1.NewTime(created.Add(7 * time.Second))
+	for name, test := range map[string]struct {
+		phase    corev1.PodPhase
+		state    corev1.ContainerState
+		change   func(*corev1.Pod)
+		starting int
+		took     time.Duration
+	}{
+		"not scheduled":   {phase: corev1.PodPending, starting: 1},
+		"being created":   {phase: corev1.PodPending, state: waiting("ContainerCreating"), starting: 1},
+		"image not there": {phase: corev1.PodPending, state: waiting("ErrImagePull")},
+		"unschedulable": {phase: corev1.PodPending, change: func(pod *corev1.Pod) {
+			pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Reason: corev1.PodReasonUnschedulable}}
+		}},
+		"deleted": {phase: corev1.PodPending, change: func(pod *corev1.Pod) { pod.DeletionTimestamp = &created }},
+		"running": {
+			phase: corev1.PodRunning, took: 7 * time.Second,
+			state: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: started}},
+		},
+		"ended": {
+			phase: corev1.PodSucceeded, took: 7 * time.Second,
+			state: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{StartedAt: started}},
+		},
+		"never started": {phase: corev1.PodFailed, state: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}}},
+	} {
+		pod := &corev1.Pod{}
+		pod.UID, pod.Namespace, pod.CreationTimestamp, pod.Status.Phase = "of a pod", "told", created, test.phase
+		if test.state != (corev1.ContainerState{}) {
+			pod.Status.ContainerStatuses = []corev1.ContainerStatus{{State: test.state}}
+		}
+		if test.change != nil {
+			test.change(pod)
+		}
+		p := newPace(nil)
+		p.unseen["told"], p.unseen["just begun"], p.unseen["long ago"] = time.Now(), time.Now(), created.Time
+		// The story that just began counts as a pod.
+		if got := p.look([]corev1.Pod{*pod}) - 1; got != test.starting || p.took[pod.UID] != test.took {
+			t.Errorf("%s: %d about to start, %s, want %d, %s", name, got, p.took[pod.UID], test.starting, test.took)
+		}
+	}
 }
