@@ -13,8 +13,11 @@ import (
 )
 
 const (
-	// loadInterval makes 50 Jobs a second.
+	// loadInterval makes 50 Jobs a second, where the machine carries so many: no more
+	// than loadAtOnce are being created at once. Beyond that a slow machine would be
+	// busy with nothing else, and the manager lose its lease.
 	loadInterval = 20 * time.Millisecond
+	loadAtOnce   = 8
 	// createTimeout is far above what a creation takes, a webhook's timeout
 	// included.
 	createTimeout = time.Minute
@@ -45,7 +48,7 @@ type load struct {
 	done []creation
 }
 
-// startLoad begins to create 50 Jobs a second, whatever becomes of each.
+// startLoad begins to create up to 50 Jobs a second, whatever becomes of each.
 func startLoad(namespace string) *load {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &load{namespace: namespace}
@@ -54,7 +57,7 @@ func startLoad(namespace string) *load {
 	creating.Go(func() {
 		ticker := time.NewTicker(loadInterval)
 		defer ticker.Stop()
-		created := 0
+		created, turns := 0, make(chan struct{}, loadAtOnce)
 		for {
 			select {
 			case <-ctx.Done():
@@ -62,9 +65,13 @@ func startLoad(namespace string) *load {
 			case <-ticker.C:
 			}
 			// A ticker leaves out what a busy machine is late for.
-			for due := int(time.Since(began) / loadInterval); created < due; created++ {
+			for due := int(time.Since(began) / loadInterval); created < due && ctx.Err() == nil; created++ {
 				number := created
-				creating.Go(func() { l.create(context.WithoutCancel(ctx), number) })
+				turns <- struct{}{}
+				creating.Go(func() {
+					defer func() { <-turns }()
+					l.create(context.WithoutCancel(ctx), number)
+				})
 			}
 		}
 	})
