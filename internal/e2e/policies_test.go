@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"fmt"
 
 	. "github.com/onsi/gomega"
@@ -140,7 +141,10 @@ func closing(n int) string {
 // was quicker, the results say so: they hold all of the log, or why there is none.
 func evictedByKubelet(s *story) {
 	s.optedIn()
-	job := s.reported(s.start(s.greedy()))
+	job := s.start(s.greedy())
+	s.running(job, 1)
+	s.open("open")
+	job = s.reported(job)
 	r := s.stored(job)
 	s.Expect(r.record.Pods).To(HaveLen(1))
 	if r.record.Capture.Complete {
@@ -159,7 +163,11 @@ func evictedByKubelet(s *story) {
 // that was read.
 func followedAndEvicted(s *story) {
 	s.optedIn()
-	job := s.reported(s.start(s.greedy().Annotation(api.LogModeAnnotation, api.LogModeFollow)))
+	job := s.start(s.greedy().Annotation(api.LogModeAnnotation, api.LogModeFollow))
+	s.running(job, 1)
+	s.followed(job)
+	s.open("open")
+	job = s.reported(job)
 	r := s.stored(job)
 	s.Expect(r.record.Pods).To(HaveLen(1))
 	s.Expect(r.texts()).To(ContainElement(HavePrefix(numbered(1, greedyLines))))
@@ -168,11 +176,27 @@ func followedAndEvicted(s *story) {
 // greedyLines is how many lines greedy writes.
 const greedyLines = 10_000
 
-// greedy is a Job that writes numbered lines, and after a while, in which those can
-// be read, more into a volume than that may have.
+// followed waits until the API server sends the log of a pod of the Job to the
+// manager while it is written, as its audit log says.
+func (s *story) followed(job *batchv1.Job) {
+	s.t.Helper()
+	log := fmt.Appendf(nil, "/namespaces/%s/pods/%s-", job.Namespace, job.Name)
+	s.eventually(func(g Gomega) {
+		requests, err := s.w.requests()
+		g.Expect(err).NotTo(HaveOccurred())
+		sent := false
+		for line := range bytes.Lines(requests) {
+			sent = sent || bytes.Contains(line, log) && bytes.Contains(line, []byte("follow=true")) && bytes.Contains(line, []byte("ResponseStarted"))
+		}
+		g.Expect(sent).To(BeTrue(), "no log of the Job is followed")
+	})
+}
+
+// greedy is a Job that writes numbered lines, and when the gate was opened, and what
+// was written could be read, more into a volume than that may have.
 func (s *story) greedy() *jobtest.JobBuilder {
 	b := s.job("greedy", lastWords+writes(greedyLines)+
-		`sleep 5; head -c 4194304 /dev/zero >/scratch/full; while true; do sleep 0.2; done`)
+		`until [ -e /gate/open ]; do sleep 0.2; done; sleep 5; head -c 4194304 /dev/zero >/scratch/full; while true; do sleep 0.2; done`).HostFolder(s.folder("gates"), "/gate")
 	pod := &b.Obj().Spec.Template.Spec
 	pod.Volumes = append(pod.Volumes, corev1.Volume{Name: "scratch", VolumeSource: corev1.VolumeSource{
 		EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: resource.NewQuantity(1<<20, resource.BinarySI)},

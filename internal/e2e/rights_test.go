@@ -17,16 +17,9 @@ import (
 // rightsAreUsed: the manager may do what it does, and nothing else.
 func rightsAreUsed(t *testing.T, w *world) {
 	g := NewWithT(t)
-	// The server begins a new file now and then.
-	paths, err := filepath.Glob(filepath.Join(w.cluster.Logs(), "audit*.log"))
+	requests, err := w.requests()
 	g.Expect(err).NotTo(HaveOccurred())
-	var log bytes.Buffer
-	for _, path := range paths {
-		text, err := os.ReadFile(path)
-		g.Expect(err).NotTo(HaveOccurred())
-		log.Write(text)
-	}
-	used, err := audit.Used(&log, api.ManagerUser)
+	used, err := audit.Used(bytes.NewReader(requests), api.ManagerUser)
 	g.Expect(err).NotTo(HaveOccurred())
 	objects, err := config.Load("rbac/role.yaml", "rbac/leader_election_role.yaml")
 	g.Expect(err).NotTo(HaveOccurred())
@@ -44,6 +37,24 @@ func rightsAreUsed(t *testing.T, w *world) {
 		return slices.Contains(fallbacks, right.String())
 	})
 	g.Expect(unused).To(BeEmpty(), "rights that nothing needed")
+}
+
+// requests returns the API server's audit log.
+func (w *world) requests() ([]byte, error) {
+	// The server begins a new file now and then.
+	paths, err := filepath.Glob(filepath.Join(w.cluster.Logs(), "audit*.log"))
+	if err != nil {
+		return nil, err
+	}
+	var all []byte
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, text...)
+	}
+	return all, nil
 }
 
 // fallbacks are rights that are needed where the API server does not stream
