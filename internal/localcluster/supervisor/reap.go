@@ -25,6 +25,9 @@ func (p *processes) reapUntil(done <-chan struct{}) {
 }
 
 func (p *processes) reap() {
+	// signal holds the lock too: the PID of a running process is its own meanwhile.
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for {
 		var status syscall.WaitStatus
 		pid, err := syscall.Wait4(-1, &status, syscall.WNOHANG, nil)
@@ -34,14 +37,12 @@ func (p *processes) reap() {
 		if err != nil || pid <= 0 {
 			return
 		}
-		p.mu.Lock()
 		if c := p.byPID[pid]; c != nil {
 			delete(p.byPID, pid)
 			c.status = status
 			close(c.ended)
 			p.restart(c)
 		}
-		p.mu.Unlock()
 	}
 }
 

@@ -99,6 +99,19 @@ func TestNameIsTakenWhileItRuns(t *testing.T) {
 	}
 }
 
+// A signal to a process that is ending just now is no error.
+func TestSignalsWhileItEnds(t *testing.T) {
+	client, _, _ := serve(t)
+	for i := range 300 {
+		if err := client.Start(t.Context(), shell(t, "one", "exec sleep 100")); err != nil {
+			t.Fatal(err)
+		}
+		if err := client.End(t.Context(), "one", syscall.SIGKILL); err != nil {
+			t.Fatalf("try %d: %v", i, err)
+		}
+	}
+}
+
 func TestEndOfPausedProcess(t *testing.T) {
 	client, _, _ := serve(t)
 	if err := client.Start(t.Context(), shell(t, "one", "exec sleep 100")); err != nil {
