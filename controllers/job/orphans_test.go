@@ -77,7 +77,7 @@ var _ = Describe("A protected Job whose deletion leaves its pods without an owne
 		Expect(record.Pods).To(ConsistOf(HaveField("Name", "first"), HaveField("Name", "second")))
 		Expect(expectStored(ctx, object).Data[api.DataLogs]).To(And(ContainSubstring("hello from first"), ContainSubstring("hello from second")))
 		expectGone(ctx, object)
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 
 	It("has them stored whatever their labels, and if they are deleted before", func(ctx SpecContext) {
 		screen, captures := newConsole(capture.Options{})
@@ -107,5 +107,5 @@ var _ = Describe("A protected Job whose deletion leaves its pods without an owne
 		Expect(record.Capture).To(Equal(results.RunCapture{Complete: true}))
 		Expect(record.PodCounts).To(Equal(results.PodCounts{Succeeded: 2, Seen: 2}))
 		Expect(expectStored(ctx, object).Data[api.DataLogs]).To(And(ContainSubstring("hello from stays"), ContainSubstring("last words")))
-	}, SpecTimeout(time.Minute))
+	}, SpecTimeout(specTimeout))
 })
