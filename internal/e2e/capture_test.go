@@ -60,9 +60,6 @@ func (s *story) wroteUntilDeleted(r run, want ...printed) {
 	s.completeOrNotCompared(r)
 }
 
-// notCompared are the reasons for a log whose end could not be compared.
-var notCompared = []string{"NotCompared", results.ReasonPodGone}
-
 // completeOrNotCompared wants the results to be complete, or to say of no log more
 // than that its end could not be compared.
 func (s *story) completeOrNotCompared(r run) {
@@ -74,7 +71,7 @@ func (s *story) completeOrNotCompared(r run) {
 	for _, pod := range r.record.Pods {
 		for _, container := range pod.Containers {
 			if capture := container.Capture; !capture.Complete {
-				s.Expect(notCompared).To(ContainElement(capture.Reason), "pod %s, container %s", pod.Name, container.Name)
+				s.Expect(capture.Reason).To(Equal(results.ReasonNotCompared), "pod %s, container %s", pod.Name, container.Name)
 			}
 		}
 	}
