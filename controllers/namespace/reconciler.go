@@ -16,12 +16,15 @@ import (
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/events"
+	"github.com/job-handler/job-handler/internal/jobpatch"
 	"github.com/job-handler/job-handler/internal/metrics"
+	"github.com/job-handler/job-handler/internal/pager"
 	"github.com/job-handler/job-handler/internal/policy"
 	"github.com/job-handler/job-handler/internal/retry"
 )
@@ -47,7 +50,10 @@ type Reconciler struct {
 	// Client reads Namespaces (metadata only) from the cache and writes.
 	Client client.Client
 	// Live lists and reads Jobs from the API server.
-	Live   client.Reader
+	Live client.Reader
+	// Lists bounds the lists of live objects, with those of other controllers; nil:
+	// each alone is bounded.
+	Lists  *pager.Gate
 	Events *events.Recorder
 	Clock  clock.PassiveClock
 	// Admission is optional.
@@ -59,7 +65,20 @@ type Reconciler struct {
 	old finishedJobs
 }
 
-// SetupWithManager registers the Reconciler with mgr.
+// CacheOptions returns what of Namespaces the cache holds: of their metadata what
+// decides something, within bounds.
+func CacheOptions() cache.ByObject {
+	return cache.ByObject{Transform: func(object any) (any, error) {
+		if namespace, isMetadata := object.(*metav1.PartialObjectMetadata); isMetadata {
+			namespace.ManagedFields = nil
+			policy.Keep(namespace, nil)
+		}
+		return object, nil
+	}}
+}
+
+// SetupWithManager registers the Reconciler with mgr, whose cache must have
+// CacheOptions.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	build := ctrl.NewControllerManagedBy(mgr).
 		Named("namespace").
@@ -125,8 +144,7 @@ func (r *Reconciler) nextScan(missed int) time.Duration {
 // looked at. A conflict, or its absence, means that a newer state is on its way
 // here.
 func (r *Reconciler) change(ctx context.Context, from, to *metav1.PartialObjectMetadata) error {
-	patch := client.MergeFromWithOptions(from, client.MergeFromWithOptimisticLock{})
-	err := r.Client.Patch(ctx, to, patch)
+	err := r.Client.Patch(ctx, to, jobpatch.FromNamespace(from))
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
 		return nil
 	}

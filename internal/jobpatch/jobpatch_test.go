@@ -39,7 +39,7 @@ func TestPatch(t *testing.T) {
 		"the first label":    {func(job *batchv1.Job) { job.Labels = map[string]string{"a": ""} }, `{"metadata":{` + guard + `,"labels":{"a":""}}}`},
 		"every annotation": {
 			func(job *batchv1.Job) { job.Annotations = nil },
-			`{"metadata":{` + guard + `,"annotations":null}}`,
+			`{"metadata":{` + guard + `,"annotations":{"team":null,"job-handler/ttl-seconds-after-finished":null}}}`,
 		},
 		"a TTL": {
 			func(job *batchv1.Job) { job.Spec.TTLSecondsAfterFinished = new(int32(math.MaxInt32)) },

@@ -34,7 +34,7 @@ func ParseDelay(s string) (Delay, error) {
 		return Delay{Never: true}, nil
 	}
 	parsed, err := model.ParseDuration(s)
-	if err != nil || strings.Contains(s, "ms") || strings.Contains(s, "y") {
+	if err != nil || len(s) > maxKeptValue || strings.Contains(s, "ms") || strings.Contains(s, "y") {
 		return Delay{}, errNotADelay
 	}
 	after := time.Duration(parsed)

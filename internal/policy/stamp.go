@@ -6,6 +6,7 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	"k8s.io/apimachinery/pkg/api/validation"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/names"
@@ -48,11 +49,11 @@ func StripForged(job *batchv1.Job, floor time.Duration) []string {
 }
 
 // fits reports whether the annotations have room for one more, with which key is
-// not set yet or replaced.
+// not set yet or replaced. What was dropped from a cached Job counts too.
 func fits(annotations map[string]string, key, value string) bool {
-	size := len(key) + len(value)
+	size := len(key) + len(value) + DroppedOf(&metav1.ObjectMeta{Annotations: annotations}).AnnotationBytes
 	for k, v := range annotations {
-		if k != key {
+		if k != key && k != api.DroppedAnnotation {
 			size += len(k) + len(v)
 		}
 	}

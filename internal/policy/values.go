@@ -16,6 +16,8 @@ import (
 const (
 	// maxPropagatedLabels bounds the metadata of a results object.
 	maxPropagatedLabels = 64
+	// maxListBytes bounds the annotation that lists them, so that a cache can keep it.
+	maxListBytes = 4 << 10
 	// maxShown is how much of an invalid value a message repeats, in bytes.
 	maxShown = 64
 )
@@ -76,7 +78,7 @@ func parseDelay(path *field.Path, value string) (Delay, field.ErrorList) {
 
 func parseTTL(path *field.Path, value string) (int32, field.ErrorList) {
 	seconds, err := strconv.ParseInt(value, 10, 32)
-	if err != nil || seconds < 0 {
+	if err != nil || seconds < 0 || len(value) > maxKeptValue {
 		return 0, invalid(path, value, ttlRule)
 	}
 	return int32(seconds), nil
@@ -95,6 +97,9 @@ func parseResultsName(path *field.Path, value string) (string, field.ErrorList) 
 // keys. An empty list is valid: it takes the Namespace's default away.
 func parsePropagateLabels(allowed []string) func(*field.Path, string) ([]string, field.ErrorList) {
 	return func(path *field.Path, value string) ([]string, field.ErrorList) {
+		if len(value) > maxListBytes {
+			return nil, invalid(path, value, fmt.Sprintf("must have at most %d bytes", maxListBytes))
+		}
 		var keys []string
 		var errs field.ErrorList
 		for item := range strings.SplitSeq(value, ",") {
