@@ -19,13 +19,11 @@ import (
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobpatch"
 	"github.com/job-handler/job-handler/internal/jobstatus"
+	"github.com/job-handler/job-handler/internal/pager"
 	"github.com/job-handler/job-handler/internal/plan"
 	"github.com/job-handler/job-handler/internal/policy"
 	"github.com/job-handler/job-handler/internal/trouble"
 )
-
-// Jobs are listed in pages of this size.
-const jobPage = 500
 
 // notOptedIn selects the Jobs that are not in the cache of opted-in ones.
 var notOptedIn = func() labels.Selector {
@@ -50,25 +48,26 @@ func (r *Reconciler) scan(ctx context.Context, namespace *metav1.PartialObjectMe
 		return 0, fmt.Errorf("reading annotation %s: %w", api.EnabledSinceAnnotation, err)
 	}
 	seen := sets.New[types.UID]()
-	options := client.ListOptions{Namespace: namespace.Name, LabelSelector: notOptedIn, Limit: jobPage}
-	for {
-		page := &metav1.PartialObjectMetadataList{}
-		page.SetGroupVersionKind(batchv1.SchemeGroupVersion.WithKind("JobList"))
-		if err := r.Live.List(ctx, page, &options); err != nil {
-			return missed, fmt.Errorf("listing jobs: %w", err)
+	err = pager.Lister{Live: r.Live, Gate: r.Lists}.Each(ctx, pager.Query{
+		List:    pager.Metadata(batchv1.SchemeGroupVersion.WithKind("Job")),
+		Options: client.ListOptions{Namespace: namespace.Name, LabelSelector: notOptedIn},
+		Prune:   func(object client.Object) { policy.Keep(object, nil) },
+	}, func(object client.Object) error {
+		found, isMetadata := object.(*metav1.PartialObjectMetadata)
+		if !isMetadata {
+			return fmt.Errorf("got a %T", object)
 		}
-		for i := range page.Items {
-			found := &page.Items[i]
-			seen.Insert(found.UID)
-			if r.visitOne(ctx, found, since) {
-				missed++
-			}
+		seen.Insert(found.UID)
+		if r.visitOne(ctx, found, since) {
+			missed++
 		}
-		if options.Continue = page.Continue; page.Continue == "" {
-			r.old.keepOnly(namespace.Name, seen)
-			return missed, ctx.Err()
-		}
+		return nil
+	})
+	if err != nil {
+		return missed, fmt.Errorf("listing jobs: %w", err)
 	}
+	r.old.keepOnly(namespace.Name, seen)
+	return missed, ctx.Err()
 }
 
 // visitOne looks at one Job that was found, and reports whether to come back to

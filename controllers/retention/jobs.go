@@ -2,17 +2,18 @@ package retention
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/pager"
 	"github.com/job-handler/job-handler/internal/plan"
 	"github.com/job-handler/job-handler/internal/policy"
 )
@@ -64,22 +65,51 @@ func (r *Retainer) job(ctx context.Context, of job) (*batchv1.Job, error) {
 	if found != nil || err != nil || len(of.name) != validation.LabelValueMaxLength {
 		return found, err
 	}
-	options := client.ListOptions{Namespace: of.namespace, Limit: page}
-	for {
-		jobs := &metav1.PartialObjectMetadataList{}
-		jobs.SetGroupVersionKind(batchv1.SchemeGroupVersion.WithKind("JobList"))
-		if err := r.Live.List(ctx, jobs, &options); err != nil {
-			return nil, fmt.Errorf("listing jobs of namespace %s: %w", of.namespace, err)
-		}
-		for i := range jobs.Items {
-			if jobs.Items[i].UID == of.uid {
-				return r.jobCalled(ctx, of, jobs.Items[i].Name)
-			}
-		}
-		if options.Continue = jobs.Continue; jobs.Continue == "" {
-			return nil, nil //nolint:nilnil // most results outlive their Job
-		}
+	names, err := r.longNames(ctx, of.namespace)
+	if err != nil {
+		return nil, err
 	}
+	return r.jobCalled(ctx, of, names[of.uid])
+}
+
+// mostLongNames is of how many Jobs the names are kept that do not fit into a label,
+// some 400 bytes each.
+const mostLongNames = 20_000
+
+var errTooManyNames = errors.New("too many Jobs have names that do not fit into a label")
+
+// longNames returns the names of the namespace's Jobs, by their UIDs, that may have
+// been shortened for a label. They are listed once in a look, after it is known what is
+// to go: a Job is created before its results are.
+func (r *Retainer) longNames(ctx context.Context, namespace string) (map[types.UID]string, error) {
+	if known, listed := r.long[namespace]; listed {
+		return known, nil
+	}
+	names := map[types.UID]string{}
+	err := r.lister().Each(ctx, pager.Query{
+		List:    pager.Metadata(batchv1.SchemeGroupVersion.WithKind("Job")),
+		Options: client.ListOptions{Namespace: namespace}, Prune: keepOurs,
+	}, func(object client.Object) error {
+		if len(object.GetName()) >= validation.LabelValueMaxLength {
+			names[object.GetUID()] = object.GetName()
+		}
+		if len(names) > mostLongNames {
+			return errTooManyNames
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing jobs of namespace %s: %w", namespace, err)
+	}
+	kept := len(names)
+	for _, others := range r.long {
+		kept += len(others)
+	}
+	if r.long == nil || kept > mostLongNames {
+		r.long = map[string]map[types.UID]string{}
+	}
+	r.long[namespace] = names
+	return names, nil
 }
 
 // jobCalled returns the Job if it has that name.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/job-handler/job-handler/internal/holdings"
 	"github.com/job-handler/job-handler/internal/metrics"
+	"github.com/job-handler/job-handler/internal/pager"
 	"github.com/job-handler/job-handler/internal/policy"
 	"github.com/job-handler/job-handler/internal/retain"
 	"github.com/job-handler/job-handler/internal/trouble"
@@ -52,7 +53,10 @@ type Retainer struct {
 	// Client reads Namespaces (metadata only) from the cache, and writes.
 	Client client.Client
 	// Live reads from the API server.
-	Live     client.Reader
+	Live client.Reader
+	// Lists bounds the lists of live objects, with those of other controllers; nil:
+	// each alone is bounded.
+	Lists    *pager.Gate
 	Holdings *holdings.Holdings
 	Metrics  *metrics.Retention
 	Clock    clock.Clock
@@ -62,6 +66,8 @@ type Retainer struct {
 	settled sets.Set[types.UID]
 	// malformed is how many results were complained of.
 	malformed int
+	// long are names of Jobs that do not fit into a label, by namespace: see longNames.
+	long map[string]map[types.UID]string
 	// said is when something was last logged that is logged once an hour.
 	said map[string]time.Time
 }
@@ -143,6 +149,7 @@ func (r *Retainer) Look(ctx context.Context) error {
 }
 
 func (r *Retainer) look(ctx context.Context, now time.Time) error {
+	r.long = nil
 	survey, err := r.survey(ctx, now)
 	if err != nil {
 		return err
@@ -181,6 +188,7 @@ func bounded[T any](suspects []T) []T { return suspects[:min(len(suspects), most
 // RemoveDue deletes the results whose time has come since the last look. Where it
 // returns an error some are left for the next look to find.
 func (r *Retainer) RemoveDue(ctx context.Context) error {
+	r.long = nil
 	due := r.Holdings.Take(r.Clock.Now())
 	work := r.newWork(len(due))
 	for _, d := range due {

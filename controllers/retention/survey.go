@@ -3,6 +3,7 @@ package retention
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -13,15 +14,16 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/pager"
 	"github.com/job-handler/job-handler/internal/retain"
 	"github.com/job-handler/job-handler/internal/trouble"
 )
 
 const (
-	// Metadata is listed in pages of this size, some 500 KB.
-	page = 500
 	// A line is logged for so many objects that were listed.
 	progressObjects = 20_000
+	// mostValue is more than a label or annotation of ours has.
+	mostValue = 512
 )
 
 // +kubebuilder:rbac:groups="",resources=configmaps,verbs=list
@@ -51,25 +53,38 @@ func (r *Retainer) survey(ctx context.Context, now time.Time) (*retain.Survey, e
 // list adds the objects of a kind that are labelled as ours, in a namespace or, if
 // "", in all.
 func (r *Retainer) list(ctx context.Context, kind, namespace string, survey *retain.Survey) error {
-	options := client.ListOptions{
-		Namespace: namespace, Limit: page,
-		LabelSelector: labels.SelectorFromSet(labels.Set{api.CreatedLabel: api.True}),
-	}
-	for listed := 0; ; {
-		found := &metav1.PartialObjectMetadataList{}
-		found.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(kind + "List"))
-		if err := r.Live.List(ctx, found, &options); err != nil {
-			return fmt.Errorf("listing results in %ss: %w", kind, err)
-		}
-		for i := range found.Items {
-			survey.Add(kind, &found.Items[i])
-		}
-		before := listed / progressObjects
-		if listed += len(found.Items); listed/progressObjects > before {
+	listed := 0
+	err := r.lister().Each(ctx, pager.Query{
+		List: pager.Metadata(corev1.SchemeGroupVersion.WithKind(kind)), Prune: keepOurs,
+		Options: client.ListOptions{
+			Namespace: namespace, LabelSelector: labels.SelectorFromSet(labels.Set{api.CreatedLabel: api.True}),
+		},
+	}, func(object client.Object) error {
+		survey.Add(kind, object)
+		if listed++; listed%progressObjects == 0 {
 			ctrl.LoggerFrom(ctx).Info("looking at results", "kind", kind, "so far", listed)
 		}
-		if options.Continue = found.Continue; found.Continue == "" {
-			return nil
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("listing results in %ss: %w", kind, err)
+	}
+	return nil
+}
+
+func (r *Retainer) lister() pager.Lister { return pager.Lister{Live: r.Live, Gate: r.Lists} }
+
+// keepOurs drops what Job Handler does not put on results: others choose how large
+// that is, and of some a survey keeps names.
+func keepOurs(object client.Object) {
+	for _, all := range []map[string]string{object.GetLabels(), object.GetAnnotations()} {
+		for key, value := range all {
+			switch {
+			case !strings.HasPrefix(key, api.Prefix) && key != api.JobNameLabel:
+				delete(all, key)
+			case len(value) > mostValue:
+				all[key] = strings.Clone(value[:mostValue])
+			}
 		}
 	}
 }

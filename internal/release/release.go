@@ -10,17 +10,14 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/tools/pager"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/job-handler/job-handler/internal/pager"
 	"github.com/job-handler/job-handler/internal/plan"
 	"github.com/job-handler/job-handler/internal/policy"
 )
 
 const (
-	// Objects are listed in pages of this size.
-	pageSize = 500
 	// After so many objects a line says how far the search is.
 	progressEvery = 5000
 	// Objects changed at the same time.
@@ -99,15 +96,8 @@ func heldDeletion(found *metav1.PartialObjectMetadata) bool {
 // find returns the objects of a sweep's kind on which something of ours is. It
 // lists metadata in pages, from all namespaces.
 func (s *sweep) find(ctx context.Context) ([]client.ObjectKey, error) {
-	pages := pager.New(func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-		page := &metav1.PartialObjectMetadataList{}
-		page.SetGroupVersionKind(s.gvk.GroupVersion().WithKind(s.gvk.Kind + "List"))
-		err := s.client.List(ctx, page, &client.ListOptions{Limit: options.Limit, Continue: options.Continue})
-		return page, err //nolint:wrapcheck // The pager tells an expired page by its error.
-	})
-	pages.PageSize = pageSize
 	var found []client.ObjectKey
-	err := pages.EachListItem(ctx, metav1.ListOptions{}, func(item runtime.Object) error {
+	err := pager.Lister{Live: s.client}.Each(ctx, pager.Query{List: pager.Metadata(s.gvk)}, func(item client.Object) error {
 		object, ok := item.(*metav1.PartialObjectMetadata)
 		if !ok {
 			return fmt.Errorf("listing %ss: got a %T", s.word, item)
