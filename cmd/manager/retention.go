@@ -29,7 +29,7 @@ func (p *parts) addRetention(mgr ctrl.Manager) (*holdings.Holdings, error) {
 	}
 	held := holdings.New(holdings.Options{Budgets: opts.Budgets(), Horizon: opts.Interval}, clock.RealClock{}, measures)
 	retainer := &retention.Retainer{
-		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Holdings: held, Metrics: measures, Clock: clock.RealClock{},
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Lists: p.lists, Holdings: held, Metrics: measures, Clock: clock.RealClock{},
 		Options: retention.Options{
 			Interval: opts.Interval, KeepCompleted: opts.KeepCompleted, KeepFailed: opts.KeepFailed,
 			Pause: retentionPause, Defaults: p.defaults, TTLFloor: p.opts.Jobs.TTLFloor,

@@ -4,12 +4,15 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"reflect"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
+	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -26,6 +29,7 @@ import (
 	"github.com/job-handler/job-handler/internal/joblogs"
 	"github.com/job-handler/job-handler/internal/metrics"
 	"github.com/job-handler/job-handler/internal/options"
+	"github.com/job-handler/job-handler/internal/pager"
 	"github.com/job-handler/job-handler/internal/policy"
 	"github.com/job-handler/job-handler/internal/serverclock"
 	"github.com/job-handler/job-handler/internal/version"
@@ -45,9 +49,11 @@ func run(ctx context.Context, opts *options.Options) error {
 	p := &parts{
 		opts: opts, files: certs.NewFiles(opts.Webhook.CertDir), config: config, direct: rest.CopyConfig(config),
 		admission: namespace.NewAdmission(), clock: serverclock.New(clock.RealClock{}),
+		lists: pager.NewGate(pager.DefaultBytes),
 	}
 	p.config.Wrap(p.clock.Wrap)
 	p.config.Wrap(writelimit.New(opts.Limits.Writes))
+	p.config.Wrap(pager.Transport)
 	p.server = newWebhookServer(opts, p.files)
 	if p.defaults, err = opts.Defaults(); err != nil {
 		return err
@@ -83,6 +89,8 @@ type parts struct {
 	admission *namespace.Admission
 	// clock is the API server's: its times are compared with those of Jobs.
 	clock *serverclock.Clock
+	// lists bounds what all lists of live objects take together.
+	lists *pager.Gate
 	// jobs handles Jobs, and stores what it has captured when the manager ends.
 	jobs *job.Reconciler
 }
@@ -111,10 +119,7 @@ func (p *parts) newManager() (ctrl.Manager, error) {
 	options := ctrl.Options{
 		Scheme:         scheme,
 		MapperProvider: newMapper,
-		Cache: cache.Options{
-			ByObject:         job.CacheOptions(),
-			DefaultTransform: cache.TransformStripManagedFields(),
-		},
+		Cache:          p.cacheOptions(),
 		Client: client.Options{
 			FieldOwner: api.ManagerName,
 			Cache:      &client.CacheOptions{DisableFor: []client.Object{&corev1.ConfigMap{}, &corev1.Secret{}, &batchv1.CronJob{}}},
@@ -142,6 +147,24 @@ func (p *parts) newManager() (ctrl.Manager, error) {
 		return nil, fmt.Errorf("adding the health check: %w", err)
 	}
 	return mgr, nil
+}
+
+// cacheOptions says what is cached, and has the informers' lists be as bounded as other
+// lists.
+func (p *parts) cacheOptions() cache.Options {
+	byObject := job.CacheOptions(p.defaults.PropagatableLabels...)
+	byObject[policy.NewNamespace()] = namespace.CacheOptions()
+	return cache.Options{
+		ByObject: byObject, DefaultTransform: cache.TransformStripManagedFields(),
+		NewInformer: pager.Informers(p.lists, func(kind runtime.Object) toolscache.TransformFunc {
+			for object, options := range byObject {
+				if reflect.TypeOf(object) == reflect.TypeOf(kind) {
+					return options.Transform
+				}
+			}
+			return nil
+		}),
+	}
 }
 
 func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
@@ -176,7 +199,7 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	}
 	p.jobs = &job.Reconciler{
 		Jobs: counts.jobs, Protection: counts.protection, Holdings: held,
-		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Clock: p.clock,
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Lists: p.lists, Events: recorder, Clock: p.clock,
 		Logs: logs, Captures: captures, Metrics: captureCounts,
 		Options: job.Options{
 			Namespace: p.opts.Manager.Namespace,
@@ -193,7 +216,7 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 		return err
 	}
 	namespaces := &namespace.Reconciler{
-		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: recorder, Clock: p.clock,
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Lists: p.lists, Events: recorder, Clock: p.clock,
 		Admission: p.admission, Protection: counts.protection,
 		Options: namespace.Options{
 			Defaults: p.defaults, ExcludedNamespaces: p.opts.Excluded(),

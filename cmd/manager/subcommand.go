@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/pager"
 )
 
 // subcommandClient returns the client of a subcommand. What that has to say is
@@ -19,6 +20,7 @@ func subcommandClient(kubeconfig string) (client.Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the cluster: %w", err)
 	}
+	config.Wrap(pager.Transport)
 	kube, err := client.New(config, client.Options{Scheme: clientgoscheme.Scheme, FieldOwner: api.ManagerName})
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the cluster: %w", err)

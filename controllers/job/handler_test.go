@@ -118,8 +118,13 @@ func (h *handler) restarted() *handler {
 	return next
 }
 
-// pass looks at a Job once.
+// pass looks at a Job once, after the watch has told of all Jobs as they are.
 func (h *handler) pass(ctx context.Context, about client.Object) (ctrl.Result, error) {
+	var jobs batchv1.JobList
+	if err := h.base.List(ctx, &jobs, selectedAs(&batchv1.Job{}, client.ListOptions{Namespace: about.GetNamespace()})...); err != nil {
+		return ctrl.Result{}, err
+	}
+	h.Watched(jobs.Items)
 	return h.Reconcile(ctx, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(about)})
 }
 
@@ -273,9 +278,6 @@ func (h *handler) listCached(ctx context.Context, c client.WithWatch, list clien
 	case *corev1.PodList:
 		err := c.List(ctx, list, selectedAs(&corev1.Pod{}, wanted)...)
 		return cmp.Or(err, indexed(&list.Items, wanted, job.PodsByJob))
-	case *batchv1.JobList:
-		err := c.List(ctx, list, selectedAs(&batchv1.Job{}, wanted)...)
-		return cmp.Or(err, indexed(&list.Items, wanted, job.JobsByCronJob))
 	default:
 		return c.List(ctx, list, opts...)
 	}
@@ -315,7 +317,7 @@ func indexed[T any, P interface {
 
 // cachedAs returns the options with which objects of this kind are cached.
 func cachedAs(object client.Object) cache.ByObject {
-	for kind, options := range job.CacheOptions() {
+	for kind, options := range job.CacheOptions("*") {
 		if reflect.TypeOf(kind) == reflect.TypeOf(object) {
 			return options
 		}

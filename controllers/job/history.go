@@ -14,14 +14,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"github.com/job-handler/job-handler/internal/plan"
-	"github.com/job-handler/job-handler/internal/policy"
 )
 
 const (
-	// JobsByCronJob is the cache index of Jobs by the UID of the CronJob that
-	// controls them.
-	JobsByCronJob = "cronJobUID"
-
 	// cronJobsKnown is how long a CronJob that was read is believed. It bounds how
 	// often one is read for its running Jobs that nothing protects.
 	cronJobsKnown = time.Minute
@@ -35,15 +30,11 @@ func (r *Reconciler) historyDeletes(ctx context.Context, observed plan.Observati
 		return false
 	}
 	cronJob, err := r.cronJobOf(ctx, observed.Job)
-	var children []batchv1.Job
-	if err == nil {
-		children, err = r.childrenOf(ctx, cronJob)
-	}
 	if err != nil {
 		ctrl.LoggerFrom(ctx).V(1).Info("history of the cronjob is not known", "cause", err.Error())
 		return false
 	}
-	return plan.HistoryDeletes(cronJob, observed.Job, children)
+	return r.histories.deletes(cronJob, observed.Job)
 }
 
 // cronJobOf returns what tells about the history of the CronJob that made the Job,
@@ -66,26 +57,24 @@ func (r *Reconciler) cronJobOf(ctx context.Context, job *batchv1.Job) (*batchv1.
 	return r.cronJobs.add(cronJob, now), nil
 }
 
-// childrenOf returns the opted-in Jobs of a CronJob.
-func (r *Reconciler) childrenOf(ctx context.Context, cronJob *batchv1.CronJob) ([]batchv1.Job, error) {
-	var jobs batchv1.JobList
-	err := r.Client.List(ctx, &jobs, client.InNamespace(cronJob.Namespace), client.MatchingFields{JobsByCronJob: string(cronJob.UID)})
-	if err != nil {
-		return nil, fmt.Errorf("listing cached jobs of cronjob %s: %w", cronJob.UID, err)
-	}
-	return jobs.Items, nil
-}
-
 // firstSeen sees Jobs that are new: those which their CronJob made before may need
-// protection from then on.
-var firstSeen = predicate.Funcs{
-	UpdateFunc: func(event.UpdateEvent) bool { return false },
-	DeleteFunc: func(event.DeleteEvent) bool { return false },
+// protection from then on. It keeps the histories of CronJobs up to date.
+func (r *Reconciler) firstSeen() predicate.Predicate {
+	note := func(object client.Object) {
+		if job, isJob := object.(*batchv1.Job); isJob {
+			r.histories.note(job)
+		}
+	}
+	return predicate.Funcs{
+		CreateFunc: func(e event.CreateEvent) bool { note(e.Object); return true },
+		UpdateFunc: func(e event.UpdateEvent) bool { note(e.ObjectNew); return false },
+		DeleteFunc: func(e event.DeleteEvent) bool { r.histories.forget(e.Object.GetUID()); return false },
+	}
 }
 
-// siblings returns the other Jobs of the CronJob that made a Job, as far as their
-// results are not stored.
-func (r *Reconciler) siblings(ctx context.Context, object client.Object) []ctrl.Request {
+// siblings returns those Jobs of the CronJob that made a new Job which may need
+// protection because of it.
+func (r *Reconciler) siblings(_ context.Context, object client.Object) []ctrl.Request {
 	job, isJob := object.(*batchv1.Job)
 	if !isJob {
 		return nil
@@ -94,20 +83,80 @@ func (r *Reconciler) siblings(ctx context.Context, object client.Object) []ctrl.
 	if !child {
 		return nil
 	}
-	cronJob := &batchv1.CronJob{}
-	cronJob.Namespace, cronJob.UID = job.Namespace, owner.UID
-	children, err := r.childrenOf(ctx, cronJob)
-	if err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "jobs are not looked at before their time", "cronJob", owner.Name)
-		return nil
-	}
 	var requests []ctrl.Request
-	for i := range children {
-		if other := &children[i]; other.UID != job.UID && !plan.Stored(other) && !policy.Protected(other) {
-			requests = append(requests, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(other)})
-		}
+	for _, key := range r.histories.siblings(r.cronJobs.get(owner.UID, r.Clock.Now()), job) {
+		requests = append(requests, ctrl.Request{NamespacedName: key})
 	}
 	return requests
+}
+
+// histories are the Jobs of each CronJob, as the watch tells of them. The zero value
+// is ready.
+type histories struct {
+	mu sync.Mutex
+	// byCronJob has no empty ones; cronJobs is which one a Job is in.
+	byCronJob map[types.UID]*plan.History
+	cronJobs  map[types.UID]types.UID
+}
+
+func (h *histories) note(job *batchv1.Job) {
+	owner, child := plan.CronJobOf(job)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if before, known := h.cronJobs[job.UID]; known && (!child || before != owner.UID) {
+		h.drop(job.UID)
+	}
+	if !child {
+		return
+	}
+	if h.byCronJob == nil {
+		h.byCronJob, h.cronJobs = map[types.UID]*plan.History{}, map[types.UID]types.UID{}
+	}
+	if h.byCronJob[owner.UID] == nil {
+		h.byCronJob[owner.UID] = &plan.History{}
+	}
+	h.byCronJob[owner.UID].Note(job)
+	h.cronJobs[job.UID] = owner.UID
+}
+
+func (h *histories) forget(job types.UID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.drop(job)
+}
+
+func (h *histories) drop(job types.UID) {
+	cronJob, known := h.cronJobs[job]
+	if !known {
+		return
+	}
+	delete(h.cronJobs, job)
+	if h.byCronJob[cronJob].Forget(job); h.byCronJob[cronJob].Len() == 0 {
+		delete(h.byCronJob, cronJob)
+	}
+}
+
+// deletes reports whether the history of the CronJob may delete the Job too early.
+func (h *histories) deletes(cronJob *batchv1.CronJob, job *batchv1.Job) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	history := h.byCronJob[cronJob.UID]
+	if history == nil {
+		history = &plan.History{}
+	}
+	return history.Deletes(cronJob, job)
+}
+
+// siblings returns the Jobs that may need protection because of a new one. cronJob is
+// nil where it is not known.
+func (h *histories) siblings(cronJob *batchv1.CronJob, job *batchv1.Job) []types.NamespacedName {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	history := h.byCronJob[h.cronJobs[job.UID]]
+	if history == nil {
+		return nil
+	}
+	return history.Siblings(cronJob, job)
 }
 
 // cronJobs remembers CronJobs for a short while, by the UID that their Jobs name,

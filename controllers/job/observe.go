@@ -8,11 +8,13 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/pager"
 	"github.com/job-handler/job-handler/internal/plan"
 	"github.com/job-handler/job-handler/internal/policy"
 )
@@ -22,8 +24,8 @@ const (
 	// them.
 	PodsByJob = "jobUID"
 
-	// Pods of a Job are listed live in pages of this size.
-	podPage = 500
+	// podBytes is the size of a usual pod.
+	podBytes = 8 << 10
 )
 
 func (r *Reconciler) observe(ctx context.Context, job *batchv1.Job) (plan.Observation, error) {
@@ -82,26 +84,50 @@ func (r *Reconciler) pods(ctx context.Context, job *batchv1.Job) ([]*corev1.Pod,
 	return r.livePods(ctx, job)
 }
 
+// livePods lists the pods of a Job past the cache. Pages are pruned before the next
+// one is read.
 func (r *Reconciler) livePods(ctx context.Context, job *batchv1.Job) ([]*corev1.Pod, error) {
-	selector, err := metav1.LabelSelectorAsSelector(selectorOf(job))
+	selector, err := r.selector(ctx, job)
+	if err != nil {
+		return nil, err
+	}
+	var pods []*corev1.Pod
+	err = r.lister().Each(ctx, pager.Query{
+		List: &corev1.PodList{}, Options: client.ListOptions{Namespace: job.Namespace, LabelSelector: selector},
+		Expect: int(job.Status.Succeeded + job.Status.Failed), ObjectBytes: podBytes, Prune: func(object client.Object) {
+			if pod, isPod := object.(*corev1.Pod); isPod {
+				prunePod(pod)
+			}
+		},
+	}, func(object client.Object) error {
+		if pod, isPod := object.(*corev1.Pod); isPod && r.owns(job, pod) {
+			pods = append(pods, pod)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing pods of job %s/%s: %w", job.Namespace, job.Name, err)
+	}
+	return pods, nil
+}
+
+func (r *Reconciler) lister() pager.Lister { return pager.Lister{Live: r.Live, Gate: r.Lists} }
+
+// selector returns what selects the pods of a Job. One that was too large for the
+// cache is read again.
+func (r *Reconciler) selector(ctx context.Context, job *batchv1.Job) (labels.Selector, error) {
+	of := job
+	if policy.DroppedOf(job).Selector {
+		of = &batchv1.Job{}
+		if err := r.Live.Get(ctx, client.ObjectKeyFromObject(job), of); err != nil {
+			return nil, fmt.Errorf("getting the selector of job %s/%s: %w", job.Namespace, job.Name, err)
+		}
+	}
+	selector, err := metav1.LabelSelectorAsSelector(selectorOf(of))
 	if err != nil {
 		return nil, fmt.Errorf("reading the selector of job %s/%s: %w", job.Namespace, job.Name, err)
 	}
-	var pods []*corev1.Pod
-	options := client.ListOptions{Namespace: job.Namespace, LabelSelector: selector, Limit: podPage}
-	for {
-		var page corev1.PodList
-		if err := r.Live.List(ctx, &page, &options); err != nil {
-			return nil, fmt.Errorf("listing pods of job %s/%s: %w", job.Namespace, job.Name, err)
-		}
-		for _, pod := range r.owned(job, page.Items) {
-			prunePod(pod)
-			pods = append(pods, pod)
-		}
-		if options.Continue = page.Continue; page.Continue == "" {
-			return pods, nil
-		}
-	}
+	return selector, nil
 }
 
 func allEnded(pods []*corev1.Pod) bool {

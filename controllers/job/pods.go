@@ -18,11 +18,15 @@ import (
 func (r *Reconciler) owned(job *batchv1.Job, items []corev1.Pod) []*corev1.Pod {
 	var pods []*corev1.Pod
 	for i := range items {
-		if plan.Owns(job, &items[i], r.orphans.has(job.UID, items[i].UID)) {
+		if r.owns(job, &items[i]) {
 			pods = append(pods, &items[i])
 		}
 	}
 	return pods
+}
+
+func (r *Reconciler) owns(job *batchv1.Job, pod *corev1.Pod) bool {
+	return plan.Owns(job, pod, r.orphans.has(job.UID, pod.UID))
 }
 
 // known returns the pods, and those of which something was captured: the same pod may

@@ -100,7 +100,8 @@ var protectionEnds = predicate.Funcs{
 // protectedIn returns the Jobs of a Namespace that have our finalizer.
 func (r *Reconciler) protectedIn(ctx context.Context, namespace client.Object) []ctrl.Request {
 	var jobs batchv1.JobList
-	if err := r.Client.List(ctx, &jobs, client.InNamespace(namespace.GetName())); err != nil {
+	// They are only looked at: copies of all Jobs of a namespace may take long and much.
+	if err := r.Client.List(ctx, &jobs, client.InNamespace(namespace.GetName()), client.UnsafeDisableDeepCopy); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "protected jobs are not looked at before their time", "namespace", namespace.GetName())
 		return nil
 	}

@@ -1,7 +1,9 @@
 package job
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"unique"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -16,6 +18,22 @@ import (
 	"github.com/job-handler/job-handler/internal/policy"
 )
 
+const (
+	// maxSelector is the size up to which a selector of the user's own is kept.
+	maxSelector = 4 << 10
+	// maxConditions is how many conditions of a Job are kept.
+	maxConditions = 16
+	// Of reasons and messages, names of images and the like so much is kept. Results
+	// tell less of them.
+	maxReason  = 512
+	maxMessage = 8 << 10
+	maxImage   = 1 << 10
+	// maxContainers is how many containers of a pod are known, of each kind.
+	maxContainers = 64
+	// maxIndex is what the largest completion index takes.
+	maxIndex = 20
+)
+
 // prune returns a transform that applies f to objects of type T before they
 // enter the cache.
 func prune[T client.Object](f func(T)) cache.TransformFunc {
@@ -27,14 +45,21 @@ func prune[T client.Object](f func(T)) cache.TransformFunc {
 	}
 }
 
-// pruneJob drops what nobody looks at, above all the pod template, of which the
-// label alone stays that opts its pods in, and that only while it can be changed; and
-// the selector, where the Job's UID tells it: see selectorOf.
-func pruneJob(job *batchv1.Job) {
+// pruneJob drops what decides nothing, so that a Job has some KiB at most, whatever its
+// user put on it: above all the pod template, of which the label alone stays that opts
+// its pods in, and that only while it can be changed; and the selector, where the Job's
+// UID tells it, or where it is large: see selectorOf. Labels that propagatable allows
+// stay.
+func pruneJob(job *batchv1.Job, propagatable ...string) {
 	managers := policy.KeepManagers(job.ManagedFields)
 	pruneMeta(&job.ObjectMeta)
 	job.ManagedFields = managers
-	delete(job.Annotations, corev1.LastAppliedConfigAnnotation)
+	policy.Keep(job, propagatable)
+	pruneJobSpec(job)
+	pruneJobConditions(job)
+}
+
+func pruneJobSpec(job *batchv1.Job) {
 	var labels map[string]string
 	if value, labelled := job.Spec.Template.Labels[api.EnabledLabel]; labelled && plan.TemplateMutable(job) {
 		labels = map[string]string{api.EnabledLabel: value}
@@ -47,6 +72,25 @@ func pruneJob(job *batchv1.Job) {
 	if equality.Semantic.DeepEqual(job.Spec.Selector, generatedSelector(job)) {
 		job.Spec.Selector = nil
 	}
+	if selector := job.Spec.Selector; selector != nil && selector.Size() > maxSelector {
+		job.Spec.Selector = nil
+		dropped := policy.DroppedOf(job)
+		dropped.Selector = true
+		dropped.Note(job)
+	}
+}
+
+// pruneJobConditions keeps the first of the Job's conditions, which are some seven at
+// most.
+func pruneJobConditions(job *batchv1.Job) {
+	if len(job.Status.Conditions) > maxConditions {
+		job.Status.Conditions = slices.Clone(job.Status.Conditions[:maxConditions])
+	}
+	for i := range job.Status.Conditions {
+		c := &job.Status.Conditions[i]
+		c.Type = batchv1.JobConditionType(within(string(c.Type), maxReason))
+		c.Reason, c.Message = within(c.Reason, maxReason), within(c.Message, maxMessage)
+	}
 }
 
 // generatedSelector is what the API server makes where a Job has no selector of its
@@ -55,7 +99,8 @@ func generatedSelector(job *batchv1.Job) *metav1.LabelSelector {
 	return &metav1.LabelSelector{MatchLabels: map[string]string{batchv1.ControllerUidLabel: string(job.UID)}}
 }
 
-// selectorOf returns the selector of a Job that may have been pruned.
+// selectorOf returns the selector of a Job that may have been pruned, unless it was
+// too large to keep.
 func selectorOf(job *batchv1.Job) *metav1.LabelSelector {
 	if job.Spec.Selector == nil {
 		return generatedSelector(job)
@@ -64,25 +109,28 @@ func selectorOf(job *batchv1.Job) *metav1.LabelSelector {
 }
 
 // prunePod drops what results do not tell: volumes, environments, probes, addresses
-// and the like.
+// and the like. Of a pod with very many containers one stands for those that are not
+// known, and has no log.
 func prunePod(pod *corev1.Pod) {
 	pruneMeta(&pod.ObjectMeta)
 	index, indexed := pod.Annotations[batchv1.JobCompletionIndexAnnotation]
 	pod.Labels, pod.Annotations = orphanLabels(pod), nil
-	if indexed {
+	policy.Keep(pod, []string{batchv1.ControllerUidLabel, batchv1.JobNameLabel})
+	if indexed && len(index) <= maxIndex {
 		pod.Annotations = map[string]string{batchv1.JobCompletionIndexAnnotation: index}
 	}
 	spec := corev1.PodSpec{NodeName: shared(pod.Spec.NodeName), RestartPolicy: pod.Spec.RestartPolicy}
 	spec.InitContainers = pruneContainers(pod.Spec.InitContainers)
 	spec.Containers = pruneContainers(pod.Spec.Containers)
-	for _, container := range pod.Spec.EphemeralContainers {
+	for _, container := range pod.Spec.EphemeralContainers[:min(len(pod.Spec.EphemeralContainers), maxContainers)] {
 		spec.EphemeralContainers = append(spec.EphemeralContainers, corev1.EphemeralContainer{
-			EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: shared(container.Name), Image: shared(container.Image)},
+			EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: shared(container.Name), Image: image(container.Image)},
 		})
 	}
 	pod.Spec = spec
 	pod.Status = corev1.PodStatus{
-		Phase: corev1.PodPhase(shared(string(pod.Status.Phase))), Reason: pod.Status.Reason, Message: pod.Status.Message,
+		Phase:  corev1.PodPhase(shared(string(pod.Status.Phase))),
+		Reason: within(pod.Status.Reason, maxReason), Message: within(pod.Status.Message, maxMessage),
 		Conditions:                 pruneConditions(pod.Status.Conditions),
 		InitContainerStatuses:      pruneStatuses(pod.Status.InitContainerStatuses),
 		ContainerStatuses:          pruneStatuses(pod.Status.ContainerStatuses),
@@ -105,11 +153,18 @@ func pruneContainers(containers []corev1.Container) []corev1.Container {
 	if len(containers) == 0 {
 		return nil
 	}
-	pruned := make([]corev1.Container, 0, len(containers))
-	for _, container := range containers {
+	known := len(containers)
+	if known > maxContainers {
+		known = maxContainers - 1
+	}
+	pruned := make([]corev1.Container, 0, min(len(containers), maxContainers))
+	for _, container := range containers[:known] {
 		pruned = append(pruned, corev1.Container{
-			Name: shared(container.Name), Image: shared(container.Image), RestartPolicy: container.RestartPolicy,
+			Name: shared(container.Name), Image: image(container.Image), RestartPolicy: container.RestartPolicy,
 		})
+	}
+	if more := len(containers) - known; more > 0 {
+		pruned = append(pruned, corev1.Container{Name: fmt.Sprintf("and %d more", more)})
 	}
 	return pruned
 }
@@ -120,7 +175,10 @@ func pruneConditions(conditions []corev1.PodCondition) []corev1.PodCondition {
 	var pruned []corev1.PodCondition
 	for _, c := range conditions {
 		switch {
+		case len(pruned) > len(plan.KeptConditions()):
+			return pruned
 		case c.Type == corev1.PodScheduled && c.Status != corev1.ConditionTrue:
+			c.Reason, c.Message = within(c.Reason, maxReason), within(c.Message, maxMessage)
 			pruned = append(pruned, c)
 		case slices.Contains(plan.KeptConditions(), c.Type):
 			pruned = append(pruned, corev1.PodCondition{Type: c.Type, Status: c.Status})
@@ -133,15 +191,37 @@ func pruneStatuses(statuses []corev1.ContainerStatus) []corev1.ContainerStatus {
 	if len(statuses) == 0 {
 		return nil
 	}
+	statuses = statuses[:min(len(statuses), maxContainers)]
 	pruned := make([]corev1.ContainerStatus, 0, len(statuses))
 	for _, status := range statuses {
 		pruned = append(pruned, corev1.ContainerStatus{
-			Name: shared(status.Name), Image: shared(status.Image), ImageID: shared(status.ImageID),
-			ContainerID: status.ContainerID, Ready: status.Ready, Started: status.Started, RestartCount: status.RestartCount,
-			State: status.State, LastTerminationState: status.LastTerminationState,
+			Name: shared(status.Name), Image: image(status.Image), ImageID: image(status.ImageID),
+			ContainerID: within(status.ContainerID, maxReason), Ready: status.Ready, Started: status.Started, RestartCount: status.RestartCount,
+			State: pruneState(status.State), LastTerminationState: pruneState(status.LastTerminationState),
 		})
 	}
 	return pruned
+}
+
+func pruneState(state corev1.ContainerState) corev1.ContainerState {
+	if waiting := state.Waiting; waiting != nil {
+		waiting.Reason, waiting.Message = within(waiting.Reason, maxReason), within(waiting.Message, maxMessage)
+	}
+	if end := state.Terminated; end != nil {
+		end.Reason, end.Message = within(end.Reason, maxReason), within(end.Message, maxMessage)
+		end.ContainerID = within(end.ContainerID, maxReason)
+	}
+	return state
+}
+
+func image(name string) string { return shared(within(name, maxImage)) }
+
+// within returns s, or as much of a longer one as may be kept.
+func within(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	return strings.Clone(strings.ToValidUTF8(s[:most], ""))
 }
 
 // shared returns s, which is the same in many objects, as it is in memory already.

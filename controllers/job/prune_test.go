@@ -41,6 +41,7 @@ func TestPruneJob(t *testing.T) {
 	job, want := fullJob(), fullJob()
 	want.ManagedFields = nil
 	delete(want.Annotations, corev1.LastAppliedConfigAnnotation)
+	policy.Dropped{AnnotationBytes: len(corev1.LastAppliedConfigAnnotation + "{}")}.Note(want)
 	want.Spec.Template = corev1.PodTemplateSpec{}
 	pruneJob(job)
 	if diff := cmp.Diff(want, job); diff != "" {

@@ -23,6 +23,7 @@ import (
 	"github.com/job-handler/job-handler/internal/events"
 	"github.com/job-handler/job-handler/internal/holdings"
 	"github.com/job-handler/job-handler/internal/metrics"
+	"github.com/job-handler/job-handler/internal/pager"
 	"github.com/job-handler/job-handler/internal/plan"
 	"github.com/job-handler/job-handler/internal/policy"
 	"github.com/job-handler/job-handler/internal/redact"
@@ -66,7 +67,10 @@ type Reconciler struct {
 	Client client.Client
 	// Live reads from the API server.
 	Live client.Reader
-	Logs LogCollector
+	// Lists bounds the lists of live objects, with those of other controllers; nil:
+	// each alone is bounded.
+	Lists *pager.Gate
+	Logs  LogCollector
 	// Captures keeps what is left of pods that are deleted before their Job is
 	// stored; nil: nothing is.
 	Captures *capture.Captures
@@ -85,11 +89,13 @@ type Reconciler struct {
 	runs     runs
 	deleted  deleted
 	cronJobs cronJobs
-	spills   spills
-	backlog  backlog
-	vanished vanished
-	orphans  orphans
-	again    madeAgain
+	// histories are kept by what firstSeen sees.
+	histories histories
+	spills    spills
+	backlog   backlog
+	vanished  vanished
+	orphans   orphans
+	again     madeAgain
 	// capturing is what AwaitCaptures waits for.
 	capturing sync.WaitGroup
 }

@@ -32,11 +32,13 @@ import (
 const recheckPriority = -10
 
 // CacheOptions returns what of Jobs and pods the cache holds: the opted-in
-// ones, pruned to what is looked at.
-func CacheOptions() map[client.Object]cache.ByObject {
+// ones, pruned to what is looked at, within bounds that no Job's user can raise.
+// propagatable are the labels that may be copied to results: see
+// policy.Defaults.PropagatableLabels.
+func CacheOptions(propagatable ...string) map[client.Object]cache.ByObject {
 	optedIn := labels.SelectorFromSet(labels.Set{api.EnabledLabel: api.True})
 	return map[client.Object]cache.ByObject{
-		&batchv1.Job{}: {Label: optedIn, Transform: prune(pruneJob)},
+		&batchv1.Job{}: {Label: optedIn, Transform: prune(func(job *batchv1.Job) { pruneJob(job, propagatable...) })},
 		&corev1.Pod{}:  {Label: optedIn, Transform: prune(prunePod)},
 	}
 }
@@ -47,10 +49,6 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 	err := mgr.GetFieldIndexer().IndexField(ctx, &corev1.Pod{}, PodsByJob, jobOfPod)
 	if err != nil {
 		return fmt.Errorf("indexing pods by job: %w", err)
-	}
-	err = mgr.GetFieldIndexer().IndexField(ctx, &batchv1.Job{}, JobsByCronJob, controlledByA("CronJob"))
-	if err != nil {
-		return fmt.Errorf("indexing jobs by cronjob: %w", err)
 	}
 	followed := source.Func(func(_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 		r.Captures.OnQuiet(r.quiet(queue))
@@ -63,7 +61,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 			UpdateFunc: func(e event.UpdateEvent) bool { return r.note(e.ObjectNew) },
 			DeleteFunc: r.leftCache,
 		})).
-		Watches(&batchv1.Job{}, handler.EnqueueRequestsFromMapFunc(r.siblings), builder.WithPredicates(firstSeen)).
+		Watches(&batchv1.Job{}, handler.EnqueueRequestsFromMapFunc(r.siblings), builder.WithPredicates(r.firstSeen())).
 		WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.protectedIn), builder.WithPredicates(protectionEnds)).
 		WatchesRawSource(followed).
 		WithOptions(controller.Options{

@@ -8,11 +8,13 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobstatus"
 	"github.com/job-handler/job-handler/internal/metrics"
 	"github.com/job-handler/job-handler/internal/plan"
+	"github.com/job-handler/job-handler/internal/policy"
 	"github.com/job-handler/job-handler/internal/results"
 	"github.com/job-handler/job-handler/internal/trouble"
 )
@@ -97,9 +99,13 @@ func (r *Reconciler) hold(ctx context.Context, job *batchv1.Job, decision plan.D
 // is possible before the Job's TTL has to be looked after again.
 func (r *Reconciler) collect(ctx context.Context, observed plan.Observation, pods []*corev1.Pod) (results.Run, func(), error) {
 	job := observed.Job
+	labels, err := r.labelsOf(ctx, job, observed.Policy.PropagateLabels)
+	if err != nil {
+		return results.Run{}, func() {}, err
+	}
 	run := results.Run{
 		Job: job, Outcome: jobstatus.Of(job), LogMode: observed.Policy.LogMode,
-		Labels:    chosenLabels(job, observed.Policy.PropagateLabels),
+		Labels:    labels,
 		CreatedAt: r.Clock.Now().UTC(),
 		Redact:    r.Options.Redact,
 	}
@@ -163,6 +169,20 @@ func anyNodeGone(pods []results.Pod) bool {
 		}
 	}
 	return false
+}
+
+// labelsOf returns the Job's labels with these keys. Where the cache had no room for
+// all of its labels the Job is read again.
+func (r *Reconciler) labelsOf(ctx context.Context, job *batchv1.Job, keys []string) (map[string]string, error) {
+	chosen := chosenLabels(job, keys)
+	if len(chosen) == len(keys) || !policy.DroppedOf(job).Labels {
+		return chosen, nil
+	}
+	whole := &batchv1.Job{}
+	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(job), whole); err != nil {
+		return nil, fmt.Errorf("getting the labels of job %s/%s: %w", job.Namespace, job.Name, err)
+	}
+	return chosenLabels(whole, keys), nil
 }
 
 func chosenLabels(job *batchv1.Job, keys []string) map[string]string {

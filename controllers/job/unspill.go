@@ -2,18 +2,19 @@ package job
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/capture"
+	"github.com/job-handler/job-handler/internal/pager"
 	"github.com/job-handler/job-handler/internal/plan"
 	"github.com/job-handler/job-handler/internal/results"
 )
@@ -62,23 +63,30 @@ func (r *Reconciler) mayHaveSpilled(job *batchv1.Job, kind string, pods []*corev
 // Secrets are not listed: where they are wanted, each is asked for.
 func (r *Reconciler) findSpills(ctx context.Context) error {
 	found := sets.Set[types.UID]{}
-	options := client.ListOptions{Limit: podPage}
-	client.HasLabels{api.CaptureOfLabel}.ApplyToList(&options)
-	for {
-		page := &metav1.PartialObjectMetadataList{}
-		page.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMapList"))
-		if err := r.Live.List(ctx, page, &options); err != nil {
-			return fmt.Errorf("listing captured logs: %w", err)
+	query := pager.Query{List: pager.Metadata(corev1.SchemeGroupVersion.WithKind("ConfigMap")), Prune: func(object client.Object) {
+		object.SetLabels(map[string]string{api.CaptureOfLabel: object.GetLabels()[api.CaptureOfLabel]})
+		object.SetAnnotations(nil)
+		object.SetManagedFields(nil)
+	}}
+	client.HasLabels{api.CaptureOfLabel}.ApplyToList(&query.Options)
+	err := r.lister().Each(ctx, query, func(object client.Object) error {
+		if found.Insert(types.UID(object.GetLabels()[api.CaptureOfLabel])); len(found) > mostEarlier {
+			return errTooManySpills
 		}
-		for i := range page.Items {
-			found.Insert(types.UID(page.Items[i].Labels[api.CaptureOfLabel]))
-		}
-		if options.Continue = page.Continue; page.Continue == "" {
-			r.spills.found(found)
-			return nil
-		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("listing captured logs: %w", err)
 	}
+	r.spills.found(found)
+	return nil
 }
+
+// mostEarlier is of how many Jobs it is remembered that an earlier process stored
+// captures of them.
+const mostEarlier = 100_000
+
+var errTooManySpills = errors.New("there are more than can be remembered")
 
 // restoreKind adds what objects of a kind have, of which at least known are there.
 // They are numbered without a gap, so that the first that is not there ends them,

@@ -77,6 +77,7 @@ func (r *Retainer) lister() pager.Lister { return pager.Lister{Live: r.Live, Gat
 // keepOurs drops what Job Handler does not put on results: others choose how large
 // that is, and of some a survey keeps names.
 func keepOurs(object client.Object) {
+	object.SetManagedFields(nil)
 	for _, all := range []map[string]string{object.GetLabels(), object.GetAnnotations()} {
 		for key, value := range all {
 			switch {

@@ -157,7 +157,9 @@ func cacheOptions(namespaces []string) cache.Options {
 	if err != nil {
 		panic(err)
 	}
-	byObject[policy.NewNamespace()] = cache.ByObject{Label: labels.NewSelector().Add(*names)}
+	others := namespace.CacheOptions()
+	others.Label = labels.NewSelector().Add(*names)
+	byObject[policy.NewNamespace()] = others
 	return cache.Options{
 		ByObject: byObject, DefaultNamespaces: watched, DefaultTransform: cache.TransformStripManagedFields(),
 	}

@@ -63,7 +63,8 @@ type Query struct {
 	// ObjectBytes is the usual size of an object; 0 means MetadataBytes.
 	ObjectBytes int
 	// Prune drops what is not used from an object. It is called for all objects of a
-	// page before the first is visited; managedFields are gone by then.
+	// page before the first is visited; of managedFields the names of the managers are
+	// left by then.
 	Prune func(client.Object)
 	// Consistent has a list fail that takes so long that the API server has forgotten
 	// the state in which it began. Otherwise it goes on with the objects that come
@@ -131,7 +132,7 @@ func (l Lister) page(ctx context.Context, pages *pages) (client.ObjectList, erro
 		}
 		objects++
 		bytes += sizeOf(object)
-		object.SetManagedFields(nil)
+		object.SetManagedFields(namesOf(object.GetManagedFields()))
 		if pages.Prune != nil {
 			pages.Prune(object)
 		}
@@ -142,6 +143,14 @@ func (l Lister) page(ctx context.Context, pages *pages) (client.ObjectList, erro
 	}
 	pages.took(objects, max(bytes, answer.bytes()))
 	return list, nil
+}
+
+// namesOf returns the entries with the names of the managers and nothing else.
+func namesOf(entries []metav1.ManagedFieldsEntry) []metav1.ManagedFieldsEntry {
+	for i := range entries {
+		entries[i] = metav1.ManagedFieldsEntry{Manager: entries[i].Manager}
+	}
+	return entries
 }
 
 // sizeOf returns how many bytes an answer has for an object; all kinds of

@@ -43,7 +43,7 @@ type Observation struct {
 	TTLFloor time.Duration
 	// NamespaceTerminating is true if the Job's Namespace is being deleted.
 	NamespaceTerminating bool
-	// HistoryDeletes is what the function of this name says of the Job's CronJob;
+	// HistoryDeletes is what History.Deletes says of the Job and its CronJob;
 	// false where there is none, or where it was not asked: see MayNeedHistory.
 	HistoryDeletes bool
 	// ProtectDeadline is for how long the deletion of a finished Job may be held

@@ -42,48 +42,6 @@ func MayNeedHistory(o Observation) bool {
 		!o.Policy.Protect.Wanted && !o.Policy.Protect.Asked() && !policy.Protected(o.Job)
 }
 
-// HistoryDeletes reports whether the CronJob controller, which looks at its
-// history before it looks at its Jobs, may delete job, of this CronJob, in the
-// moment in which it finishes: of those that ended as it did, or as it may, it
-// keeps as many as the limit says, those that started last. So it goes where as
-// many of children, all Jobs of this CronJob, started after it, and ended so or
-// may do so before it.
-func HistoryDeletes(cronJob *batchv1.CronJob, job *batchv1.Job, children []batchv1.Job) bool {
-	for _, history := range []struct {
-		limit *int32
-		end   jobstatus.Phase
-	}{
-		{cronJob.Spec.SuccessfulJobsHistoryLimit, jobstatus.Completed},
-		{cronJob.Spec.FailedJobsHistoryLimit, jobstatus.Failed},
-	} {
-		if history.limit == nil || !mayEnd(job, history.end) {
-			continue
-		}
-		later := int32(0)
-		for i := range children {
-			if other := &children[i]; other.UID != job.UID && startedAfter(other, job) && mayEnd(other, history.end) {
-				later++
-			}
-		}
-		if later >= *history.limit {
-			return true
-		}
-	}
-	return false
-}
-
-// mayEnd reports whether the Job has ended so, or may yet.
-func mayEnd(job *batchv1.Job, end jobstatus.Phase) bool {
-	outcome := jobstatus.Of(job)
-	return outcome.Phase == end || !outcome.Finished()
-}
-
-// startedAfter reports whether a may count as started after b: of two in the same
-// second it is their names that tell.
-func startedAfter(a, b *batchv1.Job) bool {
-	return a.Status.StartTime == nil || b.Status.StartTime != nil && !a.Status.StartTime.Before(b.Status.StartTime)
-}
-
 // protects reports whether our finalizer should be on the Job while its results
 // are not stored. A CronJob's Job keeps one that it has without being asked for:
 // its CronJob may have gone, or have changed, since.

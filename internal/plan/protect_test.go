@@ -273,12 +273,12 @@ func TestHistoryDeletes(t *testing.T) {
 			for _, other := range tc.others {
 				children = append(children, *other.Obj())
 			}
-			if got := HistoryDeletes(cronJob, tc.job.Obj(), children); got != tc.want {
+			if got := deletes(cronJob, tc.job.Obj(), children); got != tc.want {
 				t.Errorf("got %t", got)
 			}
 		})
 	}
-	if HistoryDeletes(&batchv1.CronJob{}, this().Obj(), nil) {
+	if deletes(&batchv1.CronJob{}, this().Obj(), nil) {
 		t.Error("limits that no API server leaves unset count as 0")
 	}
 }

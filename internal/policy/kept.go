@@ -78,16 +78,8 @@ func Keep(object metav1.Object, allowed []string) {
 		dropped.Finalizers = true
 	}
 	object.SetOwnerReferences(keepOwners(object.GetOwnerReferences()))
+	object.SetManagedFields(KeepManagers(object.GetManagedFields()))
 	dropped.Note(object)
-}
-
-// Looks reports whether a label or annotation with this key may decide something:
-// keys of Job Handler, and marks of other tools. Besides these a cache keeps the labels
-// that users may propagate.
-func Looks(key string) bool {
-	return strings.HasPrefix(key, api.Prefix) || slices.Contains([]string{
-		argoTrackingAnnotation, argoHookAnnotation, fluxKustomizeLabel, fluxHelmLabel, helmReleaseAnnotation, helmHookAnnotation,
-	}, key)
 }
 
 // keepAnnotations returns the annotations that are looked at, those first that Job
