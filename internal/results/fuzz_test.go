@@ -3,12 +3,15 @@ package results
 import (
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/boundedjson"
+	"github.com/job-handler/job-handler/internal/jobtest/allocated"
 )
 
 // FuzzBuildOfPods builds results of pods in any state: their status is written
@@ -52,9 +55,12 @@ func FuzzParts(f *testing.F) {
 	f.Add(`{"key":"logs.gz","bytes":3,"sha256":"x","parts":[{"name":"a-part-0","bytes":3,"sha256":"x"}]}`, []byte("abc"), "0")
 	f.Add(`{"key":"logs.gz","parts":[{"name":"../../kube-system/x"},{"name":"a/b"}]} trailing`, []byte(nil), "")
 	f.Add(`{"key":"logs.gz","parts":[null,{"bytes":-1}]}`, []byte{0x1f, 0x8b}, "-1")
+	f.Add(`{"parts":[{}`+strings.Repeat(`,{}`, 1<<16)+`]}`, []byte(nil), "")
 	run := completedRun(podAt("a", 1).with("main", exited(0), "log\n"))
 	f.Fuzz(func(t *testing.T, listing string, held []byte, number string) {
-		list, err := PartsOf(map[string]string{api.DataParts: listing})
+		var list *PartList
+		var err error
+		within(t, len(listing), func() { list, err = PartsOf(map[string]string{api.DataParts: listing}) })
 		if err != nil {
 			if !errors.Is(err, ErrDamaged) || list != nil {
 				t.Fatalf("%v, %v", list, err)
@@ -79,4 +85,12 @@ func FuzzParts(f *testing.F) {
 			}
 		}
 	})
+}
+
+// within has f allocate no more memory than is in proportion to an input of this size.
+func within(t *testing.T, size int, f func()) {
+	t.Helper()
+	if took := allocated.By(f); took > 2*boundedjson.Ratio*int64(size)+64<<10 {
+		t.Errorf("%d bytes allocated for %d", took, size)
+	}
 }

@@ -16,6 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/boundedjson"
 )
 
 func readRecord(t testing.TB, content *Content) Record {
@@ -30,6 +31,13 @@ func readAny(t interface{ Fatalf(string, ...any) }, content *Content) Record {
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&record); err != nil {
 		t.Fatalf("job.json: %v", err)
+	}
+	// What reads it back must have memory to spare.
+	var again Record
+	size := int64(len(content.Data[api.DataJobJSON]))
+	err := boundedjson.NewDecoder(strings.NewReader(content.Data[api.DataJobJSON]), size).Decode(&again, size*boundedjson.Ratio/2)
+	if diff := cmp.Diff(record, again); err != nil || diff != "" {
+		t.Fatalf("job.json: %v (-want +got):\n%s", err, diff)
 	}
 	return record
 }

@@ -1,7 +1,6 @@
 package results
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -14,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/boundedjson"
 )
 
 const (
@@ -124,7 +124,7 @@ func PartsOf(data map[string]string) (*PartList, error) {
 		return nil, nil //nolint:nilnil // most results have no parts
 	}
 	var list PartList
-	if err := json.NewDecoder(bytes.NewReader([]byte(text))).Decode(&list); err != nil {
+	if err := boundedjson.Unmarshal(text, &list); err != nil {
 		return nil, fmt.Errorf("%w: reading %s: %w", ErrDamaged, api.DataParts, err)
 	}
 	if list.Key != api.DataLogsGzip || len(list.Parts) == 0 || len(list.Parts) > mostParts {

@@ -1,15 +1,16 @@
 package results
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/boundedjson"
 	"github.com/job-handler/job-handler/internal/names"
 )
 
@@ -64,15 +65,20 @@ func verifyIdentity(cm *corev1.ConfigMap, job *batchv1.Job) error {
 	}
 }
 
+// identity is the UID of a Job or a pod in job.json.
+type identity struct {
+	UID types.UID `json:"uid"`
+}
+
 // verifyRecord compares job.json with the run.
 func verifyRecord(jobJSON string, job *batchv1.Job, pods []types.UID) error {
 	var record struct {
-		Schema  string
-		Job     struct{ UID types.UID }
-		Pods    []struct{ UID types.UID }
-		Omitted OmittedRecords
+		Schema  string         `json:"schema"`
+		Job     identity       `json:"job"`
+		Pods    []identity     `json:"pods"`
+		Omitted OmittedRecords `json:"omitted"`
 	}
-	if err := json.Unmarshal([]byte(jobJSON), &record); err != nil {
+	if err := boundedjson.Unmarshal(jobJSON, &record); err != nil {
 		return fmt.Errorf("%w: reading %s: %w", ErrDamaged, api.DataJobJSON, err)
 	}
 	if record.Schema != api.SchemaV1 {
@@ -81,19 +87,13 @@ func verifyRecord(jobJSON string, job *batchv1.Job, pods []types.UID) error {
 	if record.Job.UID != job.UID {
 		return fmt.Errorf("%w: %s is about UID %q", ErrDamaged, api.DataJobJSON, record.Job.UID)
 	}
-	recorded := make(map[types.UID]bool, len(record.Pods))
+	unknown := sets.New(pods...)
 	for _, p := range record.Pods {
-		recorded[p.UID] = true
+		unknown.Delete(p.UID)
 	}
-	unknown := 0
-	for _, uid := range pods {
-		if !recorded[uid] {
-			unknown++
-		}
-	}
-	if unknown > record.Omitted.Pods {
+	if unknown.Len() > record.Omitted.Pods {
 		return fmt.Errorf("%w: %d pods of the run are not in it, and it left out %d",
-			ErrDamaged, unknown, record.Omitted.Pods)
+			ErrDamaged, unknown.Len(), record.Omitted.Pods)
 	}
 	return nil
 }
@@ -101,8 +101,10 @@ func verifyRecord(jobJSON string, job *batchv1.Job, pods []types.UID) error {
 // CaptureOf returns what a results object that Verify found good says of its
 // logs: Content.Capture as it was when the object was built.
 func CaptureOf(cm *corev1.ConfigMap) (Summary, error) {
-	var record struct{ Capture RunCapture }
-	if err := json.Unmarshal([]byte(cm.Data[api.DataJobJSON]), &record); err != nil {
+	var record struct {
+		Capture RunCapture `json:"capture"`
+	}
+	if err := boundedjson.Unmarshal(cm.Data[api.DataJobJSON], &record); err != nil {
 		return Summary{}, fmt.Errorf("reading %s of %s/%s: %w", api.DataJobJSON, cm.Namespace, cm.Name, err)
 	}
 	return Summary(record.Capture), nil

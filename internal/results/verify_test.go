@@ -130,6 +130,8 @@ func FuzzVerify(f *testing.F) {
 	f.Add(build(f, run).Data[api.DataJobJSON])
 	f.Add(`{"schema":"job-handler/v1","job":{"uid":"` + jobUID + `"},"pods":[null,{"uid":7}],"omitted":{"pods":-1}}`)
 	f.Add(strings.Repeat("[", 20000))
+	f.Add(`{"schema":"job-handler/v1","pods":[{}` + strings.Repeat(",{}", 1<<16) + `]}`)
+	f.Add(`{"schema":"job-handler/v1","job":{"uid":"` + jobUID + `"},"pods":[{"uid":"a"}` + strings.Repeat(`,{"uid":"a"}`, 1<<14) + `]}`)
 	f.Fuzz(func(t *testing.T, jobJSON string) {
 		cm := build(t, run).ConfigMap("batch", "report-results")
 		cm.Data[api.DataJobJSON] = jobJSON
@@ -140,6 +142,7 @@ func FuzzVerify(f *testing.F) {
 		if err := Verify(cm, run.Job, uidsOf(run.Pods)); err != nil && !errors.Is(err, ErrDamaged) {
 			t.Fatalf("resealed: %v", err)
 		}
-		_, _ = CaptureOf(cm)
+		within(t, len(jobJSON), func() { _ = verifyRecord(jobJSON, run.Job, nil) })
+		within(t, len(jobJSON), func() { _, _ = CaptureOf(cm) })
 	})
 }

@@ -2,7 +2,6 @@ package resultsview
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/boundedjson"
 	"github.com/job-handler/job-handler/internal/results"
 )
 
@@ -29,7 +29,7 @@ func Parse(object Object) (*Run, error) {
 		return nil, fmt.Errorf("%w: a part of %s", results.ErrStranger, object.Annotations[api.PartOfAnnotation])
 	}
 	run := &Run{Object: object}
-	if err := json.Unmarshal([]byte(object.Data[api.DataJobJSON]), &run.Record); err != nil {
+	if err := boundedjson.Unmarshal(object.Data[api.DataJobJSON], &run.Record); err != nil {
 		return nil, fmt.Errorf("%w: reading %s: %w", results.ErrDamaged, api.DataJobJSON, err)
 	}
 	if run.Schema != api.SchemaV1 {
