@@ -157,8 +157,8 @@ func addLogs(pod *results.Pod, captured []results.ContainerLog) {
 			switch found = true; {
 			case log.Capture.Reason == results.ReasonNotFollowed:
 				noteNotFollowed(read)
-			case better(log, *read):
-				*read = log
+			default:
+				*read = results.BetterLog(*read, log)
 			}
 		}
 		if !found {
@@ -174,23 +174,6 @@ func noteNotFollowed(read *results.ContainerLog) {
 		return
 	}
 	read.Capture.Message += "; " + capture.NotFollowed
-}
-
-// better reports whether a, which was followed, holds more of a log than b, which
-// was read: a log of which more was followed than can be read is not all there any
-// more, whatever its end looks like.
-func better(a, b results.ContainerLog) bool {
-	if seen(a) != seen(b) {
-		return seen(a) > seen(b)
-	}
-	return a.Capture.Complete && !b.Capture.Complete
-}
-
-func seen(log results.ContainerLog) int64 {
-	if log.Text == nil {
-		return 0
-	}
-	return log.Text.Seen()
 }
 
 // forget drops what is known of a Job that is stored, gone, or left alone.
