@@ -28,9 +28,13 @@ var (
 
 // Decoder reads JSON values, one after the other.
 type Decoder struct {
+	// MaxString is how long a string may be that is kept, as it is written; 0: as long
+	// as there is memory for it.
+	MaxString int
+
 	input
-	// memory is what the value may still take, in bytes.
-	memory int64
+	// memory is what the value may still take, in bytes, most what it might at first.
+	memory, most int64
 	// token is the string or literal that was read last, decoded is memory to decode it.
 	token, decoded []byte
 
@@ -39,7 +43,7 @@ type Decoder struct {
 
 // NewDecoder returns a Decoder of what source has, which may be size bytes at most.
 func NewDecoder(source io.Reader, size int64) *Decoder {
-	return &Decoder{input: input{source: source, left: size}, fields: map[reflect.Type]map[string]int{}}
+	return &Decoder{input: input{source: source, size: size}, fields: map[reflect.Type]map[string]int{}}
 }
 
 // Unmarshal decodes text, which is one value, into the variable that into points to.
@@ -68,7 +72,7 @@ func Unmarshal(text string, into any) error {
 // most memory bytes, and as much again while slices and maps grow. The error is io.EOF where there is no further value; else it wraps
 // ErrLimit, ErrInvalid, or that of the source. No value can be decoded after an error.
 func (d *Decoder) Decode(into any, memory int64) error {
-	d.memory = memory
+	d.memory, d.most = memory, memory
 	if _, err := d.peek(); err != nil {
 		return err
 	}
@@ -78,6 +82,9 @@ func (d *Decoder) Decode(into any, memory int64) error {
 	}
 	return err
 }
+
+// Taken returns how many bytes of memory the value that was decoded last takes.
+func (d *Decoder) Taken() int64 { return d.most - d.memory }
 
 // take notes that so much memory is about to be allocated.
 func (d *Decoder) take(size int64) error {

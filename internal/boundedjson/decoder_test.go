@@ -140,6 +140,11 @@ func TestStream(t *testing.T) {
 	if err := d.Decode(&document{}, 1<<10); !errors.Is(err, io.EOF) {
 		t.Error(err)
 	}
+	d = NewDecoder(strings.NewReader(`{"x":"12345","names":["1234","12345"]}`), 1<<10)
+	d.MaxString = 4
+	if err := d.Decode(&document{}, 1<<10); !errors.Is(err, ErrLimit) {
+		t.Error(err)
+	}
 	tests := map[string]struct {
 		source io.Reader
 		size   int64

@@ -12,11 +12,14 @@ const bufferSize = 4 << 10
 // input reads a source byte by byte, up to a limit.
 type input struct {
 	source io.Reader
-	// left is how many bytes more may come from source.
-	left   int64
-	buffer []byte
-	at     int
+	// got is how many bytes came from source, size how many may.
+	got, size int64
+	buffer    []byte
+	at        int
 }
+
+// Consumed returns how many bytes were read, which may be more than what was decoded.
+func (in *input) Consumed() int64 { return in.got }
 
 // peekByte returns the next byte, and leaves it there. Its error is io.EOF as it is
 // where there is none.
@@ -53,13 +56,13 @@ func (in *input) peek() (byte, error) {
 // fill reads the next part of the source.
 func (in *input) fill() error {
 	if cap(in.buffer) == 0 {
-		in.buffer = make([]byte, 0, min(bufferSize, in.left+1))
+		in.buffer = make([]byte, 0, min(bufferSize, in.size+1))
 	}
 	n, err := in.source.Read(in.buffer[:cap(in.buffer)])
 	in.buffer, in.at = in.buffer[:n], 0
-	in.left -= int64(n)
+	in.got += int64(n)
 	switch {
-	case in.left < 0:
+	case in.got > in.size:
 		return fmt.Errorf("%w: it is too long", ErrLimit)
 	case n > 0:
 		// The source says again what was wrong.

@@ -32,8 +32,8 @@ func (d *Decoder) readString(keep bool) error {
 			return err
 		case c < ' ':
 			return fmt.Errorf("%w: %q in a string", ErrInvalid, c)
-		case keep && int64(len(d.token)) > d.memory+smallToken:
-			return d.take(int64(len(d.token)))
+		case keep && d.tooLong():
+			return fmt.Errorf("%w: a string is too long", ErrLimit)
 		case keep:
 			d.token = append(d.token, c)
 		}
@@ -46,6 +46,11 @@ func (d *Decoder) readString(keep bool) error {
 			return nil
 		}
 	}
+}
+
+// tooLong reports whether nothing more may be added to token.
+func (d *Decoder) tooLong() bool {
+	return int64(len(d.token)) > d.memory+smallToken || d.MaxString > 0 && len(d.token)-1 > d.MaxString
 }
 
 // readLiteral reads a number, true, false or null, which is token then.

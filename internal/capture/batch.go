@@ -192,9 +192,13 @@ type encoded struct {
 }
 
 // encode returns the pod as it is stored, within the bound of opts; nil if that
-// has no room even for the pod without its logs.
+// has no room even for the pod without its logs, or if it has more containers than are
+// restored.
 func encode(one *Captured, opts PackOptions) (*encoded, error) {
-	record := podRecord{Pod: slim(one.Pod, opts.Redact)}
+	record := podRecord{Pod: newPodJSON(one.Pod, opts.Redact)}
+	if spec, status := record.Pod.containers(); max(spec, status) > maxContainers || len(one.logs) > maxLogsOfPod {
+		return nil, nil //nolint:nilnil // it would not be restored
+	}
 	logs := packLogs(one, 2*max(opts.MaxBytes, leastPool))
 	for i, log := range logs {
 		record.Logs = append(record.Logs, newLogRecord(&one.logs[i]))
@@ -250,7 +254,7 @@ func recordSize(record *podRecord) (int, error) {
 	const numbers = 128
 	text, err := json.Marshal(record)
 	if err != nil {
-		return 0, fmt.Errorf("encoding pod %s/%s: %w", record.Pod.Namespace, record.Pod.Name, err)
+		return 0, fmt.Errorf("encoding pod %s/%s: %w", record.Pod.Metadata.Namespace, record.Pod.Metadata.Name, err)
 	}
 	packed, err := compress(text)
 	return len(packed) + numbers*(len(record.Logs)+1), err

@@ -126,6 +126,10 @@ func (l *followedLog) result(log joblogs.Log, left presence) results.ContainerLo
 		kept.Text, kept.Packed, kept.Redacted = l.text.buffer, l.text.whole(), l.redacted
 	}
 	kept.Capture = l.judge(log, left, kept.Text == nil)
+	if l.text.isReleased() {
+		// Nothing of it is at hand, but how much there was.
+		kept.Text = l.text.buffer
+	}
 	if left == gone {
 		kept.Capture.Curable = false
 	}

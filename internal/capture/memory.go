@@ -43,7 +43,9 @@ type memory struct {
 	// used is what all texts take, spare how much of that those do of which a copy
 	// is stored.
 	used, spare int
-	texts       map[*text]struct{}
+	// restored is what restored pods take besides their logs, at most mostRestored.
+	restored, mostRestored int
+	texts                  map[*text]struct{}
 	// pressed is true while so much is in use that what may be stored should be,
 	// pressure tells that it has become so.
 	pressed  bool
@@ -86,6 +88,7 @@ func newMemory(limit int) *memory {
 	return &memory{
 		limit: limit - packed - pending, texts: map[*text]struct{}{}, pool: logpack.NewPool(packed),
 		pressure: func() {}, mostPacking: max(1, pending/logpack.ChunkBytes), packingOf: map[string]int{},
+		mostRestored: max(leastRestored, limit/restoredShare),
 	}
 }
 

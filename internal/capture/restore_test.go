@@ -8,10 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/job-handler/job-handler/internal/redact"
-	"github.com/job-handler/job-handler/internal/results"
 )
 
 // values returns what an object with these records and logs has.
@@ -38,7 +35,7 @@ func gz(t testing.TB, text string) []byte {
 // TestBroken has values that Pack cannot have made be refused, all of them.
 func TestBroken(t *testing.T) {
 	hello := gz(t, "hello\n")
-	pod := func() *corev1.Pod { return slim(ended(ours(aPod("p", "main"))), nil) }
+	pod := func() *podJSON { return newPodJSON(ended(ours(aPod("p", "main"))), nil) }
 	record := func(change func(*logRecord)) podRecord {
 		log := logRecord{Container: "main", Instance: "containerd://main", Head: 6, Size: int64(len(hello))}
 		change(&log)
@@ -51,8 +48,14 @@ func TestBroken(t *testing.T) {
 		v[key] = value
 		return v
 	}
-	stranger, nameless := pod(), pod()
-	stranger.OwnerReferences[0].UID, nameless.UID = "another", ""
+	stranger, nameless, nobodys, timeless := pod(), pod(), pod(), pod()
+	stranger.Metadata.Owners[0].UID, nameless.Metadata.UID = "another", ""
+	nobodys.Metadata.Owners[0].Controller, timeless.Metadata.Created = nil, "now"
+	crowded := func(containers func(*podJSON)) map[string][]byte {
+		p := pod()
+		containers(p)
+		return values(t, nil, podRecord{Pod: p})
+	}
 	many := redact.Counts{}
 	for i := range maxRules + 1 {
 		many[name(i)] = 1
@@ -70,7 +73,12 @@ func TestBroken(t *testing.T) {
 		"no pod":                    values(t, nil, podRecord{}),
 		"a pod without a UID":       values(t, nil, podRecord{Pod: nameless}),
 		"a pod of another Job":      values(t, nil, podRecord{Pod: stranger}),
-		"a pod of nobody":           values(t, nil, podRecord{Pod: &corev1.Pod{ObjectMeta: nameless.ObjectMeta}}),
+		"a pod of nobody":           values(t, nil, podRecord{Pod: nobodys}),
+		"a pod of no time":          values(t, nil, podRecord{Pod: timeless}),
+		"too many containers":       crowded(func(p *podJSON) { p.Spec.Init = make([]containerJSON, maxContainers) }),
+		"too many statuses":         crowded(func(p *podJSON) { p.Status.Ephemeral = make([]containerStatusJSON, maxContainers) }),
+		"too many owners":           crowded(func(p *podJSON) { p.Metadata.Owners = append(p.Metadata.Owners, make([]ownerJSON, maxOthers)...) }),
+		"too many conditions":       crowded(func(p *podJSON) { p.Status.Conditions = make([]conditionJSON, maxOthers+1) }),
 		"too many logs":             values(t, nil, podRecord{Pod: pod(), Logs: make([]logRecord, maxLogsOfPod+1)}),
 		"logs that are no gzip":     replaced(LogsKey, bytes.Repeat([]byte("x"), len(hello))),
 		"no logs":                   replaced(LogsKey, nil),
@@ -116,7 +124,7 @@ func TestBroken(t *testing.T) {
 // TestBrokenAfterGood has nothing be left of a pod before the one that is broken.
 func TestBrokenAfterGood(t *testing.T) {
 	hello := gz(t, "hello\n")
-	pod := slim(ended(ours(aPod("p", "main"))), nil)
+	pod := newPodJSON(ended(ours(aPod("p", "main"))), nil)
 	log := logRecord{Container: "main", Head: 6, Size: int64(len(hello))}
 	bad := log
 	bad.Head = 7
@@ -127,75 +135,4 @@ func TestBrokenAfterGood(t *testing.T) {
 	if err == nil || errors.Is(err, errForeign) || len(r.captured) != 0 || c.memory.used != 0 {
 		t.Errorf("%v, %d pods, %d bytes in use", err, len(r.captured), c.memory.used)
 	}
-}
-
-// TestMerged has of a pod that is there twice each log be the better one, whatever
-// their order.
-func TestMerged(t *testing.T) {
-	one := func(text string, capture captureRecord) map[string][]byte {
-		log := logRecord{Container: "main", Instance: "containerd://main", Capture: capture, Head: int64(len(text))}
-		packed := gz(t, text)
-		log.Size = int64(len(packed))
-		return values(t, packed, podRecord{Pod: slim(ended(ours(aPod("p", "main"))), nil), Logs: []logRecord{log}})
-	}
-	done, broken := captureRecord{Complete: true}, captureRecord{Reason: results.ReasonStillRunning}
-	tests := map[string]struct {
-		a, b map[string][]byte
-		want string
-	}{
-		"complete wins":   {one("longer\n", broken), one("whole\n", done), "whole\n"},
-		"else the longer": {one("longer\n", broken), one("short\n", broken), "longer\n"},
-	}
-	for what, tc := range tests {
-		t.Run(what, func(t *testing.T) {
-			for _, order := range [][]map[string][]byte{{tc.a, tc.b}, {tc.b, tc.a}} {
-				got := restoredOf(t, order...)
-				if len(got) != 1 || len(got[0]) != 1 || got[0][0].Text != tc.want {
-					t.Errorf("%v", got)
-				}
-			}
-		})
-	}
-}
-
-// FuzzRestore has anything be restored: it is refused or bounded, and never a
-// panic; and its memory is given back.
-func FuzzRestore(f *testing.F) {
-	hello := gz(f, "hello\n")
-	pod := slim(ended(ours(aPod("p", "main"))), nil)
-	whole := logRecord{Container: "main", Instance: "containerd://main", Head: 6, Size: int64(len(hello)), Capture: captureRecord{Complete: true}}
-	cut := whole
-	cut.Head, cut.Tail, cut.Gap = 2, 4, &gapRecord{Bytes: 100, Newlines: 3, Last: 'x'}
-	for _, logs := range [][]logRecord{{whole}, {cut}, {whole, cut}} {
-		text, err := json.Marshal(podRecord{Pod: pod, Logs: logs})
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(text, bytes.Repeat(hello, len(logs)))
-	}
-	f.Fuzz(func(t *testing.T, records, logs []byte) {
-		c := New(nil, Options{MemoryBytes: 1 << 20})
-		r := c.Restore(job)
-		for _, pods := range [][]byte{records, gz(t, string(records))} {
-			if r.Add(map[string][]byte{PodsKey: pods, LogsKey: logs}) != nil {
-				continue
-			}
-			all, release := r.With(nil)
-			for _, one := range all {
-				for _, log := range one.Logs(nil) {
-					if log.Text != nil && log.Text.Seen() < int64(log.Text.Kept()) {
-						t.Errorf("%d bytes kept of %d", log.Text.Kept(), log.Text.Seen())
-					}
-				}
-			}
-			release()
-		}
-		if c.memory.used > c.memory.limit {
-			t.Errorf("%d bytes in use", c.memory.used)
-		}
-		r.Release()
-		if c.memory.used != 0 {
-			t.Errorf("%d bytes in use in the end", c.memory.used)
-		}
-	})
 }

@@ -89,9 +89,11 @@ func (m *memory) releaseStored() {
 	}
 }
 
-// release gives the text up, since a copy of it is stored.
+// release gives the text up, since a copy of it is stored. How much there was of it
+// stays known.
 func (t *text) release() {
-	t.buffer, t.released = logtext.NewBuffer(0), true
+	t.buffer.Shrink(0)
+	t.released = true
 	t.memory.account(t, 0)
 	if t.packed != nil {
 		t.memory.pool.Drop(t.packed)

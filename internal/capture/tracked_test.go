@@ -61,7 +61,10 @@ func TestSlimKeepsHowItWasCounted(t *testing.T) {
 		{Type: corev1.PodReady, Status: corev1.ConditionFalse},
 		{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: "EvictionByEvictionAPI", Message: "anything"},
 	}
-	stored := slim(pod, nil)
+	stored, err := newPodJSON(pod, nil).pod()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if diff := cmp.Diff([]string{batchv1.JobTrackingFinalizer}, stored.Finalizers); diff != "" {
 		t.Errorf("finalizers: -want +got\n%s", diff)
 	}

@@ -11,24 +11,38 @@ import (
 	"github.com/job-handler/job-handler/internal/logtext"
 )
 
-// unpacked reads the text of gzip files, one after the other.
+// unpacked reads the text of gzip files, one after the other. The zero value has
+// none; it may be opened again and again.
 type unpacked struct {
+	// reader is nil where there is no text.
 	reader *gzip.Reader
+	// spare is a reader that may be used again.
+	spare *gzip.Reader
 	// part is what is read at once.
-	part [32 << 10]byte
+	part []byte
+	// read is how many bytes were copied, of all files.
+	read int64
 }
 
 // unpack returns a reader of packed, which may be nothing.
 func unpack(packed []byte) (*unpacked, error) {
 	u := &unpacked{}
-	if len(packed) == 0 {
-		return u, nil
+	return u, u.open(packed)
+}
+
+// open has packed be read next, which may be nothing.
+func (u *unpacked) open(packed []byte) error {
+	if u.reader = nil; len(packed) == 0 {
+		return nil
 	}
-	var err error
-	if u.reader, err = gzip.NewReader(bytes.NewReader(packed)); err != nil {
-		return nil, fmt.Errorf("decompressing: %w", err)
+	if u.spare == nil {
+		u.spare, u.part = &gzip.Reader{}, make([]byte, 32<<10)
 	}
-	return u, nil
+	if err := u.spare.Reset(bytes.NewReader(packed)); err != nil {
+		return fmt.Errorf("decompressing: %w", err)
+	}
+	u.reader = u.spare
+	return nil
 }
 
 // copy copies exactly size bytes of the text to dst.
@@ -41,7 +55,8 @@ func (u *unpacked) copy(dst io.Writer, size int64) error {
 	}
 	// Without the methods of the reader, which would read to the end.
 	text := io.LimitReader(struct{ io.Reader }{u.reader}, size)
-	n, err := io.CopyBuffer(struct{ io.Writer }{dst}, text, u.part[:])
+	n, err := io.CopyBuffer(struct{ io.Writer }{dst}, text, u.part)
+	u.read += n
 	if err == nil && n < size {
 		err = io.ErrUnexpectedEOF
 	}
