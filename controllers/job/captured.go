@@ -181,6 +181,7 @@ func (r *Reconciler) forget(job types.UID) {
 	r.runs.forget(job)
 	r.forgetSpills(job)
 	r.orphans.forget(job)
+	r.poison.forget(job)
 	r.Captures.Forget(job)
 	r.Protection.SetHeld(r.runs.setHeld(job, false))
 }

@@ -1,8 +1,11 @@
 package job_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -369,3 +372,14 @@ var _ = Describe("Selectors and owners that lie", func() {
 		Expect(types.UID(expectStored(ctx, victim).Labels[api.JobUIDLabel])).To(Equal(victim.UID))
 	})
 })
+
+// containersBomb returns some 8 KiB that would be GiBs of containers of a pod of the Job.
+func containersBomb(job types.UID) []byte {
+	var packed bytes.Buffer
+	writer := gzip.NewWriter(&packed)
+	fmt.Fprintf(writer, `{"pod":{"metadata":{"uid":"x","ownerReferences":[{"kind":"Job","uid":"%s","controller":true}]},"spec":{"containers":[{}`, job)
+	_, err := io.WriteString(writer, strings.Repeat(",{}", 2<<20)+`]}}}`)
+	Expect(err).NotTo(HaveOccurred())
+	Expect(writer.Close()).To(Succeed())
+	return packed.Bytes()
+}

@@ -92,6 +92,8 @@ type Reconciler struct {
 	// histories are kept by what firstSeen sees.
 	histories histories
 	spills    spills
+	restoring restoring
+	poison    poison
 	backlog   backlog
 	vanished  vanished
 	orphans   orphans

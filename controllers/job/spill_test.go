@@ -433,6 +433,10 @@ var _ = Describe("Captures of a Job that goes on", func() {
 			cm.BinaryData["logs.gz"][100] ^= 1
 			cm.Annotations[api.SHA256Annotation] = results.Digest(nil, cm.BinaryData)
 		}),
+		Entry("made to fill memory", func(cm *corev1.ConfigMap) {
+			cm.BinaryData = map[string][]byte{capture.PodsKey: containersBomb(cm.OwnerReferences[0].UID)}
+			cm.Annotations[api.SHA256Annotation] = results.Digest(nil, cm.BinaryData)
+		}),
 		Entry("empty", func(cm *corev1.ConfigMap) {
 			cm.BinaryData = nil
 			cm.Annotations[api.SHA256Annotation] = results.Digest(nil, nil)

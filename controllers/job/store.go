@@ -2,6 +2,7 @@ package job
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -48,6 +49,9 @@ func (r *Reconciler) store(ctx context.Context, observed plan.Observation, decis
 	if again := r.awaitPods(job, pods); again > 0 {
 		return ctrl.Result{RequeueAfter: again}, nil
 	}
+	if again := r.awaitRestoring(job, observed.Policy.ResultsKind, pods); again > 0 {
+		return ctrl.Result{RequeueAfter: again, Priority: new(recheckPriority)}, nil
+	}
 	run, release, err := r.collect(ctx, observed, pods)
 	defer release()
 	if err != nil {
@@ -55,6 +59,9 @@ func (r *Reconciler) store(ctx context.Context, observed plan.Observation, decis
 	}
 	nodeGone := anyNodeGone(run.Pods)
 	releaseCaptured, err := r.addCaptured(ctx, &run, observed.Policy.ResultsKind)
+	if errors.Is(err, errRestoring) {
+		return ctrl.Result{RequeueAfter: restoreRecheck, Priority: new(recheckPriority)}, nil
+	}
 	if err != nil {
 		return ctrl.Result{}, err
 	}

@@ -27,6 +27,11 @@ func (r *Reconciler) restore(ctx context.Context, run *results.Run, kind string)
 	if !r.mayHaveSpilled(job, kind, podsOf(run)) {
 		return nil, nil //nolint:nilnil // of most Jobs nothing was stored
 	}
+	end, ok := r.restoring.begin(job.Namespace)
+	if !ok {
+		return nil, errRestoring
+	}
+	defer end()
 	restored := r.Captures.Restore(job.UID)
 	for kind, known := range r.spills.kinds(job.UID, kind) {
 		if err := r.restoreKind(ctx, job, kind, known, restored); err != nil {
@@ -94,6 +99,10 @@ var errTooManySpills = errors.New("there are more than can be remembered")
 func (r *Reconciler) restoreKind(ctx context.Context, job *batchv1.Job, kind string, known int, to *capture.Restored) error {
 	for number := range maxSpills {
 		key := spillKey(job, number)
+		if why := r.poison.of(job.UID, kind, number); why != nil {
+			r.warnSpill(ctx, job, kind, key, why)
+			continue
+		}
 		object := emptyResults(kind)
 		err := r.Live.Get(ctx, key, object)
 		if apierrors.IsNotFound(err) {
@@ -110,10 +119,25 @@ func (r *Reconciler) restoreKind(ctx context.Context, job *batchv1.Job, kind str
 			r.spills.holds(job.UID, kind, object)
 			err = to.Add(values)
 		}
-		if err != nil {
-			r.warnSpill(ctx, job, kind, key, err)
+		if err := r.judgeSpill(ctx, job, kind, number, err); err != nil {
+			return err
 		}
 	}
+	return nil
+}
+
+// judgeSpill tells of an object that is not taken for captures of the Job, and
+// remembers one that never will be. It returns the error if there is none to blame.
+func (r *Reconciler) judgeSpill(ctx context.Context, job *batchv1.Job, kind string, number int, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, capture.ErrMemory):
+		return errRestoring
+	case !errors.Is(err, capture.ErrTooMuch):
+		r.poison.add(job.UID, kind, number, err)
+	}
+	r.warnSpill(ctx, job, kind, spillKey(job, number), err)
 	return nil
 }
 

@@ -37,9 +37,9 @@ func FuzzRestore(f *testing.F) {
 		for _, pods := range [][]byte{records, gz(t, string(records))} {
 			var err error
 			took := allocated.By(func() { err = r.Add(map[string][]byte{PodsKey: pods, LogsKey: logs}) })
-			if most := 64*(textOf(pods)+textOf(logs)) + 4<<20; took > min(most, 4*(maxRecord+leastRestored)+16*textOf(logs)) {
+			if most := 64*(gunzipped(pods)+gunzipped(logs)) + 4<<20; took > min(most, 4*(maxRecord+leastRestored)+16*gunzipped(logs)) {
 				t.Errorf("%d bytes allocated for %d of pods and %d of logs, whose text has %d and %d",
-					took, len(pods), len(logs), textOf(pods), textOf(logs))
+					took, len(pods), len(logs), gunzipped(pods), gunzipped(logs))
 			}
 			if err != nil {
 				continue
@@ -64,8 +64,8 @@ func FuzzRestore(f *testing.F) {
 	})
 }
 
-// textOf returns how many bytes packed are at least, and how many it is of text.
-func textOf(packed []byte) int64 {
+// gunzipped returns how many bytes packed are at least, and how many it is of text.
+func gunzipped(packed []byte) int64 {
 	size := int64(len(packed))
 	reader, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {
