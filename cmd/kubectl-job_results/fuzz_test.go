@@ -47,7 +47,9 @@ func FuzzScreen(f *testing.F) {
 		var out bytes.Buffer
 		l := &listOptions{plugin: &plugin{IOStreams: genericiooptions.IOStreams{Out: &out, ErrOut: &out}, clock: clocktesting.NewFakePassiveClock(now)}, output: printFlags()}
 		*l.output.OutputFormat = "wide"
-		if err := l.printRuns(only(run)); err != nil {
+		found := newListing(l.output, l.clock.Now())
+		found.add(run)
+		if err := l.print(found); err != nil {
 			t.Fatal(err)
 		}
 		text, err := run.Logs(t.Context(), nil)

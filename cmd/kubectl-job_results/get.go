@@ -54,7 +54,9 @@ func (o *getOptions) run(ctx context.Context) error {
 		return fmt.Errorf("--output: %w", err)
 	}
 	if table(o.output) {
-		err = printer.PrintObj(runTable(only(run), o.clock.Now()), safeWriter{o.Out})
+		one := newListing(o.output, o.clock.Now())
+		one.add(run)
+		err = printer.PrintObj(one.table(), safeWriter{o.Out})
 	} else {
 		err = printOne(printer, o.output, run, o.Out)
 	}

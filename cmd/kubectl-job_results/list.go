@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/kubectl/pkg/cmd/get"
@@ -75,15 +76,17 @@ func (o *listOptions) run(ctx context.Context) error {
 	if o.allNamespaces {
 		c.namespace, where = metav1.NamespaceAll, "in any namespace"
 	}
-	runs, err := o.runs(ctx, c, selector, after)
-	if err != nil {
-		return err
+	found := newListing(o.output, o.clock.Now())
+	// What was read before an error is printed too.
+	failed := o.read(ctx, c, selector, after, found)
+	if found.empty() && failed != nil {
+		return failed
 	}
-	if len(runs) == 0 && table(o.output) {
+	if found.empty() && table(o.output) {
 		fmt.Fprintf(o.ErrOut, "No results found %s.\n", where)
 		return nil
 	}
-	return o.printRuns(runs)
+	return errors.Join(o.print(found), failed)
 }
 
 // labels returns the selector that the flags make up.
@@ -122,49 +125,49 @@ func (o *listOptions) finishedAfter() (time.Time, error) {
 	return o.clock.Now().Add(-delay.After), nil
 }
 
-// runs returns what there is, newest first. What cannot be read is named, and
-// left out.
-func (o *listOptions) runs(ctx context.Context, c *cluster, selector string, after time.Time) ([]*resultsview.Run, error) {
-	var runs []*resultsview.Run
+// read adds what there is to found. What cannot be read is named, and left out.
+func (o *listOptions) read(ctx context.Context, c *cluster, selector string, after time.Time, found *listing) error {
 	for _, k := range c.readable(ctx) {
 		opts := metav1.ListOptions{LabelSelector: selector, Limit: pageSize}
 		for more := true; more; more = opts.Continue != "" {
 			objects, next, err := k.list(ctx, c.namespace, opts)
+			if rest := restAfter(err); rest != "" && rest != opts.Continue {
+				next, err = rest, nil
+			}
 			if err != nil {
-				return nil, err
+				return err
 			}
 			opts.Continue = next
 			for _, object := range objects {
-				if run := o.keep(object, after); run != nil {
-					runs = append(runs, run)
-				}
+				o.add(object, after, found)
 			}
 		}
 	}
-	resultsview.NewestFirst(runs)
-	return runs, nil
+	return nil
 }
 
-// keep returns the run of object, nil if it is not to be listed. For a table
-// all that is large is dropped.
-func (o *listOptions) keep(object resultsview.Object, after time.Time) *resultsview.Run {
+// restAfter returns where to go on with a list whose token has expired: what comes
+// then may be newer than what was read before. It is "" where err is another one.
+func restAfter(err error) string {
+	var status apierrors.APIStatus
+	if !apierrors.IsResourceExpired(err) || !errors.As(err, &status) {
+		return ""
+	}
+	return status.Status().Continue
+}
+
+// add adds the run of object, unless it is not to be listed.
+func (o *listOptions) add(object resultsview.Object, after time.Time, found *listing) {
 	run, err := resultsview.Parse(object)
-	if err != nil {
-		if errors.Is(err, results.ErrDamaged) {
-			fmt.Fprintf(o.ErrOut, "Warning: %s in namespace %s: %s\n", object, object.Namespace, safe(err.Error()))
-		}
-		return nil
+	switch {
+	case errors.Is(err, results.ErrDamaged):
+		fmt.Fprintf(o.ErrOut, "Warning: %s in namespace %s: %s\n", object, object.Namespace, safe(err.Error()))
+	case err == nil && !run.Finished().Before(after):
+		found.add(run)
 	}
-	if run.Finished().Before(after) {
-		return nil
-	}
-	if table(o.output) {
-		run.Data, run.BinaryData, run.Stored = nil, nil, nil
-	}
-	return run
 }
 
-func (o *listOptions) printRuns(runs []*resultsview.Run) error {
+func (o *listOptions) print(found *listing) error {
 	if o.allNamespaces {
 		// It never fails.
 		_ = o.output.EnsureWithNamespace()
@@ -174,9 +177,9 @@ func (o *listOptions) printRuns(runs []*resultsview.Run) error {
 		return fmt.Errorf("--output: %w", err)
 	}
 	if table(o.output) {
-		err = printer.PrintObj(runTable(runs, o.clock.Now()), safeWriter{o.Out})
+		err = printer.PrintObj(found.table(), safeWriter{o.Out})
 	} else {
-		err = printStored(printer, o.output, runs, o.Out)
+		err = printStored(printer, o.output, found.newestFirst(), o.Out)
 	}
 	if err != nil {
 		return fmt.Errorf("printing results: %w", err)

@@ -53,8 +53,6 @@ func printScreen(out io.Writer, run *resultsview.Run, logs *resultsview.Logs, op
 	return nil
 }
 
-func only(run *resultsview.Run) []*resultsview.Run { return []*resultsview.Run{run} }
-
 func (s *screen) line(label, value string) {
 	if value != "" {
 		fmt.Fprintf(s.out, "%-10s %s\n", label+":", logtext.Line(value, 4<<10))

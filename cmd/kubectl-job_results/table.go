@@ -5,7 +5,6 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -32,23 +31,6 @@ var runColumns = []metav1.TableColumnDefinition{
 	{Name: "CronJob", Type: "string", Priority: wide},
 	{Name: "Run", Type: "string", Priority: wide},
 	{Name: "Missing", Type: "string", Priority: wide},
-}
-
-// runTable returns a row for each run.
-func runTable(runs []*resultsview.Run, now time.Time) *metav1.Table {
-	t := &metav1.Table{ColumnDefinitions: runColumns}
-	for _, r := range runs {
-		kept, _ := r.LogBytes()
-		t.Rows = append(t.Rows, metav1.TableRow{
-			Cells: []any{
-				r.Name, r.Job.Name, r.Status, orNone(ago(now, r.Finished())), orNone(took(r.DurationSeconds)), exitCodes(r),
-				size(kept), yesOrNo(r.Capture.Complete),
-				orNone(r.Reason), orNone(r.Job.CronJob), r.Job.UID, orNone(r.Capture.Why),
-			},
-			Object: runtime.RawExtension{Object: &metav1.PartialObjectMetadata{ObjectMeta: r.ObjectMeta}},
-		})
-	}
-	return t
 }
 
 func exitCodes(r *resultsview.Run) string {

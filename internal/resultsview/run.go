@@ -97,14 +97,25 @@ func (r *Run) OwnResults() map[string]string {
 	return own
 }
 
+// Order is what runs are sorted by.
+type Order struct {
+	finished, stored time.Time
+	name             string
+}
+
+// Order returns what the run is sorted by.
+func (r *Run) Order() Order {
+	return Order{finished: r.Finished(), stored: r.CreationTimestamp.Time, name: r.Namespace + "/" + r.Name}
+}
+
 // NewestFirst sorts runs by their end, the latest first; those that ended at
 // the same time by when their results were stored, then by name.
-func NewestFirst(runs []*Run) {
-	slices.SortStableFunc(runs, func(a, b *Run) int {
-		return cmp.Or(
-			b.Finished().Compare(a.Finished()),
-			b.CreationTimestamp.Compare(a.CreationTimestamp.Time),
-			strings.Compare(a.Namespace+"/"+a.Name, b.Namespace+"/"+b.Name),
-		)
+func NewestFirst(runs []*Run) { SortNewestFirst(runs, (*Run).Order) }
+
+// SortNewestFirst sorts what stands for runs as NewestFirst does.
+func SortNewestFirst[T any](list []T, order func(T) Order) {
+	slices.SortStableFunc(list, func(first, second T) int {
+		a, b := order(first), order(second)
+		return cmp.Or(b.finished.Compare(a.finished), b.stored.Compare(a.stored), strings.Compare(a.name, b.name))
 	})
 }
