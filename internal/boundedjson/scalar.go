@@ -87,14 +87,24 @@ func (d *Decoder) scalar(v reflect.Value) error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case d.token[0] == '"' && v.Kind() == reflect.String:
-		text, err := d.string()
-		v.SetString(text)
+	switch text := d.token[0] == '"'; {
+	case text && v.Kind() == reflect.String:
+		value, err := d.string()
+		v.SetString(value)
 		return err
-	case d.token[0] != '"' && v.Kind() == reflect.Bool && (d.token[0] == 't' || d.token[0] == 'f'):
+	case text:
+		return mismatch(v)
+	case v.Kind() == reflect.Bool && (d.token[0] == 't' || d.token[0] == 'f'):
 		v.SetBool(d.token[0] == 't')
 		return nil
+	default:
+		return d.number(v)
+	}
+}
+
+// number decodes token into v, if both are integers.
+func (d *Decoder) number(v reflect.Value) error {
+	switch {
 	case v.CanInt():
 		n, err := strconv.ParseInt(string(d.token), 10, 64)
 		if err != nil || v.OverflowInt(n) {
