@@ -32,7 +32,7 @@ func (r *Reconciler) restore(ctx context.Context, run *results.Run, kind string)
 		return nil, errRestoring
 	}
 	defer end()
-	restored := r.Captures.Restore(job.UID)
+	restored := r.Captures.Restore(job.Namespace, job.UID)
 	for kind, known := range r.spills.kinds(job.UID, kind) {
 		if err := r.restoreKind(ctx, job, kind, known, restored); err != nil {
 			restored.Release()

@@ -57,7 +57,7 @@ func TestBombs(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			object := map[string][]byte{PodsKey: gz(t, text)}
 			c := New(nil, Options{})
-			r := c.Restore(job)
+			r := c.Restore(namespace, job)
 			var err error
 			took := allocated.By(func() { err = r.Add(object) })
 			if err == nil {
@@ -80,7 +80,7 @@ func TestBoundsOfJob(t *testing.T) {
 	const size = 1 << 20
 	one := stored(t, strings.Repeat("x", size), captureRecord{Complete: true})
 	t.Run("text", func(t *testing.T) {
-		r := New(nil, Options{}).Restore(job)
+		r := New(nil, Options{}).Restore(namespace, job)
 		defer r.Release()
 		r.text = 5 * size / 2
 		for i, want := range []error{nil, nil, ErrTooMuch, ErrTooMuch} {
@@ -93,7 +93,7 @@ func TestBoundsOfJob(t *testing.T) {
 		}
 	})
 	t.Run("text of what is refused", func(t *testing.T) {
-		r := New(nil, Options{}).Restore(job)
+		r := New(nil, Options{}).Restore(namespace, job)
 		defer r.Release()
 		r.text = 5 * size / 2
 		bad := stored(t, strings.Repeat("x", size), captureRecord{Complete: true})
@@ -105,7 +105,7 @@ func TestBoundsOfJob(t *testing.T) {
 		}
 	})
 	t.Run("text of records", func(t *testing.T) {
-		r := New(nil, Options{}).Restore(job)
+		r := New(nil, Options{}).Restore(namespace, job)
 		defer r.Release()
 		r.text = 1 << 10
 		if err := r.Add(map[string][]byte{PodsKey: gz(t, strings.Repeat(" ", 1<<20))}); !errors.Is(err, ErrTooMuch) {
@@ -114,7 +114,7 @@ func TestBoundsOfJob(t *testing.T) {
 	})
 	t.Run("pods", func(t *testing.T) {
 		c := New(nil, Options{MemoryBytes: 8 << 20})
-		r := c.Restore(job)
+		r := c.Restore(namespace, job)
 		defer r.Release()
 		pods := map[string][]byte{PodsKey: gz(t, strings.Repeat(podHead+`}}`, maxPodsOfJob))}
 		var err error
@@ -126,7 +126,7 @@ func TestBoundsOfJob(t *testing.T) {
 			t.Errorf("%v, %d objects, %d bytes for pods, %d in use", err, objects, c.memory.restored, c.memory.used)
 		}
 		// Another Job has to wait until there is memory.
-		other := c.Restore(job)
+		other := c.Restore(namespace, job)
 		if err := other.Add(pods); !errors.Is(err, ErrMemory) {
 			t.Error(err)
 		}
@@ -194,7 +194,7 @@ func TestPodsOfOtherVersions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := New(nil, Options{}).Restore(job)
+	r := New(nil, Options{}).Restore(namespace, job)
 	defer r.Release()
 	if err := r.Add(map[string][]byte{PodsKey: gz(t, string(text))}); err != nil {
 		t.Fatal(err)

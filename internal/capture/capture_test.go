@@ -15,7 +15,10 @@ import (
 	"github.com/job-handler/job-handler/internal/results"
 )
 
-const job types.UID = "uid-of-job"
+const (
+	namespace           = "ns"
+	job       types.UID = "uid-of-job"
+)
 
 // aPod returns a running pod that has just been deleted, with 30 seconds to end.
 func aPod(name string, containers ...string) *corev1.Pod {

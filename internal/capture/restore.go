@@ -44,26 +44,28 @@ var (
 
 // Restored are pods that were stored by Batches, of one Job.
 type Restored struct {
-	captures *Captures
-	job      types.UID
-	captured []Captured
+	captures  *Captures
+	namespace string
+	job       types.UID
+	captured  []Captured
 	// text is how many bytes may still be unpacked.
 	text int64
 	// memory is what the pods take, others what pods of the Job take besides.
 	memory, others int
 }
 
-// Restore returns what is stored of the pods of job, nothing yet. The logs take of the
-// same memory as those that are captured. Release it when it is not used any more.
-func (c *Captures) Restore(job types.UID) *Restored {
-	return &Restored{captures: c, job: job, text: maxUnpacked}
+// Restore returns what is stored of the pods of job in namespace, nothing yet. The logs
+// take of the namespace's share of the memory for captured logs. Release it when it is
+// not used any more.
+func (c *Captures) Restore(namespace string, job types.UID) *Restored {
+	return &Restored{captures: c, namespace: namespace, job: job, text: maxUnpacked}
 }
 
 // Add adds the pods of the values of a Batch, or none with an error that says what
 // is wrong with them. What was unpacked of them counts in any case. With ErrTooMuch
 // and ErrMemory the values may be good. It never panics, whatever they are.
 func (r *Restored) Add(values map[string][]byte) error {
-	added := &Restored{captures: r.captures, job: r.job, text: r.text, others: r.others + r.memory}
+	added := &Restored{captures: r.captures, namespace: r.namespace, job: r.job, text: r.text, others: r.others + r.memory}
 	err := added.add(values)
 	r.text = added.text
 	if err != nil {
@@ -143,7 +145,7 @@ func (r *Restored) addRecord(record *podRecord, decoded int64, logs *packedLogs)
 			return fmt.Errorf("%w: their logs have more than %d bytes", ErrTooMuch, maxUnpacked)
 		}
 		before := logs.text.read
-		l, err := r.captures.restoreLog(log, logs)
+		l, err := r.captures.restoreLog(r.namespace, log, logs)
 		if r.text -= logs.text.read - before; err != nil {
 			return err
 		}

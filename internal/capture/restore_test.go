@@ -48,9 +48,9 @@ func TestBroken(t *testing.T) {
 		v[key] = value
 		return v
 	}
-	stranger, nameless, nobodys, timeless := pod(), pod(), pod(), pod()
+	stranger, nameless, timeless := pod(), pod(), pod()
 	stranger.Metadata.Owners[0].UID, nameless.Metadata.UID = "another", ""
-	nobodys.Metadata.Owners[0].Controller, timeless.Metadata.Created = nil, "now"
+	timeless.Metadata.Created = "now"
 	crowded := func(containers func(*podJSON)) map[string][]byte {
 		p := pod()
 		containers(p)
@@ -73,7 +73,6 @@ func TestBroken(t *testing.T) {
 		"no pod":                    values(t, nil, podRecord{}),
 		"a pod without a UID":       values(t, nil, podRecord{Pod: nameless}),
 		"a pod of another Job":      values(t, nil, podRecord{Pod: stranger}),
-		"a pod of nobody":           values(t, nil, podRecord{Pod: nobodys}),
 		"a pod of no time":          values(t, nil, podRecord{Pod: timeless}),
 		"too many containers":       crowded(func(p *podJSON) { p.Spec.Init = make([]containerJSON, maxContainers) }),
 		"too many statuses":         crowded(func(p *podJSON) { p.Status.Ephemeral = make([]containerStatusJSON, maxContainers) }),
@@ -107,7 +106,7 @@ func TestBroken(t *testing.T) {
 	for what, broken := range tests {
 		t.Run(what, func(t *testing.T) {
 			c := New(nil, Options{})
-			r := c.Restore(job)
+			r := c.Restore(namespace, job)
 			if err := r.Add(broken); err == nil {
 				t.Error("it is taken")
 			}
@@ -121,6 +120,16 @@ func TestBroken(t *testing.T) {
 	}
 }
 
+// TestOrphaned takes a pod whose controller the garbage collector has removed.
+func TestOrphaned(t *testing.T) {
+	pod := newPodJSON(ended(ours(aPod("p", "main"))), nil)
+	pod.Metadata.Owners = nil
+	r := New(nil, Options{}).Restore(namespace, job)
+	if err := r.Add(values(t, nil, podRecord{Pod: pod})); err != nil || len(r.captured) != 1 {
+		t.Errorf("%v, %d pods", err, len(r.captured))
+	}
+}
+
 // TestBrokenAfterGood has nothing be left of a pod before the one that is broken.
 func TestBrokenAfterGood(t *testing.T) {
 	hello := gz(t, "hello\n")
@@ -129,7 +138,7 @@ func TestBrokenAfterGood(t *testing.T) {
 	bad := log
 	bad.Head = 7
 	c := New(nil, Options{})
-	r := c.Restore(job)
+	r := c.Restore(namespace, job)
 	both := append(bytes.Clone(hello), hello...)
 	err := r.Add(values(t, both, podRecord{Pod: pod, Logs: []logRecord{log}}, podRecord{Pod: pod, Logs: []logRecord{bad}}))
 	if err == nil || errors.Is(err, errForeign) || len(r.captured) != 0 || c.memory.used != 0 {

@@ -87,8 +87,8 @@ func (p *packedLogs) end() error {
 
 func (p *packedLogs) close() { p.text.close() }
 
-// restoreLog returns the log that comes next in packed.
-func (c *Captures) restoreLog(record *logRecord, packed *packedLogs) (*followedLog, error) {
+// restoreLog returns the log, of a pod in namespace, that comes next in packed.
+func (c *Captures) restoreLog(namespace string, record *logRecord, packed *packedLogs) (*followedLog, error) {
 	text, err := packed.next(record.Size)
 	if err != nil {
 		return nil, err
@@ -101,7 +101,7 @@ func (c *Captures) restoreLog(record *logRecord, packed *packedLogs) (*followedL
 	head, tail := logtext.NewBuffer(room), logtext.NewBuffer(room)
 	var all *logpack.Log
 	if record.Head+record.Tail > int64(room) {
-		all = memory.pool.Open(false)
+		all = memory.pool.OpenFor(namespace, false)
 	}
 	if err := unpackInto(text, record, writers{head, tail, all}); err != nil {
 		if all != nil {
@@ -117,7 +117,7 @@ func (c *Captures) restoreLog(record *logRecord, packed *packedLogs) (*followedL
 	buffer.Shrink(room)
 	l := &followedLog{
 		container: record.Container, instance: record.Instance, previous: record.Previous,
-		cancel: func() {}, state: done, text: memory.adopt(buffer, all),
+		cancel: func() {}, state: done, text: memory.adopt(namespace, buffer, all),
 		redacted: record.Redacted, capture: results.Capture(record.Capture),
 	}
 	l.capture.Message = logtext.Line(l.capture.Message, maxMessage)

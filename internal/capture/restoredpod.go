@@ -45,13 +45,15 @@ func (p *podJSON) memory() int {
 		len(p.Metadata.Owners)*ownerMemory + len(p.Status.Conditions)*conditionMemory
 }
 
-// check returns what is wrong with a pod that is to be one of job.
+// check returns what is wrong with a pod that is to be one of job. A pod without a
+// controller may be: the garbage collector takes it from the pods of a Job that is
+// deleted with the propagation policy Orphan.
 func (p *podJSON) check(job types.UID) error {
 	spec, status := p.containers()
 	switch {
 	case p.Metadata.UID == "":
 		return fmt.Errorf("%w: a pod without a UID", errForeign)
-	case p.controller() != job:
+	case p.controller() != "" && p.controller() != job:
 		return fmt.Errorf("%w: a pod of another Job", errForeign)
 	case spec > maxContainers || status > maxContainers:
 		return fmt.Errorf("%w: a pod of more than %d containers", errForeign, maxContainers)

@@ -33,7 +33,7 @@ func FuzzRestore(f *testing.F) {
 	f.Add([]byte(podHead+`},"logs":[{"head":1048576,"size":1000}]}`), gz(f, string(make([]byte, 1<<20))))
 	f.Fuzz(func(t *testing.T, records, logs []byte) {
 		c := New(nil, Options{MemoryBytes: 1 << 20})
-		r := c.Restore(job)
+		r := c.Restore(namespace, job)
 		for _, pods := range [][]byte{records, gz(t, string(records))} {
 			var err error
 			took := allocated.By(func() { err = r.Add(map[string][]byte{PodsKey: pods, LogsKey: logs}) })

@@ -73,7 +73,7 @@ func packAll(t *testing.T, c *Captures, maxBytes int) []map[string][]byte {
 
 func mustRestore(t *testing.T, c *Captures, all ...map[string][]byte) *Restored {
 	t.Helper()
-	r := c.Restore(job)
+	r := c.Restore(namespace, job)
 	for _, values := range all {
 		if err := r.Add(values); err != nil {
 			t.Fatal(err)

@@ -129,7 +129,7 @@ func TestSpillMemory(t *testing.T) {
 		if stats := c.Stats(); stats.Cut != 0 {
 			t.Errorf("%d logs were cut, though they could be stored", stats.Cut)
 		}
-		r := c.Restore(job)
+		r := c.Restore(namespace, job)
 		defer r.Release()
 		for _, values := range objects {
 			if err := r.Add(values); err != nil {

@@ -154,9 +154,9 @@ func (t *text) isReleased() bool {
 	return t.released
 }
 
-// adopt returns buffer as a text to which nothing is added, shorter where there is
+// adopt returns buffer as a text of namespace to which nothing is added, shorter where there is
 // no room for all of it. packed is the same log compressed, in the pool, or nil.
-func (m *memory) adopt(buffer *logtext.Buffer, packed *logpack.Log) *text {
+func (m *memory) adopt(namespace string, buffer *logtext.Buffer, packed *logpack.Log) *text {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	buffer.Shrink(buffer.Kept())
@@ -168,7 +168,7 @@ func (m *memory) adopt(buffer *logtext.Buffer, packed *logpack.Log) *text {
 		buffer.Shrink(buffer.Capacity() - over)
 		size = buffer.Capacity()
 	}
-	t := &text{memory: m, buffer: buffer, packed: packed, taken: true}
+	t := &text{memory: m, owner: namespace, buffer: buffer, packed: packed, taken: true}
 	m.texts[t] = struct{}{}
 	m.account(t, size)
 	return t
