@@ -62,7 +62,7 @@ func run(ctx context.Context, opts *options.Options) error {
 	if err != nil {
 		return err
 	}
-	for _, add := range []func(context.Context, ctrl.Manager) error{addCacheReadiness, p.addControllers, p.addWebhooks} {
+	for _, add := range []func(context.Context, ctrl.Manager) error{addCacheReadiness, p.addControllers, p.addKeeper, p.addWebhooks} {
 		if err := add(ctx, mgr); err != nil {
 			return err
 		}

@@ -183,5 +183,6 @@ func (r *Reconciler) forget(job types.UID) {
 	r.orphans.forget(job)
 	r.poison.forget(job)
 	r.Captures.Forget(job)
+	r.AtWork.Forgive(job)
 	r.Protection.SetHeld(r.runs.setHeld(job, false))
 }

@@ -19,6 +19,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/job-handler/job-handler/internal/atwork"
 	"github.com/job-handler/job-handler/internal/capture"
 	"github.com/job-handler/job-handler/internal/events"
 	"github.com/job-handler/job-handler/internal/holdings"
@@ -82,6 +83,8 @@ type Reconciler struct {
 	Clock    clock.PassiveClock
 	// Protection counts what becomes of our finalizer; nil: nobody does.
 	Protection *metrics.Protection
+	// AtWork gives Jobs their turn; nil: at once.
+	AtWork *atwork.Keeper
 	// Jobs counts what becomes of Jobs; nil: nobody does.
 	Jobs    *metrics.Jobs
 	Options Options
@@ -150,7 +153,7 @@ func (r *Reconciler) handle(ctx context.Context, job *batchv1.Job) (ctrl.Result,
 	return result, err
 }
 
-func (r *Reconciler) act(ctx context.Context, observed plan.Observation, decision plan.Decision) (ctrl.Result, error) {
+func (r *Reconciler) carryOut(ctx context.Context, observed plan.Observation, decision plan.Decision) (ctrl.Result, error) {
 	switch decision.Action {
 	case plan.Wait:
 		return r.recheck(), nil

@@ -38,6 +38,7 @@ func (r *Reconciler) report(ctx context.Context, observed plan.Observation, resu
 	r.countStored(observed, results)
 	r.runs.reported(job, r.Clock.Now())
 	r.Captures.Forget(job.UID)
+	r.AtWork.Forgive(job.UID)
 	if job.DeletionTimestamp != nil && len(job.Finalizers) == 0 {
 		r.forget(job.UID)
 	}

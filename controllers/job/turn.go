@@ -1,0 +1,50 @@
+package job
+
+import (
+	"context"
+	"fmt"
+
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/job-handler/job-handler/internal/plan"
+)
+
+// lastPriority is behind everything else, what was there at the start included.
+const lastPriority = -200
+
+// act carries out a decision. What reads logs or stored objects, whose content
+// others choose, waits for the Job's turn: see package atwork.
+func (r *Reconciler) act(ctx context.Context, observed plan.Observation, decision plan.Decision) (ctrl.Result, error) {
+	if !readsContent(observed, decision) {
+		return r.carryOut(ctx, observed, decision)
+	}
+	job := observed.Job
+	turn, err := r.AtWork.Begin(ctx, job.UID)
+	if err != nil {
+		return ctrl.Result{}, fmt.Errorf("waiting for the turn of job %s/%s: %w", job.Namespace, job.Name, err)
+	}
+	defer turn.End()
+	if turn.SetAside() {
+		r.warn(ctx, job, "set-aside", fmt.Sprintf(
+			"The manager's process ended %d times while it was handling this Job. It handles this Job after all others, and alone", turn.Ended))
+	}
+	switch {
+	case turn.After > 0 && turn.Again() && decision.Overdue:
+		return ctrl.Result{}, fmt.Errorf("the manager's process ended %d times while it was handling job %s/%s", turn.Ended, job.Namespace, job.Name)
+	case turn.After > 0:
+		return ctrl.Result{RequeueAfter: turn.After, Priority: new(lastPriority)}, nil
+	default:
+		return r.carryOut(ctx, observed, decision)
+	}
+}
+
+func readsContent(observed plan.Observation, decision plan.Decision) bool {
+	switch decision.Action {
+	case plan.Store, plan.Delete:
+		return true
+	case plan.Change:
+		return plan.Stored(observed.Job) || decision.Desired != nil && plan.Stored(decision.Desired)
+	default:
+		return false
+	}
+}
