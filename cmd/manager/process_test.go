@@ -201,6 +201,12 @@ func startLeader(ctx context.Context, args ...string) (leader *process, name str
 // runningPod returns a pod of the Job that runs, on a node that nobody knows.
 func runningPod(ctx context.Context, job *batchv1.Job) *corev1.Pod {
 	GinkgoHelper()
+	return runningPodOn(ctx, job, "elsewhere")
+}
+
+// runningPodOn returns a pod of the Job that runs on a node.
+func runningPodOn(ctx context.Context, job *batchv1.Job, node string) *corev1.Pod {
+	GinkgoHelper()
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: job.Namespace, Name: job.Name + "-0", Labels: map[string]string{api.EnabledLabel: api.True},
@@ -208,12 +214,14 @@ func runningPod(ctx context.Context, job *batchv1.Job) *corev1.Pod {
 		},
 		Spec: *job.Spec.Template.Spec.DeepCopy(),
 	}
-	pod.Spec.NodeName, pod.Spec.ServiceAccountName = "elsewhere", "worker"
+	pod.Spec.NodeName, pod.Spec.ServiceAccountName = node, "worker"
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: job.Namespace, Name: "worker"}}
 	Expect(kube.Create(ctx, account)).To(Succeed())
 	DeferCleanup(kube.Delete, account)
 	Expect(kube.Create(ctx, pod)).To(Succeed())
-	DeferCleanup(kube.Delete, pod, client.GracePeriodSeconds(0))
+	DeferCleanup(func(ctx SpecContext) {
+		Expect(client.IgnoreNotFound(kube.Delete(ctx, pod, client.GracePeriodSeconds(0)))).To(Succeed())
+	})
 	pod.Status.Phase = corev1.PodRunning
 	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{
 		Name: pod.Spec.Containers[0].Name, Ready: true, ContainerID: "containerd://0",

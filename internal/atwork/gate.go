@@ -14,9 +14,12 @@ const (
 	askAgain = time.Second
 	// aloneFor is how long others wait for a Job that is set aside, at most, and
 	// endFor how long such a Job waits for those that have begun. Both are there for
-	// Jobs whose logs come slowly.
-	aloneFor = 30 * time.Second
-	endFor   = 15 * time.Second
+	// Jobs whose logs come slowly. What ends a process does so within seconds as a
+	// rule, and the Job is blamed alone even if others are handled beside it by then.
+	aloneFor = 5 * time.Second
+	endFor   = 2 * time.Second
+	// pauseAlone is how long others have between two turns of such a Job.
+	pauseAlone = 20 * time.Second
 )
 
 // Turn is what a Job that asks to be handled gets.
@@ -62,6 +65,8 @@ type gate struct {
 	waiting []*work
 	// asked is when a Job that is set aside first asked for its turn.
 	asked map[types.UID]time.Time
+	// had is when a Job that is set aside had its turn last.
+	had map[types.UID]time.Time
 	// alone is closed when the Job that has its turn alone has had it; nil: none has.
 	alone chan struct{}
 	// left has one element where a Job ended since somebody looked.
@@ -69,7 +74,7 @@ type gate struct {
 }
 
 func newGate() gate {
-	return gate{handled: map[types.UID]*work{}, asked: map[types.UID]time.Time{}, left: make(chan struct{}, 1)}
+	return gate{handled: map[types.UID]*work{}, asked: map[types.UID]time.Time{}, had: map[types.UID]time.Time{}, left: make(chan struct{}, 1)}
 }
 
 // admit returns up to so many of those that wait, which are at work from now on.
@@ -150,6 +155,7 @@ func (k *Keeper) Begin(ctx context.Context, job types.UID) (*Turn, error) {
 	turn.work = k.gate.enter(job, now, turn.Ended > 0 || now.Before(k.careful))
 	if turn.SetAside() {
 		k.closeGate(turn.work)
+		k.gate.had[job] = now
 	}
 	k.mu.Unlock()
 	if err := k.awaitTurn(ctx, turn); err != nil {
@@ -166,7 +172,11 @@ func (k *Keeper) postponed(job types.UID, now time.Time) time.Duration {
 	if !k.record.Suspect(job) {
 		return 0
 	}
-	if wait := k.record.Wait(job, now, k.longest); wait > 0 {
+	wait := k.record.Wait(job, now, k.longest)
+	if last, had := k.gate.had[job]; had {
+		wait = max(wait, last.Add(pauseAlone).Sub(now))
+	}
+	if wait > 0 {
 		return wait
 	}
 	for other := range k.gate.handled {
@@ -246,6 +256,7 @@ func (k *Keeper) Forgive(job types.UID) {
 	}
 	k.record = k.record.Without(job)
 	delete(k.gate.asked, job)
+	delete(k.gate.had, job)
 }
 
 func await(ctx context.Context, given <-chan struct{}) error {
