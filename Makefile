@@ -147,12 +147,12 @@ image-push: image $(CRANE) ## Push the image to the registry of IMAGE, with the 
 ##@ Test
 
 .PHONY: test
-test: ## Unit, integration and end-to-end tests, one after the other
-	@internal/tools/test unit integration e2e
+test: ## Unit, integration and end-to-end tests and a few attacks, one after the other
+	@internal/tools/test unit integration attacks e2e
 
 .PHONY: test-all
-test-all: ## All of `test`, outages and random faults, the operations, the race detector, every fuzz target and benchmark for a short time
-	@internal/tools/test unit integration e2e oracle operations race fuzz benchmarks
+test-all: ## All of `test`, every attack, outages and random faults, the operations, the race detector, every fuzz target and benchmark for a short time
+	@internal/tools/test unit integration adversary e2e oracle operations race fuzz benchmarks
 
 .PHONY: test-unit
 test-unit: ## Rules and parts, each by itself
@@ -161,6 +161,10 @@ test-unit: ## Rules and parts, each by itself
 .PHONY: test-integration
 test-integration: ## Webhooks, controllers, the kubectl plugin and manifests on a real kube-apiserver
 	@internal/tools/test integration
+
+.PHONY: test-adversary
+test-adversary: ## Attacks of a tenant on the manager within its memory limit, beside a neighbour (root, a memory cgroup)
+	@internal/tools/test adversary
 
 .PHONY: test-e2e
 test-e2e: ## Stories on a real node (root; without it, what needs no node)

@@ -27,7 +27,7 @@ var attacks = []attack{
 }
 
 // quickly are those of which a few objects show the most.
-var quickly = []attack{captureBomb.of(2), marked.of(150), hugePods.of(150), forged.of(40), children.of(1000), streams.of(6)}
+var quickly = []attack{captureBomb.of(2), marked.of(100), hugePods.of(100), forged.of(30), children.of(1000), streams.of(6)}
 
 const (
 	// hugeLabels and hugeAnnotation make some 1.3 MiB of metadata with what the API

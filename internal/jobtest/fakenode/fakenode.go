@@ -76,7 +76,7 @@ func register(ctx context.Context, admin client.Client, name string, at net.Addr
 	// Controllers change nodes too.
 	from := object.DeepCopy()
 	object.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: loopback}}
-	object.Status.DaemonEndpoints.KubeletEndpoint.Port = int32(address.Port) //nolint:gosec // a port
+	object.Status.DaemonEndpoints.KubeletEndpoint.Port = int32(address.Port)
 	if err := admin.Status().Patch(ctx, object, client.MergeFrom(from)); err != nil {
 		return fmt.Errorf("making node %s: %w", name, err)
 	}
