@@ -137,7 +137,7 @@ func given(turns <-chan *Turn) bool {
 func (s *server) killedWith(t *testing.T, times int, jobs ...types.UID) {
 	t.Helper()
 	for i := range times {
-		p := s.start(fmt.Sprint("killed-", i))
+		p := s.start(fmt.Sprint("killed-", jobs, i))
 		for _, job := range jobs {
 			for p.begin(t, job).After > 0 {
 				time.Sleep(time.Second) //nolint:forbidigo // in a bubble
@@ -324,6 +324,35 @@ func TestOneSuspectAtATime(t *testing.T) {
 		p = s.start("three")
 		if p.begin(t, "a").SetAside() || p.begin(t, "innocent").SetAside() || !p.begin(t, "b").SetAside() {
 			t.Errorf("got %+v", s.record(t))
+		}
+		p.stop()
+	})
+}
+
+// However long after the kill, a suspect is noted before it is handled, and one that
+// is set aside leaves others some time between its turns.
+func TestSuspectsLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer()
+		s.killedWith(t, 1, "suspect")
+		s.killedWith(t, 2, "culprit")
+		p := s.start("last")
+		pause(carefulFor + interval/2)
+		suspect := p.begun(t, "suspect")
+		if given(suspect) {
+			t.Error("a suspect has its turn before it is noted")
+		}
+		pause(interval)
+		(<-suspect).End()
+		culprit := p.begun(t, "culprit")
+		pause(interval)
+		(<-culprit).End()
+		if after := p.begin(t, "culprit").After; after < pauseAlone/2 || after > pauseAlone {
+			t.Errorf("its next turn is %s later", after)
+		}
+		pause(pauseAlone)
+		if turn := p.begin(t, "culprit"); turn.After > 0 {
+			t.Errorf("got %+v", turn)
 		}
 		p.stop()
 	})
