@@ -6,15 +6,11 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"testing"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -118,29 +114,6 @@ func (s *stage) look(ctx context.Context, want outcome) error {
 		}
 	}
 	return fmt.Errorf("no Warning about job %s says %q", want.job.Name, want.warning)
-}
-
-// clear removes what an attack left, so that the next one finds nothing of it.
-func (s *stage) clear(ctx context.Context, t *testing.T) {
-	t.Helper()
-	for _, kind := range []client.Object{&batchv1.Job{}, &batchv1.CronJob{}, &corev1.Pod{}, &corev1.ConfigMap{}} {
-		err := wait.PollUntilContextTimeout(ctx, time.Second, patience, true, func(ctx context.Context) (bool, error) {
-			err := s.DeleteAllOf(ctx, kind, client.InNamespace(s.namespace), client.GracePeriodSeconds(0),
-				client.PropagationPolicy(metav1.DeletePropagationBackground))
-			// With many large objects a request takes longer than it may.
-			return err == nil, client.IgnoreNotFound(ignoreTimeout(err))
-		})
-		if err != nil {
-			t.Errorf("clearing up after %s: %v", s.name, err)
-		}
-	}
-}
-
-func ignoreTimeout(err error) error {
-	if apierrors.IsTimeout(err) || apierrors.IsServerTimeout(err) || apierrors.IsTooManyRequests(err) {
-		return nil
-	}
-	return err
 }
 
 // containsAll reports whether a text has all lines.

@@ -16,8 +16,6 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	coordinationv1 "k8s.io/api/coordination/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -64,14 +62,13 @@ type world struct {
 	binary     string
 	limit      int64
 	namespaces atomic.Int32
-	// last is true for the last attack, after which nothing needs to be cleared.
-	last bool
 }
 
-func newWorld(t *testing.T) *world {
+// build makes the manager's program, or skips the test where that would have no
+// memory limit.
+func build(t *testing.T) (binary string) {
 	t.Helper()
-	w := &world{limit: memoryLimit(t), binary: filepath.Join(t.TempDir(), "job-handler")}
-	group, err := newCgroup(fmt.Sprintf("job-handler-probe-%d", os.Getpid()), w.limit)
+	group, err := newCgroup(fmt.Sprintf("job-handler-probe-%d", os.Getpid()), memoryLimit(t))
 	if errors.Is(err, errNoCgroup) {
 		t.Skipf("the manager would have no memory limit: %v", err)
 	}
@@ -81,16 +78,27 @@ func newWorld(t *testing.T) *world {
 	if err := group.remove(); err != nil {
 		t.Fatal(err)
 	}
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", w.binary, "../../cmd/manager")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if output, err := build.CombinedOutput(); err != nil {
+	binary = filepath.Join(t.TempDir(), "job-handler")
+	command := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "../../cmd/manager")
+	command.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if output, err := command.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, output)
 	}
+	return binary
+}
+
+// newWorld starts a control plane. Each attack has one of its own: what another one
+// made is deleted slowly, and the API server's caches are long behind it.
+func newWorld(t *testing.T, binary string) *world {
+	t.Helper()
+	w := &world{limit: memoryLimit(t), binary: binary}
+	var err error
 	ctx := context.WithoutCancel(t.Context())
 	if w.Server, err = apiserver.Start(ctx); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		w.keepLogs(t)
 		if err := w.Stop(ctx); err != nil {
 			t.Errorf("stopping the control plane: %v", err)
 		}
@@ -107,6 +115,19 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	return w
+}
+
+// keepLogs keeps the logs of the control plane where a test failed.
+func (w *world) keepLogs(t *testing.T) {
+	t.Helper()
+	if !t.Failed() {
+		return
+	}
+	kept := filepath.Join("../../bin/adversary-logs", strings.ReplaceAll(t.Name(), " ", "-"))
+	if err := errors.Join(os.RemoveAll(kept), os.CopyFS(kept, os.DirFS(w.Cluster().Logs()))); err != nil {
+		t.Errorf("keeping the logs: %v", err)
+	}
+	t.Logf("the logs of the control plane are in %s", kept)
 }
 
 // logOf returns what a container wrote: one whose name begins with silent writes
@@ -139,11 +160,6 @@ type manager struct {
 
 func (w *world) startManager(ctx context.Context, t *testing.T) *manager {
 	t.Helper()
-	// The one before was killed, perhaps.
-	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: api.ManagerNamespace, Name: api.ManagerName}}
-	if err := w.Delete(ctx, lease); client.IgnoreNotFound(err) != nil {
-		t.Fatal(err)
-	}
 	dir := t.TempDir()
 	group, err := newCgroup(fmt.Sprintf("job-handler-%d-%d", os.Getpid(), w.namespaces.Add(1)), w.limit)
 	if err != nil {
@@ -197,14 +213,13 @@ type row struct {
 
 func runAll(t *testing.T, all ...attack) {
 	t.Helper()
-	w := newWorld(t)
+	binary := build(t)
 	var rows []row
-	for i, a := range all {
+	for _, a := range all {
 		if *only != "" && !slices.Contains(strings.Split(*only, ","), a.name) {
 			continue
 		}
-		w.last = i == len(all)-1
-		t.Run(a.name, func(t *testing.T) { rows = append(rows, w.run(t, a)) })
+		t.Run(a.name, func(t *testing.T) { rows = append(rows, newWorld(t, binary).run(t, a)) })
 	}
 	var table strings.Builder
 	writer := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
@@ -214,7 +229,7 @@ func runAll(t *testing.T, all ...attack) {
 			r.attacked.Round(time.Second), r.ended)
 	}
 	writer.Flush()
-	fmt.Printf("The manager in %d MiB (aim for the neighbour's p99, from finished to deleted: 5s)\n%s", w.limit/mebi, table.String()) //nolint:forbidigo // people compare it
+	fmt.Printf("The manager in %d MiB (aim for the neighbour's p99, from finished to deleted: 5s)\n%s", memoryLimit(t)/mebi, table.String()) //nolint:forbidigo // people compare it
 }
 
 // run makes an attack, and then expects the manager to go on.
@@ -222,7 +237,7 @@ func (w *world) run(t *testing.T, a attack) row {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
 	r := row{name: a.name, n: a.objects, ended: "goes on"}
-	stages, err := w.prepare(ctx, t, a)
+	stages, err := w.prepare(ctx, a)
 	if err != nil {
 		t.Fatalf("preparing the attack: %v", err)
 	}
@@ -257,10 +272,8 @@ func (w *world) run(t *testing.T, a attack) row {
 	return r
 }
 
-// prepare does what an attack does before there is a manager, and has all of it go
-// with the test.
-func (w *world) prepare(ctx context.Context, t *testing.T, a attack) ([]*stage, error) {
-	t.Helper()
+// prepare does what an attack does before there is a manager.
+func (w *world) prepare(ctx context.Context, a attack) ([]*stage, error) {
 	var stages []*stage
 	for _, each := range append([]attack{a}, a.together...) {
 		if each.prepare == nil {
@@ -271,9 +284,6 @@ func (w *world) prepare(ctx context.Context, t *testing.T, a attack) ([]*stage, 
 			return nil, err
 		}
 		s := &stage{world: w, attack: each, namespace: namespace}
-		if !w.last {
-			t.Cleanup(func() { s.clear(ctx, t) })
-		}
 		if err := each.prepare(ctx, s); err != nil {
 			return nil, err
 		}

@@ -210,7 +210,7 @@ func TestAtMostOneWriteASecond(t *testing.T) {
 // ends the process at once.
 func TestAfterAKillJobsAreNotedFirst(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		jobs := rapid.SliceOfNDistinct(rapid.IntRange(0, 1000), 1, 80, rapid.ID).Draw(rt, "jobs")
+		jobs := rapid.SliceOfNDistinct(rapid.IntRange(0, 1000), 1, 50, rapid.ID).Draw(rt, "jobs")
 		synctest.Test(t, func(t *testing.T) {
 			s := newServer()
 			killed := s.start("one")
