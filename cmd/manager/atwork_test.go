@@ -64,7 +64,7 @@ var _ = Describe("A Job during whose handling the process is killed twice", func
 		answer := silentNode(ctx, "silent")
 		leader, _ := startLeader(ctx)
 		Expect(leader.AwaitAdmission(ctx)).To(Succeed())
-		make := func(name string) *batchv1.Job {
+		newJob := func(name string) *batchv1.Job {
 			job := jobtest.MakeJob(metav1.NamespaceDefault, name).Label(api.EnabledLabel, api.True).Obj()
 			Expect(kube.Create(ctx, job)).To(Succeed())
 			DeferCleanup(func(ctx SpecContext) {
@@ -72,7 +72,7 @@ var _ = Describe("A Job during whose handling the process is killed twice", func
 			})
 			return job
 		}
-		culprit := make("culprit")
+		culprit := newJob("culprit")
 		pod := runningPodOn(ctx, culprit, "silent")
 		pod.Status.Phase = corev1.PodSucceeded
 		pod.Status.ContainerStatuses[0].State = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
@@ -113,7 +113,7 @@ var _ = Describe("A Job during whose handling the process is killed twice", func
 			}
 		}
 		for _, name := range []string{"neighbour-1", "neighbour-2", "neighbour-3"} {
-			neighbour := make(name)
+			neighbour := newJob(name)
 			finish(ctx, neighbour, 0)
 			Eventually(gone(neighbour), time.Minute).Should(Succeed())
 			Expect(kube.Get(ctx, client.ObjectKeyFromObject(culprit), culprit)).To(Succeed())

@@ -226,20 +226,20 @@ var streams = attack{
 			return s.setRunning(ctx, pod)
 		})
 	},
-	during: func(ctx context.Context, s *stage) error {
+	during: func(ctx context.Context, s *stage, ended <-chan struct{}) error {
 		for i := range s.objects {
 			pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: fmt.Sprintf("silent-%d-0", i)}}
 			if err := s.Delete(ctx, pod); err != nil {
 				return err
 			}
 		}
-		return s.othersAreCaptured(ctx)
+		return s.othersAreCaptured(ctx, ended)
 	},
 }
 
 // othersAreCaptured has a pod of another namespace be deleted at work, and expects
 // that its log is kept.
-func (s *stage) othersAreCaptured(ctx context.Context) error {
+func (s *stage) othersAreCaptured(ctx context.Context, ended <-chan struct{}) error {
 	namespace, err := s.newNamespace(ctx, "captured", true)
 	if err != nil {
 		return err
@@ -276,7 +276,7 @@ func (s *stage) othersAreCaptured(ctx context.Context) error {
 		return err
 	}
 	other.expect(job, "")
-	if err := other.goOn(ctx, nil); err != nil {
+	if err := other.goOn(ctx, ended); err != nil {
 		return err
 	}
 	stored := &corev1.ConfigMap{}

@@ -25,7 +25,8 @@ type attack struct {
 	// notOptedIn has its Namespace be one that is not handled.
 	notOptedIn bool
 	// prepare makes what is there before the manager starts, during what comes then.
-	prepare, during func(context.Context, *stage) error
+	prepare func(context.Context, *stage) error
+	during  func(ctx context.Context, s *stage, ended <-chan struct{}) error
 	// together are attacks that are made at the same time in place of this one.
 	together []attack
 }
@@ -70,7 +71,7 @@ func (s *stage) each(ctx context.Context, objects int, create func(context.Conte
 // attack has its outcome, or ended is closed.
 func (s *stage) goOn(ctx context.Context, ended <-chan struct{}) error {
 	if s.during != nil {
-		if err := s.during(ctx, s); err != nil {
+		if err := s.during(ctx, s, ended); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
 	}

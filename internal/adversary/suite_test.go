@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -275,6 +276,7 @@ func (w *world) run(t *testing.T, a attack) row {
 // prepare does what an attack does before there is a manager.
 func (w *world) prepare(ctx context.Context, a attack) ([]*stage, error) {
 	var stages []*stage
+	group, preparing := errgroup.WithContext(ctx)
 	for _, each := range append([]attack{a}, a.together...) {
 		if each.prepare == nil {
 			continue
@@ -284,12 +286,10 @@ func (w *world) prepare(ctx context.Context, a attack) ([]*stage, error) {
 			return nil, err
 		}
 		s := &stage{world: w, attack: each, namespace: namespace}
-		if err := each.prepare(ctx, s); err != nil {
-			return nil, err
-		}
 		stages = append(stages, s)
+		group.Go(func() error { return each.prepare(preparing, s) })
 	}
-	return stages, nil
+	return stages, group.Wait()
 }
 
 // attack runs what happens beside the manager, and returns what went wrong.

@@ -129,20 +129,22 @@ func (k *Keeper) tick(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	var err error
+	k.judge(ctx, k.note(ctx, now), now)
+}
+
+// note writes what is handled now, if that is not written yet.
+func (k *Keeper) note(ctx context.Context, now time.Time) error {
 	if k.lease == nil {
-		err = k.takeOver(ctx, now)
-	} else {
-		k.mu.Lock()
-		k.record.AtWork = setaside.Noted(k.gate.atWork(), now, interval)
-		record := k.record
-		text, encodeErr := record.Encode()
-		k.mu.Unlock()
-		if err = encodeErr; err == nil && text != k.written {
-			err = k.write(ctx, k.holder, text)
-		}
+		return k.takeOver(ctx, now)
 	}
-	k.judge(ctx, err, now)
+	k.mu.Lock()
+	k.record.AtWork = setaside.Noted(k.gate.atWork(), now, interval)
+	text, err := k.record.Encode()
+	k.mu.Unlock()
+	if err != nil || text == k.written {
+		return err
+	}
+	return k.write(ctx, k.holder, text)
 }
 
 // judge decides what an error means for the next tick. None holds up Jobs.
