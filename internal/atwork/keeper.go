@@ -260,6 +260,13 @@ func (k *Keeper) finish(ctx context.Context) {
 	if err == nil {
 		err = k.write(ctx, "", text)
 	}
+	if apierrors.IsConflict(err) {
+		// The answer to the last note was broken off, perhaps.
+		if k.reread(ctx); k.lost || k.lease == nil {
+			return
+		}
+		err = k.write(ctx, "", text)
+	}
 	if err != nil {
 		ctrl.LoggerFrom(ctx).WithName("atwork").Info("the end could not be noted", "cause", err.Error())
 	}

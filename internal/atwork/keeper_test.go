@@ -435,6 +435,36 @@ func TestTheLeaseIsChangedByOthers(t *testing.T) {
 	})
 }
 
+// The answer to a note is lost: the next note is written all the same, and so is the
+// end.
+func TestLostAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer()
+		p := s.start("one")
+		lose := func() {
+			lease := &coordinationv1.Lease{}
+			if err := s.Get(t.Context(), client.ObjectKey{Namespace: "ns", Name: api.AtWorkLease}, lease); err != nil {
+				t.Fatal(err)
+			}
+			lease.Labels = map[string]string{"changed": fmt.Sprint(time.Now().Unix())}
+			if err := s.Update(t.Context(), lease); err != nil {
+				t.Fatal(err)
+			}
+		}
+		lose()
+		p.begin(t, "a")
+		pause(4 * interval)
+		if got := s.record(t); !slices.Equal(got.AtWork, []types.UID{"a"}) {
+			t.Errorf("got %+v", got)
+		}
+		lose()
+		p.stop()
+		if got := s.record(t); got.Holder != "" || len(got.AtWork) > 0 {
+			t.Errorf("got %+v after an end in order", got)
+		}
+	})
+}
+
 func TestNoKeeper(t *testing.T) {
 	var k *Keeper
 	turn, err := k.Begin(t.Context(), "a")
