@@ -30,7 +30,7 @@ func BuiltinRules() []string {
 // stands before them. Lengths and alphabets of tokens are those that their
 // issuers give, and the rules of gitleaks collect.
 func builtinRules() []*rule {
-	return slices.Concat([]*rule{keyRule()}, cloudRules(), serviceRules(), headerRules())
+	return slices.Concat([]*rule{keyRule()}, cloudRules(), serviceRules(), headerRules(), assignmentRules())
 }
 
 func token(name, pattern string, keywords ...string) *rule {
@@ -39,6 +39,12 @@ func token(name, pattern string, keywords ...string) *rule {
 
 func named(name, pattern string, keywords ...string) *rule {
 	return &rule{name: name, keywords: keywords, fold: true, re: anchored(`(?i:` + either(keywords) + `)` + pattern)}
+}
+
+// likely returns the rule for what is a secret by its looks only.
+func likely(looks func([]byte) bool, r *rule) *rule {
+	r.likely = looks
+	return r
 }
 
 func anchored(pattern string) *regexp.Regexp { return regexp.MustCompile(`\A(?:` + pattern + `)`) }
@@ -102,8 +108,8 @@ func serviceRules() []*rule {
 		token("npm-token", `npm_[A-Za-z0-9]{36}`, "npm_"),
 		token("pypi-token", `pypi-AgE[\w-]{50}`, "pypi-AgE"),
 		token("docker-token", `dckr_[a-z]{3}_[\w-]{20}`, "dckr_pat_", "dckr_oat_"),
-		token("openai-key", `sk-(?:proj|svcacct|admin)-[\w-]{20}`, "sk-proj-", "sk-svcacct-", "sk-admin-"),
-		token("anthropic-key", `sk-ant-[\w-]{20}`, "sk-ant-"),
+		likely(random, token("openai-key", `sk-(?:proj|svcacct|admin)-[\w-]{20}`, "sk-proj-", "sk-svcacct-", "sk-admin-")),
+		likely(random, token("anthropic-key", `sk-ant-[\w-]{20}`, "sk-ant-")),
 		token("huggingface-token", `hf_[A-Za-z]{34}`, followed("hf_", letters)...),
 		token("sendgrid-key", `SG\.[\w-]{22}\.[\w-]{43}`, followed("SG.", alphabet)...),
 		token("shopify-token", `shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}`, "shpat_", "shpca_", "shppa_", "shpss_"),
@@ -113,7 +119,7 @@ func serviceRules() []*rule {
 		token("grafana-token", `(?:glc_[A-Za-z0-9+/]{32}|glsa_[A-Za-z0-9]{32}_[A-Fa-f0-9]{8})`, "glc_", "glsa_"),
 		token("atlassian-token", `ATATT3[\w=-]{100,}`, "ATATT3"),
 		token("linear-key", `lin_api_[A-Za-z0-9]{40}`, "lin_api_"),
-		token("mailgun-key", `key-[a-f0-9]{32}\b`, "key-"),
+		{name: "mailgun-key", keywords: []string{"key-"}, locate: locateMailgunKey},
 		token("age-secret-key", `AGE-SECRET-KEY-1[A-Z0-9]{58}`, "AGE-SECRET-KEY-1"),
 		{
 			name: "jwt", keywords: followed("eyJ", alphabet), token: true, next: ".eyJ",
@@ -124,24 +130,43 @@ func serviceRules() []*rule {
 
 func headerRules() []*rule {
 	const value = `[\w+/=.~:-]`
-	// Without a word for its scheme, a value is told from prose and code by a digit.
+	// Without a word for its scheme, a value is told from prose and code by how it
+	// looks.
 	bearer := named("authorization", `\s{1,3}(`+value+`{16,})`, "bearer")
 	plain := named("authorization", assigned+`(`+value+`{20,})`, "authorization")
-	bearer.digit, plain.digit = true, true
+	header := named("token-header", assigned+`(`+value+`{16,})`, "x-api-key", "x-auth-token", "private-token", "x-vault-token")
+	bearer.likely, plain.likely, header.likely = random, random, random
+	scheme := named("authorization", assigned+
+		`(?:(?:(?i:basic|bearer|token|apikey|negotiate)\s{1,3}(`+value+`{6,}))|(?:(?i:digest|hawk|aws4-hmac-sha256)\s{1,3}([^\[\r]{6,})))`,
+		"authorization")
+	scheme.likely = func(match []byte) bool { return !innocent(match) }
+	return []*rule{scheme, plain, bearer, header}
+}
+
+// assignmentRules are those by the name to which a value is assigned.
+func assignmentRules() []*rule {
 	return []*rule{
-		named("authorization", assigned+
-			`(?:(?:(?i:basic|bearer|token|apikey|negotiate)\s{1,3}(`+value+`{6,}))|(?:(?i:digest|hawk|aws4-hmac-sha256)\s{1,3}([^\[\r]{6,})))`,
-			"authorization"),
-		plain, bearer,
-		named("token-header", assigned+`(`+value+`{16,})`, "x-api-key", "x-auth-token", "private-token", "x-vault-token"),
-		{
-			name: "url-password", keywords: preceded(letters+digits, "://"),
-			re: anchored(`\w://[^\s/?#:@"'<>\[]{0,200}:([^\s/?#@"'<>\[]{1,300})@`),
-		},
-		named("url-token", `([^\s&"'\[\\$<{(*%][^\s&"'\[\\]{7,})`, "access_token=", "refresh_token=", "client_secret=", "id_token="),
-		named("password", `\\?["']?([^\s"'&,;\[\]{}()<>$*%\\][^\s"'&,;\[\\]{3,})`, "password=", "passwd=", "pwd="),
-		named("password", `\s{0,2}\\?"([^"\[\\]{4,})`, `password":`, `password\":`),
+		located("url-token", locateURLToken, "access_token", "refresh_token", "client_secret", "id_token"),
+		located("password", locatePassword, slices.Concat([]string{"password", "passwd", "passphrase"}, bordered("pwd"), bordered("_pass"), bordered("-pass"))...),
+		located("secret", locateSecret, "secret", "secret_key", "secretkey", "secret-key", "api_key", "apikey", "api-key", "access_key", "accesskey",
+			"access-key", "private_key", "signing_key", "encryption_key", "token", "credential", "credentials"),
+		located("registry-login", locateLogin, "auth", "dockerconfigjson", "dockercfg"),
+		{name: "url-password", keywords: preceded(letters+digits, "://"), locate: locateURLPassword},
 	}
+}
+
+func located(name string, locate func(line []byte, start, end int) (from, to int, found bool), keywords ...string) *rule {
+	return &rule{name: name, keywords: keywords, fold: true, locate: locate}
+}
+
+// bordered returns a name, which is too short to be searched for, with each byte
+// that may end it.
+func bordered(name string) []string {
+	var all []string
+	for _, c := range "=:\"'`>] \\" {
+		all = append(all, name+string(c))
+	}
+	return all
 }
 
 // secretStarts returns what stands in the middle of a client secret of Azure.

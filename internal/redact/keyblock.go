@@ -16,8 +16,28 @@ var (
 	keyLine = regexp.MustCompile(`\A\s*(?:[A-Za-z0-9+/=]+|(?:Proc-Type|DEK-Info|Version|Comment|Hash): .*)?\s*\z`)
 )
 
+const (
+	// maxPrefix is how long what precedes each line of a key may be, in bytes.
+	maxPrefix = 256
+	// maxBetween is how many other lines may stand among the lines of a key that
+	// have a prefix: of several programs that write to one log.
+	maxBetween = 8
+	// fullLine is how long the lines of a key are at least but for its last, in
+	// bytes.
+	fullLine = 40
+)
+
 // keyBlock is whether the text is within a private key.
-type keyBlock struct{ inside bool }
+type keyBlock struct {
+	inside bool
+	// prefix precedes the key's first line: a time stamp, say. Numbers in it differ
+	// from line to line.
+	prefix []byte
+	// between counts the other lines since the last of the key.
+	between int
+	// ending is true once the key's last line was read.
+	ending bool
+}
 
 // keyRule finds where private keys begin; keyBlock does the rest.
 func keyRule() *rule {
@@ -44,7 +64,10 @@ func (k *keyBlock) begin(w *Writer, text []byte, s span) int {
 	}
 	s.end = end
 	w.spans = append(w.spans, s)
-	k.inside = true
+	*k = keyBlock{inside: true, prefix: k.prefix[:0]}
+	if prefix := text[bytes.LastIndexByte(text[:s.start], '\n')+1 : s.start]; len(prefix) <= maxPrefix && len(bytes.TrimSpace(prefix)) > 0 {
+		k.prefix = append(k.prefix, prefix...)
+	}
 	return k.goOn(w, text, min(len(text), end+1))
 }
 
@@ -53,25 +76,68 @@ func (k *keyBlock) begin(w *Writer, text []byte, s span) int {
 func (k *keyBlock) goOn(w *Writer, text []byte, at int) int {
 	for k.inside && at < len(text) {
 		end := lineEnd(text, at)
-		line := text[at:end]
-		s := span{start: at, end: end, rule: privateKey, more: true}
-		body := line
-		if m := keyEnds.FindIndex(line); len(m) == 2 {
-			body, s.end = line[:m[0]], at+m[1]
+		s := span{start: at + likePrefix(text[at:end], k.prefix), end: end, rule: privateKey, more: true}
+		body := text[s.start:end]
+		last := keyEnds.FindIndex(body)
+		if last != nil {
+			body, s.end = body[:last[0]], s.start+last[1]
 			k.inside = false
 		}
-		if !keyLine.Match(body) {
+		switch {
+		case !k.line(body):
+			if k.inside && len(k.prefix) > 0 && k.between < maxBetween {
+				k.between++
+				break
+			}
 			k.inside = false
 			return at
-		}
-		if !k.inside {
+		case last != nil:
 			w.spans = append(w.spans, s)
 			return s.end
-		}
-		if s.end = at + len(bytes.TrimRight(line, "\r")); s.end > at {
-			w.spans = append(w.spans, s)
+		default:
+			if s.end = s.start + len(bytes.TrimRight(body, "\r")); s.end > s.start {
+				w.spans = append(w.spans, s)
+			}
 		}
 		at = min(len(text), end+1)
 	}
 	return at
 }
+
+// line reports whether body may be a line of the key.
+func (k *keyBlock) line(body []byte) bool {
+	if !keyLine.Match(body) {
+		return false
+	}
+	body = bytes.TrimSpace(body)
+	if k.ending && len(body) > 0 {
+		return false
+	}
+	k.between = 0
+	k.ending = len(k.prefix) > 0 && 0 < len(body) && len(body) < fullLine && bytes.IndexByte(body, ':') < 0
+	return true
+}
+
+// likePrefix returns how many bytes of line are prefix but for its numbers, 0 if it
+// starts otherwise.
+func likePrefix(line, prefix []byte) int {
+	at := 0
+	for i := 0; i < len(prefix); i++ {
+		switch {
+		case at == len(line):
+			return 0
+		case isDigit(prefix[i]):
+			if !isDigit(line[at]) {
+				return 0
+			}
+			i, at = after(prefix, i, isDigit)-1, after(line, at, isDigit)
+		case prefix[i] != line[at]:
+			return 0
+		default:
+			at++
+		}
+	}
+	return at
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }

@@ -85,6 +85,9 @@ func TestBuiltin(t *testing.T) {
 		"assigned password":   {"DB_PASSWORD=hunter2 DB=x", "DB_PASSWORD=[redacted password] DB=x"},
 		"password in JSON":    {`{"password": "correct horse"}`, `{"password": "[redacted password]"}`},
 		"connection string":   {"Server=x;Pwd=hunter2;Db=y", "Server=x;Pwd=[redacted password];Db=y"},
+		"a generic secret":    {"API_KEY=" + b64 + " x", "API_KEY=[redacted secret] x"},
+		"a registry's login":  {`{"auths":{"r.io":{"auth":"dXNlcjpodW50ZXIy"}}}`, `{"auths":{"r.io":{"auth":"[redacted registry-login]"}}}`},
+		"a pull secret":       {"  .dockerconfigjson: eyJhdXRocyI6e30fX19", "  .dockerconfigjson: [redacted registry-login]"},
 		"two in a line":       {"ghp_" + of(b64, 36) + " ghp_" + of(b64, 36), "[redacted github-token] [redacted github-token]"},
 		"longer than it is":   {"ghp_" + of(b64, 99) + "_-" + b64, "[redacted github-token]"},
 		"a private key": {

@@ -2,6 +2,10 @@ package redact
 
 import "regexp"
 
+// minSecret is how long what an assignment redacts is at least, in bytes: shorter
+// values are counts, flags and words.
+const minSecret = 4
+
 // maxMatch is how far from its keyword a rule looks, in bytes.
 const maxMatch = 8 << 10
 
@@ -15,46 +19,57 @@ type rule struct {
 	// re is matched at the start of a keyword. It has one group, which is
 	// replaced, or none: then all of it is.
 	re *regexp.Regexp
+	// locate is in place of re: it returns which part of a line is replaced, given
+	// where the keyword is in it.
+	locate func(line []byte, start, end int) (from, to int, found bool)
 	// token is true if what is replaced is one word: it does not start within
 	// one, and ends where that ends.
 	token bool
-	// digit is true if what is replaced must have a digit, so that it is no word
-	// of a language.
-	digit bool
+	// likely says of what re matched whether it is a secret; nil: it is.
+	likely func(match []byte) bool
 	// next follows the word that starts with the keyword, "" if anything may. It
 	// is looked at first: words may be long and many, and a pattern that reads
 	// each to its end, over and over, would take hours for some logs.
 	next string
 }
 
-// find returns what the rule replaces, given that a keyword starts at start.
+// find returns what the rule replaces, given that its keyword is text[start:end].
 // before is the byte that precedes text.
-func (r *rule) find(text []byte, start int, before byte) (span, bool) {
+func (r *rule) find(text []byte, start, end int, before byte) (span, bool) {
 	if start > 0 {
 		before = text[start-1]
 	}
 	if r.token && word(before) {
 		return span{}, false
 	}
-	tail := text[start:min(len(text), start+maxMatch)]
-	tail = tail[:lineEnd(tail, 0)]
-	m := r.re.FindSubmatchIndex(tail)
-	if m == nil {
+	stop := min(len(text), start+maxMatch)
+	stop = start + lineEnd(text[start:stop], 0)
+	from, to, found := r.match(text[:stop], start, end)
+	if !found || r.likely != nil && !r.likely(text[from:to]) {
 		return span{}, false
 	}
-	from, to := lastGroup(m)
-	if r.digit && !hasDigit(tail[from:to]) {
-		return span{}, false
-	}
-	found := span{start: start + from, end: start + to, rule: r.name}
+	s := span{start: from, end: to, rule: r.name}
 	if r.token {
-		found.end = after(text, found.end, partOfWord)
+		s.end = after(text, s.end, partOfWord)
 	}
-	if to == maxMatch {
-		found.end = after(text, found.end, partOfToken)
+	if to == start+maxMatch {
+		s.end = after(text, s.end, partOfToken)
 	}
-	found.open = found.end == len(text)
-	return found, true
+	s.open = s.end == len(text)
+	return s, true
+}
+
+// match returns what is replaced of text, which ends with the line of the keyword.
+func (r *rule) match(text []byte, start, end int) (from, to int, found bool) {
+	if r.locate != nil {
+		return r.locate(text, start, end)
+	}
+	m := r.re.FindSubmatchIndex(text[start:])
+	if m == nil {
+		return 0, 0, false
+	}
+	from, to = lastGroup(m)
+	return start + from, start + to, true
 }
 
 // lastGroup returns the last group of a match, the match itself if none matched.
@@ -84,13 +99,4 @@ func partOfWord(c byte) bool { return word(c) || c == '-' }
 // partOfToken reports whether c can be a part of a token.
 func partOfToken(c byte) bool {
 	return word(c) || c == '-' || c == '+' || c == '/' || c == '=' || c == '.' || c == '~' || c == '%'
-}
-
-func hasDigit(text []byte) bool {
-	for _, c := range text {
-		if '0' <= c && c <= '9' {
-			return true
-		}
-	}
-	return false
 }

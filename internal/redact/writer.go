@@ -171,7 +171,7 @@ func (w *Writer) replace(text []byte, h hit, candidates []keyword) int {
 		if !found || start < h.from || start >= h.limit || r.next != "" && !w.wordBefore(text, start, r.next) {
 			continue
 		}
-		s, replaced := r.find(text, start, w.before)
+		s, replaced := r.find(text, start, start+len(candidates[i].text), w.before)
 		switch {
 		case !replaced:
 		case r.name == privateKey:
