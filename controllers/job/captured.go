@@ -154,8 +154,8 @@ func addLogs(pod *results.Pod, captured []results.ContainerLog) {
 			if read.Container != log.Container || read.Previous != log.Previous {
 				continue
 			}
-			switch found = true; {
-			case log.Capture.Reason == results.ReasonNotFollowed:
+			switch found = true; log.Capture.Reason {
+			case results.ReasonNotFollowed:
 				noteNotFollowed(read)
 			default:
 				*read = results.BetterLog(*read, log)

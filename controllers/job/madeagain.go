@@ -90,7 +90,7 @@ func (m *madeAgain) times(job *batchv1.Job) int {
 		found, known = m.deletions.Get(key)
 	}
 	last, is := found.(nameDeletion)
-	if !known || !is || last.uid == job.UID || job.CreationTimestamp.Time.Sub(last.at) > soonAgain {
+	if !known || !is || last.uid == job.UID || job.CreationTimestamp.Sub(last.at) > soonAgain {
 		return 0
 	}
 	m.again.Add(key, last)

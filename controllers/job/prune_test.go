@@ -70,7 +70,7 @@ func TestPruneFailurePolicy(t *testing.T) {
 func TestPruneJobKeepsManagers(t *testing.T) {
 	job := fullJob()
 	job.ManagedFields = append(job.ManagedFields, metav1.ManagedFieldsEntry{
-		Manager: "Terraform", Operation: metav1.ManagedFieldsOperationApply, FieldsV1: &metav1.FieldsV1{Raw: []byte("{}")},
+		Manager: "Terraform", Operation: metav1.ManagedFieldsOperationApply, FieldsV1: metav1.NewFieldsV1("{}"),
 	})
 	pruneJob(job)
 	if diff := cmp.Diff([]metav1.ManagedFieldsEntry{{Manager: "Terraform"}}, job.ManagedFields); diff != "" {
@@ -248,7 +248,8 @@ func TestPrunePod(t *testing.T) {
 func TestPruneConditionsOfPolicies(t *testing.T) {
 	unscheduled := corev1.PodCondition{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Message: "no node"}
 	got := pruneConditions([]corev1.PodCondition{
-		{Type: corev1.PodReady, Status: corev1.ConditionTrue}, unscheduled,
+		{Type: corev1.PodReady, Status: corev1.ConditionTrue},
+		unscheduled,
 		{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: "EvictionByEvictionAPI", Message: "long"},
 	})
 	want := []corev1.PodCondition{unscheduled, {Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue}}

@@ -1,7 +1,6 @@
 package job
 
 import (
-	"context"
 	"fmt"
 	"runtime"
 	"strings"
@@ -116,14 +115,14 @@ func TestDroppedIsReadAgain(t *testing.T) {
 	r := &Reconciler{Live: fake.NewClientBuilder().WithScheme(scheme.Scheme).WithObjects(whole.DeepCopy()).Build()}
 	job := whole.DeepCopy()
 	pruneJob(job, "team/*")
-	labels, err := r.labelsOf(context.Background(), job, []string{"team/zzz", "team/none"})
+	labels, err := r.labelsOf(t.Context(), job, []string{"team/zzz", "team/none"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(map[string]string{"team/zzz": "last"}, labels); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
-	selector, err := r.selector(context.Background(), job)
+	selector, err := r.selector(t.Context(), job)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +136,7 @@ func TestUsualLabelsAreInTheCache(t *testing.T) {
 	job := fullJob()
 	job.Labels["team/a"] = "x"
 	pruneJob(job, "team/*")
-	labels, err := (&Reconciler{}).labelsOf(context.Background(), job, []string{"team/a", "team/b"})
+	labels, err := (&Reconciler{}).labelsOf(t.Context(), job, []string{"team/a", "team/b"})
 	if diff := cmp.Diff(map[string]string{"team/a": "x"}, labels); diff != "" || err != nil {
 		t.Errorf("%v\n%s", err, diff)
 	}

@@ -6,7 +6,6 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -105,16 +104,4 @@ func (r *Reconciler) note(object client.Object) bool {
 		r.backlog.note(job)
 	}
 	return true
-}
-
-// controlledByA returns the index by the UID of the controller, where that is of
-// this kind.
-func controlledByA(kind string) client.IndexerFunc {
-	return func(object client.Object) []string {
-		owner := metav1.GetControllerOfNoCopy(object)
-		if owner == nil || owner.Kind != kind {
-			return nil
-		}
-		return []string{string(owner.UID)}
-	}
 }

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -41,9 +42,7 @@ const (
 // huge makes an object as large as its metadata can be. Nothing bounds its labels.
 func huge(object client.Object) {
 	labels := map[string]string{}
-	for key, value := range object.GetLabels() {
-		labels[key] = value
-	}
+	maps.Copy(labels, object.GetLabels())
 	for i := range hugeLabels {
 		labels[fmt.Sprintf("k%04d%s", i, strings.Repeat("a", 58))] = strings.Repeat("v", 63)
 	}

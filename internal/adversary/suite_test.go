@@ -304,7 +304,7 @@ func (w *world) attack(ctx context.Context, m *manager, stages []*stage, beside 
 	var errs []error
 	for range len(stages) + 1 {
 		err := <-results
-		if err != nil && !(errors.Is(err, errEnded) && len(errs) > 0) {
+		if err != nil && (!errors.Is(err, errEnded) || len(errs) == 0) {
 			errs = append(errs, err)
 		}
 	}

@@ -69,7 +69,7 @@ func (d *Decoder) member(target func() (reflect.Value, error), depth int) error 
 // object decodes the members of an object into a struct.
 func (d *Decoder) object(v reflect.Value, depth int) error {
 	fields := d.fieldsOf(v.Type())
-	field := func() (reflect.Value, error) {
+	field := func() (reflect.Value, error) { //nolint:unparam // As for a map, where a key may be invalid.
 		// A key with an escape in it is none of ours.
 		if i, known := fields[string(d.token[1:len(d.token)-1])]; known {
 			return v.Field(i), nil

@@ -19,10 +19,10 @@ const (
 )
 
 var (
-	// ErrLimit: the input is longer, is nested deeper, or takes more memory, than
-	// allowed.
+	// ErrLimit is returned for input that is longer, is nested deeper, or takes more
+	// memory, than allowed.
 	ErrLimit = errors.New("over the limit")
-	// ErrInvalid: the input is not JSON, or not of the type that is expected.
+	// ErrInvalid is returned for input that is not JSON, or not of the type that is expected.
 	ErrInvalid = errors.New("not the JSON that is expected")
 )
 

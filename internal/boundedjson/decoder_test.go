@@ -40,7 +40,7 @@ type document struct {
 	One    large2           `json:"one,omitzero"`
 	No     string           `json:"-"`
 	Bare   string
-	hidden string
+	hidden string //nolint:unused // What is not exported is not decoded.
 }
 
 func TestDecoded(t *testing.T) {

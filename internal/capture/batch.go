@@ -216,19 +216,27 @@ func encode(one *Captured, opts PackOptions) (*encoded, error) {
 	e := &encoded{size: size}
 	for i, log := range logs {
 		record.Logs[i].set(log)
-		e.members = append(e.members, log.Members()...)
-		e.size += log.Size()
-		if t := one.logs[i].text; t != nil && log.Excerpt().Kept() == t.kept() {
-			e.texts = append(e.texts, t)
-		} else if t != nil && opts.Short.Reason != "" && record.Logs[i].Capture.Complete {
-			record.Logs[i].Capture = captureRecord(opts.Short)
-		}
+		e.add(log, one.logs[i].text, &record.Logs[i], opts.Short)
 	}
 	e.record, err = json.Marshal(&record)
 	if err != nil {
 		return nil, fmt.Errorf("encoding pod %s/%s: %w", one.Pod.Namespace, one.Pod.Name, err)
 	}
 	return e, nil
+}
+
+// add adds a log, which is text compressed, and says in its record if something had to
+// be left out.
+func (e *encoded) add(log *logpack.Log, t *text, record *logRecord, short results.Capture) {
+	e.members = append(e.members, log.Members()...)
+	e.size += log.Size()
+	switch {
+	case t == nil:
+	case log.Excerpt().Kept() == t.kept():
+		e.texts = append(e.texts, t)
+	case short.Reason != "" && record.Capture.Complete:
+		record.Capture = captureRecord(short)
+	}
 }
 
 // logRoom is what logs of a pod may take whose record takes so much.

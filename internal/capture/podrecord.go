@@ -154,13 +154,13 @@ func newPodJSON(pod *corev1.Pod, rules *redact.Set) *podJSON {
 		p.Spec.Ephemeral = append(p.Spec.Ephemeral, containerJSON{Name: c.Name, Image: c.Image})
 	}
 	for _, c := range pod.Status.Conditions {
-		switch c.Type {
-		case corev1.PodScheduled:
+		if c.Type == corev1.PodScheduled {
 			message, _ := rules.String(c.Message)
 			p.Status.Conditions = append(p.Status.Conditions, conditionJSON{
 				Type: string(c.Type), Status: string(c.Status), Reason: c.Reason, Message: short(message),
 			})
-		case corev1.DisruptionTarget:
+		}
+		if c.Type == corev1.DisruptionTarget {
 			p.Status.Conditions = append(p.Status.Conditions, conditionJSON{Type: string(c.Type), Status: string(c.Status)})
 		}
 	}

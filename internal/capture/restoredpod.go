@@ -30,7 +30,7 @@ var (
 	statusMemory    = size[corev1.ContainerStatus]() + 2*size[corev1.ContainerStateTerminated]()
 )
 
-func size[T any]() int { return int(reflect.TypeFor[T]().Size()) } //nolint:gosec // no type has 2^63 bytes
+func size[T any]() int { return int(reflect.TypeFor[T]().Size()) }
 
 // containers returns how many containers the spec and the status have.
 func (p *podJSON) containers() (spec, status int) {

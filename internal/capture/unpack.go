@@ -27,7 +27,8 @@ type unpacked struct {
 // unpack returns a reader of packed, which may be nothing.
 func unpack(packed []byte) (*unpacked, error) {
 	u := &unpacked{}
-	return u, u.open(packed)
+	err := u.open(packed)
+	return u, err
 }
 
 // open has packed be read next, which may be nothing.

@@ -10,12 +10,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
-
-	"github.com/job-handler/job-handler/internal/retain"
 	cliflag "k8s.io/component-base/cli/flag"
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/policy"
+	"github.com/job-handler/job-handler/internal/retain"
 )
 
 // parse returns the options that args set, as cmd/manager parses them.

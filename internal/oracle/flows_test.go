@@ -192,7 +192,8 @@ func testClean(t *testing.T, w *world) {
 				var err error
 				got, err = s.observe(s.t.Context(), run)
 				return err == nil && len(got.Outcomes) > 0 && (f.gone() && got.Job == nil && got.Captures == 0 ||
-					!f.gone() && len(got.Results) > 0 && got.Job.Annotations[api.StatusAnnotation] != "")
+					!f.gone() && len(got.Results) > 0 && got.Job.Annotations[api.StatusAnnotation] != "" &&
+						len(whatOf(p.written())) >= len(f.writes))
 			})
 			if diff := cmp.Diff(f.writes, whatOf(p.written())); diff != "" {
 				t.Errorf("writes: -want +got\n%s", diff)

@@ -28,6 +28,8 @@ const (
 	createEvent   = "create event"
 	patchJob      = "patch job"
 	deleteJob     = "delete job"
+	// deleteCapture removes what the results of a Job that is kept hold as well.
+	deleteCapture = "delete capture"
 
 	getResults = "get results"
 	// getCaptures: logs of pods that were deleted, stored by an earlier process.
@@ -64,7 +66,7 @@ type asked struct {
 // writes reports whether the request changes something.
 func (a asked) writes() bool {
 	switch a.what {
-	case createCapture, createPart, createResults, createEvent, patchJob, deleteJob, otherWrite:
+	case createCapture, createPart, createResults, createEvent, patchJob, deleteJob, deleteCapture, otherWrite:
 		return true
 	default:
 		return false
@@ -284,6 +286,9 @@ func classify(request *http.Request) (asked, error) {
 		return a, err
 	}
 	a.what = otherWrite
+	if request.Method == http.MethodDelete && strings.Contains(name, "-capture") {
+		a.what = deleteCapture
+	}
 	if resource != "jobs" && !strings.HasPrefix(resource, "jobs/") {
 		return a, nil
 	}

@@ -51,7 +51,7 @@ var (
 	capturedFailure = flow{
 		name: "failure, of which a pod was deleted", program: program{hold: true, retries: 1, exit: 1},
 		meanwhile: (*scene).losesAPod, fragile: unseenFailedPod.name,
-		writes: []string{createCapture, createResults, createEvent, patchJob},
+		writes: []string{createCapture, createResults, createEvent, patchJob, deleteCapture},
 	}
 	// unseenPod and unseenFailedPod are what these are without what was captured.
 	unseenPod = flow{

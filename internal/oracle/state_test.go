@@ -32,7 +32,9 @@ type endState struct {
 	Outcomes []string
 	// Warnings are the other Warnings.
 	Warnings []string
-	// Captures is how many objects keep logs of deleted pods beside the Job.
+	// Captures is how many objects keep logs of deleted pods beside the Job. Of one that
+	// is stored and kept, those that a fault left behind do not count: retention
+	// removes them.
 	Captures int
 }
 
@@ -143,8 +145,10 @@ func (w *world) observe(ctx context.Context, run *batchv1.Job) (endState, error)
 	if state.Results, err = w.resultsOf(ctx, run, hide); err != nil {
 		return state, err
 	}
-	if state.Captures, err = w.capturesOf(ctx, run); err != nil {
-		return state, err
+	if state.Job == nil || state.Job.Annotations[api.StatusAnnotation] == "" {
+		if state.Captures, err = w.capturesOf(ctx, run); err != nil {
+			return state, err
+		}
 	}
 	state.Outcomes, state.Warnings, err = w.told(ctx, run, hide)
 	return state, err

@@ -3,6 +3,7 @@ package pager
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 )
 
@@ -97,7 +98,7 @@ func (g *Gate) admit() {
 // take takes a page out of its line. Its namespace comes last then, if others of it
 // wait.
 func (g *Gate) take(namespace string, i int) {
-	line := append(g.lines[namespace][:i:i], g.lines[namespace][i+1:]...)
+	line := slices.Concat(g.lines[namespace][:i], g.lines[namespace][i+1:])
 	for turn, other := range g.turns {
 		if other == namespace {
 			g.turns = append(g.turns[:turn:turn], g.turns[turn+1:]...)

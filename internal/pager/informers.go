@@ -25,7 +25,7 @@ func Informers(gate *Gate, transformOf func(runtime.Object) toolscache.Transform
 		if whole, is := lw.(*toolscache.ListWatch); is && whole.ListWithContextFunc != nil {
 			paged := *whole
 			lister := informerLister{list: whole.ListWithContextFunc, gate: gate, transform: transformOf(kind)}
-			paged.ListFunc, paged.ListWithContextFunc = nil, lister.all
+			paged.ListFunc, paged.ListWithContextFunc = nil, lister.all //nolint:staticcheck // The old one must not be called.
 			lw = &paged
 		}
 		return toolscache.NewSharedIndexInformer(lw, kind, resync, indexers)
@@ -79,7 +79,7 @@ func (r *informerReader) List(ctx context.Context, into client.ObjectList, optio
 	asked.Limit, asked.Continue = wanted.Limit, wanted.Continue
 	page, err := r.list(ctx, asked)
 	if err != nil {
-		return err //nolint:wrapcheck // The informer looks at the error.
+		return err
 	}
 	list, err := meta.ListAccessor(page)
 	if err != nil {

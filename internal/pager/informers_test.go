@@ -46,8 +46,8 @@ func pruneFiller(object any) (any, error) {
 func TestInformerLists(t *testing.T) {
 	const objects = 60
 	s := &server{sizes: sizesOf(objects, 1_400_000)}
-	make := Informers(NewGate(DefaultBytes), func(runtime.Object) toolscache.TransformFunc { return pruneFiller })
-	informer := make(listWatch(s), &metav1.PartialObjectMetadata{}, time.Hour, nil)
+	newInformer := Informers(NewGate(DefaultBytes), func(runtime.Object) toolscache.TransformFunc { return pruneFiller })
+	informer := newInformer(listWatch(s), &metav1.PartialObjectMetadata{}, time.Hour, nil)
 	if err := informer.SetTransform(pruneFiller); err != nil {
 		t.Fatal(err)
 	}

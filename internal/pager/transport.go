@@ -51,5 +51,5 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 	if b.of.read += n; b.of.read > b.of.most {
 		return 0, errTooLarge
 	}
-	return n, err //nolint:wrapcheck // A reader's io.EOF is compared with ==.
+	return n, err
 }

@@ -35,10 +35,7 @@ func FateOf(o Observation, outcome jobstatus.Outcome, capture string) Fate {
 	if outcome.Phase == jobstatus.Failed || kept {
 		setting = o.Policy.DeleteAfterFailure
 	}
-	ownership := OwnershipOf(job)
-	if ownership.Ours && o.MadeAgain && !kept {
-		ownership = Ownership{Why: "another client creates it again after each deletion"}
-	}
+	ownership := ownershipIn(o, kept)
 	if !ownership.Ours && setting.Source != policy.SourceJob {
 		return Fate{TTL: policy.OwnTTL(job), Why: "the Job is left alone: " + ownership.Why}
 	}
@@ -55,6 +52,16 @@ func FateOf(o Observation, outcome jobstatus.Outcome, capture string) Fate {
 			Why: fmt.Sprintf("the Job is deleted %s after its end", setting.Delay),
 		}
 	}
+}
+
+// ownershipIn returns whether the observed Job is ours to delete. One that is kept for
+// its logs is not deleted at once anyway.
+func ownershipIn(o Observation, kept bool) Ownership {
+	ownership := OwnershipOf(o.Job)
+	if ownership.Ours && o.MadeAgain && !kept {
+		return Ownership{Why: "another client creates it again after each deletion"}
+	}
+	return ownership
 }
 
 // laterTTL returns the TTL that a user gave the Job after its results were

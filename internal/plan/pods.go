@@ -119,15 +119,18 @@ func (t *tally) add(may part) {
 	if may.failed && t.indexed {
 		t.failedIndexes.Insert(may.index)
 	}
-	if !may.succeeded {
-		switch {
-		case may.failed && may.neither:
-			t.maybeFailed++
-		case may.failed:
-			t.failed++
-		}
-		return
+	switch {
+	case may.succeeded:
+		t.addSuccess(may)
+	case may.failed && may.neither:
+		t.maybeFailed++
+	case may.failed:
+		t.failed++
 	}
+}
+
+// addSuccess adds a pod that may count as succeeded.
+func (t *tally) addSuccess(may part) {
 	b := t.bins[may.index]
 	if b == nil {
 		b = &bin{}

@@ -99,7 +99,8 @@ func TestMissingPods(t *testing.T) {
 		},
 
 		"more that were deleted, which no rule explains": {
-			ended(1, 1), []*corev1.Pod{aPod("a", running, isLeaving), aPod("b", running, isLeaving), aPod("c", running, isLeaving)},
+			ended(1, 1),
+			[]*corev1.Pod{aPod("a", running, isLeaving), aPod("b", running, isLeaving), aPod("c", running, isLeaving)},
 			Missing{Perhaps: 2},
 		},
 
@@ -172,11 +173,13 @@ func TestMissingPods(t *testing.T) {
 		},
 		"a failed index": {
 			ended(0, 2, inIndexes(2, ""), failedIndexes("0,1")),
-			[]*corev1.Pod{aPod("a", failure, atIndex("0")), aPod("b", failure, atIndex("1"))}, Missing{},
+			[]*corev1.Pod{aPod("a", failure, atIndex("0")), aPod("b", failure, atIndex("1"))},
+			Missing{},
 		},
 		"a failed index without its pod": {
 			ended(0, 2, inIndexes(2, ""), failedIndexes("0-1")),
-			[]*corev1.Pod{aPod("a", failure, atIndex("0")), aPod("b", failure, atIndex("0"))}, Missing{Pods: 1},
+			[]*corev1.Pod{aPod("a", failure, atIndex("0")), aPod("b", failure, atIndex("0"))},
+			Missing{Pods: 1},
 		},
 
 		"named, not counted yet": {
@@ -186,11 +189,13 @@ func TestMissingPods(t *testing.T) {
 		},
 		"deleted after it finished": {
 			ended(1, 1, changed, func(job *batchv1.Job) { job.DeletionTimestamp = &metav1.Time{Time: finished} }),
-			[]*corev1.Pod{aPod("a", failure, isLeaving), aPod("b", succeeded)}, Missing{},
+			[]*corev1.Pod{aPod("a", failure, isLeaving), aPod("b", succeeded)},
+			Missing{},
 		},
 		"deleted before it finished": {
 			ended(1, 0, func(job *batchv1.Job) { job.DeletionTimestamp = &metav1.Time{Time: finished.Add(-time.Minute)} }),
-			[]*corev1.Pod{aPod("a", succeeded, isLeaving, isTracked)}, Missing{Perhaps: 1},
+			[]*corev1.Pod{aPod("a", succeeded, isLeaving, isTracked)},
+			Missing{Perhaps: 1},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

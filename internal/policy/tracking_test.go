@@ -19,7 +19,7 @@ func written(b *jobtest.JobBuilder, managers ...string) *jobtest.JobBuilder {
 	for _, manager := range managers {
 		b.Obj().ManagedFields = append(b.Obj().ManagedFields, metav1.ManagedFieldsEntry{
 			Manager: manager, Operation: metav1.ManagedFieldsOperationApply, APIVersion: "batch/v1",
-			Time: &metav1.Time{Time: time.Unix(1, 0)}, FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:spec":{}}`)},
+			Time: &metav1.Time{Time: time.Unix(1, 0)}, FieldsV1: metav1.NewFieldsV1(`{"f:spec":{}}`),
 		})
 	}
 	return b

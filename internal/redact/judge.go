@@ -64,23 +64,11 @@ func uniform(v []byte) bool {
 // a sign within it, or a capital behind a small letter.
 func unlikeProse(v []byte) bool {
 	v = bytes.TrimRight(v, ".,;:!?)]}'\"")
-	if len(v) < minSecret || timestamp.Match(v) || assigns(v) {
-		return false
-	}
-	for i, c := range v {
-		switch {
-		case '0' <= c && c <= '9':
-			return true
-		case 'A' <= c && c <= 'Z':
-			if i > 0 && 'a' <= v[i-1] && v[i-1] <= 'z' {
-				return true
-			}
-		case !word(c) && bytes.IndexByte([]byte("-'./,:()<>[]{}\"`_"), c) < 0:
-			return true
-		}
-	}
-	return false
+	return len(v) >= minSecret && !timestamp.Match(v) && !assigns(v) && notWords.Match(v)
 }
+
+// notWords matches what is in no sentence.
+var notWords = regexp.MustCompile("[0-9]|[a-z][A-Z]|[^A-Za-z0-9_'./,:()<>\\[\\]{}\"`-]")
 
 // assigns reports whether v is name=value itself, with a name of letters.
 func assigns(v []byte) bool {
@@ -91,12 +79,7 @@ func assigns(v []byte) bool {
 // random reports whether v looks made by a machine to be a secret: letters and
 // digits that no name, version or time has.
 func random(v []byte) bool {
-	letter, digit := false, false
-	for _, c := range v {
-		letter = letter || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
-		digit = digit || '0' <= c && c <= '9'
-	}
-	if !letter || !digit || timestamp.Match(v) {
+	if !bytes.ContainsAny(v, letters) || !bytes.ContainsAny(v, digits) || timestamp.Match(v) {
 		return false
 	}
 	for part := range bytes.FieldsFuncSeq(v, func(c rune) bool { return strings.ContainsRune("-_./:,~+=@", c) }) {

@@ -13,10 +13,10 @@ import (
 // maxUserinfo is how long a user's name and password in a URL may be, in bytes.
 const maxUserinfo = 512
 
-// nameOf returns the name in line[start:end], a keyword that may have the byte
-// behind the name as well, with what may be added to a name: a number, and that it
-// is to confirm another.
-func nameOf(line []byte, start, end int) (nameEnd int) {
+// nameOf returns where the name ends of which line[:end] ends with a keyword. That may
+// have the byte behind the name as well; and a name may have more: a number, or that it
+// confirms another.
+func nameOf(line []byte, end int) (nameEnd int) {
 	if !word(line[end-1]) {
 		return end - 1
 	}
@@ -33,7 +33,7 @@ func nameOf(line []byte, start, end int) (nameEnd int) {
 
 // locatePassword finds what is assigned to a name that says that it is a password.
 func locatePassword(line []byte, start, end int) (from, to int, found bool) {
-	nameEnd := nameOf(line, start, end)
+	nameEnd := nameOf(line, end)
 	if !borders(line, start) {
 		return 0, 0, false
 	}
@@ -63,7 +63,7 @@ var pagers = regexp.MustCompile(`(?i)(?:page|next|continue|continuation|sync|cur
 // locateSecret finds what is assigned to a name that may be that of a secret, if it
 // looks like one.
 func locateSecret(line []byte, start, end int) (from, to int, found bool) {
-	v, found := assignedAt(line, start, nameOf(line, start, end))
+	v, found := assignedAt(line, start, nameOf(line, end))
 	switch {
 	case !found || v.to-v.from < 2*minSecret || innocent(line[v.from:v.to]) || !random(line[v.from:v.to]),
 		bytes.ContainsAny(line[v.from:v.to], " \t"), pagers.Match(line[max(0, start-16):start]), start > 0 && line[start-1] == '/', isToken(line[v.from:]):
@@ -158,7 +158,7 @@ func atSign(line []byte, name, from, limit int) int {
 	for at := from; at < limit; at++ {
 		c := line[at]
 		switch {
-		case isSpace(c), c == '<', c == '>', c == '[', c == ':' && hasAny(line[at:], "://"), isQuote(c) && closes(line, name, at), c == '\\' && closes(line, name, at):
+		case endsURL(line, name, at):
 			return last
 		case c == '@':
 			last = at
@@ -166,11 +166,26 @@ func atSign(line []byte, name, from, limit int) int {
 			if last >= 0 || port {
 				return last
 			}
-		case port && ('0' > c || c > '9'):
-			port = at == from && (c == '$' || c == '{' || c == '%')
+		default:
+			// A placeholder may stand for a port.
+			port = port && (isDigit(c) || at == from && bytes.IndexByte([]byte("${%"), c) >= 0)
 		}
 	}
 	return last
+}
+
+// endsURL reports whether line[at] is behind a URL whose scheme ends at line[name].
+func endsURL(line []byte, name, at int) bool {
+	switch c := line[at]; c {
+	case '<', '>', '[':
+		return true
+	case ':':
+		return hasAny(line[at:], "://")
+	case '\\':
+		return closes(line, name, at)
+	default:
+		return isSpace(c) || isQuote(c) && closes(line, name, at)
+	}
 }
 
 // isDigest reports whether what follows an '@' is the digest of an image.

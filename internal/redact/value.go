@@ -77,20 +77,13 @@ func listEnd(text []byte, at, end int) int {
 // signAt returns the sign of the assignment to the name in text[start:end], 0 if
 // it has none, and where its value starts.
 func signAt(text []byte, start, end int) (sign byte, at int) {
-	at = end
-	if level, quote := quoteAt(text, at); quote != 0 {
-		at += level + 1
-	}
-	if at < len(text) && text[at] == ']' {
-		at++
-	}
-	spaced := blanks(text, at)
-	if isFlag(text, start) && at == end && spaced > at {
-		return ' ', spaced
-	}
+	closed := closedAt(text, end)
+	spaced := blanks(text, closed)
 	rest := text[spaced:]
 	switch {
-	case at == end && spaced == end && bytes.HasPrefix(rest, []byte(">")):
+	case closed == end && spaced > end && isFlag(text, start):
+		return ' ', spaced
+	case spaced == end && hasAny(rest, ">"):
 		return '>', spaced + 1
 	case hasAny(rest, "==", "::", ":/", "=~"):
 		return 0, 0
@@ -99,15 +92,32 @@ func signAt(text []byte, start, end int) (sign byte, at int) {
 	case hasAny(rest, ":"):
 		return ':', blanks(text, spaced+1)
 	case hasAny(rest, "="):
-		at = blanks(text, spaced+1)
-		// What follows "name= " is another word, unless it is quoted.
-		if spaced == end && at > spaced+1 && !isQuoteAt(text, at) {
-			return 0, 0
-		}
-		return '=', at
+		return equalsAt(text, spaced, spaced == end)
 	default:
 		return 0, 0
 	}
+}
+
+// equalsAt returns the sign at text[at], and where its value starts. What follows
+// "name= " is another word, unless it is quoted.
+func equalsAt(text []byte, at int, adjacent bool) (sign byte, value int) {
+	value = blanks(text, at+1)
+	if adjacent && value > at+1 && !isQuoteAt(text, value) {
+		return 0, 0
+	}
+	return '=', value
+}
+
+// closedAt returns where the quotes and the bracket end that a name may have, which
+// ends at text[at].
+func closedAt(text []byte, at int) int {
+	if level, quote := quoteAt(text, at); quote != 0 {
+		at += level + 1
+	}
+	if at < len(text) && text[at] == ']' {
+		at++
+	}
+	return at
 }
 
 // isFlag reports whether text[start:] is the end of a word that starts with two
@@ -178,17 +188,15 @@ func quotedEnd(text []byte, at, level int, quote byte) int {
 		case c == '\\':
 			slashes++
 			continue
-		case c == quote && level == 0 && slashes == 0 && at+1 < len(text) && text[at+1] == quote:
+		case c != quote:
+		case level+slashes == 0 && at+1 < len(text) && text[at+1] == quote:
 			at++ // YAML and SQL write a quote within quotes twice
-		case c == quote && (slashes%period == level || (slashes+1)%(level+1) != 0):
+		case slashes%period == level, (slashes+1)%(level+1) != 0:
 			return at - min(level, slashes)
 		}
 		slashes = 0
 	}
-	if at > 0 && text[at-1] == '\r' {
-		at--
-	}
-	return at
+	return len(bytes.TrimSuffix(text[:at], []byte("\r")))
 }
 
 // bareEnd returns where a value without quotes ends that starts at text[at] and

@@ -75,7 +75,7 @@ func TestBetterIsHonest(t *testing.T) {
 			t.Error("complete, although neither is")
 		case !capture.Complete && capture.Reason == "":
 			t.Error("not complete, and no reason why")
-		case kept.Kept < other.Kept && !(kept.Capture.Complete && kept.Seen > other.Seen && kept.Kept > 0):
+		case kept.Kept < other.Kept && !betterFor(kept, other):
 			t.Error("more is at hand of the other one, which is as good")
 		}
 		// Their order matters for nothing that can be told apart.
@@ -92,3 +92,7 @@ func TestBetterIsHonest(t *testing.T) {
 		}
 	})
 }
+
+// betterFor reports whether a may be kept although it has fewer bytes than b: it is
+// complete, and saw more.
+func betterFor(a, b Reading) bool { return a.Capture.Complete && a.Seen > b.Seen && a.Kept > 0 }

@@ -4,7 +4,7 @@ package retain
 type Budget string
 
 const (
-	// WithinBudget: no bound is reached.
+	// WithinBudget says that no bound is reached.
 	WithinBudget Budget = ""
 	// NamespaceBudget is the bound for each namespace.
 	NamespaceBudget Budget = "namespace"

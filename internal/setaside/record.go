@@ -49,7 +49,7 @@ type Count struct {
 // Encode returns the Record as text, without the Holder.
 func (r Record) Encode() (string, error) {
 	text, err := json.Marshal(r)
-	return string(text), err //nolint:wrapcheck // maps and strings have no error
+	return string(text), err
 }
 
 // Decode returns the Record of a text. What it cannot read, or what no process

@@ -157,8 +157,10 @@ func TestTheWorstAreRemembered(t *testing.T) {
 func TestNoted(t *testing.T) {
 	ago := func(d time.Duration) time.Time { return noon.Add(-d) }
 	work := []Work{
-		{Job: "long", Since: ago(time.Minute)}, {Job: "short", Since: ago(time.Millisecond)},
-		{Job: "announced", Since: ago(0), Announced: true}, {Job: "second", Since: ago(time.Second)},
+		{Job: "long", Since: ago(time.Minute)},
+		{Job: "short", Since: ago(time.Millisecond)},
+		{Job: "announced", Since: ago(0), Announced: true},
+		{Job: "second", Since: ago(time.Second)},
 	}
 	if diff := cmp.Diff(jobs("announced", "long", "second"), Noted(work, noon, time.Second)); diff != "" {
 		t.Errorf("-want +got\n%s", diff)

@@ -16,10 +16,10 @@ var (
 	flagged = regexp.MustCompile(`(?:^|[ =])(--[a-z][a-z0-9-]*)`)
 )
 
-// otherFlags are those of the plugin, the manager's subcommands, kubectl and helm.
+// otherFlags are those of the plugin, the manager's subcommands, kubectl, helm and etcd.
 var otherFlags = []string{
-	"--all-namespaces", "--cascade", "--context", "--cronjob", "--deleting", "--dry-run", "--failed", "--for",
-	"--force-conflicts", "--help", "--kubeconfig", "--only", "--pod", "--previous", "--raw", "--run", "--server-side",
+	"--all-namespaces", "--applyset", "--cascade", "--context", "--cronjob", "--deleting", "--dry-run", "--failed", "--for",
+	"--force-conflicts", "--help", "--kubeconfig", "--only", "--pod", "--previous", "--quota-backend-bytes", "--raw", "--run", "--server-side",
 	"--show-labels", "--since", "--tail", "--timeout", "--v", "--wait", "--wait-for-jobs",
 }
 
