@@ -100,7 +100,7 @@ var walks = []walk{
 		block(resultsDoc, "for part in "),
 		block(troubleshootingDoc, "kubectl get events "),
 		block(troubleshootingDoc, "kubectl --namespace job-handler-system describe pods"),
-		block(readme, "job-handler self-test "),
+		block(readme, "bin/job-handler self-test "),
 		{doc: installDoc, begins: "make image ", left: map[string]string{"kind load ": "kind needs a container engine"}},
 		do(managers(0)),
 		block(troubleshootingDoc, "make build"),
