@@ -94,7 +94,7 @@ var walks = []walk{
 		{doc: readme, begins: "kubectl annotate job NAME ", before: map[string]string{
 			"kubectl annotate job NAME ": protectedJob("first"),
 			"kubectl patch job NAME ":    letGo("first") + protectedJob("second") + managers(0),
-			"job-handler release ":       letGo("second") + managers(2),
+			"bin/job-handler release ":   letGo("second") + managers(2),
 		}},
 		do(manyLines),
 		block(resultsDoc, "for part in "),
