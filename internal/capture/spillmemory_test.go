@@ -162,7 +162,7 @@ func BenchmarkSpill(b *testing.B) {
 	for i := range pods {
 		n.write(name(i)+"/main", strings.Repeat("0123456789abcde\n", size/16))
 		n.end(name(i) + "/main")
-		c.Begin(b.Context(), job, ours(aPod(name(i), "main")), true)
+		c.Begin(b.Context(), job, ended(ours(aPod(name(i), "main"))), true)
 	}
 	c.following.Wait()
 	b.SetBytes(pods * size)

@@ -308,8 +308,7 @@ func (l *goneAfter) OpenLog(ctx context.Context, namespace, pod string, opts *co
 }
 
 // TestGoneBeforeConfirmed has what wrote a log be gone right after the stream
-// ended: a container that is gone has ended, and a node that is gone may have cut
-// the stream off.
+// ended: the stream may have been cut off before.
 func TestGoneBeforeConfirmed(t *testing.T) {
 	notFound := func(name string) error {
 		return apierrors.NewNotFound(corev1.Resource("pods"), name)
@@ -318,8 +317,8 @@ func TestGoneBeforeConfirmed(t *testing.T) {
 		err  error
 		want string
 	}{
-		"pod":       {err: notFound("p1")},
-		"container": {err: apierrors.NewBadRequest(`container "c" in pod "p1" is terminated`)},
+		"pod":       {err: notFound("p1"), want: results.ReasonPodGone},
+		"container": {err: apierrors.NewBadRequest(`container "c" in pod "p1" is terminated`), want: results.ReasonContainerGone},
 		"node":      {err: notFound("node-1"), want: results.ReasonNodeGone},
 		"kubelet":   {err: errCut, want: results.ReasonLogUnavailable},
 	} {
@@ -330,7 +329,7 @@ func TestGoneBeforeConfirmed(t *testing.T) {
 			if ended, capture := f.Stream(t.Context(), log); !ended {
 				t.Fatalf("%+v", capture)
 			}
-			if got := f.Confirm(t.Context(), log); got.Reason != c.want || got.Complete != (c.want == "") {
+			if got := f.Confirm(t.Context(), log); got.Reason != c.want || got.Complete || !f.Uncompared() {
 				t.Errorf("%+v", got)
 			}
 		})
