@@ -76,6 +76,11 @@ func (r *Reconciler) letGo(ctx context.Context, job *batchv1.Job) (ctrl.Result, 
 	if desired == nil {
 		return ctrl.Result{}, nil
 	}
+	leave, entered := r.large.enter(job)
+	if !entered {
+		return largeLater(), nil
+	}
+	defer leave()
 	_, err := r.change(ctx, job, desired)
 	switch {
 	case err == nil:

@@ -51,12 +51,16 @@ func prune[T client.Object](f func(T)) cache.TransformFunc {
 // UID tells it, or where it is large: see selectorOf. Labels that propagatable allows
 // stay.
 func pruneJob(job *batchv1.Job, propagatable ...string) {
+	large := isLarge(job)
 	managers := policy.KeepManagers(job.ManagedFields)
 	pruneMeta(&job.ObjectMeta)
 	job.ManagedFields = managers
 	policy.Keep(job, propagatable)
 	pruneJobSpec(job)
 	pruneJobConditions(job)
+	dropped := policy.DroppedOf(job)
+	dropped.Large = large
+	dropped.Note(job)
 }
 
 func pruneJobSpec(job *batchv1.Job) {

@@ -101,6 +101,7 @@ type Reconciler struct {
 	vanished  vanished
 	orphans   orphans
 	again     madeAgain
+	large     large
 	// capturing is what AwaitCaptures waits for.
 	capturing sync.WaitGroup
 }
@@ -192,6 +193,11 @@ func (r *Reconciler) release(ctx context.Context, key types.NamespacedName) (ctr
 	if desired == nil {
 		return ctrl.Result{}, nil
 	}
+	leave, entered := r.large.enter(job)
+	if !entered {
+		return largeLater(), nil
+	}
+	defer leave()
 	_, err = r.change(ctx, job, desired)
 	if err == nil {
 		r.countRelease(job, desired, plan.ReleasedOptedOut)

@@ -85,7 +85,12 @@ func reason(outcome jobstatus.Outcome) string {
 // that the server has, and returns what the server has then.
 func (r *Reconciler) change(ctx context.Context, job, desired *batchv1.Job) (*batchv1.Job, error) {
 	patched := desired.DeepCopy()
-	err := r.Client.Patch(ctx, patched, jobpatch.From(job))
+	written, err := r.large.write(ctx, job)
+	if err != nil {
+		return nil, fmt.Errorf("patching job %s/%s: %w", job.Namespace, job.Name, err)
+	}
+	err = r.Client.Patch(ctx, patched, jobpatch.From(job))
+	written()
 	if apierrors.IsInvalid(err) {
 		return nil, r.explainInvalid(ctx, job, err)
 	}

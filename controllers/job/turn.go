@@ -12,9 +12,16 @@ import (
 // lastPriority is behind everything else, what was there at the start included.
 const lastPriority = -200
 
-// act carries out a decision. What reads logs or stored objects, whose content
+// act carries out a decision. A Job that is large may have to wait: see large. What reads logs or stored objects, whose content
 // others choose, waits for the Job's turn: see package atwork.
 func (r *Reconciler) act(ctx context.Context, observed plan.Observation, decision plan.Decision) (ctrl.Result, error) {
+	if writes(decision) {
+		leave, entered := r.large.enter(observed.Job)
+		if !entered {
+			return largeLater(), nil
+		}
+		defer leave()
+	}
 	if !readsContent(observed, decision) {
 		return r.carryOut(ctx, observed, decision)
 	}
@@ -47,4 +54,8 @@ func readsContent(observed plan.Observation, decision plan.Decision) bool {
 	default:
 		return false
 	}
+}
+
+func writes(decision plan.Decision) bool {
+	return decision.Action == plan.Change || decision.Action == plan.Store || decision.Action == plan.Delete
 }

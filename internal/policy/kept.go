@@ -39,12 +39,14 @@ type Dropped struct {
 	Finalizers bool
 	// Selector is true if the selector of a Job is missing that its UID does not tell.
 	Selector bool
+	// Large is true if the whole object takes the API server long to write.
+	Large bool
 }
 
 // DroppedOf returns what was dropped from an object that may be a pruned one.
 func DroppedOf(object metav1.Object) (d Dropped) {
 	if note, noted := object.GetAnnotations()[api.DroppedAnnotation]; noted {
-		if _, err := fmt.Sscan(note, &d.AnnotationBytes, &d.Labels, &d.Finalizers, &d.Selector); err != nil {
+		if _, err := fmt.Sscan(note, &d.AnnotationBytes, &d.Labels, &d.Finalizers, &d.Selector, &d.Large); err != nil {
 			return Dropped{}
 		}
 	}
@@ -57,7 +59,7 @@ func (d Dropped) Note(object metav1.Object) {
 		return
 	}
 	annotations := object.GetAnnotations()
-	set(&annotations, api.DroppedAnnotation, fmt.Sprint(d.AnnotationBytes, d.Labels, d.Finalizers, d.Selector))
+	set(&annotations, api.DroppedAnnotation, fmt.Sprint(d.AnnotationBytes, d.Labels, d.Finalizers, d.Selector, d.Large))
 	object.SetAnnotations(annotations)
 }
 

@@ -167,6 +167,7 @@ func TestDroppedIsReadBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := Dropped{
 			rapid.IntRange(0, 1<<30).Draw(t, "bytes"), rapid.Bool().Draw(t, "labels"), rapid.Bool().Draw(t, "finalizers"), rapid.Bool().Draw(t, "selector"),
+			rapid.Bool().Draw(t, "large"),
 		}
 		var object metav1.ObjectMeta
 		want.Note(&object)
