@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"time"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 	batchv1 "k8s.io/api/batch/v1"
@@ -18,6 +19,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 
 	"github.com/job-handler/job-handler/certs"
@@ -36,6 +38,12 @@ import (
 	"github.com/job-handler/job-handler/internal/writelimit"
 	"github.com/job-handler/job-handler/webhooks"
 )
+
+// cacheSyncTimeout is how long the controllers wait for what is cached at the start.
+// The process ends after that, and its webhook with it. The API server may be slow, or
+// have many large Jobs: a restart would only list them once more. Readiness does not
+// depend on it.
+const cacheSyncTimeout = 24 * time.Hour
 
 // run builds the manager and runs it until ctx ends.
 func run(ctx context.Context, opts *options.Options) error {
@@ -133,6 +141,7 @@ func (p *parts) newManager() (ctrl.Manager, error) {
 		LeaderElectionNamespace:       p.opts.Manager.Namespace,
 		LeaderElectionReleaseOnCancel: true,
 		GracefulShutdownTimeout:       new(shutdownTimeout),
+		Controller:                    ctrlconfig.Controller{CacheSyncTimeout: cacheSyncTimeout},
 	}
 	if p.opts.Webhook.Enabled {
 		options.WebhookServer = p.server
