@@ -209,7 +209,9 @@ type row struct {
 	n                  int
 	resident, group    int64
 	p50, p99, attacked time.Duration
-	ended              string
+	// alone50 and alone99 are those of a neighbour without the attack.
+	alone50, alone99 time.Duration
+	ended            string
 }
 
 func runAll(t *testing.T, all ...attack) {
@@ -224,10 +226,10 @@ func runAll(t *testing.T, all ...attack) {
 	}
 	var table strings.Builder
 	writer := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(writer, "attack\tobjects\tpeak RSS\tpeak of cgroup\tneighbour p50\tneighbour p99\tattacked Jobs done\tprocess")
+	fmt.Fprintln(writer, "attack\tobjects\tpeak RSS\tpeak of cgroup\tneighbour p50\talone\tneighbour p99\talone\tattacked Jobs done\tprocess")
 	for _, r := range rows {
-		fmt.Fprintf(writer, "%s\t%d\t%d MiB\t%d MiB\t%s\t%s\t%s\t%s\n", r.name, r.n, r.resident/mebi, r.group/mebi, r.p50, r.p99,
-			r.attacked.Round(time.Second), r.ended)
+		fmt.Fprintf(writer, "%s\t%d\t%d MiB\t%d MiB\t%s\t%s\t%s\t%s\t%s\t%s\n", r.name, r.n, r.resident/mebi, r.group/mebi,
+			r.p50, r.alone50, r.p99, r.alone99, r.attacked.Round(time.Second), r.ended)
 	}
 	writer.Flush()
 	fmt.Printf("The manager in %d MiB (aim for the neighbour's p99, from finished to deleted: 5s)\n%s", memoryLimit(t)/mebi, table.String()) //nolint:forbidigo // people compare it
@@ -238,6 +240,7 @@ func (w *world) run(t *testing.T, a attack) row {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
 	r := row{name: a.name, n: a.objects, ended: "goes on"}
+	r.alone50, r.alone99 = w.alone(ctx, t)
 	stages, err := w.prepare(ctx, a)
 	if err != nil {
 		t.Fatalf("preparing the attack: %v", err)
@@ -264,13 +267,35 @@ func (w *world) run(t *testing.T, a attack) row {
 	case <-m.Done():
 		t.Errorf("the manager ended: %v", m.Err())
 	default:
-		stopping, cancel := context.WithTimeout(ctx, time.Minute)
-		defer cancel()
-		if err := m.Stop(stopping); err != nil {
-			t.Error(err)
-		}
+		m.stop(ctx, t)
 	}
 	return r
+}
+
+// alone returns how long a neighbour's Jobs are there without an attack, which tells
+// how busy the machine is.
+func (w *world) alone(ctx context.Context, t *testing.T) (p50, p99 time.Duration) {
+	t.Helper()
+	n, err := w.newNeighbour(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := w.startManager(ctx, t)
+	if err := n.work(ctx, m.Done()); err != nil {
+		t.Fatalf("without an attack: %v", err)
+	}
+	m.stop(ctx, t)
+	return n.percentile(50), n.percentile(99)
+}
+
+// stop ends the manager as a rollout does.
+func (m *manager) stop(ctx context.Context, t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	if err := m.Stop(ctx); err != nil {
+		t.Error(err)
+	}
 }
 
 // prepare does what an attack does before there is a manager.
