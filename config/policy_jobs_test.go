@@ -2,15 +2,20 @@ package config_test
 
 import (
 	"context"
+	"fmt"
+	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	authorizationv1 "k8s.io/api/authorization/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/config"
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/jobpatch"
 	"github.com/job-handler/job-handler/internal/jobtest"
 )
 
@@ -45,6 +50,35 @@ var _ = Describe("What the policies let the manager create of Jobs", func() {
 		Expect(err).To(And(Satisfy(apierrors.IsForbidden), MatchError(ContainSubstring("cannot create resource"))))
 	})
 })
+
+// The API server gives an expression so much time, counted in steps, and refuses the
+// request after it.
+var _ = DescribeTable("What the policies let the manager change of a Job with as much metadata as fits",
+	func(ctx SpecContext, fill func(*batchv1.Job)) {
+		object := jobtest.MakeJob(newNamespace(ctx), "huge").Suspended().Obj()
+		object.Labels, object.Annotations = map[string]string{}, map[string]string{}
+		fill(object)
+		Expect(kube.Create(ctx, object)).To(Succeed())
+		changed := object.DeepCopy()
+		metav1.SetMetaDataLabel(&changed.Spec.Template.ObjectMeta, api.EnabledLabel, api.True)
+		Expect(manager.Patch(ctx, changed, jobpatch.From(object))).To(Succeed())
+	},
+	Entry("in labels", func(job *batchv1.Job) {
+		for i := range 5000 {
+			job.Labels[fmt.Sprintf("k%04d%s", i, strings.Repeat("a", 58))] = strings.Repeat("v", 63)
+		}
+	}),
+	Entry("in short labels", func(job *batchv1.Job) {
+		for i := range 25_000 {
+			job.Labels[fmt.Sprintf("k%x", i)] = ""
+		}
+	}),
+	Entry("in annotations", func(job *batchv1.Job) {
+		for i := range 40_000 {
+			job.Annotations[fmt.Sprintf("k%x", i)] = ""
+		}
+	}),
+)
 
 func theManager() client.Client     { return manager }
 func withEveryRight() client.Client { return almighty }
