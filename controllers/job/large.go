@@ -22,6 +22,9 @@ const (
 	// largeAtWork is how many large Jobs are handled at once, so that workers are left
 	// for others while large Jobs wait for their writes.
 	largeAtWork = 8
+	// wholeReads is how many whole Jobs are read from the API server at once, of which it
+	// is not known before whether they are large.
+	wholeReads = 8
 	// largeAgain is when a large Job is looked at again that could not be handled.
 	largeAgain = 2 * time.Second
 )
@@ -32,11 +35,13 @@ type large struct {
 	once   sync.Once
 	atWork chan struct{}
 	writes chan struct{}
+	reads  chan struct{}
 }
 
 func (l *large) init() {
 	l.once.Do(func() {
 		l.atWork, l.writes = make(chan struct{}, largeAtWork), make(chan struct{}, largeWrites)
+		l.reads = make(chan struct{}, wholeReads)
 	})
 }
 
@@ -61,9 +66,20 @@ func (l *large) write(ctx context.Context, job *batchv1.Job) (written func(), er
 		return func() {}, nil
 	}
 	l.init()
+	return wait(ctx, l.writes)
+}
+
+// read waits until a whole Job can be read, and returns what to call once it is not
+// needed any more.
+func (l *large) read(ctx context.Context) (done func(), err error) {
+	l.init()
+	return wait(ctx, l.reads)
+}
+
+func wait(ctx context.Context, slots chan struct{}) (leave func(), err error) {
 	select {
-	case l.writes <- struct{}{}:
-		return func() { <-l.writes }, nil
+	case slots <- struct{}{}:
+		return func() { <-slots }, nil
 	case <-ctx.Done():
 		return nil, fmt.Errorf("waiting for other large Jobs: %w", ctx.Err())
 	}

@@ -141,3 +141,35 @@ func TestLargeIsKnown(t *testing.T) {
 		}
 	}
 }
+
+// Jobs whose label went away are read whole, few at once: a tenant can take the label
+// from hundreds of large ones.
+func TestReleasedJobsAreReadFewAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		answer := make(chan struct{})
+		var reading, most atomic.Int32
+		live := fake.NewClientBuilder().WithScheme(scheme.Scheme).WithInterceptorFuncs(interceptor.Funcs{
+			Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+				most.Store(max(most.Load(), reading.Add(1)))
+				defer reading.Add(-1)
+				<-answer
+				return c.Get(ctx, key, object, options...)
+			},
+		}).Build()
+		r := &Reconciler{Live: live, Client: live, Clock: clock.RealClock{}}
+		var all sync.WaitGroup
+		for i := range 10 * wholeReads {
+			all.Go(func() {
+				if _, err := r.release(t.Context(), client.ObjectKey{Namespace: "team", Name: fmt.Sprint(i)}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		close(answer)
+		all.Wait()
+		if got := most.Load(); got != wholeReads {
+			t.Errorf("%d Jobs were read at once, want %d", got, wholeReads)
+		}
+	})
+}

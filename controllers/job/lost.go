@@ -74,8 +74,13 @@ func (r *Reconciler) countLost(ctx context.Context, key types.NamespacedName) er
 // lost reports whether the Job is gone without results. With a namespace that goes
 // everything goes, which is what somebody asked for.
 func (r *Reconciler) lost(ctx context.Context, job *batchv1.Job) (bool, error) {
+	done, err := r.large.read(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer done()
 	now := &batchv1.Job{}
-	err := r.Live.Get(ctx, client.ObjectKeyFromObject(job), now)
+	err = r.Live.Get(ctx, client.ObjectKeyFromObject(job), now)
 	if client.IgnoreNotFound(err) != nil {
 		return false, fmt.Errorf("getting job %s/%s: %w", job.Namespace, job.Name, err)
 	}

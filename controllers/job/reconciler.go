@@ -181,6 +181,11 @@ func (r *Reconciler) recheck() ctrl.Result {
 // is opted in all the same, by its annotation or its Namespace, it gets the
 // label again; else it gets back what we hold of it. Usually the Job is gone.
 func (r *Reconciler) release(ctx context.Context, key types.NamespacedName) (ctrl.Result, error) {
+	done, err := r.large.read(ctx)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	defer done()
 	job := &batchv1.Job{}
 	if err := r.Live.Get(ctx, key, job); err != nil {
 		return r.answer(ctx, job, ctrl.Result{}, client.IgnoreNotFound(err))
