@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"math"
 	"strconv"
 	"time"
 
@@ -44,12 +45,15 @@ func size(bytes int64) string {
 	return strconv.FormatFloat(value/unit, 'f', 1, 64) + "TiB"
 }
 
-// took returns a duration in seconds for people, "" if it is not known.
+// took returns a duration in seconds for people, "" if it is not known. More
+// seconds than a time.Duration can hold, which only forged results tell of, are
+// shown as the most that it can hold.
 func took(seconds *int64) string {
 	if seconds == nil {
 		return ""
 	}
-	return duration.HumanDuration(time.Duration(*seconds) * time.Second)
+	const most = int64(math.MaxInt64 / time.Second)
+	return duration.HumanDuration(time.Duration(min(max(*seconds, 0), most)) * time.Second)
 }
 
 // ago returns how long before now something was, "" if it is not known when.
