@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	authorizationv1client "k8s.io/client-go/kubernetes/typed/authorization/v1"
 	batchv1client "k8s.io/client-go/kubernetes/typed/batch/v1"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/metadata"
@@ -24,12 +25,15 @@ type cluster struct {
 	core     corev1client.CoreV1Interface
 	jobs     batchv1client.JobsGetter
 	metadata metadata.Interface
+	access   authorizationv1client.SelfSubjectAccessReviewsGetter
 	// namespace is the one that the flags name; with allNamespaces for list
 	// alone, "" where it lists all.
 	namespace string
 	// kinds are those that hold results: see readable.
 	kinds []kind
 	asked bool
+	// unlisted is true where the user may not list Secrets.
+	unlisted bool
 }
 
 // kind is a kind of objects that hold results.
@@ -65,8 +69,12 @@ func (p *plugin) connect() (*cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the cluster: %w", err)
 	}
+	access, err := authorizationv1client.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to the cluster: %w", err)
+	}
 	return &cluster{
-		core: core, jobs: batch, metadata: meta, namespace: namespace,
+		core: core, jobs: batch, metadata: meta, access: access, namespace: namespace,
 		kinds: []kind{configMaps{core}},
 	}, nil
 }

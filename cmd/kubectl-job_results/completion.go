@@ -13,6 +13,15 @@ import (
 
 // completeName offers the names of results objects and of their Jobs.
 func (p *plugin) completeName(command *cobra.Command, args []string, start string) ([]string, cobra.ShellCompDirective) {
+	return p.complete(command, args, start, false)
+}
+
+// completeAwaited offers those, and the names of the Jobs that are there.
+func (p *plugin) completeAwaited(command *cobra.Command, args []string, start string) ([]string, cobra.ShellCompDirective) {
+	return p.complete(command, args, start, true)
+}
+
+func (p *plugin) complete(command *cobra.Command, args []string, start string, awaited bool) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
@@ -31,6 +40,12 @@ func (p *plugin) completeName(command *cobra.Command, args []string, start strin
 		// What is shortened is no name.
 		if job := s.Labels[api.JobNameLabel]; job != "" && strings.HasPrefix(s.Name, job) {
 			offered[job] = true
+		}
+	}
+	if awaited {
+		err := c.eachJob(command.Context(), func(job *metav1.PartialObjectMetadata) { offered[job.Name] = true })
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
 		}
 	}
 	return starting(slices.Sorted(maps.Keys(offered)), start), cobra.ShellCompDirectiveNoFileComp

@@ -3,19 +3,16 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/names"
-	"github.com/job-handler/job-handler/internal/results"
 	"github.com/job-handler/job-handler/internal/resultsview"
 )
 
@@ -32,14 +29,6 @@ func (t *target) addFlags(command *cobra.Command) {
 		"The run to read, by the UID of its Job or the start of it. Default: the newest.")
 }
 
-// what says which run is meant.
-func (t *target) what() string {
-	if t.run != "" {
-		return "run " + t.run
-	}
-	return "it"
-}
-
 // stored is a results object that is there: its metadata, and what kind it is.
 type stored struct {
 	metav1.ObjectMeta
@@ -47,22 +36,6 @@ type stored struct {
 }
 
 func (s *stored) uid() string { return s.Labels[api.JobUIDLabel] }
-
-// find returns the results of the run that t names.
-func (c *cluster) find(ctx context.Context, t target) (*resultsview.Run, error) {
-	runs, err := c.runsOf(ctx, t.name)
-	if err != nil {
-		return nil, err
-	}
-	if len(runs) == 0 {
-		return c.named(ctx, t)
-	}
-	chosen, err := choose(runs, t)
-	if err != nil {
-		return nil, err
-	}
-	return c.open(ctx, chosen.kind, chosen.Name)
-}
 
 func (c *cluster) open(ctx context.Context, k kind, name string) (*resultsview.Run, error) {
 	return resultsview.Open(ctx, name, c.fetch(k))
@@ -77,20 +50,30 @@ func (c *cluster) fetch(k kind) resultsview.Fetch {
 
 // logs returns the logs of run, with their parts.
 func (c *cluster) logs(ctx context.Context, run *resultsview.Run) (*resultsview.Logs, error) {
-	at := slices.IndexFunc(c.kinds, func(k kind) bool { return k.name() == run.Kind })
-	if at < 0 {
-		return nil, fmt.Errorf("%s is of a kind that cannot be read", run.Object)
+	for _, k := range c.gettable() {
+		if k.name() == run.Kind {
+			return run.Logs(ctx, c.fetch(k))
+		}
 	}
-	return run.Logs(ctx, c.fetch(c.kinds[at]))
+	return nil, fmt.Errorf("%s is of a kind that cannot be read", run.Object)
 }
 
 // runsOf returns the results of all runs of the Job, the newest first.
 func (c *cluster) runsOf(ctx context.Context, job string) ([]stored, error) {
-	name := labels.Set{api.JobNameLabel: names.LabelValue(job)}
-	if _, err := labels.ValidatedSelectorFromSet(name); err != nil {
-		return nil, fmt.Errorf("%q is not the name of a Job or of a results object", job)
+	return c.metadataOf(ctx, runsSelector(job))
+}
+
+// runsSelector selects the results of the Job's runs.
+func runsSelector(job string) string {
+	return resultsOf(labels.Set{api.JobNameLabel: names.LabelValue(job)})
+}
+
+// validName returns an error if name can be neither a Job's nor a results object's.
+func validName(name string) error {
+	if _, err := labels.ValidatedSelectorFromSet(labels.Set{api.JobNameLabel: names.LabelValue(name)}); err != nil || name == "" {
+		return fmt.Errorf("%q is not the name of a Job or of a results object", name)
 	}
-	return c.metadataOf(ctx, resultsOf(name))
+	return nil
 }
 
 // resultsOf selects results objects, not their parts, that have these labels.
@@ -151,22 +134,4 @@ func list(lines []string, none string) string {
 		return none
 	}
 	return "  " + strings.Join(lines, "\n  ")
-}
-
-// named returns the results in the object that t names. Where there is none,
-// the error says why no results are found and what to do.
-func (c *cluster) named(ctx context.Context, t target) (*resultsview.Run, error) {
-	for _, k := range c.readable(ctx) {
-		run, err := c.open(ctx, k, t.name)
-		switch {
-		case apierrors.IsNotFound(err), errors.Is(err, results.ErrStranger):
-		case err != nil:
-			return nil, err
-		case !strings.HasPrefix(run.Job.UID, t.run):
-			return nil, fmt.Errorf("%s is of run %s, not of %s", run.Object, run.Job.UID, t.run)
-		default:
-			return run, nil
-		}
-	}
-	return nil, c.missing(ctx, t.name)
 }

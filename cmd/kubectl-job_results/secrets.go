@@ -61,7 +61,7 @@ func (c *cluster) readable(ctx context.Context) []kind {
 	_, err := c.metadata.Resource(resource).Namespace(c.namespace).List(ctx, metav1.ListOptions{
 		LabelSelector: api.CreatedLabel + "=" + api.True, Limit: 1,
 	})
-	if !apierrors.IsForbidden(err) {
+	if c.unlisted = apierrors.IsForbidden(err); !c.unlisted {
 		c.kinds = append(c.kinds, secrets{c.core})
 	}
 	return c.kinds

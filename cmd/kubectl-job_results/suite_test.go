@@ -171,6 +171,30 @@ func said(ctx context.Context, job string, run int, text string) *corev1.ConfigM
 	return store(ctx, runs.Of(completed(job, run), runs.MakePod(job+"-abc12", start).Container("main", 0, []byte(text))))
 }
 
+// finish ends job with this status; where its results have a name, it says that
+// they are stored.
+func finish(ctx context.Context, job *batchv1.Job, status, results string) {
+	GinkgoHelper()
+	at := job.CreationTimestamp
+	job.Status.StartTime = &at
+	conditions := []batchv1.JobConditionType{batchv1.JobFailureTarget, batchv1.JobFailed}
+	if status == api.StatusCompleted {
+		job.Status.CompletionTime = &at
+		conditions = []batchv1.JobConditionType{batchv1.JobSuccessCriteriaMet, batchv1.JobComplete}
+	}
+	for _, condition := range conditions {
+		job.Status.Conditions = append(job.Status.Conditions, batchv1.JobCondition{
+			Type: condition, Status: corev1.ConditionTrue, LastTransitionTime: at,
+		})
+	}
+	Expect(kube.Status().Update(ctx, job)).To(Succeed())
+	if results != "" {
+		metav1.SetMetaDataAnnotation(&job.ObjectMeta, api.StatusAnnotation, status)
+		metav1.SetMetaDataAnnotation(&job.ObjectMeta, api.ResultsNameAnnotation, results)
+		Expect(kube.Update(ctx, job)).To(Succeed())
+	}
+}
+
 // reseal makes the annotations of cm agree with its content again.
 func reseal(cm *corev1.ConfigMap) {
 	cm.Annotations[api.SHA256Annotation] = results.Digest(cm.Data, cm.BinaryData)
@@ -180,9 +204,21 @@ func reseal(cm *corev1.ConfigMap) {
 // nothing else.
 func grantConfigMaps(ctx context.Context, user string) {
 	GinkgoHelper()
+	grant(ctx, user, rule("configmaps"))
+}
+
+// rule lets read and watch a resource of the core group, or of another one.
+func rule(resource string, group ...string) rbacv1.PolicyRule {
+	return rbacv1.PolicyRule{APIGroups: append(group, "")[:1], Resources: []string{resource}, Verbs: []string{"get", "list", "watch"}}
+}
+
+// grant gives a user these rights in the spec's namespace, among them that to
+// read ConfigMaps.
+func grant(ctx context.Context, user string, rules ...rbacv1.PolicyRule) {
+	GinkgoHelper()
 	Expect(kube.Create(ctx, &rbacv1.Role{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: user},
-		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"get", "list", "watch"}}},
+		Rules:      rules,
 	})).To(Succeed())
 	Expect(kube.Create(ctx, &rbacv1.RoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: user},

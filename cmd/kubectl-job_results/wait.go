@@ -4,202 +4,274 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/tools/cache"
-	watchtools "k8s.io/client-go/tools/watch"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/job-handler/job-handler/internal/api"
-	"github.com/job-handler/job-handler/internal/names"
 	"github.com/job-handler/job-handler/internal/resultsview"
 )
 
-// aWeek is what a negative timeout stands for, as for kubectl wait.
-const aWeek = 7 * 24 * time.Hour
+const (
+	// aWeek is what a negative timeout stands for, as for kubectl wait.
+	aWeek = 7 * 24 * time.Hour
+	// The next look comes after an event, and then not before shortPause is over.
+	// Without events it comes after longPause, or after pollPause where some cannot
+	// be seen.
+	shortPause, pollPause, longPause = 500 * time.Millisecond, 2 * time.Second, 30 * time.Second
+	// recent is how old results may be that need no note that they are old.
+	recent = time.Minute
+)
+
+const waitDescription = `Wait until the results of a Job are there, and say how it ended.
+
+Exits with 0 if the Job completed, 1 if it failed, 2 if there were no results in
+time, and 3 as soon as no results can come any more, or on any other error: the
+Job is not opted in, its results expired or were deleted, it was deleted before
+it finished, or they are in a Secret that you may not read and the Job cannot
+tell its outcome itself.
+
+NAME is a Job's name or a results object's. While there is a Job of this name, it
+is that run that counts. If there is none, it is the newest run that has results:
+the Job may have been deleted as soon as they were stored. If there are none
+either, wait waits for the Job to be created.
+
+A Job that is run again and again under one name has results of earlier runs. To
+start waiting before the next run is created, use --new: it waits for a run whose
+results are not there yet. Do not use --new after the Job was created: if it ends
+quickly, its results are there already.`
 
 // waitOptions are the flags of wait.
 type waitOptions struct {
 	*plugin
 	target  target
 	timeout time.Duration
+	fresh   bool
 }
 
 func newWait(p *plugin) *cobra.Command {
 	o := &waitOptions{plugin: p}
 	command := &cobra.Command{
-		Use: "wait NAME", Short: "Wait until the results of a Job are there", Args: cobra.ExactArgs(1),
-		Long: "Wait until the results of a Job are there. Exits with 0 if the Job completed, 1 if it failed, 2 if there\n" +
-			"were no results in time, 3 if it is no use to wait. The Job may be gone by then, and need not exist yet:\n" +
-			"while there is one of this name, it is that run that counts, else the newest.",
-		Example:           "  kubectl apply -f job.yaml && kubectl job-results wait nightly-report --timeout=1h && echo it completed",
-		ValidArgsFunction: p.completeName,
+		Use: "wait NAME", Short: "Wait until the results of a Job are there", Long: waitDescription,
+		// The exit code 1 says that the Job failed.
+		Args: func(command *cobra.Command, args []string) error {
+			return useless(cobra.ExactArgs(1)(command, args))
+		},
+		Example: "  # After the Job was created\n" +
+			"  kubectl apply -f job.yaml && kubectl job-results wait nightly-report --timeout=1h && echo it completed\n\n" +
+			"  # Before it is created again: earlier runs do not count\n" +
+			"  kubectl job-results wait nightly-report --new --timeout=1h & kubectl replace --force -f job.yaml; wait $!",
+		ValidArgsFunction: p.completeAwaited,
 		RunE: func(command *cobra.Command, args []string) error {
 			o.target.name = args[0]
 			return o.run(command.Context())
 		},
 	}
+	command.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return useless(err) })
 	o.target.addFlags(command)
 	command.Flags().DurationVar(&o.timeout, "timeout", 30*time.Second,
 		"How long to wait; 0 looks once, less than 0 waits for a week.")
+	command.Flags().BoolVar(&o.fresh, "new", false,
+		"Wait for a run whose results are not there yet when the command starts. Results of earlier runs do not count.")
 	return command
 }
 
-func (o *waitOptions) run(ctx context.Context) error {
-	run, err := o.await(ctx)
+// useless returns err with the exit code of a wait that is no use.
+func useless(err error) error {
 	var exit *exitCodeError
-	switch {
-	case errors.As(err, &exit):
+	if err == nil || errors.As(err, &exit) {
 		return err
-	case err != nil:
-		return &exitCodeError{code: exitWaitError, err: err}
 	}
-	fmt.Fprintf(o.Out, "job %s %s: %s\n", safe(run.Job.Name), safe(run.Status), run.Object)
-	if run.Status != api.StatusCompleted {
+	return &exitCodeError{code: exitWaitError, err: err}
+}
+
+func (o *waitOptions) run(ctx context.Context) error {
+	if o.fresh && o.target.run != "" {
+		return useless(errors.New("--new and --run exclude each other: a run that has a UID is not new"))
+	}
+	c, err := o.connect()
+	if err != nil {
+		return useless(err)
+	}
+	w := &waiter{waitOptions: o, cluster: c, awaited: awaited{fresh: o.fresh, in: c.namespace}}
+	came, err := w.await(ctx)
+	if err != nil {
+		return useless(err)
+	}
+	return o.print(came)
+}
+
+// ending is how a run ended.
+type ending struct {
+	job, status, object string
+}
+
+func (o *waitOptions) print(e *ending) error {
+	fmt.Fprintf(o.Out, "job %s %s: %s\n", safe(e.job), safe(e.status), safe(e.object))
+	if e.status != api.StatusCompleted {
 		return &exitCodeError{code: exitFailed}
 	}
 	return nil
 }
 
-func (o *waitOptions) await(ctx context.Context) (*resultsview.Run, error) {
-	c, err := o.connect()
+// waiter waits for a run.
+type waiter struct {
+	*waitOptions
+	*cluster
+	awaited
+	// said is what was said last of what is waited for.
+	said string
+}
+
+func (w *waiter) await(ctx context.Context) (*ending, error) {
+	s, err := w.resolve(ctx, w.target)
 	if err != nil {
 		return nil, err
 	}
-	wanted, run, err := o.now(ctx, c)
-	if err != nil || run != nil {
-		return run, err
+	w.start(s)
+	if w.timeout == 0 {
+		w.tells = true
+		if e, _, err := w.conclude(ctx, s); e != nil || err != nil {
+			return e, err
+		}
+		return nil, w.timedOut(s)
 	}
-	if o.timeout == 0 {
-		return nil, o.timedOut(ctx, c)
-	}
-	limit := o.timeout
+	limit := w.timeout
 	if limit < 0 {
 		limit = aWeek
 	}
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	found, err := c.await(limited, o.target.name, wanted)
-	if errors.Is(limited.Err(), context.DeadlineExceeded) {
-		return nil, o.timedOut(ctx, c)
+	e, s, err := w.follow(limited, s)
+	if e == nil && errors.Is(limited.Err(), context.DeadlineExceeded) {
+		return nil, w.timedOut(s)
 	}
-	if err != nil {
-		return nil, err
+	return e, err
+}
+
+// follow looks again and again until the run has ended, or nothing can come. It starts with s, and
+// returns what it saw last.
+func (w *waiter) follow(ctx context.Context, s *subject) (*ending, *subject, error) {
+	var events *watching
+	of := ""
+	defer func() { events.stop() }()
+	for {
+		if s.target.name != of || events == nil {
+			events.stop()
+			of = s.target.name
+			events = w.watch(ctx, of)
+			w.tells = events.jobs
+		}
+		e, d, err := w.conclude(ctx, s)
+		if e != nil || err != nil {
+			return e, s, err
+		}
+		w.say(d.text)
+		if err := w.pause(ctx, s, events, d.soon); err != nil {
+			return nil, s, err
+		}
+		next, err := w.resolve(ctx, w.target)
+		switch {
+		case err == nil:
+			s = next
+		case apierrors.IsForbidden(err), ctx.Err() != nil:
+			return nil, s, err
+		default:
+			// The API server may be back before the time is over.
+			w.say(err.Error())
+		}
 	}
-	return c.open(ctx, found.kind, found.Name)
+}
+
+// conclude returns the outcome that s shows, or an error where there will be none.
+func (w *waiter) conclude(ctx context.Context, s *subject) (*ending, decision, error) {
+	d := w.decide(s)
+	switch {
+	case d.never != "":
+		return nil, d, errors.New(d.never)
+	case d.told != nil:
+		fmt.Fprintf(w.ErrOut, "Note: you may not read the results; this is what the Job tells. You lack the %s.\n", secretsRight(w.in))
+		status := d.told.Annotations[api.StatusAnnotation]
+		return &ending{d.told.Name, status, api.ResultsKindSecret + " " + d.told.Annotations[api.ResultsNameAnnotation]}, d, nil
+	case d.found != nil:
+		run, err := w.open(ctx, d.found.kind, d.found.Name)
+		if err != nil {
+			return nil, d, err
+		}
+		return w.ended(s, run), d, nil
+	case d.run != nil:
+		return w.ended(s, d.run), d, nil
+	}
+	return nil, d, nil
+}
+
+// ended returns how run ended, and says so where it may be another one than
+// is expected.
+func (w *waiter) ended(s *subject, run *resultsview.Run) *ending {
+	old := run.Finished().Before(w.clock.Now().Add(-recent))
+	if old && w.said == "" && w.job == nil && w.target.run == "" && !s.named {
+		why := "there is no Job of this name now"
+		if s.job.hidden {
+			why = "whether the Job runs again, cannot be told without the right to get Jobs"
+		}
+		fmt.Fprintf(w.ErrOut, "Note: this run finished %s; %s. To wait for a run that is to come: kubectl job-results wait %s --new\n",
+			ago(w.clock.Now(), run.Finished()), why, safe(s.target.name))
+	}
+	return &ending{run.Job.Name, run.Status, run.String()}
+}
+
+// say says what is waited for, unless that was said last.
+func (w *waiter) say(text string) {
+	if text == w.said {
+		return
+	}
+	if w.said == "" {
+		fmt.Fprintf(w.ErrOut, "Waiting for %s ...\n", safe(text))
+	} else {
+		fmt.Fprintf(w.ErrOut, "Still waiting for %s ...\n", safe(text))
+	}
+	w.said = text
+}
+
+// pause returns when it is time for the next look.
+func (w *waiter) pause(ctx context.Context, s *subject, events *watching, soon bool) error {
+	earliest, latest := time.After(shortPause), time.After(longest(s, events, soon))
+	for happened := false; earliest != nil || !happened; {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-latest:
+			return nil
+		case <-earliest:
+			earliest = nil
+		case job := <-events.events:
+			happened = true
+			if job != nil {
+				w.notice(s, job)
+			}
+		}
+	}
+	return nil
+}
+
+// longest returns how long to pause where nothing happens.
+func longest(s *subject, events *watching, soon bool) time.Duration {
+	switch {
+	case soon:
+		return shortPause
+	case !events.jobs, !events.results, s.mayBeObject():
+		return pollPause
+	default:
+		return longPause
+	}
 }
 
 // timedOut says after what time there were no results, and why.
-func (o *waitOptions) timedOut(ctx context.Context, c *cluster) error {
-	return &exitCodeError{
-		code: exitTimedOut,
-		err:  fmt.Errorf("timed out after %s: %w", o.timeout, c.missing(ctx, o.target.name)),
+func (w *waiter) timedOut(s *subject) error {
+	why := "no results yet; waited for " + w.decide(s).text
+	if job := s.job.job; job != nil && w.wanted(s, string(job.UID)) {
+		why = s.job.whyMissing(w.in, s.target.name)
 	}
-}
-
-// wanted reports whether a results object is what is waited for.
-type wanted func(object *metav1.ObjectMeta) bool
-
-// now returns the run if its results are there, else what to wait for. It says
-// so where there is nothing yet, and is an error where nothing will come.
-func (o *waitOptions) now(ctx context.Context, c *cluster) (wanted, *resultsview.Run, error) {
-	seen, err := c.look(ctx, o.target.name)
-	if err != nil {
-		return nil, nil, err
-	}
-	// After the Job, so that one that goes meanwhile has its results in here.
-	runs, err := c.runsOf(ctx, o.target.name)
-	if err != nil {
-		return nil, nil, err
-	}
-	uid := o.target.run
-	if uid == "" && seen.job != nil {
-		uid = string(seen.job.UID)
-	}
-	at := slices.IndexFunc(runs, func(s stored) bool { return strings.HasPrefix(s.uid(), uid) })
-	switch {
-	case at >= 0:
-		run, err := c.open(ctx, runs[at].kind, runs[at].Name)
-		return nil, run, err
-	case seen.job != nil && !seen.optedIn():
-		return nil, nil, errors.New(seen.whyMissing(c.namespace, o.target.name))
-	case seen.job == nil && !seen.hidden:
-		fmt.Fprintf(o.ErrOut, "There is no Job %s in namespace %s, and no results of %s; waiting for them.\n",
-			o.target.name, c.namespace, o.target.what())
-	}
-	return o.later(uid, runs), nil, nil
-}
-
-// later returns what to wait for: this run or, unless one was asked for, any
-// that is not there yet.
-func (o *waitOptions) later(uid string, runs []stored) wanted {
-	known := make(map[string]bool, len(runs))
-	for i := range runs {
-		known[runs[i].uid()] = true
-	}
-	return func(object *metav1.ObjectMeta) bool {
-		this := object.Labels[api.JobUIDLabel]
-		if o.target.run != "" {
-			return strings.HasPrefix(this, uid)
-		}
-		return !known[this]
-	}
-}
-
-// await returns the first results object of the Job that is wanted. It watches
-// the results, not the Job, which may be deleted when they are there.
-func (c *cluster) await(ctx context.Context, job string, is wanted) (*stored, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	selector := resultsOf(labels.Set{api.JobNameLabel: names.LabelValue(job)})
-	var found atomic.Pointer[stored]
-	var group errgroup.Group
-	for _, k := range c.readable(ctx) {
-		group.Go(func() error {
-			event, err := watchtools.UntilWithSync(ctx, c.watcher(k, selector), &metav1.PartialObjectMetadata{}, nil, matches(is))
-			if err != nil {
-				return fmt.Errorf("waiting for results: %w", err)
-			}
-			if object, isMetadata := event.Object.(*metav1.PartialObjectMetadata); isMetadata {
-				found.CompareAndSwap(nil, &stored{ObjectMeta: object.ObjectMeta, kind: k})
-			}
-			cancel()
-			return nil
-		})
-	}
-	err := group.Wait()
-	if s := found.Load(); s != nil {
-		return s, nil
-	}
-	return nil, err //nolint:wrapcheck // it is wrapped in the group
-}
-
-func matches(is wanted) watchtools.ConditionFunc {
-	return func(event watch.Event) (bool, error) {
-		object, isMetadata := event.Object.(*metav1.PartialObjectMetadata)
-		return isMetadata && event.Type != watch.Deleted && is(&object.ObjectMeta), nil
-	}
-}
-
-// watcher lists and watches the metadata of objects with these labels.
-func (c *cluster) watcher(k kind, selector string) cache.ListerWatcher {
-	client := c.metadata.Resource(k.resource()).Namespace(c.namespace)
-	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, opts metav1.ListOptions) (runtime.Object, error) {
-			opts.LabelSelector = selector
-			return client.List(ctx, opts)
-		},
-		WatchFuncWithContext: func(ctx context.Context, opts metav1.ListOptions) (watch.Interface, error) {
-			opts.LabelSelector = selector
-			return client.Watch(ctx, opts)
-		},
-	}, c.metadata)
+	return &exitCodeError{code: exitTimedOut, err: fmt.Errorf("timed out after %s: %s", w.timeout, why)}
 }
