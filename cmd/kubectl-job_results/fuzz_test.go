@@ -89,7 +89,7 @@ func FuzzWhyMissing(f *testing.F) {
 		}
 		metav1.SetMetaDataAnnotation(&job.ObjectMeta, api.ResultsNameAnnotation, wish)
 		around := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{api.EnabledLabel: label}}}
-		for _, s := range []sight{{hidden: true}, {}, {job: job}, {job: job, namespace: around}} {
+		for _, s := range []sight{{hidden: true}, {unlisted: true}, {job: job}, {job: job, namespace: around}, {job: job, namespace: around, unlisted: true}} {
 			var out bytes.Buffer
 			report(errors.New(s.whyMissing("ns", name)), &out)
 			steersNothing(t, out.String())
