@@ -244,6 +244,9 @@ func (s *stage) othersAreCaptured(ctx context.Context, ended <-chan struct{}) er
 		return err
 	}
 	other := &stage{world: s.world, attack: attack{name: "beside " + s.name}, namespace: namespace}
+	if err := other.served(ctx, ended); err != nil {
+		return err
+	}
 	job, err := other.newJob(ctx, "deadline")
 	if err != nil {
 		return err
@@ -286,6 +289,20 @@ func (s *stage) othersAreCaptured(ctx context.Context, ended <-chan struct{}) er
 		return fmt.Errorf("the log of a deleted pod of another namespace is %q", stored.Data[api.DataLogs])
 	}
 	return nil
+}
+
+// served waits until a Job that has finished here is stored: by then the manager has
+// read all that is there, and sees what is deleted.
+func (s *stage) served(ctx context.Context, ended <-chan struct{}) error {
+	job, err := s.newJob(ctx, "first")
+	if err != nil {
+		return err
+	}
+	if err := s.complete(ctx, job, 0); err != nil {
+		return err
+	}
+	s.expect(job, "")
+	return s.goOn(ctx, ended)
 }
 
 // newJob makes a Job that is handled.

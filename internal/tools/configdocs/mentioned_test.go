@@ -19,7 +19,7 @@ var (
 // otherFlags are those of the plugin, the manager's subcommands, kubectl, helm and etcd.
 var otherFlags = []string{
 	"--all-namespaces", "--applyset", "--cascade", "--context", "--cronjob", "--deleting", "--dry-run", "--failed", "--for",
-	"--force-conflicts", "--help", "--kubeconfig", "--only", "--pod", "--previous", "--quota-backend-bytes", "--raw", "--run", "--server-side",
+	"--force-conflicts", "--help", "--kubeconfig", "--new", "--only", "--pod", "--previous", "--quota-backend-bytes", "--raw", "--run", "--server-side",
 	"--show-labels", "--since", "--tail", "--timeout", "--v", "--wait", "--wait-for-jobs",
 }
 
