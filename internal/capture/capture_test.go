@@ -138,7 +138,7 @@ func TestLastWords(t *testing.T) {
 			{Container: "main", Text: "working\ngot TERM\n", Capture: whole},
 			{Container: "proxy", Text: "open\nclosed\n", Capture: whole},
 		})
-		if want := []string{"p/main", "p/proxy"}; !cmp.Equal(want, sorted(n.followed)) {
+		if want := []string{"p/main", "p/main", "p/proxy", "p/proxy"}; !cmp.Equal(want, sorted(n.followed)) {
 			t.Errorf("followed %v", n.followed)
 		}
 	})

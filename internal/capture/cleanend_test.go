@@ -82,13 +82,15 @@ func TestGoneBeforeCompared(t *testing.T) {
 	podGone := `comparing the end of the log: pods "p" not found`
 	tests := map[string]struct {
 		steps []string
+		text  string
 		want  results.Capture
 	}{
 		"before the end of the container": {
-			[]string{"cut", "more", "remove", "tell"}, results.Capture{Reason: results.ReasonPodGone, Message: podGone},
+			[]string{"cut", "more", "remove", "tell"}, "working\ngot TERM\n", results.Capture{Reason: results.ReasonPodGone, Message: podGone},
 		},
-		"after the end of the container": {[]string{"mute", "more", "tell", "remove", "cut"}, joblogs.NotCompared()},
-		"and its end is never told": {[]string{"cut", "more", "remove", "gone"}, results.Capture{
+		"after two streams have ended":   {[]string{"more", "remove", "tell"}, "working\ngot TERM\n", whole},
+		"after the end of the container": {[]string{"mute", "more", "tell", "remove", "cut"}, "working\n", joblogs.NotCompared()},
+		"and its end is never told": {[]string{"cut", "more", "remove", "gone"}, "working\ngot TERM\n", results.Capture{
 			Reason: results.ReasonEndNotSeen, Message: "the pod was gone before its container was reported to have ended",
 		}},
 	}
@@ -115,7 +117,7 @@ func TestGoneBeforeCompared(t *testing.T) {
 				}
 				c.Gone(job, pod)
 				synctest.Wait()
-				expect(t, c, []kept{{Container: "main", Text: "working\n", Capture: tc.want}})
+				expect(t, c, []kept{{Container: "main", Text: tc.text, Capture: tc.want}})
 			})
 		})
 	}
@@ -146,27 +148,27 @@ func TestEndNeverTold(t *testing.T) {
 // another log could use.
 func TestWaitsWithoutStream(t *testing.T) {
 	told := &counts{}
-	inTime(t, Options{Streams: 1, Metrics: told}, func(t *testing.T, ctx context.Context, n *node, c *Captures) {
+	inTime(t, Options{FollowStreams: 1, Metrics: told}, func(t *testing.T, ctx context.Context, n *node, c *Captures) {
 		n.write(name(0)+"/main", "working\n")
 		n.cut[name(0)+"/main"] = []int{len("working\n")}
-		c.Begin(ctx, job, aPod(name(0), "main"), true)
+		c.Begin(ctx, job, runningPod(name(0), "main"), true)
 		synctest.Wait()
 		n.write(name(1)+"/main", "working\n")
-		c.Begin(ctx, job, aPod(name(1), "main"), true)
+		c.Begin(ctx, job, runningPod(name(1), "main"), true)
 		synctest.Wait()
 		told.is(t, 1, 0, 0, 0)
 		<-time.After(endToldAfter + time.Second)
 		n.end(name(1) + "/main")
-		c.Begin(ctx, job, ended(aPod(name(1), "main")), true)
+		c.Begin(ctx, job, ended(runningPod(name(1), "main")), true)
 		synctest.Wait()
 		n.write(name(0)+"/main", "got TERM\n")
 		n.end(name(0) + "/main")
-		c.Begin(ctx, job, ended(aPod(name(0), "main")), true)
+		c.Begin(ctx, job, ended(runningPod(name(0), "main")), true)
 		<-time.After(endToldAfter)
 		synctest.Wait()
 		told.is(t, 0, 0, 0, 1)
 		for i, text := range []string{"working\ngot TERM\n", "working\n"} {
-			c.Gone(job, ended(aPod(name(i), "main")))
+			c.Gone(job, ended(runningPod(name(i), "main")))
 			if got := keptOf(t, c, nil)[i][0]; got.Text != text || got.Capture != whole {
 				t.Errorf("%+v", got)
 			}
@@ -204,15 +206,23 @@ func order(t *testing.T, deleted bool, steps []string) string {
 	if deleted {
 		seen = leaving(seen)
 	}
-	var hasEnded, told, gone bool
+	// Two streams in a row that break off without an error, while nothing is written,
+	// look as those of a container that has ended do.
+	var hasEnded, told, gone, wasCut bool
 	happens := map[string]func(){
-		"cut":  func() { n.abort("p/main", io.EOF) },
+		"cut": func() {
+			if !wasCut {
+				wasCut = true
+				n.abort("p/main", io.EOF)
+			}
+		},
 		"fail": func() { n.abort("p/main", io.ErrUnexpectedEOF) },
 		"mute": func() { n.mute("p/main") },
 		"wait": func() { <-time.After(endToldAfter + longestPause) },
 		"end":  func() { hasEnded = true; n.end("p/main") },
 		"write": func() {
 			if !hasEnded {
+				wasCut = false
 				n.write("p/main", fmt.Sprintf("line %d\n", len(n.log("p/main").text)))
 			}
 		},

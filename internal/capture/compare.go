@@ -15,14 +15,22 @@ var unseen = results.Capture{
 // compare tells, after the stream of the log has ended by itself, whether the log has
 // too. The stream of a container that runs may end like one of a container that has
 // ended, and the log may grow after that: so it is complete only if its end is compared
-// once the container is known to have ended. Of a pod that is deleted it is compared
-// before too, so that a stream that ended too early is followed by another one at once.
+// once the container is known to have ended.
+//
+// Of a pod that is deleted the kubelet may remove the log before the manager hears of
+// the end. So the log is compared before too, and followed once more: the kubelet ends a
+// second stream at once only if the container has ended. If both agree, and the end is
+// told, the log is complete although it is gone by then.
 func (c *Captures) compare(ctx context.Context, l *followedLog, f *joblogs.Following) results.Capture {
 	now := c.look(l)
 	l.toldFirst = now.log.Ended
+	var early results.Capture
 	if now.news != nil && now.leaving {
-		if early := f.Confirm(ctx, now.log); early.Curable {
+		if early = f.Confirm(ctx, now.log); early.Curable {
 			return early
+		}
+		if early.Complete && !l.endsAgain(ctx, f, now.log) {
+			early = results.Capture{}
 		}
 	}
 	switch now = c.awaitEnd(ctx, l); {
@@ -31,12 +39,30 @@ func (c *Captures) compare(ctx context.Context, l *followedLog, f *joblogs.Follo
 	case !now.log.Readable():
 		return unseen
 	case now.log.Ended:
-		return f.Confirm(ctx, now.log)
+		late := f.Confirm(ctx, now.log)
+		if early.Complete && f.Uncompared() {
+			return early
+		}
+		return late
 	case ctx.Err() != nil:
 		return joblogs.GivenUp()
 	default:
 		return untold(now.left)
 	}
+}
+
+// endsAgain follows the log once more, unless that was done when there was no more of
+// it, and reports whether the stream ended by itself with nothing new.
+func (l *followedLog) endsAgain(ctx context.Context, f *joblogs.Following, log joblogs.Log) bool {
+	before := l.text.seen()
+	if before > 0 && before == l.endedAgain {
+		return true
+	}
+	if ended, _ := f.Stream(ctx, log); !ended || l.text.seen() != before {
+		return false
+	}
+	l.endedAgain = before
+	return true
 }
 
 // awaitEnd waits for some time until the container is known to have ended, since its

@@ -73,6 +73,9 @@ type followedLog struct {
 	// toldFirst is true if the container was known to have ended when the last stream
 	// ended by itself. Only the goroutine that follows the log uses it.
 	toldFirst bool
+	// endedAgain is how much there was of the log when two streams in a row had ended by
+	// themselves.
+	endedAgain int64
 	// readToEnd is true if its last stream ended by itself, after the container's end or
 	// with words later than the signal to end, and could not be compared.
 	readToEnd bool
