@@ -43,12 +43,13 @@ func (r *Reconciler) awaitLogs(job *batchv1.Job) time.Duration {
 	return min(max(captureRecheck, waited), longestLogRetry, limit-waited)
 }
 
-// quiet has the Job of the pod be looked at once none of its logs is followed any
-// more. Jobs wait in the queue as changes of them do.
+// quiet has the Job of the pod be looked at soon after none of its logs is followed any
+// more: the end of a stream may come before the watch reports that of its container.
 func (r *Reconciler) quiet(queue workqueue.TypedRateLimitingInterface[reconcile.Request]) func(pod *corev1.Pod) {
 	return func(pod *corev1.Pod) {
 		if owner := metav1.GetControllerOfNoCopy(pod); owner != nil {
-			queue.Add(reconcile.Request{NamespacedName: types.NamespacedName{Namespace: pod.Namespace, Name: owner.Name}})
+			job := types.NamespacedName{Namespace: pod.Namespace, Name: owner.Name}
+			queue.AddAfter(reconcile.Request{NamespacedName: job}, captureRecheck)
 		}
 	}
 }

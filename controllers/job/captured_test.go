@@ -49,22 +49,15 @@ var _ = Describe("Pods that were deleted before their Job ended", func() {
 		h.Captures.Begin(following, object.UID, pod.DeepCopy(), true)
 		return pod
 	}
-	// exit has them see that its container has ended.
-	exit := func(object *batchv1.Job, pod *corev1.Pod) *corev1.Pod {
-		GinkgoHelper()
-		screen.end(pod.Name)
-		last := pod.DeepCopy()
-		terminate(last, 143)
-		h.Captures.Begin(following, object.UID, last, true)
-		Eventually(func() bool { return h.Captures.Following(object.UID) }).Should(BeFalse())
-		return last
-	}
 	// gone has them see that it has ended and is gone.
 	gone := func(ctx SpecContext, object *batchv1.Job, pod *corev1.Pod) {
 		GinkgoHelper()
-		last := exit(object, pod)
+		screen.end(pod.Name)
+		Eventually(func() bool { return h.Captures.Following(object.UID) }).Should(BeFalse())
 		Expect(kube.Delete(ctx, pod, client.GracePeriodSeconds(0))).To(Succeed())
-		h.Captures.Gone(object.UID, last)
+		pod = pod.DeepCopy()
+		terminate(pod, 143)
+		h.Captures.Gone(object.UID, pod)
 	}
 
 	It("are in the results with the others, in order of creation", func(ctx SpecContext) {
@@ -131,7 +124,8 @@ var _ = Describe("Pods that were deleted before their Job ended", func() {
 		object := running(ctx, aJob())
 		pod := deleting(ctx, object, "first")
 		screen.write("first", "captured\n")
-		exit(object, pod)
+		screen.end("first")
+		Eventually(func() bool { return h.Captures.Following(object.UID) }).Should(BeFalse())
 		terminate(pod, 1)
 		Expect(kube.Status().Update(ctx, pod)).To(Succeed())
 		h.logs.read = everyLog(unreachable)
@@ -149,7 +143,8 @@ var _ = Describe("Pods that were deleted before their Job ended", func() {
 	It("that are still there are read as usual where that brings more", func(ctx SpecContext) {
 		object := running(ctx, aJob())
 		pod := deleting(ctx, object, "first")
-		exit(object, pod)
+		screen.end("first")
+		Eventually(func() bool { return h.Captures.Following(object.UID) }).Should(BeFalse())
 		terminate(pod, 1)
 		pod.Status.ContainerStatuses[0].State.Terminated.ContainerID = "containerd://another"
 		Expect(kube.Status().Update(ctx, pod)).To(Succeed())

@@ -72,10 +72,9 @@ var _ = Describe("Captures of a Job that goes on", func() {
 		screen.write(name, text)
 		screen.end(name)
 		h.Captures.Begin(following, object.UID, pod.DeepCopy(), true)
-		terminate(pod, 143)
-		h.Captures.Begin(following, object.UID, pod.DeepCopy(), true)
 		Eventually(func() bool { return h.Captures.Following(object.UID) }).Should(BeFalse())
 		Expect(kube.Delete(ctx, pod, client.GracePeriodSeconds(0))).To(Succeed())
+		terminate(pod, 143)
 		h.Captures.Gone(object.UID, pod)
 	}
 	// due lets as much time pass as it takes until what was captured is due.

@@ -99,10 +99,9 @@ var _ = Describe("What captures take", func() {
 			screen.write(name, text(name))
 			screen.end(name)
 			h.Captures.Begin(following, object.UID, pod.DeepCopy(), true)
-			terminate(pod, 143)
-			h.Captures.Begin(following, object.UID, pod.DeepCopy(), true)
 			Eventually(func() bool { return h.Captures.Following(object.UID) }).Should(BeFalse())
 			Expect(kube.Delete(ctx, pod, client.GracePeriodSeconds(0))).To(Succeed())
+			terminate(pod, 143)
 			h.Captures.Gone(object.UID, pod)
 			if i%4 == 3 {
 				h.step(time.Minute)

@@ -123,22 +123,18 @@ func TestLastWords(t *testing.T) {
 		}
 		n.write("p/proxy", "closed\n")
 		n.end("p/proxy")
-		synctest.Wait()
-		if !c.Following(job) {
-			t.Error("the ends of the containers are not waited for")
-		}
-		c.Begin(ctx, job, ended(pod), true)
+		n.remove("p")
 		synctest.Wait()
 		if c.Following(job) || c.Following("another") {
 			t.Error("a log that has ended is followed")
 		}
-		n.remove("p")
+		c.Begin(ctx, job, ended(pod), true)
 		c.Gone(job, ended(pod))
 		expect(t, c, []kept{
 			{Container: "main", Text: "working\ngot TERM\n", Capture: whole},
 			{Container: "proxy", Text: "open\nclosed\n", Capture: whole},
 		})
-		if want := []string{"p/main", "p/main", "p/proxy", "p/proxy"}; !cmp.Equal(want, sorted(n.followed)) {
+		if want := []string{"p/main", "p/proxy"}; !cmp.Equal(want, sorted(n.followed)) {
 			t.Errorf("followed %v", n.followed)
 		}
 	})
@@ -153,8 +149,6 @@ func TestFollowedAgain(t *testing.T) {
 		n.write("p/main", "working\ngot TERM\n")
 		<-time.After(10 * time.Second)
 		n.end("p/main")
-		synctest.Wait()
-		c.Begin(ctx, job, ended(pod), true)
 		synctest.Wait()
 		c.Gone(job, ended(pod))
 		expect(t, c, []kept{{Container: "main", Text: "working\ngot TERM\n", Capture: whole}})
@@ -249,7 +243,6 @@ func TestNotWhole(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inTime(t, Options{}, func(t *testing.T, ctx context.Context, n *node, c *Captures) {
 				tc.happens(ctx, n, c, aPod("p", "main"))
-				synctest.Wait()
 				if c.Following(job) {
 					t.Error("still followed")
 				}
@@ -272,7 +265,6 @@ func TestRestarted(t *testing.T) {
 		status := &pod.Status.ContainerStatuses[0]
 		status.LastTerminationState, status.RestartCount = status.State, 1
 		status.State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}
-		n.restart("p/main")
 		c.Begin(ctx, job, pod, true)
 		synctest.Wait()
 		expect(t, c, []kept{
@@ -292,7 +284,6 @@ func TestStillThere(t *testing.T) {
 		n.write("p/main", "all\n")
 		n.end("p/main")
 		c.Begin(ctx, job, pod, true)
-		c.Begin(ctx, job, ended(pod), true)
 		synctest.Wait()
 		now := ended(aPod("p", "main", "another"))
 		want := [][]kept{{{Container: "main", Text: "all\n", Capture: whole}}}

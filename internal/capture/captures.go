@@ -161,7 +161,7 @@ func (c *Captures) Begin(ctx context.Context, job types.UID, object *corev1.Pod,
 	if p == nil || p.gone {
 		return
 	}
-	p.become(object, false)
+	p.object = stillTracked(p.object, neverStarted(p.object, object))
 	if withLogs {
 		c.followAll(ctx, p)
 	}
@@ -209,7 +209,7 @@ func (c *Captures) Gone(job types.UID, object *corev1.Pod) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if p := c.find(job, object); p != nil {
-		p.become(object, true)
+		p.object, p.gone = stillTracked(p.object, neverStarted(p.object, object)), true
 		logs := joblogs.LogsOf(deleted(p.object))
 		for _, l := range p.logs {
 			l.tell(logs)

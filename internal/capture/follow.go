@@ -56,7 +56,7 @@ type followedLog struct {
 
 	// latest is the log as the pod tells of it now; not Readable once its
 	// container has been started so often that it cannot be read any more. news
-	// is closed when that changes, and when the pod ends or is gone.
+	// is closed when that changes, and when until is set first.
 	latest joblogs.Log
 	news   chan struct{}
 	// until is when expire looks at it; zero: that is not known yet. before is how
@@ -70,14 +70,8 @@ type followedLog struct {
 	// queued is true once it had to wait for its turn, parked while it waits for
 	// another stream since it gave one up.
 	queued, parked bool
-	// toldFirst is true if the container was known to have ended when the last stream
-	// ended by itself. Only the goroutine that follows the log uses it.
-	toldFirst bool
-	// endedAgain is how much there was of the log when two streams in a row had ended by
-	// themselves.
-	endedAgain int64
-	// readToEnd is true if its last stream ended by itself, after the container's end or
-	// with words later than the signal to end, and could not be compared.
+	// readToEnd is true if its last stream ended by itself, with words later than the
+	// signal to end, and could not be compared.
 	readToEnd bool
 	// text is what was read.
 	text     *text
@@ -193,7 +187,8 @@ func (c *Captures) follow(ctx, turn context.Context, l *followedLog) {
 // stream follows the log with one stream, and reports whether another one may
 // bring more.
 func (c *Captures) stream(ctx context.Context, l *followedLog, f *joblogs.Following) bool {
-	log := c.look(l).log
+	unseen := results.Capture{Reason: results.ReasonEndNotSeen, Message: "the container was gone before its log was known to have ended"}
+	log, _ := c.look(l)
 	if !log.Readable() {
 		c.keep(l, f, unseen)
 		return false
@@ -206,7 +201,9 @@ func (c *Captures) stream(ctx context.Context, l *followedLog, f *joblogs.Follow
 		return true
 	}
 	if ended {
-		capture = c.compare(ctx, l, f)
+		if log, capture = c.awaitEnd(ctx, l), unseen; log.Readable() {
+			capture = f.Confirm(ctx, log)
+		}
 	}
 	c.keep(l, f, capture)
 	again := l.awaitsNode(capture, c.clock.Now())
@@ -226,6 +223,37 @@ func (l *followedLog) awaitsNode(capture results.Capture, now time.Time) bool {
 	return now.Sub(l.nodeGone) < results.NodeGrace
 }
 
+// awaitEnd waits until the container of a running pod is known to have ended, since
+// its stream has, and returns the log as it is to be asked for then: that of a
+// container that was started again is another one.
+func (c *Captures) awaitEnd(ctx context.Context, l *followedLog) joblogs.Log {
+	patience := c.clock.After(endToldAfter)
+	for {
+		log, wait := c.look(l)
+		if wait == nil {
+			return log
+		}
+		select {
+		case <-wait:
+		case <-patience:
+			return log
+		case <-ctx.Done():
+			return log
+		}
+	}
+}
+
+// look returns the log as it is known now. If its end is still to be told and waited
+// for, news is closed when that changes; else it is nil.
+func (c *Captures) look(l *followedLog) (log joblogs.Log, news <-chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if l.latest.Ended || !l.latest.Readable() || !l.until.IsZero() {
+		return l.latest, nil
+	}
+	return l.latest, l.news
+}
+
 // pause waits before another stream is opened, shorter where the log will not be
 // there for long, and for longer where others are to be followed. It reports false
 // if none is to be opened.
@@ -235,19 +263,14 @@ func (c *Captures) pause(ctx, turn context.Context, l *followedLog, pause time.D
 		pause = min(pause, longestPause)
 	}
 	c.mu.Unlock()
-	var calledBack <-chan struct{}
-	if l.lease != nil {
-		calledBack = l.lease.CalledBack()
-	}
 	select {
 	case <-ctx.Done():
 		return false
-	case <-calledBack:
-		c.giveTurn(l)
-		c.metrics.GaveUp()
+	case <-l.lease.CalledBack():
+		return c.park(ctx, turn, l)
 	case <-c.clock.After(pause):
+		return true
 	}
-	return l.lease != nil || c.park(ctx, turn, l)
 }
 
 func (c *Captures) end(l *followedLog) {
@@ -301,7 +324,7 @@ func (c *Captures) finish(l *followedLog, f *joblogs.Following) {
 	defer c.mu.Unlock()
 	if l.active() {
 		l.redacted = redacted
-		l.readToEnd = f.ReadToEnd(signalled(l.pod.object)) || l.toldFirst && f.Uncompared()
+		l.readToEnd = f.ReadToEnd(signalled(l.pod.object))
 		if !l.capture.Complete && l.capture.Reason == "" {
 			l.capture = joblogs.GivenUp()
 		}

@@ -118,18 +118,6 @@ func presenceOf(pod *corev1.Pod, isGone bool) presence {
 	}
 }
 
-// become takes note of how p is seen now.
-func (p *pod) become(object *corev1.Pod, isGone bool) {
-	before := presenceOf(p.object, p.gone)
-	p.object, p.gone = stillTracked(p.object, neverStarted(p.object, object)), isGone
-	if presenceOf(p.object, p.gone) == before {
-		return
-	}
-	for _, l := range p.logs {
-		l.wake()
-	}
-}
-
 // result returns the log as it is kept, given whether its container is known to
 // have ended and what is left of its pod.
 func (l *followedLog) result(log joblogs.Log, left presence) results.ContainerLog {
@@ -157,31 +145,22 @@ func (l *followedLog) judge(log joblogs.Log, left presence, nothing bool) result
 		}
 	case l.state == fellBack:
 		return results.Capture{Reason: results.ReasonNotFollowed, Message: tooMany, Curable: true}
+	case unended && left == gone:
+		return results.Capture{
+			Reason: results.ReasonEndNotSeen, Message: "the pod was gone before its container was reported to have ended",
+		}
+	case unended && left == final:
+		return results.Capture{
+			Reason: results.ReasonEndNotSeen, Message: "the pod ended, and its container was not reported to have",
+		}
 	case unended:
-		return untold(left)
+		return results.Capture{
+			Reason: results.ReasonStillRunning, Message: "the container was not reported to have ended", Curable: true,
+		}
 	case nothing && l.capture.Reason == results.ReasonPodGone:
 		return deletedBeforeCapture(fmt.Sprintf("nothing could be read: %s", l.capture.Message))
 	default:
 		return l.capture
-	}
-}
-
-// untold returns the capture of a log of which a stream has ended, of a container that
-// is not known to have.
-func untold(left presence) results.Capture {
-	switch left {
-	case gone:
-		return results.Capture{
-			Reason: results.ReasonEndNotSeen, Message: "the pod was gone before its container was reported to have ended",
-		}
-	case final:
-		return results.Capture{
-			Reason: results.ReasonEndNotSeen, Message: "the pod ended, and its container was not reported to have",
-		}
-	default:
-		return results.Capture{
-			Reason: results.ReasonStillRunning, Message: "the container was not reported to have ended", Curable: true,
-		}
 	}
 }
 

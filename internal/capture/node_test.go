@@ -42,8 +42,6 @@ type written struct {
 	text  string
 	ended bool
 	more  chan struct{}
-	// streams are those that are open.
-	streams []*stream
 }
 
 func newNode() *node {
@@ -56,14 +54,6 @@ func (n *node) write(name, text string) { n.change(name, func(w *written) { w.te
 // end ends the log of a container.
 func (n *node) end(name string) { n.change(name, func(w *written) { w.ended = true }) }
 
-// restart makes what a container wrote the log of its previous instance.
-func (n *node) restart(name string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.logs[name+"/previous"] = n.logs[name]
-	delete(n.logs, name)
-}
-
 func (n *node) change(name string, change func(*written)) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -71,26 +61,6 @@ func (n *node) change(name string, change func(*written)) {
 	change(w)
 	close(w.more)
 	w.more = make(chan struct{})
-}
-
-// abort ends the streams of a log that are open with err, and what they did not send
-// does not come any more.
-func (n *node) abort(name string, err error) {
-	n.change(name, func(w *written) {
-		for _, s := range w.streams {
-			s.aborted = err
-		}
-		w.streams = nil
-	})
-}
-
-// mute has the streams of a log that are open send nothing until they end.
-func (n *node) mute(name string) {
-	n.change(name, func(w *written) {
-		for _, s := range w.streams {
-			s.muted = true
-		}
-	})
 }
 
 func (n *node) log(name string) *written {
@@ -160,8 +130,6 @@ func (n *node) OpenLog(ctx context.Context, _, pod string, opts *corev1.PodLogOp
 	if cuts := n.cut[name]; len(cuts) > 0 {
 		s.until, n.cut[name] = cuts[0], cuts[1:]
 	}
-	w := n.log(name)
-	w.streams = append(w.streams, s)
 	return s, nil
 }
 
@@ -178,9 +146,6 @@ type stream struct {
 	hangs bool
 	// until is where the stream ends; -1: with the log.
 	until int
-	// aborted is with what it was ended, muted is true if it sends nothing more.
-	aborted error
-	muted   bool
 }
 
 func (s *stream) Read(p []byte) (int, error) {
@@ -188,14 +153,7 @@ func (s *stream) Read(p []byte) (int, error) {
 		s.node.mu.Lock()
 		w := s.node.log(s.name)
 		text, ended, more, lost := w.text, w.ended, w.more, s.node.lost != ""
-		aborted, muted := s.aborted, s.muted
 		s.node.mu.Unlock()
-		if aborted != nil {
-			return 0, aborted
-		}
-		if muted {
-			text, ended = text[:s.sent], false
-		}
 		if lost {
 			return 0, io.ErrUnexpectedEOF
 		}
@@ -227,9 +185,6 @@ func (s *stream) Close() error {
 	s.node.mu.Lock()
 	defer s.node.mu.Unlock()
 	s.node.open--
-	for _, w := range s.node.logs {
-		w.streams = slices.DeleteFunc(w.streams, func(one *stream) bool { return one == s })
-	}
 	return nil
 }
 

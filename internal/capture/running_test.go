@@ -43,7 +43,10 @@ func (n *node) restarted(pod *corev1.Pod, instance string) *corev1.Pod {
 		c.State = corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}
 		c.RestartCount++
 		n.end(pod.Name + "/" + c.Name)
-		n.restart(pod.Name + "/" + c.Name)
+		n.mu.Lock()
+		n.logs[pod.Name+"/"+c.Name+"/previous"] = n.logs[pod.Name+"/"+c.Name]
+		delete(n.logs, pod.Name+"/"+c.Name)
+		n.mu.Unlock()
 	}
 	return pod
 }
@@ -144,8 +147,6 @@ func TestFollowRestarts(t *testing.T) {
 		synctest.Wait()
 		last := pod.DeepCopy()
 		last.Status.ContainerStatuses[0].State = ended(pod).Status.ContainerStatuses[0].State
-		c.Begin(ctx, job, last, true)
-		synctest.Wait()
 		c.Gone(job, last)
 		expect(t, c, []kept{
 			{Container: "main", Previous: true, Text: "this is 2\n", Capture: whole},
@@ -158,7 +159,7 @@ func TestFollowRestarts(t *testing.T) {
 }
 
 // TestFollowEndThenDeleted has a log end before anything is told of its container,
-// and then its pod be deleted: the container's end is waited for all the same.
+// and then its pod be deleted: nobody waits for the container's end any more.
 func TestFollowEndThenDeleted(t *testing.T) {
 	inTime(t, Options{}, func(t *testing.T, ctx context.Context, n *node, c *Captures) {
 		n.write("p/main", "working\n")
@@ -171,11 +172,6 @@ func TestFollowEndThenDeleted(t *testing.T) {
 		}
 		pod = leaving(pod)
 		c.Begin(ctx, job, pod, true)
-		synctest.Wait()
-		if !c.Following(job) {
-			t.Error("the end of its container is not waited for any more")
-		}
-		c.Begin(ctx, job, ended(pod), true)
 		synctest.Wait()
 		if c.Following(job) {
 			t.Error("it is still followed")
@@ -205,7 +201,6 @@ func TestFollowInTurn(t *testing.T) {
 		told.is(t, 2, 2, 0, 0)
 		n.end(name(2) + "/main")
 		n.end(name(0) + "/main")
-		c.Begin(ctx, job, ended(pods[2]), true)
 		c.Follow(ctx, job, ended(pods[0]))
 		synctest.Wait()
 		told.is(t, 1, 1, 0, 0)
@@ -216,7 +211,7 @@ func TestFollowInTurn(t *testing.T) {
 		synctest.Wait()
 		told.is(t, 1, 0, 1, 0)
 		n.end(name(1) + "/main")
-		c.Follow(ctx, job, ended(pods[1]))
+		<-time.After(endToldAfter)
 		synctest.Wait()
 		if c.Following(job) {
 			t.Error("the Job is waited for")

@@ -239,7 +239,6 @@ func TestFarGrace(t *testing.T) {
 		<-time.After(time.Hour)
 		n.write("p/main", strings.Repeat("late\n", 3))
 		n.end("p/main")
-		c.Begin(ctx, job, ended(pod), true)
 		synctest.Wait()
 		c.Gone(job, ended(pod))
 		expect(t, c, []kept{{Container: "main", Text: "late\nlate\nlate\n", Capture: whole}})
@@ -275,8 +274,6 @@ func TestQuiet(t *testing.T) {
 		c.Begin(ctx, "another", aPod("other", "main"), true)
 		n.end("other/main")
 		n.end(name(0) + "/main")
-		c.Begin(ctx, "another", ended(aPod("other", "main")), true)
-		c.Begin(ctx, job, ended(aPod(name(0), "main")), true)
 		synctest.Wait()
 		c.Finish(job)
 		c.Finish("unknown")
@@ -285,11 +282,6 @@ func TestQuiet(t *testing.T) {
 			t.Errorf("called early: %v", quiet)
 		}
 		n.end(name(1) + "/main")
-		synctest.Wait()
-		if len(quiet) != 0 {
-			t.Errorf("called before the end of the container is known: %v", quiet)
-		}
-		c.Begin(ctx, job, ended(aPod(name(1), "main")), true)
 		synctest.Wait()
 		if len(quiet) != 1 || quiet[0] != name(1) {
 			t.Errorf("called: %v", quiet)

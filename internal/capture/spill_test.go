@@ -34,8 +34,6 @@ func capture(ctx context.Context, n *node, c *Captures, name, text string) {
 	n.end(name + "/main")
 	c.Begin(ctx, job, pod, true)
 	synctest.Wait()
-	c.Begin(ctx, job, ended(pod), true)
-	synctest.Wait()
 	c.Gone(job, ended(pod))
 }
 
@@ -136,10 +134,9 @@ func TestDue(t *testing.T) {
 		expect(nil, 0)
 		n.end("p/proxy")
 		synctest.Wait()
-		expect(nil, 0)
+		expect(nil, spillUnended)
 		<-time.After(time.Second)
 		c.Begin(ctx, job, ended(pod), true)
-		synctest.Wait()
 		expect(nil, SpillAfter)
 		<-time.After(4 * time.Second)
 		c.Gone(job, ended(pod))
@@ -162,21 +159,15 @@ func TestDueUnended(t *testing.T) {
 	inTime(t, Options{}, func(t *testing.T, ctx context.Context, n *node, c *Captures) {
 		n.write("p/main", "working\n")
 		c.Begin(ctx, job, ours(aPod("p", "main")), true)
-		synctest.Wait()
-		n.remove("p")
 		n.end("p/main")
-		<-time.After(endToldAfter + longestPause)
-		synctest.Wait()
-		if due, next := c.Due(); len(due) != 0 || next <= 0 || next > spillUnended {
-			t.Errorf("due %v, next %s", due, next)
-		}
 		<-time.After(spillUnended)
+		synctest.Wait()
 		if due, _ := c.Due(); len(due) != 1 {
 			t.Errorf("due: %v", due)
 		}
 		got := restoredOf(t, packAll(t, c, 1<<20)...)
 		want := kept{Container: "main", Text: "working\n", Capture: results.Capture{
-			Reason: results.ReasonPodGone, Message: `pods "p" not found`,
+			Reason: results.ReasonEndNotSeen, Message: "the pod was gone before its container was reported to have ended",
 		}}
 		if diff := cmp.Diff([][]kept{{want}}, got); diff != "" {
 			t.Errorf("restored (-want +got):\n%s", diff)
@@ -189,7 +180,6 @@ func TestDueAgain(t *testing.T) {
 	inTime(t, Options{}, func(t *testing.T, ctx context.Context, n *node, c *Captures) {
 		pod := ours(aPod("p", "main", "late"))
 		late := pod.Status.ContainerStatuses[1].State
-		pod.Status.ContainerStatuses[0] = ended(pod).Status.ContainerStatuses[0]
 		pod.Status.ContainerStatuses[1].State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{}}
 		n.write("p/main", "early\n")
 		n.end("p/main")
@@ -205,7 +195,6 @@ func TestDueAgain(t *testing.T) {
 		}
 		n.write("p/late", "late\n")
 		n.end("p/late")
-		c.Begin(ctx, job, ended(pod), true)
 		synctest.Wait()
 		second := packAll(t, c, 1<<20)
 		if len(second) != 1 {
@@ -238,7 +227,6 @@ func TestRoundTrip(t *testing.T) {
 		c.Begin(ctx, job, pod, true)
 		n.end("restarted/main")
 		n.end("restarted/main/previous")
-		c.Begin(ctx, job, ended(pod), true)
 		synctest.Wait()
 		c.Gone(job, ended(pod))
 		c.Gone(job, ours(aPod("unseen", "main")))
@@ -382,8 +370,6 @@ func TestInterrupted(t *testing.T) {
 		n.write("p/main", "got TERM\n")
 		n.end("p/main")
 		second.Begin(t.Context(), job, ours(aPod("p", "main")), true)
-		synctest.Wait()
-		second.Begin(t.Context(), job, ended(ours(aPod("p", "main"))), true)
 		synctest.Wait()
 		second.Gone(job, ended(ours(aPod("p", "main"))))
 		captured, release := second.Of(job)

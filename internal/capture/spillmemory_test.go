@@ -39,7 +39,7 @@ func TestReleased(t *testing.T) {
 		if !c.OnlyStored(job) || c.OnlyStored("another") {
 			t.Error("nothing was given up")
 		}
-		if stats := c.Stats(); stats.Cut != 0 || len(n.followed) != 2*3+6 || stats.MemoryBytes > limit {
+		if stats := c.Stats(); stats.Cut != 0 || len(n.followed) != 3+6 || stats.MemoryBytes > limit {
 			t.Errorf("%+v", stats)
 		}
 		captured, release := c.Of(job)
@@ -162,7 +162,7 @@ func BenchmarkSpill(b *testing.B) {
 	for i := range pods {
 		n.write(name(i)+"/main", strings.Repeat("0123456789abcde\n", size/16))
 		n.end(name(i) + "/main")
-		c.Begin(b.Context(), job, ended(ours(aPod(name(i), "main"))), true)
+		c.Begin(b.Context(), job, ours(aPod(name(i), "main")), true)
 	}
 	c.following.Wait()
 	b.SetBytes(pods * size)

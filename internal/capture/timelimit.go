@@ -59,6 +59,10 @@ func (c *Captures) limit(l *followedLog, left time.Duration) {
 	if !l.active() || !l.until.IsZero() && !until.Before(l.until) {
 		return
 	}
+	if l.until.IsZero() {
+		// The end of the container is awaited no longer.
+		l.wake()
+	}
 	c.setLimit(l, left)
 }
 

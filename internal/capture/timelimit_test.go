@@ -19,16 +19,15 @@ func TestStillComing(t *testing.T) {
 	const lines = 300
 	want := strings.Repeat("working\n", lines)
 	tests := map[string]struct {
-		happens func(ctx context.Context, n *node, c *Captures, pod *corev1.Pod)
+		happens func(n *node, c *Captures, pod *corev1.Pod)
 		want    kept
 	}{
-		"it ends": {func(ctx context.Context, n *node, c *Captures, pod *corev1.Pod) {
+		"it ends": {func(n *node, c *Captures, pod *corev1.Pod) {
 			n.end("p/main")
-			c.Begin(ctx, job, ended(pod), true)
 			synctest.Wait()
 			c.Gone(job, ended(pod))
 		}, kept{Container: "main", Text: want, Capture: whole}},
-		"nothing more comes": {func(_ context.Context, _ *node, c *Captures, pod *corev1.Pod) {
+		"nothing more comes": {func(_ *node, c *Captures, pod *corev1.Pod) {
 			<-time.After(time.Hour)
 			synctest.Wait()
 			if !c.Following(job) {
@@ -43,7 +42,7 @@ func TestStillComing(t *testing.T) {
 		}, kept{Container: "main", Text: want, Capture: results.Capture{
 			Reason: results.ReasonStillRunning, Message: "following the log was given up before it had ended",
 		}}},
-		"the pod is gone": {func(_ context.Context, _ *node, c *Captures, pod *corev1.Pod) {
+		"the pod is gone": {func(_ *node, c *Captures, pod *corev1.Pod) {
 			c.Gone(job, pod)
 			<-time.After(stillComing)
 			synctest.Wait()
@@ -67,7 +66,7 @@ func TestStillComing(t *testing.T) {
 				if !c.Following(job) {
 					t.Error("it is given up while more comes")
 				}
-				tc.happens(ctx, n, c, pod)
+				tc.happens(n, c, pod)
 				expect(t, c, []kept{tc.want})
 			})
 		})
@@ -89,7 +88,6 @@ func TestKubeletAway(t *testing.T) {
 		n.end("p/main")
 		synctest.Wait()
 		c.Begin(ctx, job, ended(pod), true)
-		synctest.Wait()
 		n.remove("p")
 		c.Gone(job, ended(pod))
 		expect(t, c, []kept{{Container: "main", Text: "working\ngot TERM\n", Capture: whole}})
@@ -242,7 +240,6 @@ func TestSlowMachine(t *testing.T) {
 		n.end("p/main")
 		synctest.Wait()
 		c.Begin(ctx, job, ended(pod), true)
-		synctest.Wait()
 		n.remove("p")
 		c.Gone(job, ended(pod))
 		expect(t, c, []kept{{Container: "main", Text: "working\ngot TERM\n", Capture: whole}})

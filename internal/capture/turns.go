@@ -57,10 +57,13 @@ func (c *Captures) giveTurn(l *followedLog) {
 	c.metrics.Following(-1)
 }
 
-// park waits for another stream for a log that gave its own back: until then what was
-// read is kept, and how far. It reports whether there is one.
+// park gives the stream of the log back, for others to be followed, and waits for
+// another one: until then what was read is kept, and how far. It reports whether
+// there is one.
 func (c *Captures) park(ctx, turn context.Context, l *followedLog) bool {
 	c.setParked(l, true)
+	c.giveTurn(l)
+	c.metrics.GaveUp()
 	c.metrics.Parked(1)
 	err := c.takeTurn(ctx, turn, l)
 	c.metrics.Parked(-1)

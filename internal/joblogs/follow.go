@@ -130,10 +130,9 @@ func (f *Following) judge(ctx context.Context, t *task, failure string, err erro
 	}
 }
 
-// Confirm tells whether the log ended with what the last stream brought. The log of a
-// container that is not known to have ended may grow after that: that is for the
-// caller to find out. A log that the kubelet has no more is not complete, since the
-// stream may have ended too early.
+// Confirm tells whether the log ended with what the last stream brought, as far as
+// the kubelet still has it to compare. Whether the container has ended is the
+// caller's to find out.
 func (f *Following) Confirm(ctx context.Context, log Log) results.Capture {
 	again := logtext.NewBuffer(verifyBuffer)
 	capture := f.reader.confirm(ctx, log.task, f.tail, again)
@@ -154,16 +153,11 @@ func GivenUp() results.Capture {
 	return incurable(results.ReasonStillRunning, "following the log was given up before it had ended")
 }
 
-// NotCompared returns the capture of a log of a container that has ended, that was
-// ReadToEnd, or of which the last stream ended after the container and is Uncompared.
+// NotCompared returns the capture of a log that was ReadToEnd, of a container that
+// has ended.
 func NotCompared() results.Capture {
-	return incurable(results.ReasonNotCompared, "the log was read to its end, but could not be compared with what the node kept")
+	return incurable(results.ReasonNotCompared, "the log was read to its end, with lines from after the signal to end, but could not be compared with what the node kept")
 }
-
-// Uncompared reports whether what was read of the log is all that its last stream had,
-// which ended by itself, though the end could not be compared with what the kubelet
-// keeps.
-func (f *Following) Uncompared() bool { return f.uncompared }
 
 // ReadToEnd reports whether what was read of the log is all that its last stream
 // had, which ended by itself after a line later than since, though the end could not
@@ -268,18 +262,20 @@ func (r *Reader) endedNow(t *task) *task {
 	return &ended
 }
 
-// confirm is verify for a log that may go away meanwhile, with its container or its
-// node: then a stream may have ended at any place of the log. What is read for this is
-// written to again.
+// confirm is verify for a log that may go away meanwhile, with its container, which
+// has ended then. With its node a stream goes too, at any place of the log. What is
+// read for this goes to again.
 func (r *Reader) confirm(ctx context.Context, t *task, end, again *logtext.Buffer) results.Capture {
 	if failure := r.readEnd(ctx, t, again); failure != nil {
+		if !failure.Curable && failure.Reason != results.ReasonNodeGone {
+			return results.Capture{Complete: true}
+		}
 		return *failure
 	}
 	last := lastLine(again)
 	switch {
 	case looksLikeError(last) && namesContainer(last, t):
-		redacted, _ := r.options.Redact.String(last)
-		return incurable(results.ReasonContainerGone, "comparing the end of the log: "+redacted)
+		return results.Capture{Complete: true}
 	case !sameEnd(end, again):
 		return curable(results.ReasonEndedEarly, "the stream ended before the log did")
 	default:

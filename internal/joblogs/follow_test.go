@@ -72,15 +72,12 @@ func TestFollow(t *testing.T) {
 		"is refused": {
 			log: log, follow: refuses(apierrors.NewInternalError(errors.New("no"))), want: unavailable("Internal error occurred: no"),
 		},
-		"the pod is gone before": {follow: podGone, want: incurable(results.ReasonPodGone, `pods "p1" not found`)},
-		"the pod is gone at once": {
-			log: log, end: podGone, text: log, want: incurable(results.ReasonPodGone, `comparing the end of the log: pods "p1" not found`),
-		},
+		"the pod is gone before":    {follow: podGone, want: incurable(results.ReasonPodGone, `pods "p1" not found`)},
+		"the pod is gone at once":   {log: log, end: podGone, text: log, want: whole},
 		"the container is removed":  {log: log, follow: appends(notFoundError), text: log, want: whole},
 		"removed after a half line": {log: "half", follow: appends(notFoundError), text: "half", want: whole},
 		"removed before the end is compared": {
-			log: log, end: sendsAlways(runtimeError), text: log,
-			want: incurable(results.ReasonContainerGone, "comparing the end of the log: "+runtimeError),
+			log: log, end: sendsAlways(runtimeError), text: log, want: whole,
 		},
 		"the runtime is away":                    {follow: appends(runtimeError), want: unavailable(runtimeError)},
 		"the program itself says something like": {log: log + foreignMissing, text: log + foreignMissing, want: whole},

@@ -160,10 +160,10 @@ const (
 	// ReasonEndNotSeen: the log was followed until it ended, but the pod was gone, or
 	// had ended, and the container was not reported to have ended. Incurable.
 	ReasonEndNotSeen = "EndNotSeen"
-	// ReasonNotCompared: the log was read until its stream ended, after the container
-	// ended or with lines later than the signal to end. But the pod or its container was
-	// gone before the end of the log could be read again to compare. Nothing is known to
-	// be missing. Incurable.
+	// ReasonNotCompared: the log was read until its stream ended, with lines later than
+	// the signal to end, and the container has ended; but the pod was gone before the
+	// end of the log could be read again to compare. Nothing is known to be missing.
+	// Incurable.
 	ReasonNotCompared = "NotCompared"
 	// ReasonCaptureLimit: the pod was deleted while as many logs were followed as the
 	// manager follows at once, or its stream was closed for other logs to be followed.
