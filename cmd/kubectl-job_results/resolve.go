@@ -52,7 +52,7 @@ func (c *cluster) resolve(ctx context.Context, t target) (*subject, error) {
 	return c.resolveJob(ctx, target{name: job.Name, run: string(job.UID)})
 }
 
-// resolveJob returns what there is of the Job of this name.
+// resolveJob returns the Job of this name and its stored runs.
 func (c *cluster) resolveJob(ctx context.Context, t target) (*subject, error) {
 	if err := validName(t.name); err != nil {
 		return nil, err

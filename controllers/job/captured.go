@@ -29,7 +29,7 @@ const (
 
 // awaitLogs returns after how long to look again since logs of the Job's pods are
 // still being followed, 0 if none is, or if that takes longer than reading logs is
-// tried again. When the last of them ends, the Job is looked at at once (quiet):
+// tried again. When the last of them ends, quiet has the Job be looked at soon:
 // looking again is for what that may have missed, and for the deadline.
 func (r *Reconciler) awaitLogs(job *batchv1.Job) time.Duration {
 	r.Captures.Finish(job.UID)
@@ -155,10 +155,9 @@ func addLogs(pod *results.Pod, captured []results.ContainerLog) {
 			if read.Container != log.Container || read.Previous != log.Previous {
 				continue
 			}
-			switch found = true; log.Capture.Reason {
-			case results.ReasonNotFollowed:
+			if found = true; log.Capture.Reason == results.ReasonNotFollowed {
 				noteNotFollowed(read)
-			default:
+			} else {
 				*read = results.BetterLog(*read, log)
 			}
 		}

@@ -25,7 +25,7 @@ func nameOf(line []byte, end int) (nameEnd int) {
 			return end + len(more)
 		}
 	}
-	for n := 0; n < 2 && end < len(line) && '0' <= line[end] && line[end] <= '9'; n++ {
+	for n := 0; n < 2 && end < len(line) && isDigit(line[end]); n++ {
 		end++
 	}
 	return end
