@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -13,6 +14,8 @@ import (
 	"github.com/job-handler/job-handler/internal/jobtest"
 	"github.com/job-handler/job-handler/internal/jobtest/runs"
 	"github.com/job-handler/job-handler/internal/redact"
+	"github.com/job-handler/job-handler/internal/results"
+	"github.com/job-handler/job-handler/internal/why"
 )
 
 var _ = Describe("get", func() {
@@ -26,6 +29,7 @@ var _ = Describe("get", func() {
 
 		Expect(succeed(ctx, "get", "import", "--lines=2")).To(Equal(`Job:       import in namespace ` + namespace + `, of CronJob nightly
 Outcome:   failed: BackoffLimitExceeded: Job has reached the specified backoff limit
+Why:       pod import-2, container main: Error, exit code 3
 Finished:  2026-11-05T10:01:30Z (24h ago), after 90s
 Pods:      1 succeeded, 1 failed, 1 gone before they could be read
 Logs:      37B, incomplete: PodGone (1 pod); InstancesGone (5 logs, first pod import-2, container main)
@@ -43,6 +47,36 @@ Last lines of pod import-2, container main:
   line 2
   \x1b[31mline 3
 `))
+	})
+
+	It("says first why a Job never ran", func(ctx SpecContext) {
+		pod := runs.MakePod("import-1", start).Container("main", 0, nil)
+		run := runs.Of(failed("import", 1), pod)
+		run.Pods[0].Pod.Status.ContainerStatuses[0].State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{
+			Reason: "ContainerCreating",
+		}}
+		run.Pods[0].Logs[0] = results.ContainerLog{
+			Container: "main", Capture: results.Capture{Complete: true, Reason: results.ReasonNeverStarted, Message: "ContainerCreating"},
+		}
+		for i := range 7 {
+			run.Events = append(run.Events, why.Event{
+				UID: run.Pods[0].Pod.UID, Kind: "Pod", Name: "import-1", Reason: "FailedMount", Count: i + 1,
+				Message: fmt.Sprintf("secret \"keys-%d\" not found", i), Last: start.Add(time.Duration(i) * time.Second),
+			})
+		}
+		store(ctx, run)
+
+		Expect(succeed(ctx, "get", "import")).To(And(
+			ContainSubstring("Why:       pod import-1: FailedMount: secret \"keys-6\" not found (7 times)\nFinished:"),
+			ContainSubstring("Logs:      0B, complete\n"),
+			ContainSubstring("   none (NeverStarted)\n"),
+			HaveSuffix("\nEvents:\n"+
+				"  2026-11-05T10:00:02Z  pod/import-1  FailedMount (3 times): secret \"keys-2\" not found\n"+
+				"  2026-11-05T10:00:03Z  pod/import-1  FailedMount (4 times): secret \"keys-3\" not found\n"+
+				"  2026-11-05T10:00:04Z  pod/import-1  FailedMount (5 times): secret \"keys-4\" not found\n"+
+				"  2026-11-05T10:00:05Z  pod/import-1  FailedMount (6 times): secret \"keys-5\" not found\n"+
+				"  2026-11-05T10:00:06Z  pod/import-1  FailedMount (7 times): secret \"keys-6\" not found\n"+
+				"  (2 Events before them: --output=jsonpath='{.data.events}')\n")))
 	})
 
 	It("says that pods may be missing", func(ctx SpecContext) {

@@ -25,6 +25,10 @@ const (
 	maxTails = 3
 	// maxTailBytes bounds the last lines of one of them.
 	maxTailBytes = 8 << 10
+	// maxEvents is how many Events it has, the latest, maxEvent bounds the message of
+	// one, in bytes.
+	maxEvents = 5
+	maxEvent  = 300
 	// maxOwnResult bounds a value that the Job reported, in bytes.
 	maxOwnResult = 500
 )
@@ -48,6 +52,7 @@ func printScreen(out io.Writer, run *resultsview.Run, logs *resultsview.Logs, op
 	if err := s.containers(); err != nil {
 		return err
 	}
+	s.events()
 	s.ownResults()
 	s.lastLines(logs)
 	return nil
@@ -66,7 +71,14 @@ func (s *screen) summary() {
 		job += ", of CronJob " + r.Job.CronJob
 	}
 	s.line("Job", job)
-	s.line("Outcome", joined(": ", r.Status, r.Reason, r.Message))
+	message, explanation := r.Message, ""
+	if r.Explanation != nil {
+		// The message ends with it.
+		explanation = r.Explanation.Text
+		message = strings.TrimSuffix(strings.TrimSuffix(message, explanation), "; ")
+	}
+	s.line("Outcome", joined(": ", r.Status, r.Reason, message))
+	s.line("Why", explanation)
 	finished := joined(" ", r.CompletionTime, parenthesised(ago(s.now, r.Finished())))
 	if r.DurationSeconds != nil {
 		finished = joined(", ", finished, "after "+took(r.DurationSeconds))
@@ -196,10 +208,33 @@ func (r containerRow) cells() []any {
 		restarts += " (unstable)"
 	}
 	log := size(c.Capture.BytesKept)
-	if !c.Capture.Complete {
+	switch {
+	case c.Capture.Reason == results.ReasonNeverStarted:
+		log = "none (" + c.Capture.Reason + ")"
+	case !c.Capture.Complete:
 		log += " (" + joined(", ", "incomplete", c.Capture.Reason) + ")"
 	}
 	return []any{r.pod.Name, c.Name, string(c.Kind), state, orNone(exit), restarts, orNone(took(c.State.DurationSeconds)), log}
+}
+
+// events prints the latest Warning Events of the Job and its pods.
+func (s *screen) events() {
+	all := s.run.Events
+	if len(all) == 0 {
+		return
+	}
+	fmt.Fprintln(s.out, "\nEvents:")
+	for _, e := range all[max(0, len(all)-maxEvents):] {
+		often := ""
+		if e.Count > 1 {
+			often = fmt.Sprintf(" (%d times)", e.Count)
+		}
+		fmt.Fprintf(s.out, "  %s  %s/%s  %s%s: %s\n", e.LastSeen, strings.ToLower(safe(e.Kind)), safe(e.Name), safe(e.Reason), often,
+			logtext.Line(e.Message, maxEvent))
+	}
+	if left := len(all) - maxEvents; left > 0 {
+		fmt.Fprintf(s.out, "  (%s before them: --output=jsonpath='{.data.events}')\n", logtext.Count(int64(left), "Event"))
+	}
 }
 
 func (s *screen) ownResults() {

@@ -209,7 +209,8 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	p.jobs = &job.Reconciler{
 		Jobs: counts.jobs, Protection: counts.protection, Holdings: held,
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Lists: p.lists, Events: recorder, Clock: p.clock,
-		Logs: logs, Captures: captures, Metrics: captureCounts,
+		Warnings: events.NewWarnings(pager.Lister{Live: mgr.GetAPIReader(), Gate: p.lists}, p.clock, counts.jobs),
+		Logs:     logs, Captures: captures, Metrics: captureCounts,
 		Options: job.Options{
 			Namespace: p.opts.Manager.Namespace,
 			Defaults:  p.defaults, ExcludedNamespaces: p.opts.Excluded(), TTLFloor: p.opts.Jobs.TTLFloor,

@@ -182,6 +182,7 @@ func (r *Reconciler) forget(job types.UID) {
 	r.forgetSpills(job)
 	r.orphans.forget(job)
 	r.poison.forget(job)
+	r.explained.forget(job)
 	r.Captures.Forget(job)
 	r.AtWork.Forgive(job)
 	r.Protection.SetHeld(r.runs.setHeld(job, false))

@@ -17,6 +17,7 @@ import (
 	"github.com/job-handler/job-handler/internal/jobstatus"
 	"github.com/job-handler/job-handler/internal/plan"
 	"github.com/job-handler/job-handler/internal/policy"
+	"github.com/job-handler/job-handler/internal/why"
 )
 
 // deletions has what is left of pods captured that are deleted before the
@@ -41,10 +42,10 @@ func (d *deletions) Start(ctx context.Context) error {
 	}
 	ctx = ctrl.LoggerInto(ctx, ctrl.Log.WithName("capture"))
 	watch, err := pods.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
-		AddFunc: func(object any) { d.changed(ctx, object) },
+		AddFunc: func(object any) { d.changed(ctx, nil, object) },
 		UpdateFunc: func(old, object any) {
 			d.noteOrphan(ctx, old, object)
-			d.changed(ctx, object)
+			d.changed(ctx, old, object)
 		},
 		DeleteFunc: func(object any) { d.gone(ctx, object) },
 	})
@@ -75,18 +76,23 @@ func (d *deletions) Start(ctx context.Context) error {
 // are free. It takes lastSpills at most, and no time after a manager that has waited.
 func (r *Reconciler) AwaitCaptures() { r.capturing.Wait() }
 
-func (d *deletions) changed(ctx context.Context, object any) {
-	pod, isPod := object.(*corev1.Pod)
+// changed takes note of a pod as it is now; old is how the watch showed it before, nil
+// if it did not.
+func (d *deletions) changed(ctx context.Context, old, object any) {
+	now, isPod := object.(*corev1.Pod)
 	if !isPod {
 		return
 	}
-	pod = d.withOwner(ctx, pod)
-	switch {
-	case pod.DeletionTimestamp != nil:
+	before, _ := old.(*corev1.Pod)
+	pod := d.withOwner(ctx, why.Keep(before, now))
+	if pod.DeletionTimestamp != nil {
 		d.capture(ctx, pod, func(job types.UID, mode string) { d.Captures.Begin(ctx, job, pod, mode != api.LogModeStatus) })
-	default:
-		d.follow(ctx, pod)
+		return
 	}
+	if why.Keep(before, now) != now {
+		d.capture(ctx, pod, func(job types.UID, _ string) { d.Captures.Remember(job, pod) })
+	}
+	d.follow(ctx, pod)
 }
 
 // follow has the logs of a pod followed if its Job wants that.
@@ -100,13 +106,28 @@ func (d *deletions) follow(ctx context.Context, pod *corev1.Pod) {
 }
 
 func (d *deletions) gone(ctx context.Context, object any) {
-	if missed, isMissed := object.(toolscache.DeletedFinalStateUnknown); isMissed {
+	missed, isMissed := object.(toolscache.DeletedFinalStateUnknown)
+	if isMissed {
 		object = missed.Obj
 	}
 	if pod, isPod := object.(*corev1.Pod); isPod {
 		pod = d.withOwner(ctx, pod)
+		if isMissed {
+			pod = lastUnknown(pod)
+		}
 		d.capture(ctx, pod, func(job types.UID, _ string) { d.Captures.Gone(job, pod) })
 	}
+}
+
+// lastUnknown returns a pod of which the watch missed the last states: one that had not
+// ended may have started meanwhile.
+func lastUnknown(pod *corev1.Pod) *corev1.Pod {
+	if ended(pod) {
+		return pod
+	}
+	pod = pod.DeepCopy()
+	pod.Status.Phase = corev1.PodUnknown
+	return pod
 }
 
 // capture has take note of a pod if somebody will want to know of it: a Job that

@@ -145,8 +145,27 @@ var _ = Describe("The controller in a manager, of pods that are deleted,", func(
 
 		record := recordOf(expectStored(ctx, object))
 		Expect(record.PodCounts).To(Equal(results.PodCounts{Failed: 1, Seen: 1}))
-		Expect(record.Capture.Why).To(HavePrefix(results.ReasonNeverStarted))
+		Expect(record.Capture).To(Equal(results.RunCapture{Complete: true}))
+		Expect(record.Pods[0].Containers[0].Capture.Reason).To(Equal(results.ReasonNeverStarted))
 		Expect(screen.follows()).To(HaveExactElements("other"))
+	}, SpecTimeout(specTimeout))
+
+	It("keeps why one did not start, which the kubelet takes back", func(ctx SpecContext) {
+		startWatching(ctx)
+		object := running(ctx, aJob())
+		pod := addPod(ctx, object, named("first"), waitingFor("InvalidImageName", "repository name must be lowercase"))
+		remove(ctx, pod)
+		Expect(kube.Get(ctx, client.ObjectKeyFromObject(pod), pod)).To(Succeed())
+		waitingFor("ContainerCreating", "")(pod)
+		pod.Status.Phase = corev1.PodFailed
+		Expect(kube.Status().Update(ctx, pod)).To(Succeed())
+		Expect(kube.Delete(ctx, pod, client.GracePeriodSeconds(0))).To(Succeed())
+		fail(ctx, object, 1)
+
+		stored(ctx, object)
+
+		Expect(expectStored(ctx, object).Data).To(HaveKeyWithValue(api.DataMessage,
+			HaveSuffix("; pod first, container main: InvalidImageName: repository name must be lowercase")))
 	}, SpecTimeout(specTimeout))
 
 	It("goes on with the log of one that is deleted by force", func(ctx SpecContext) {

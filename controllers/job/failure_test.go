@@ -55,7 +55,7 @@ var _ = Describe("A Job that fails", func() {
 			HaveKeyWithValue(api.DataCompletionTime, object.Status.StartTime.Add(ran).UTC().Format(time.RFC3339)),
 			HaveKeyWithValue(api.DataDuration, "1m30s"),
 			HaveKeyWithValue(api.DataReason, batchv1.JobReasonBackoffLimitExceeded),
-			HaveKeyWithValue(api.DataMessage, "Job has reached the specified backoff limit"),
+			HaveKeyWithValue(api.DataMessage, MatchRegexp("^Job has reached the specified backoff limit; pod job-.*, container main: Ended, exit code 1$")),
 			HaveKeyWithValue(api.DataLogs, And(ContainSubstring("exit code 1"), ContainSubstring("hello from"))),
 			HaveKeyWithValue(api.DataContainers, MatchRegexp(`Exit code: +1`)),
 		))

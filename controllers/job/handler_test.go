@@ -27,6 +27,7 @@ import (
 
 	"github.com/job-handler/job-handler/controllers/job"
 	"github.com/job-handler/job-handler/internal/events"
+	"github.com/job-handler/job-handler/internal/pager"
 )
 
 const (
@@ -96,10 +97,10 @@ func handlerOf(base client.WithWatch, now *clocktesting.FakePassiveClock, logs *
 		Create: h.create, Patch: h.patch, Delete: h.delete,
 		Update: h.update,
 	})
+	live := interceptor.NewClient(base, interceptor.Funcs{Get: h.getLive, List: h.listLive})
 	h.Reconciler = &job.Reconciler{
-		Client: cached,
-		Live:   interceptor.NewClient(base, interceptor.Funcs{Get: h.getLive, List: h.listLive}),
-		Logs:   logs, Events: events.New(cached, now, "manager-0"), Clock: now,
+		Client: cached, Live: live, Warnings: events.NewWarnings(pager.Lister{Live: live}, now, nil),
+		Logs: logs, Events: events.New(cached, now, "manager-0"), Clock: now,
 		Options: job.Options{
 			TTLFloor: ttlFloor, RecheckInterval: recheckInterval, LogDeadline: logDeadline,
 			ProtectDeadline: protectDeadline, Workers: 1,

@@ -29,6 +29,7 @@ import (
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/events"
 	"github.com/job-handler/job-handler/internal/jobtest"
+	"github.com/job-handler/job-handler/internal/pager"
 	"github.com/job-handler/job-handler/internal/results"
 )
 
@@ -78,6 +79,7 @@ func startChangedManager(
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Logs: logs, Clock: clock.RealClock{},
 		Captures: capturesOf(logs),
 		Events:   events.New(mgr.GetClient(), clock.RealClock{}, "manager-0"),
+		Warnings: events.NewWarnings(pager.Lister{Live: mgr.GetAPIReader()}, clock.RealClock{}, nil),
 		Options: job.Options{
 			TTLFloor: ttlFloor, RecheckInterval: recheckInterval, LogDeadline: logDeadline,
 			ProtectDeadline: protectDeadline, Workers: 8,

@@ -77,7 +77,7 @@ func (r *Reconciler) pods(ctx context.Context, job *batchv1.Job) ([]*corev1.Pod,
 	if err != nil {
 		return nil, fmt.Errorf("listing cached pods of job %s/%s: %w", job.Namespace, job.Name, err)
 	}
-	pods := r.owned(job, cached.Items)
+	pods := r.asSeen(job, r.owned(job, cached.Items))
 	if allEnded(pods) && plan.MissingPods(job, r.asDeleted(job, pods)).None() {
 		return pods, nil
 	}
@@ -108,7 +108,7 @@ func (r *Reconciler) livePods(ctx context.Context, job *batchv1.Job) ([]*corev1.
 	if err != nil {
 		return nil, fmt.Errorf("listing pods of job %s/%s: %w", job.Namespace, job.Name, err)
 	}
-	return pods, nil
+	return r.asSeen(job, pods), nil
 }
 
 func (r *Reconciler) lister() pager.Lister { return pager.Lister{Live: r.Live, Gate: r.Lists} }

@@ -18,6 +18,7 @@ import (
 	"github.com/job-handler/job-handler/internal/jobtest"
 	"github.com/job-handler/job-handler/internal/policy"
 	"github.com/job-handler/job-handler/internal/results"
+	"github.com/job-handler/job-handler/internal/why"
 )
 
 func podOf(uid types.UID, phase corev1.PodPhase, owners ...metav1.OwnerReference) corev1.Pod {
@@ -179,13 +180,20 @@ func TestChosenLabels(t *testing.T) {
 }
 
 func TestReason(t *testing.T) {
-	for want, outcome := range map[string]jobstatus.Outcome{
-		"BackoffLimitExceeded: too often": {Reason: "BackoffLimitExceeded", Message: "too often"},
-		"BackoffLimitExceeded":            {Reason: "BackoffLimitExceeded"},
-		": too often":                     {Message: "too often"},
+	explained := why.Explanation{Reason: "ErrImagePull", Pod: "p", Detail: "what a server said"}
+	for want, test := range map[string]struct {
+		outcome     jobstatus.Outcome
+		explanation why.Explanation
+	}{
+		"BackoffLimitExceeded: too often": {outcome: jobstatus.Outcome{Reason: "BackoffLimitExceeded", Message: "too often"}},
+		"BackoffLimitExceeded":            {outcome: jobstatus.Outcome{Reason: "BackoffLimitExceeded"}},
+		": too often":                     {outcome: jobstatus.Outcome{Message: "too often"}},
 		"":                                {},
+		"BackoffLimitExceeded: too often; pod p: ErrImagePull": {
+			jobstatus.Outcome{Reason: "BackoffLimitExceeded", Message: "too often."}, explained,
+		},
 	} {
-		if got := reason(outcome); got != want {
+		if got := reason(test.outcome, test.explanation); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}

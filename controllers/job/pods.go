@@ -12,6 +12,7 @@ import (
 
 	"github.com/job-handler/job-handler/internal/plan"
 	"github.com/job-handler/job-handler/internal/results"
+	"github.com/job-handler/job-handler/internal/why"
 )
 
 // owned returns the pods that are the Job's.
@@ -33,6 +34,19 @@ func (r *Reconciler) owns(job *batchv1.Job, pod *corev1.Pod) bool {
 // be there twice.
 func (r *Reconciler) known(job *batchv1.Job, pods []*corev1.Pod) []*corev1.Pod {
 	return slices.Concat(pods, r.Captures.Seen(job.UID))
+}
+
+// asSeen returns the pods with what the watch showed of those that did not start, where
+// that tells more than their state now.
+func (r *Reconciler) asSeen(job *batchv1.Job, pods []*corev1.Pod) []*corev1.Pod {
+	for _, seen := range r.Captures.Seen(job.UID) {
+		for i, pod := range pods {
+			if pod.UID == seen.UID {
+				pods[i] = why.Keep(seen, pod)
+			}
+		}
+	}
+	return pods
 }
 
 // asDeleted returns the pods, and how those of them were seen that were captured.

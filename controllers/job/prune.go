@@ -173,15 +173,15 @@ func pruneContainers(containers []corev1.Container) []corev1.Container {
 	return pruned
 }
 
-// pruneConditions keeps why a pod was not scheduled, and what the rules of a
-// podFailurePolicy ask for.
+// pruneConditions keeps why a pod was not scheduled or had to go, and what the rules of
+// a podFailurePolicy ask for.
 func pruneConditions(conditions []corev1.PodCondition) []corev1.PodCondition {
 	var pruned []corev1.PodCondition
 	for _, c := range conditions {
 		switch {
 		case len(pruned) > len(plan.KeptConditions()):
 			return pruned
-		case c.Type == corev1.PodScheduled && c.Status != corev1.ConditionTrue:
+		case c.Type == corev1.PodScheduled && c.Status != corev1.ConditionTrue, c.Type == corev1.DisruptionTarget:
 			c.Reason, c.Message = within(c.Reason, maxReason), within(c.Message, maxMessage)
 			pruned = append(pruned, c)
 		case slices.Contains(plan.KeptConditions(), c.Type):

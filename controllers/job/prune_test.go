@@ -247,12 +247,11 @@ func TestPrunePod(t *testing.T) {
 
 func TestPruneConditionsOfPolicies(t *testing.T) {
 	unscheduled := corev1.PodCondition{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Message: "no node"}
-	got := pruneConditions([]corev1.PodCondition{
-		{Type: corev1.PodReady, Status: corev1.ConditionTrue},
-		unscheduled,
-		{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: "EvictionByEvictionAPI", Message: "long"},
-	})
-	want := []corev1.PodCondition{unscheduled, {Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue}}
+	evicted := corev1.PodCondition{
+		Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: "EvictionByEvictionAPI", Message: "for another pod",
+	}
+	got := pruneConditions([]corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}, unscheduled, evicted})
+	want := []corev1.PodCondition{unscheduled, evicted}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}

@@ -80,6 +80,8 @@ type Reconciler struct {
 	// Holdings is told what is stored, and says where too much is; nil: nobody is.
 	Holdings *holdings.Holdings
 	Events   *events.Recorder
+	// Warnings reads the Events of Jobs that failed; nil: results have none.
+	Warnings *events.Warnings
 	Clock    clock.PassiveClock
 	// Protection counts what becomes of our finalizer; nil: nobody does.
 	Protection *metrics.Protection
@@ -102,6 +104,7 @@ type Reconciler struct {
 	orphans   orphans
 	again     madeAgain
 	large     large
+	explained explanations
 	// capturing is what AwaitCaptures waits for.
 	capturing sync.WaitGroup
 }

@@ -3,6 +3,7 @@ package job
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -15,6 +16,7 @@ import (
 	"github.com/job-handler/job-handler/internal/jobpatch"
 	"github.com/job-handler/job-handler/internal/jobstatus"
 	"github.com/job-handler/job-handler/internal/plan"
+	"github.com/job-handler/job-handler/internal/why"
 )
 
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create
@@ -39,6 +41,7 @@ func (r *Reconciler) report(ctx context.Context, observed plan.Observation, resu
 	r.runs.reported(job, r.Clock.Now())
 	r.Captures.Forget(job.UID)
 	r.AtWork.Forgive(job.UID)
+	r.explained.forget(job.UID)
 	if job.DeletionTimestamp != nil && len(job.Finalizers) == 0 {
 		r.forget(job.UID)
 	}
@@ -61,7 +64,7 @@ func (r *Reconciler) sendOutcome(ctx context.Context, observed plan.Observation,
 		notice.Note = fmt.Sprintf("Job completed; results stored in %s; %s", results, fate.Why)
 	} else {
 		notice.Type = corev1.EventTypeWarning
-		notice.Note = fmt.Sprintf("Job failed (%s); results stored in %s; %s", reason(outcome), results, fate.Why)
+		notice.Note = fmt.Sprintf("Job failed (%s); results stored in %s; %s", reason(outcome, results.explanation), results, fate.Why)
 	}
 	if err := r.Events.Send(ctx, observed.Job, notice); err != nil || results.capture.Complete {
 		return err
@@ -72,11 +75,17 @@ func (r *Reconciler) sendOutcome(ctx context.Context, observed plan.Observation,
 	})
 }
 
-func reason(outcome jobstatus.Outcome) string {
-	if outcome.Message == "" {
-		return outcome.Reason
+// reason says why the Job failed: by its condition, and by what explains most, of
+// which names and Kubernetes' own words are quoted alone.
+func reason(outcome jobstatus.Outcome, explanation why.Explanation) string {
+	said := outcome.Reason
+	if outcome.Message != "" {
+		said += ": " + strings.TrimRight(outcome.Message, ".")
 	}
-	return outcome.Reason + ": " + outcome.Message
+	if quoted := explanation.Quotable(); quoted != "" {
+		said += "; " + quoted
+	}
+	return said
 }
 
 // +kubebuilder:rbac:groups=batch,resources=jobs,verbs=patch

@@ -76,5 +76,6 @@ var _ = Describe("A Job with one container", func() {
 		})
 		Eventually(counted.about).WithArguments("job").Should(five)
 		Consistently(counted.about).WithArguments("job").Should(five)
+		Expect(counted.about("events")).NotTo(HaveKey("GET events 200"), "Events of a Job that completed are listed")
 	}, SpecTimeout(specTimeout))
 })

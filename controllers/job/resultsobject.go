@@ -17,6 +17,7 @@ import (
 	"github.com/job-handler/job-handler/internal/plan"
 	"github.com/job-handler/job-handler/internal/results"
 	"github.com/job-handler/job-handler/internal/trouble"
+	"github.com/job-handler/job-handler/internal/why"
 )
 
 // stored is what a report needs to know of stored results.
@@ -28,6 +29,8 @@ type stored struct {
 	// results that an earlier pass stored, as this one would have stored them.
 	bytes  int
 	totals results.Totals
+	// explanation is what explains most why the Job failed.
+	explanation why.Explanation
 }
 
 // String returns kind and name.
@@ -86,6 +89,7 @@ func (r *Reconciler) createResults(ctx context.Context, observed plan.Observatio
 		case err == nil:
 			return stored{
 				kind: kind, name: name, capture: captureOf(object), bytes: content.AllBytes(), totals: content.Totals,
+				explanation: content.Explanation,
 			}, nil
 		case errors.Is(err, results.ErrEarlierRun):
 		case errors.Is(err, results.ErrStranger), errors.Is(err, results.ErrDamaged):

@@ -73,6 +73,7 @@ func (r *Reconciler) store(ctx context.Context, observed plan.Observation, decis
 		r.Jobs.Retried(metrics.RetryLogs)
 		return ctrl.Result{RequeueAfter: again, Priority: new(recheckPriority)}, nil
 	}
+	r.addEvents(ctx, &run)
 	done, err := r.storeResults(ctx, observed, run, podUIDs(pods))
 	if err != nil {
 		return ctrl.Result{}, err

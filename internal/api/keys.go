@@ -182,8 +182,13 @@ const (
 	DataDuration = "duration"
 	// DataReason holds the reason of the Job's terminal condition.
 	DataReason = "reason"
-	// DataMessage holds the message of the Job's terminal condition.
+	// DataMessage holds the message of the Job's terminal condition and, of a Job that
+	// failed, the reason that explains most: the state of a container or a pod, or an
+	// Event.
 	DataMessage = "message"
+	// DataEvents holds the Warning Events of the Job and its pods, a line each; there
+	// only of a Job that failed, or of which a pod never started.
+	DataEvents = "events"
 	// DataLogs holds the logs of all pods as readable text.
 	DataLogs = "logs"
 	// DataLogsGzip is a key of the binary data: the logs as they were written,

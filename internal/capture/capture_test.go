@@ -54,13 +54,20 @@ func ended(pod *corev1.Pod) *corev1.Pod {
 	return pod
 }
 
+// failed returns the pod in the phase in which the kubelet reports its end.
+func failed(pod *corev1.Pod) *corev1.Pod {
+	pod = pod.DeepCopy()
+	pod.Status.Phase = corev1.PodFailed
+	return pod
+}
+
 // lost returns the pod with containers that the kubelet cannot find any more.
 func lost(pod *corev1.Pod) *corev1.Pod {
 	pod = pod.DeepCopy()
 	for i := range pod.Status.ContainerStatuses {
 		pod.Status.ContainerStatuses[i].ContainerID = ""
 		pod.Status.ContainerStatuses[i].State = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
-			ExitCode: 137, Reason: statusUnknown,
+			ExitCode: 137, Reason: "ContainerStatusUnknown",
 		}}
 	}
 	return pod
@@ -215,16 +222,36 @@ func TestNotWhole(t *testing.T) {
 				Waiting: &corev1.ContainerStateWaiting{Reason: "ErrImagePull", Message: "no such image"},
 			}
 			c.Begin(ctx, job, pod, true)
+			c.Gone(job, failed(pod))
+		}, kept{Capture: results.Capture{Complete: true, Reason: results.ReasonNeverStarted, Message: "ErrImagePull: no such image"}}},
+		"it had not started when it was deleted by force": {func(_ context.Context, _ *node, c *Captures, pod *corev1.Pod) {
+			pod.Status.ContainerStatuses[0].State = corev1.ContainerState{
+				Waiting: &corev1.ContainerStateWaiting{Reason: "ContainerCreating"},
+			}
 			c.Gone(job, pod)
-		}, kept{Capture: results.Capture{Reason: results.ReasonNeverStarted, Message: "ErrImagePull: no such image"}}},
+		}, kept{Capture: results.Capture{
+			Reason: results.ReasonNeverStarted, Message: "the node did not report the end of the pod: ContainerCreating",
+		}}},
+		"it never started, and the kubelet takes back why": {func(ctx context.Context, _ *node, c *Captures, pod *corev1.Pod) {
+			told := pod.DeepCopy()
+			told.Status.ContainerStatuses[0].State = corev1.ContainerState{
+				Waiting: &corev1.ContainerStateWaiting{Reason: "InvalidImageName", Message: "must be lowercase"},
+			}
+			pod.Status.ContainerStatuses[0].State = corev1.ContainerState{
+				Waiting: &corev1.ContainerStateWaiting{Reason: "ContainerCreating"},
+			}
+			c.Remember(job, told)
+			c.Begin(ctx, job, pod, true)
+			c.Gone(job, failed(pod))
+		}, kept{Capture: results.Capture{Complete: true, Reason: results.ReasonNeverStarted, Message: "InvalidImageName: must be lowercase"}}},
 		"it never started, and the kubelet does not know": {func(ctx context.Context, _ *node, c *Captures, pod *corev1.Pod) {
 			pod.Status.ContainerStatuses[0].State = corev1.ContainerState{
 				Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff"},
 			}
 			c.Begin(ctx, job, pod, true)
 			c.Begin(ctx, job, lost(pod), true)
-			c.Gone(job, lost(pod))
-		}, kept{Capture: results.Capture{Reason: results.ReasonNeverStarted, Message: "ImagePullBackOff"}}},
+			c.Gone(job, failed(lost(pod)))
+		}, kept{Capture: results.Capture{Complete: true, Reason: results.ReasonNeverStarted, Message: "ImagePullBackOff"}}},
 		"the kubelet lost it before": {func(ctx context.Context, _ *node, c *Captures, pod *corev1.Pod) {
 			c.Begin(ctx, job, lost(pod), true)
 			c.Gone(job, lost(pod))

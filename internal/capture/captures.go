@@ -12,6 +12,7 @@ import (
 
 	"github.com/job-handler/job-handler/internal/fairshare"
 	"github.com/job-handler/job-handler/internal/joblogs"
+	"github.com/job-handler/job-handler/internal/why"
 )
 
 // Defaults of Options.
@@ -161,7 +162,7 @@ func (c *Captures) Begin(ctx context.Context, job types.UID, object *corev1.Pod,
 	if p == nil || p.gone {
 		return
 	}
-	p.object = stillTracked(p.object, neverStarted(p.object, object))
+	p.object = stillTracked(p.object, why.Keep(p.object, object))
 	if withLogs {
 		c.followAll(ctx, p)
 	}
@@ -173,6 +174,19 @@ func (c *Captures) Begin(ctx context.Context, job types.UID, object *corev1.Pod,
 // deleted.
 func (c *Captures) Follow(ctx context.Context, job types.UID, object *corev1.Pod) {
 	c.Begin(ctx, job, object, true)
+}
+
+// Remember takes note of what the watch showed of a pod of job that has not started: the
+// kubelet has just replaced it. The pod must not be changed afterwards.
+func (c *Captures) Remember(job types.UID, object *corev1.Pod) {
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p := c.find(job, object); p != nil && !p.gone {
+		p.object = stillTracked(p.object, why.Keep(p.object, object))
+	}
 }
 
 // Finish has the logs of a Job that has finished be followed no longer than they
@@ -209,7 +223,7 @@ func (c *Captures) Gone(job types.UID, object *corev1.Pod) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if p := c.find(job, object); p != nil {
-		p.object, p.gone = stillTracked(p.object, neverStarted(p.object, object)), true
+		p.object, p.gone = stillTracked(p.object, why.Keep(p.object, object)), true
 		logs := joblogs.LogsOf(deleted(p.object))
 		for _, l := range p.logs {
 			l.tell(logs)

@@ -154,14 +154,10 @@ func newPodJSON(pod *corev1.Pod, rules *redact.Set) *podJSON {
 		p.Spec.Ephemeral = append(p.Spec.Ephemeral, containerJSON{Name: c.Name, Image: c.Image})
 	}
 	for _, c := range pod.Status.Conditions {
-		if c.Type == corev1.PodScheduled {
-			message, _ := rules.String(c.Message)
+		if c.Type == corev1.PodScheduled || c.Type == corev1.DisruptionTarget {
 			p.Status.Conditions = append(p.Status.Conditions, conditionJSON{
-				Type: string(c.Type), Status: string(c.Status), Reason: c.Reason, Message: short(message),
+				Type: string(c.Type), Status: string(c.Status), Reason: c.Reason, Message: short(c.Message),
 			})
-		}
-		if c.Type == corev1.DisruptionTarget {
-			p.Status.Conditions = append(p.Status.Conditions, conditionJSON{Type: string(c.Type), Status: string(c.Status)})
 		}
 	}
 	return p

@@ -68,7 +68,7 @@ func TestSlimKeepsHowItWasCounted(t *testing.T) {
 	if diff := cmp.Diff([]string{batchv1.JobTrackingFinalizer}, stored.Finalizers); diff != "" {
 		t.Errorf("finalizers: -want +got\n%s", diff)
 	}
-	want := []corev1.PodCondition{{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue}}
+	want := []corev1.PodCondition{pod.Status.Conditions[1]}
 	if diff := cmp.Diff(want, stored.Status.Conditions); diff != "" {
 		t.Errorf("conditions: -want +got\n%s", diff)
 	}

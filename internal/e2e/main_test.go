@@ -89,6 +89,10 @@ var stories = []struct {
 	{"expired", expired},
 	{"unstable-container", unstableContainer},
 	{"rotated-log", rotatedLog},
+
+	{"why-crashed", whyCrashed},
+	{"why-no-pod", whyNoPod},
+	{"why-never-ran", whyNeverRan},
 }
 
 // interruptions are the stories in which the manager is killed and is away for
@@ -137,6 +141,7 @@ func TestStories(t *testing.T) {
 	t.Run("after", func(t *testing.T) {
 		t.Run("nothing-left-to-do", func(t *testing.T) { nothingLeftToDo(t, w) })
 		t.Run("rights", func(t *testing.T) { rightsAreUsed(t, w) })
+		t.Run("events", func(t *testing.T) { eventsAreListed(t, w) })
 		t.Run("uninstalled", func(t *testing.T) { uninstalled(t, w) })
 		t.Run("log", func(t *testing.T) { logIsClean(t, w) })
 	})

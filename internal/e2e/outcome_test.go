@@ -118,7 +118,7 @@ func neverStarted(s *story) {
 		HaveKeyWithValue(api.DataStatus, api.StatusFailed),
 		HaveKeyWithValue(api.DataReason, batchv1.JobReasonDeadlineExceeded),
 	))
-	s.incomplete(job, r, results.ReasonNeverStarted)
+	s.complete(r)
 	s.Expect(r.record.PodCounts).To(Equal(results.PodCounts{Failed: 1, Seen: 1}))
 	s.Expect(r.Data[api.DataLogs]).To(ContainSubstring("[job-handler: no log: " + results.ReasonNeverStarted))
 	s.kept(job)

@@ -147,7 +147,8 @@ func failedInit(s *story) {
 		{Pod: pod.Name, Container: "prepare", Text: "no database\n"},
 		{Pod: pod.Name, Container: "main", Text: "[job-handler: no log: NeverStarted: PodInitializing]\n"},
 	}))
-	s.incomplete(job, r, results.ReasonNeverStarted)
+	s.complete(r)
+	s.Expect(r.Data).To(HaveKeyWithValue(api.DataMessage, ContainSubstring(", init container prepare: Error, exit code 2")))
 }
 
 // manualSelector: pods that carry no label of the Job controller are found by

@@ -5,13 +5,16 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/job-handler/job-handler/config"
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobtest/audit"
+	"github.com/job-handler/job-handler/internal/results"
 )
 
 // rightsAreUsed: the manager may do what it does, and nothing else.
@@ -37,6 +40,39 @@ func rightsAreUsed(t *testing.T, w *world) {
 		return slices.Contains(fallbacks, right.String())
 	})
 	g.Expect(unused).To(BeEmpty(), "rights that nothing needed")
+}
+
+// eventsAreListed: Events are listed in namespaces with a Job that failed, or of which a
+// pod never started, and once for each such Job at most, or twice if the manager was
+// killed.
+func eventsAreListed(t *testing.T, w *world) {
+	g := NewWithT(t)
+	requests, err := w.requests()
+	g.Expect(err).NotTo(HaveOccurred())
+	used, err := audit.Used(bytes.NewReader(requests), api.ManagerUser)
+	g.Expect(err).NotTo(HaveOccurred())
+	var objects corev1.ConfigMapList
+	g.Expect(w.client.List(t.Context(), &objects, resultsAndParts)).To(Succeed())
+	concerned, others := map[string]int{}, map[string]int{}
+	for _, object := range slices.DeleteFunc(objects.Items, isPart) {
+		if object.Data[api.DataStatus] == api.StatusFailed || strings.Contains(object.Data[api.DataJobJSON], results.ReasonNeverStarted) {
+			concerned[object.Namespace]++
+		} else {
+			others[object.Namespace]++
+		}
+	}
+	lists := 0
+	for namespace, jobs := range concerned {
+		times := used.Times(audit.Request{Verb: "list", Resource: "events", Namespace: namespace})
+		g.Expect(times).To(BeNumerically("<=", 2*jobs), "lists of Events in namespace %s", namespace)
+		lists += times
+		delete(others, namespace)
+	}
+	g.Expect(lists).To(BeNumerically(">", 0))
+	for namespace := range others {
+		g.Expect(used.Times(audit.Request{Verb: "list", Resource: "events", Namespace: namespace})).To(BeZero(), namespace)
+	}
+	w.say("Events were listed %d times for Jobs in %d namespaces, and never in %d others", lists, len(concerned), len(others))
 }
 
 // requests returns the API server's audit log.

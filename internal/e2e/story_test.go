@@ -245,7 +245,7 @@ func (s *story) podsGone(job *batchv1.Job) {
 func (s *story) told(about client.Object, eventType string) []string {
 	s.t.Helper()
 	var list eventsv1.EventList
-	s.Expect(s.w.client.List(s.ctx(), &list, client.InNamespace(s.namespace))).To(Succeed())
+	s.Expect(s.w.client.List(s.ctx(), &list, client.InNamespace(about.GetNamespace()))).To(Succeed())
 	var notes []string
 	for _, event := range list.Items {
 		ours := event.Reason == api.ReasonJobProcessing && event.ReportingController == api.ManagerName

@@ -79,13 +79,13 @@ func assignCurrent(pod *corev1.Pod, c results.Container, log *results.ContainerL
 	state := c.State()
 	switch {
 	case pod.Spec.NodeName == "":
-		log.Capture = incurable(results.ReasonNeverStarted, join("the pod was never scheduled", unscheduled(pod)))
+		log.Capture = neverStarted(pod, join("the pod was never scheduled", unscheduled(pod)))
 	case state.Running != nil && !c.Status.Ready && pod.DeletionTimestamp == nil:
 		log.Capture = unlessFinal(pod, results.ReasonNotReady, "the container was running but not ready")
 	case state.Running != nil:
 		return []*task{{pod: pod, container: c.Name, containerID: c.Status.ContainerID, log: log}}
 	case state.Terminated != nil:
-		log.Capture = terminatedWithoutLog(c, state.Terminated)
+		log.Capture = terminatedWithoutLog(pod, c, state.Terminated)
 		if log.Capture.Reason == "" {
 			return []*task{{
 				pod: pod, container: c.Name, containerID: state.Terminated.ContainerID, end: state.Terminated, log: log,
@@ -99,7 +99,7 @@ func assignCurrent(pod *corev1.Pod, c results.Container, log *results.ContainerL
 
 // terminatedWithoutLog returns why a terminated instance has no log to ask
 // for, or the zero Capture if it has.
-func terminatedWithoutLog(c results.Container, end *corev1.ContainerStateTerminated) results.Capture {
+func terminatedWithoutLog(pod *corev1.Pod, c results.Container, end *corev1.ContainerStateTerminated) results.Capture {
 	restarted := c.PreviousEnd() != nil
 	switch {
 	case end.Reason == statusUnknown:
@@ -112,7 +112,7 @@ func terminatedWithoutLog(c results.Container, end *corev1.ContainerStateTermina
 			Message: logtext.Line(join(end.Reason, end.Message), maxCaptureMessage),
 		}
 	case lost(end):
-		return incurable(results.ReasonNeverStarted, join(end.Reason, end.Message))
+		return neverStarted(pod, join(end.Reason, end.Message))
 	default:
 		// Asked without a container ID, the kubelet would send the log of the
 		// instance before.
@@ -137,7 +137,30 @@ func notStarted(pod *corev1.Pod, c results.Container, waiting *corev1.ContainerS
 			Complete: true, Reason: results.ReasonNotStartedAgain, Message: logtext.Line(why, maxCaptureMessage),
 		}
 	}
-	return incurable(results.ReasonNeverStarted, why)
+	return neverStarted(pod, why)
+}
+
+// neverStarted returns the capture of a container that never ran, which has no log to
+// lose. Of a pod on a node that is known for certain only once the kubelet has reported
+// the pod's end: until then a container may start, or have started. So may one of a pod
+// in phase Unknown, of which the watch missed the last states.
+func neverStarted(pod *corev1.Pod, why string) results.Capture {
+	c := incurable(results.ReasonNeverStarted, why)
+	if c.Complete = endReported(pod) || pod.Spec.NodeName == "" && pod.Status.Phase != corev1.PodUnknown; !c.Complete {
+		c.Message = join("the node did not report the end of the pod", c.Message)
+	}
+	return c
+}
+
+// endReported reports whether the kubelet has reported the pod's end. Of a pod of which
+// the node is gone the garbage collector does.
+func endReported(pod *corev1.Pod) bool {
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.DisruptionTarget && c.Reason == "DeletionByPodGC" {
+			return false
+		}
+	}
+	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }
 
 // unscheduled returns what the scheduler says, "" if nothing.

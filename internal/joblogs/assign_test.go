@@ -31,7 +31,10 @@ func withoutID() corev1.ContainerState {
 func TestAssign(t *testing.T) {
 	read := results.Capture{}
 	never := func(message string) results.Capture {
-		return results.Capture{Reason: results.ReasonNeverStarted, Message: message}
+		return results.Capture{Complete: true, Reason: results.ReasonNeverStarted, Message: message}
+	}
+	unreported := func(message string) results.Capture {
+		return results.Capture{Reason: results.ReasonNeverStarted, Message: "the node did not report the end of the pod: " + message}
 	}
 	gone := func(message string) results.Capture {
 		return results.Capture{Reason: results.ReasonContainerGone, Message: message}
@@ -57,6 +60,24 @@ func TestAssign(t *testing.T) {
 		"waiting": {
 			status: corev1.ContainerStatus{State: waiting("ImagePullBackOff", "back-off\npulling")},
 			want:   []outcome{{Capture: never(`ImagePullBackOff: back-off\npulling`)}},
+		},
+		"waiting, in a pod that goes on": {
+			status: corev1.ContainerStatus{State: waiting("ImagePullBackOff", "")},
+			change: func(p *corev1.Pod) { p.Status.Phase = corev1.PodPending },
+			want:   []outcome{{Capture: unreported("ImagePullBackOff")}},
+		},
+		"waiting, on a node that is gone": {
+			status: corev1.ContainerStatus{State: waiting("ContainerCreating", "")},
+			change: func(p *corev1.Pod) {
+				p.Status.Conditions = []corev1.PodCondition{
+					{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: "DeletionByPodGC"},
+				}
+			},
+			want: []outcome{{Capture: unreported("ContainerCreating")}},
+		},
+		"never scheduled, and the watch missed the end": {
+			change: func(p *corev1.Pod) { p.Spec.NodeName, p.Status.Phase = "", corev1.PodUnknown },
+			want:   []outcome{{Capture: unreported("the pod was never scheduled")}},
 		},
 		"no state": {
 			change: func(p *corev1.Pod) { p.Status.Reason, p.Status.Message = "OutOfcpu", "Node didn't have enough" },

@@ -53,7 +53,7 @@ func TestCollectEveryContainer(t *testing.T) {
 		{Container: "proxy", Capture: unavailable("Internal error occurred: no")},
 		{Container: "main", Previous: true, Text: "mp\n", Capture: whole},
 		{Container: "main", Text: "m\n", Capture: whole},
-		{Container: "late", Capture: incurable("NeverStarted", "PodInitializing")},
+		{Container: "late", Capture: results.Capture{Complete: true, Reason: "NeverStarted", Message: "PodInitializing"}},
 		{Container: "debugger", Text: "d\n", Capture: whole},
 	}
 	if diff := cmp.Diff(want, outcomes(collected[1])); diff != "" {

@@ -26,7 +26,7 @@ const RetryLogs = "logs"
 func jobDefinitions() []Definition {
 	return []Definition{
 		jobsStored, finishToStored, finishToDeleted, resultsSize, logKept, logLeftOut, redactions,
-		resultsLost, resultsMissing, retries, refusals,
+		resultsLost, resultsMissing, retries, refusals, eventLists,
 	}
 }
 
@@ -100,10 +100,25 @@ var (
 	}
 )
 
+// The values of the label result of eventLists.
+const (
+	eventsListed = "listed"
+	eventsFailed = "failed"
+)
+
+var eventLists = Definition{
+	Name: Prefix + "event_lists_total", Kind: Counter,
+	Help: "Lists of the Warning Events of a namespace, for results of Jobs that failed. Jobs that fail within 2 seconds share one.",
+	Labels: []Label{{Name: "result", Values: []Value{
+		{eventsListed, "The Events were listed."},
+		{eventsFailed, "They could not be listed, or not in time; results say so and have none."},
+	}}},
+}
+
 // Jobs are the metrics of what becomes of Jobs. A nil one counts nothing.
 type Jobs struct {
-	stored, logKept, logLeftOut, redactions, lost, missing, retries, refusals *prometheus.CounterVec
-	toStored, toDeleted, size                                                 *prometheus.HistogramVec
+	stored, logKept, logLeftOut, redactions, lost, missing, retries, refusals, eventLists *prometheus.CounterVec
+	toStored, toDeleted, size                                                             *prometheus.HistogramVec
 }
 
 // NewJobs registers the metrics. It fails if they are registered.
@@ -112,7 +127,7 @@ func NewJobs(registry Registry) (*Jobs, error) {
 	j := &Jobs{
 		stored: m.counter(jobsStored), logKept: m.counter(logKept), logLeftOut: m.counter(logLeftOut),
 		redactions: m.counter(redactions), lost: m.counter(resultsLost), missing: m.counter(resultsMissing),
-		retries: m.counter(retries), refusals: m.counter(refusals),
+		retries: m.counter(retries), refusals: m.counter(refusals), eventLists: m.counter(eventLists),
 		toStored: m.histogram(finishToStored), toDeleted: m.histogram(finishToDeleted), size: m.histogram(resultsSize),
 	}
 	return j, m.finish("jobs")
@@ -171,6 +186,18 @@ func (j *Jobs) Retried(class string) {
 	if j != nil {
 		j.retries.WithLabelValues(class).Inc()
 	}
+}
+
+// ListedEvents counts a list of Events.
+func (j *Jobs) ListedEvents(err error) {
+	if j == nil {
+		return
+	}
+	result := eventsListed
+	if err != nil {
+		result = eventsFailed
+	}
+	j.eventLists.WithLabelValues(result).Inc()
 }
 
 // Refused counts a refusal for a cause of trouble.Cause.

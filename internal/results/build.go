@@ -14,13 +14,16 @@ import (
 	"github.com/job-handler/job-handler/internal/jobstatus"
 	"github.com/job-handler/job-handler/internal/logtext"
 	"github.com/job-handler/job-handler/internal/names"
+	"github.com/job-handler/job-handler/internal/why"
 )
 
 const (
 	// MinBytes is the least that MaxBytes of a Run can be: 32 KiB.
 	MinBytes = 32 << 10
-	// maxJobMessage bounds the message of the Job's condition, in bytes.
+	// maxJobMessage bounds the message of the Job's condition, in bytes, maxMessages
+	// that with the explanation.
 	maxJobMessage = 2 << 10
+	maxMessages   = 4 << 10
 )
 
 // ErrUnfinished is returned by Build for a run without a Job or an outcome.
@@ -42,6 +45,8 @@ type Content struct {
 	Capture Summary
 	// Totals sum up what became of the logs.
 	Totals Totals
+	// Explanation is what explains most why the Job failed.
+	Explanation why.Explanation
 }
 
 // Totals are sums over all logs of a run, those of containers included that are
@@ -66,6 +71,7 @@ func Build(run Run) (*Content, error) {
 	}
 	cut := findCut(run.Pods)
 	run.redactMessages()
+	run.explain()
 	pods := view(&run)
 	data := outcomeData(&run)
 	own := chooseOwn(&run, pods, cut, run.limit())
@@ -91,7 +97,7 @@ func Build(run Run) (*Content, error) {
 		}
 		c.setLogs(logs)
 	}
-	c.Capture, c.Totals = summarize(&run, pods), totals(&run, pods)
+	c.Capture, c.Totals, c.Explanation = summarize(&run, pods), totals(&run, pods), run.explanation
 	data[api.DataJobJSON], err = detail.jobJSON(&run, c.Capture, (*instanceLog).stored)
 	if err != nil {
 		return nil, err
@@ -192,7 +198,8 @@ func outcomeData(run *Run) map[string]string {
 		api.DataStartTime:      startTime(run),
 		api.DataDuration:       duration(run),
 		api.DataReason:         logtext.Line(run.Outcome.Reason, maxReason),
-		api.DataMessage:        logtext.Text(run.Outcome.Message, maxJobMessage),
+		api.DataMessage:        run.message(),
+		api.DataEvents:         run.eventsText(),
 	}
 	maps.DeleteFunc(optional, func(_, value string) bool { return value == "" })
 	maps.Copy(data, optional)

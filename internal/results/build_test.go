@@ -223,7 +223,11 @@ func TestJobJSON(t *testing.T) {
 	want := Record{
 		Schema: "job-handler/v1",
 		Job:    JobRecord{Name: "report", Namespace: "batch", UID: jobUID, CronJob: "nightly"},
-		Status: "failed", Reason: "BackoffLimitExceeded", Message: "Job has reached the specified backoff limit",
+		Status: "failed", Reason: "BackoffLimitExceeded",
+		Message: "Job has reached the specified backoff limit; pod report-0-abc12: Evicted: The node was low on <memory>",
+		Explanation: &ExplanationRecord{
+			Reason: "Evicted", Pod: "report-0-abc12", Text: "pod report-0-abc12: Evicted: The node was low on <memory>",
+		},
 		StartTime: "2026-11-05T10:00:00Z", CompletionTime: "2026-11-05T10:01:30Z", DurationSeconds: &all,
 		LogMode: "full", Capture: RunCapture{Why: "PodGone (1 pod)"},
 		PodCounts: PodCounts{Failed: 1, Seen: 1, Missing: 1},

@@ -27,9 +27,9 @@ func (d *details) jobJSON(run *Run, summary Summary, capture func(*instanceLog) 
 			Name: line(run.Job.Name), Namespace: line(run.Job.Namespace),
 			UID: line(string(run.Job.UID)), CronJob: line(run.CronJob),
 		},
-		Status:    outcome.Status(),
-		Reason:    logtext.Line(outcome.Reason, maxReason),
-		Message:   logtext.Text(outcome.Message, maxJobMessage),
+		Status:  outcome.Status(),
+		Reason:  logtext.Line(outcome.Reason, maxReason),
+		Message: run.message(), Explanation: run.explanationRecord(),
 		StartTime: startTime(run), CompletionTime: rfc3339(outcome.FinishTime),
 		LogMode:    run.LogMode,
 		Capture:    RunCapture(summary),
@@ -41,6 +41,7 @@ func (d *details) jobJSON(run *Run, summary Summary, capture func(*instanceLog) 
 		},
 		Pods:    d.records(capture),
 		Omitted: d.omitted,
+		Events:  run.eventRecords(), EventsNote: run.EventsNote,
 	}
 	if took, known := jobstatus.Duration(run.Job, outcome); known {
 		whole := int64(took.Seconds())

@@ -9,13 +9,18 @@ import (
 )
 
 // redactMessages replaces credentials in what the run's Job, pods and
-// containers say of themselves, in copies of the pods, and counts for the run
-// what was replaced there and in logs.
+// containers say of themselves, and in Events, in copies of them, and counts for the
+// run what was replaced there and in logs.
 func (run *Run) redactMessages() {
 	counts := redact.Counts{}
 	var replaced redact.Counts
 	run.Outcome.Message, replaced = run.Redact.String(run.Outcome.Message)
 	counts.Add(replaced)
+	run.Events = slices.Clone(run.Events)
+	for i := range run.Events {
+		run.Events[i].Message, replaced = run.Redact.String(run.Events[i].Message)
+		counts.Add(replaced)
+	}
 	run.Pods = slices.Clone(run.Pods)
 	for i := range run.Pods {
 		p := &run.Pods[i]
@@ -67,6 +72,9 @@ func messages(pod *corev1.Pod) []*string {
 	}
 	status := &pod.Status
 	add(&status.Message)
+	for i := range status.Conditions {
+		add(&status.Conditions[i].Message)
+	}
 	for _, list := range [][]corev1.ContainerStatus{
 		status.InitContainerStatuses, status.ContainerStatuses, status.EphemeralContainerStatuses,
 	} {

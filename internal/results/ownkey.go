@@ -17,7 +17,7 @@ const maxKey = 253
 var ownKeys = []string{
 	api.DataJobName, api.DataStatus, api.DataCompletionTime, api.DataStartTime, api.DataDuration,
 	api.DataReason, api.DataMessage, api.DataLogs, api.DataLogsGzip, api.DataContainers, api.DataJobJSON,
-	api.DataParts,
+	api.DataParts, api.DataEvents,
 }
 
 // reserved reports whether a key is not for the Job's own results under their

@@ -12,8 +12,12 @@ type Record struct {
 	Status string `json:"status"`
 	// Reason is that of the Job's terminal condition.
 	Reason string `json:"reason,omitempty"`
-	// Message is that of the Job's terminal condition.
+	// Message is that of the Job's terminal condition and, of a Job that failed, the
+	// explanation.
 	Message string `json:"message,omitempty"`
+	// Explanation is the reason that explains most why the Job failed; absent where
+	// nothing explains more than the condition.
+	Explanation *ExplanationRecord `json:"explanation,omitempty"`
 	// StartTime is when the Job started; absent if it never did.
 	StartTime string `json:"startTime,omitempty"`
 	// CompletionTime is when the Job completed or failed.
@@ -34,6 +38,44 @@ type Record struct {
 	Pods []PodRecord `json:"pods"`
 	// Omitted counts what the list of pods leaves out of those seen, for size.
 	Omitted OmittedRecords `json:"omitted"`
+	// Events has the Warning Events of the Job and its pods, in order of when they were
+	// seen last; of a Job that failed, or of which a pod never started.
+	Events []EventRecord `json:"events,omitempty"`
+	// EventsNote says why Events may not be all there were.
+	EventsNote string `json:"eventsNote,omitempty"`
+}
+
+// ExplanationRecord is the reason that explains most why a Job failed.
+type ExplanationRecord struct {
+	// Reason is one word, such as ErrImagePull, OOMKilled or FailedMount.
+	Reason string `json:"reason,omitempty"`
+	// Pod is the pod that it is about; absent if it is about the Job.
+	Pod string `json:"pod,omitempty"`
+	// Container is the container that it is about, if it is about one.
+	Container string `json:"container,omitempty"`
+	// ExitCode is how the container ended, if it did.
+	ExitCode *int32 `json:"exitCode,omitempty"`
+	// Text is all of that on one line, with what the scheduler, the kubelet, a
+	// controller or the program said.
+	Text string `json:"text"`
+}
+
+// EventRecord is a Warning Event, or several that differ in their times only.
+type EventRecord struct {
+	// Kind is the kind of what it is about, Job or Pod.
+	Kind string `json:"kind"`
+	// Name is the name of what it is about.
+	Name string `json:"name"`
+	// Reason is the Event's reason.
+	Reason string `json:"reason"`
+	// Message is the Event's message.
+	Message string `json:"message,omitempty"`
+	// Count is how often it was seen.
+	Count int `json:"count"`
+	// FirstSeen is when it was seen first.
+	FirstSeen string `json:"firstSeen,omitempty"`
+	// LastSeen is when it was seen last.
+	LastSeen string `json:"lastSeen,omitempty"`
 }
 
 // JobRecord names the Job.

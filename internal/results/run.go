@@ -10,6 +10,7 @@ import (
 	"github.com/job-handler/job-handler/internal/logpack"
 	"github.com/job-handler/job-handler/internal/logtext"
 	"github.com/job-handler/job-handler/internal/redact"
+	"github.com/job-handler/job-handler/internal/why"
 )
 
 // Run is everything that Build needs to know of one finished Job. Build reads
@@ -39,8 +40,12 @@ type Run struct {
 	CreatedAt time.Time
 	// ExpiresAt is when the results may be deleted, or nil: never.
 	ExpiresAt *time.Time
-	// Redact replaces credentials in messages of the Job, its pods and containers;
-	// nil: none. Logs are redacted as they are read.
+	// Events are the Warning Events of the Job and its pods, as why.Merge left them;
+	// EventsNote says why some may not be there, "" if all are.
+	Events     []why.Event
+	EventsNote string
+	// Redact replaces credentials in messages of the Job, its pods, containers and
+	// Events; nil: none. Logs are redacted as they are read.
 	Redact *redact.Set
 	// MaxBytes bounds the sum of all values, those of parts included, in bytes. 0
 	// means api.MaxResultsBytes, which is what one object can hold; more than that
@@ -55,6 +60,10 @@ type Run struct {
 
 	// redacted counts what was replaced in messages and in logs.
 	redacted redact.Counts
+	// explanation is what explains most why the Job failed.
+	explanation why.Explanation
+	// keptEvents are those of Events that have room.
+	keptEvents []why.Event
 }
 
 // Pod is one pod of a run and what was read of its logs.
@@ -133,7 +142,8 @@ const (
 	// manager follows at once, and could not be read at the end. Curable while its
 	// pod is there.
 	ReasonNotFollowed = "NotFollowed"
-	// ReasonNeverStarted: the container never ran. Incurable.
+	// ReasonNeverStarted: the container never ran, so that there is no log to lose.
+	// Counts as complete, unless its node did not report the end of the pod.
 	ReasonNeverStarted = "NeverStarted"
 	// ReasonContainerGone: the kubelet removed the container and its log. Incurable.
 	ReasonContainerGone = "ContainerGone"

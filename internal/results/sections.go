@@ -131,7 +131,7 @@ func notes(log *instanceLog) string {
 	why := colon(c.Reason, c.Message)
 	empty := log.seen() == 0
 	switch {
-	case !c.Complete && empty:
+	case empty && (!c.Complete || c.Reason == ReasonNeverStarted):
 		return fmt.Sprintf("[job-handler: no log: %s]\n", why)
 	case !c.Complete:
 		return fmt.Sprintf("[job-handler: this log is not complete: %s]\n", why)

@@ -87,6 +87,7 @@ func viewPod(run *Run, pod *Pod) *podView {
 	for _, c := range containers {
 		cv := &containerView{Container: c, pod: pod.Pod, rank: rank(c, failed)}
 		cv.current = *instance(run, pod.log(c.Name, false))
+		cv.current.capture = run.whyNotStarted(pod.Pod, cv.current.capture)
 		if previous := pod.log(c.Name, true); previous != nil || c.PreviousEnd() != nil {
 			cv.previous = instance(run, previous)
 		}

@@ -61,7 +61,12 @@ type Use struct {
 	Allowed []Request
 	// Refused are those that it did not.
 	Refused []Request
+
+	times map[Request]int
 }
+
+// Times returns how often RBAC was asked about the request.
+func (u Use) Times(request Request) int { return u.times[request] }
 
 // event is what is needed of an audit.k8s.io/v1 Event.
 type event struct {
@@ -121,9 +126,14 @@ func (u *Use) add(e *event) {
 		// Ended before it was authorized: bad credentials, too many requests.
 		return
 	}
-	if request := e.request(); !slices.Contains(*into, request) {
+	request := e.request()
+	if !slices.Contains(*into, request) {
 		*into = append(*into, request)
 	}
+	if u.times == nil {
+		u.times = map[Request]int{}
+	}
+	u.times[request]++
 }
 
 func (e *event) request() Request {
