@@ -2,17 +2,20 @@ package job
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/utils/lru"
 	ctrl "sigs.k8s.io/controller-runtime"
 
+	"github.com/job-handler/job-handler/internal/events"
 	"github.com/job-handler/job-handler/internal/jobstatus"
 	"github.com/job-handler/job-handler/internal/results"
 	"github.com/job-handler/job-handler/internal/why"
@@ -28,6 +31,8 @@ const (
 	// explanationsKept is of how many Jobs Events are remembered until their results are
 	// stored. Each may take some 50 KiB.
 	explanationsKept = 128
+	// eventsRecheck is when a Job is looked at again while others wait for Events.
+	eventsRecheck = time.Second
 )
 
 // explanations are what Events say of Jobs, remembered so that a Job of which the
@@ -39,6 +44,8 @@ type explanations struct {
 }
 
 type explanation struct {
+	// asked are the objects of which Events were looked for.
+	asked  sets.Set[types.UID]
 	events []why.Event
 	note   string
 }
@@ -65,49 +72,66 @@ func (e *explanations) forget(job types.UID) {
 	e.jobs.Remove(job)
 }
 
-// addEvents adds to the run the Warning Events of the Job and its pods, if the Job
-// failed or a pod of it never started. Where they cannot be listed the results say so.
+// readEvents reads the Warning Events of a Job that failed and of its pods, before its
+// logs are read. It returns after how long to look again since others do that, 0 if it
+// is done. Where Events cannot be listed the results will say so.
+func (r *Reconciler) readEvents(ctx context.Context, job *batchv1.Job, pods []*corev1.Pod) time.Duration {
+	uids := concerned(job, r.known(job, pods))
+	if _, known := r.explained.of(job.UID); known || r.Warnings == nil || uids.Len() == 0 {
+		return 0
+	}
+	found, err := r.Warnings.TryAbout(ctx, job.Namespace, uids)
+	if errors.Is(err, events.ErrBusy) {
+		return eventsRecheck
+	}
+	r.noteEvents(ctx, job, uids, found, err)
+	return 0
+}
+
+// noteEvents remembers what was found of the objects, and why there may be more.
+func (r *Reconciler) noteEvents(ctx context.Context, job *batchv1.Job, uids sets.Set[types.UID], found []why.Event, err error) explanation {
+	one := explanation{asked: uids, events: found}
+	age := r.Clock.Now().Sub(job.CreationTimestamp.Time)
+	switch {
+	case err != nil:
+		ctrl.LoggerFrom(ctx).Info("results will have no Events", "cause", err.Error())
+		one.note = "the Events could not be listed"
+	case age > eventsExpire:
+		one.note = fmt.Sprintf("Kubernetes keeps Events for an hour by default, and the Job is %s old", age.Truncate(time.Minute))
+	}
+	r.explained.remember(job.UID, one)
+	return one
+}
+
+// addEvents adds to the run what readEvents read. Where that is forgotten, or pods were
+// found since in what was stored beside the Job, it reads again.
 func (r *Reconciler) addEvents(ctx context.Context, run *results.Run) {
-	uids := concerned(run)
+	uids := concerned(run.Job, podsOf(run))
 	if r.Warnings == nil || uids.Len() == 0 {
 		return
 	}
-	if known, is := r.explained.of(run.Job.UID); is {
-		run.Events, run.EventsNote = known.events, known.note
-		return
+	known, is := r.explained.of(run.Job.UID)
+	if !is || !known.asked.IsSuperset(uids) {
+		found, err := r.Warnings.About(ctx, run.Job.Namespace, uids)
+		known = r.noteEvents(ctx, run.Job, uids, found, err)
 	}
-	uids.Insert(run.Job.UID)
-	found, err := r.Warnings.About(ctx, run.Job.Namespace, uids)
-	switch {
-	case err != nil:
-		ctrl.LoggerFrom(ctx).Info("results are stored without Events", "cause", err.Error())
-		run.EventsNote = "the Events could not be listed"
-	default:
-		run.Events = found
-		if age := r.Clock.Now().Sub(run.Job.CreationTimestamp.Time); age > eventsExpire {
-			run.EventsNote = fmt.Sprintf("Kubernetes keeps Events for an hour by default, and the Job is %s old", age.Truncate(time.Minute))
-		}
-		r.explained.remember(run.Job.UID, explanation{events: run.Events, note: run.EventsNote})
-	}
+	run.Events, run.EventsNote = known.events, known.note
 }
 
-// concerned returns the UIDs of pods of the run of which Events may tell something, and
-// the Job's if it failed.
-func concerned(run *results.Run) sets.Set[types.UID] {
+// concerned returns the UIDs of the Job and its pods of which Events may tell something.
+// There are none of a Job that completed, unless a pod of it never started.
+func concerned(job *batchv1.Job, pods []*corev1.Pod) sets.Set[types.UID] {
 	uids := sets.New[types.UID]()
-	failed := run.Outcome.Phase == jobstatus.Failed
-	if failed {
-		uids.Insert(run.Job.UID)
-	}
-	pods := podsOf(run)
-	slices.SortStableFunc(pods, func(a, b *corev1.Pod) int { return b.CreationTimestamp.Compare(a.CreationTimestamp.Time) })
-	for _, pod := range pods {
-		if why.NeverStarted(pod) || failed && pod.Status.Phase != corev1.PodSucceeded {
+	failed := jobstatus.Of(job).Phase == jobstatus.Failed
+	newest := slices.Clone(pods)
+	slices.SortStableFunc(newest, func(a, b *corev1.Pod) int { return b.CreationTimestamp.Compare(a.CreationTimestamp.Time) })
+	for _, pod := range newest {
+		if uids.Len() < podsWithEvents && (why.NeverStarted(pod) || failed && pod.Status.Phase != corev1.PodSucceeded) {
 			uids.Insert(pod.UID)
 		}
-		if uids.Len() > podsWithEvents {
-			break
-		}
+	}
+	if failed || uids.Len() > 0 {
+		uids.Insert(job.UID)
 	}
 	return uids
 }

@@ -52,6 +52,9 @@ func (r *Reconciler) store(ctx context.Context, observed plan.Observation, decis
 	if again := r.awaitRestoring(job, observed.Policy.ResultsKind, pods); again > 0 {
 		return ctrl.Result{RequeueAfter: again, Priority: new(recheckPriority)}, nil
 	}
+	if again := r.readEvents(ctx, job, pods); again > 0 {
+		return ctrl.Result{RequeueAfter: again, Priority: new(recheckPriority)}, nil
+	}
 	run, release, err := r.collect(ctx, observed, pods)
 	defer release()
 	if err != nil {

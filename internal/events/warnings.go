@@ -2,6 +2,7 @@ package events
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -27,6 +28,11 @@ const (
 	// listsAtOnce is how many namespaces are listed at once. API servers have neither
 	// a cache nor an index of Events.
 	listsAtOnce = 2
+	// callersAtOnce is how many callers of TryAbout wait for a list at once.
+	callersAtOnce = 16
+	// failedFor is for how long a namespace is not listed again of which a list failed:
+	// one with very many Events must not hold up Jobs of others.
+	failedFor = time.Minute
 	// warningsBytes bounds what is kept of one list for Jobs that have not asked yet.
 	warningsBytes = 2 << 20
 	// eventsOfOne is how many Events about one object are looked at.
@@ -36,6 +42,9 @@ const (
 	eventBytes  = 1 << 10
 	firstEvents = 250
 )
+
+// ErrBusy is returned by TryAbout while as many callers wait as may.
+var ErrBusy = errors.New("as many Jobs wait for Events as may")
 
 // Metrics count lists of Events.
 type Metrics interface {
@@ -50,8 +59,9 @@ type Warnings struct {
 	lister  pager.Lister
 	clock   clock.PassiveClock
 	metrics Metrics
-	// turns has an element for each list that is at work.
-	turns chan struct{}
+	// turns has an element for each list that is at work, callers one for each caller
+	// of TryAbout.
+	turns, callers chan struct{}
 
 	mu    sync.Mutex
 	lists map[string]*warningList
@@ -76,13 +86,29 @@ type warningList struct {
 // NewWarnings returns Warnings that list with lister. Metrics may be nil.
 func NewWarnings(lister pager.Lister, clk clock.PassiveClock, metrics Metrics) *Warnings {
 	return &Warnings{
-		lister: lister, clock: clk, metrics: metrics, turns: make(chan struct{}, listsAtOnce), lists: map[string]*warningList{},
+		lister: lister, clock: clk, metrics: metrics, lists: map[string]*warningList{},
+		turns: make(chan struct{}, listsAtOnce), callers: make(chan struct{}, callersAtOnce),
+	}
+}
+
+// TryAbout is About, but returns ErrBusy at once while too many others wait.
+func (w *Warnings) TryAbout(ctx context.Context, namespace string, uids sets.Set[types.UID]) ([]why.Event, error) {
+	if w == nil {
+		return nil, nil
+	}
+	select {
+	case w.callers <- struct{}{}:
+		defer func() { <-w.callers }()
+		return w.About(ctx, namespace, uids)
+	default:
+		return nil, ErrBusy
 	}
 }
 
 // About returns the Warning Events about the objects with these UIDs in the namespace,
 // as why.Merge leaves them. Events that were written within the last 2 seconds may be
-// missing. It takes 10 seconds at most. A nil *Warnings has none.
+// missing. It takes 10 seconds at most; where that is not enough, it fails at once for
+// a minute. A nil *Warnings has none.
 func (w *Warnings) About(ctx context.Context, namespace string, uids sets.Set[types.UID]) ([]why.Event, error) {
 	if w == nil {
 		return nil, nil
@@ -125,7 +151,7 @@ func (w *Warnings) join(namespace string, uids sets.Set[types.UID]) (list *warni
 	defer w.mu.Unlock()
 	now := w.clock.Now()
 	for of, list := range w.lists {
-		if now.Sub(list.begun) >= warningsFor && list.isDone() {
+		if list.isDone() && now.Sub(list.begun) >= list.lasts() {
 			delete(w.lists, of)
 		}
 	}
@@ -137,6 +163,14 @@ func (w *Warnings) join(namespace string, uids sets.Set[types.UID]) (list *warni
 		list.wanted = list.wanted.Union(uids)
 	}
 	return list, first, counted
+}
+
+// lasts returns for how long the list, which is done, is shared.
+func (l *warningList) lasts() time.Duration {
+	if l.err != nil {
+		return failedFor
+	}
+	return warningsFor
 }
 
 func (l *warningList) isDone() bool {
@@ -170,7 +204,9 @@ func (w *Warnings) fill(ctx context.Context, namespace string, list *warningList
 	w.mu.Lock()
 	list.reading = true
 	w.mu.Unlock()
-	list.err = w.read(ctx, namespace, list)
+	if list.err = w.read(ctx, namespace, list); list.err != nil {
+		list.byUID, list.wanted = nil, nil
+	}
 	if w.metrics != nil {
 		w.metrics.ListedEvents(list.err)
 	}

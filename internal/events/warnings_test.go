@@ -205,7 +205,39 @@ func TestListsFail(t *testing.T) {
 				if len(l.ended) != 1 || !errors.Is(l.ended[0], test.want) {
 					t.Errorf("counted: %v", l.ended)
 				}
+				l.fails, l.takes = nil, time.Millisecond
+				tried := time.Now()
+				if _, err := l.About(t.Context(), "team", sets.New[types.UID]("p")); !errors.Is(err, test.want) || time.Since(tried) > 0 {
+					t.Errorf("at once after that: %v", err)
+				}
+				l.reasons(t, "other", "p")
+				<-time.After(failedFor)
+				l.reasons(t, "team", "p")
 			})
 		})
 	}
+}
+
+// TestTryAbout has Jobs not wait behind others that wait for a slow list.
+func TestTryAbout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLists(said("mount", "Pod", "p", "FailedMount"))
+		l.takes = listTime / 2
+		var waiting sync.WaitGroup
+		for range callersAtOnce {
+			waiting.Go(func() {
+				if _, err := l.TryAbout(t.Context(), "team", sets.New[types.UID]("p")); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		if _, err := l.TryAbout(t.Context(), "team", sets.New[types.UID]("p")); !errors.Is(err, ErrBusy) {
+			t.Errorf("one more: %v", err)
+		}
+		waiting.Wait()
+		if _, err := l.TryAbout(t.Context(), "team", sets.New[types.UID]("p")); err != nil {
+			t.Errorf("afterwards: %v", err)
+		}
+	})
 }
