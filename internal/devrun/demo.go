@@ -31,7 +31,7 @@ var heading = color.New(color.Bold, color.FgCyan)
 // demoNamespace is where the stories take place.
 const demoNamespace = "job-handler-demo"
 
-// demoOn tells three stories on a cluster where Job Handler is installed, in a
+// demoOn tells the stories on a cluster where Job Handler is installed, in a
 // namespace that is removed at the end.
 func demoOn(ctx context.Context, binary string, on target) (err error) {
 	found, err := on.open()
@@ -68,7 +68,7 @@ func demoOn(ctx context.Context, binary string, on target) (err error) {
 	return tell(ctx, sh)
 }
 
-// demo makes a cluster, runs the manager on it and tells three stories. It fails
+// demo makes a cluster, runs the manager on it and tells the stories. It fails
 // if one of them does not end as promised.
 func demo(ctx context.Context, binary string) (err error) {
 	began := time.Now()
@@ -152,6 +152,13 @@ func tell(ctx context.Context, sh *shell) error {
 	words := sh.run(ctx, "get", "configmap", "slow-export-results", "-o", "jsonpath={.data.logs}")
 	sh.expect("the logs of the pod that was deleted", words, "told to end:")
 
+	say("A Job whose image cannot be had never runs: its results say why")
+	sh.show("wrong-image.yaml")
+	sh.apply(ctx, "wrong-image.yaml")
+	sh.run(ctx, "wait", "--for=create", "configmap/wrong-image-results", "--timeout=5m")
+	why := sh.run(ctx, "job-results", "get", "wrong-image")
+	sh.expect("why the Job never ran", why, "Why:", "Image", "localhost/trainer:lates")
+
 	say("Events say what was done")
 	events := sh.run(ctx, "get", "events", "--field-selector", "reason="+api.ReasonJobProcessing)
 	sh.expect("the Events", events, "nightly-report-results", "broken-import-results", "Warning")
@@ -164,7 +171,7 @@ func read(ctx context.Context, sh *shell) error {
 	say("All results of the namespace, by the kubectl plugin")
 	sh.run(ctx, "get", "configmaps", "-l", api.CreatedLabel+"="+api.True)
 	list := sh.run(ctx, "job-results", "list")
-	sh.expect("the list", list, "nightly-report", "completed", "broken-import", "failed", "slow-export")
+	sh.expect("the list", list, "nightly-report", "completed", "broken-import", "failed", "slow-export", "wrong-image")
 	own := sh.run(ctx, "job-results", "get", "nightly-report")
 	sh.expect("what the Job reported", own, "records-processed", "1,234,567")
 	sh.expect("the failed run", sh.run(ctx, "job-results", "get", "broken-import"), "line 4711: 7 columns expected, 6 found")

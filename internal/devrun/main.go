@@ -1,6 +1,6 @@
 // Command devrun is behind the targets of the Makefile that show Job Handler at
 // work: `devrun run` runs the manager on this machine against the cluster of
-// `make cluster`, until interrupted; `devrun demo` tells three stories, on a
+// `make cluster`, until interrupted; `devrun demo` tells some stories, on a
 // cluster of its own that leaves nothing behind, or on one where Job Handler is
 // installed; `devrun deploy` and `devrun undeploy` install it and take it away.
 package main

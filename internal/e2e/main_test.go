@@ -42,6 +42,7 @@ var stories = []struct {
 	{"pod-failure-policy", podFailurePolicy},
 	{"success-policy", successPolicy},
 	{"preempted", preempted},
+	{"preempted-for-good", preemptedForGood},
 	{"long-goodbye", longGoodbye},
 	{"no-retry", noRetry},
 	{"evicted-by-kubelet", evictedByKubelet},

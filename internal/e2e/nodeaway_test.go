@@ -59,6 +59,17 @@ func nodeDeletedFollowed(s *story) {
 	s.Expect(r.texts()).To(HaveExactElements(HavePrefix(numbered(1, homelessLines)), HavePrefix("a new home\n")))
 }
 
+// nodeLostForGood: where no other pod is made, the results say that it was the node.
+func nodeLostForGood(s *story) {
+	s.optedIn()
+	job := s.start(s.job("stranded", "while true; do sleep 0.2; done"))
+	s.running(job, 1)
+	s.loseNode(&s.pods(s, job)[0], func() {})
+	r := s.stored(s.reported(job))
+	s.Expect(r.Data).To(HaveKeyWithValue(api.DataMessage, And(
+		ContainSubstring("; pod stranded-"), ContainSubstring("DeletionByPodGC: PodGC: node no longer exists"))))
+}
+
 // homelessLines is how many lines the first pod of homeless writes.
 const homelessLines = 10_000
 

@@ -21,6 +21,7 @@ var operations = []struct {
 	{"ca-rotated", caRotated},
 	{"kubelet-stopped", kubeletStopped},
 	{"node-deleted", nodeDeleted},
+	{"node-lost-for-good", nodeLostForGood},
 	{"node-deleted-followed", nodeDeletedFollowed},
 }
 

@@ -10,6 +10,8 @@ import (
 	schedulingv1 "k8s.io/api/scheduling/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobtest"
@@ -114,6 +116,37 @@ func preempted(s *story) {
 	s.wroteUntilDeleted(r, printed{lines, gotTerm}, printed{rest: "my turn again\n"})
 }
 
+// preemptedForGood: where no other pod is made, the results say for what the pod had to
+// go. Both pods want something that the node has once.
+func preemptedForGood(s *story) {
+	s.optedIn()
+	const turn = "example.com/turn"
+	one := corev1.ResourceList{turn: resource.MustParse("1")}
+	var nodes corev1.NodeList
+	s.Expect(s.w.client.List(s.ctx(), &nodes)).To(Succeed())
+	patch := []byte(`{"status":{"capacity":{"` + turn + `":"1"},"allocatable":{"` + turn + `":"1"}}}`)
+	s.Expect(s.w.client.Status().Patch(s.ctx(), &nodes.Items[0], client.RawPatch(types.MergePatchType, patch))).To(Succeed())
+	wanting := func(pod *corev1.PodSpec) {
+		pod.Containers[0].Resources = corev1.ResourceRequirements{Requests: one, Limits: one}
+	}
+	s.create(&schedulingv1.PriorityClass{ObjectMeta: metav1.ObjectMeta{Name: "story-" + s.namespace}, Value: 1000})
+
+	b := s.job("modest", "while true; do sleep 0.2; done").GracePeriod(1)
+	wanting(&b.Obj().Spec.Template.Spec)
+	job := s.start(b)
+	s.running(job, 1)
+	important := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "important"},
+		Spec:       jobtest.MakeJob("", "").Script("true").Obj().Spec.Template.Spec,
+	}
+	important.Spec.PriorityClassName = "story-" + s.namespace
+	wanting(&important.Spec)
+	s.create(important)
+
+	r := s.stored(s.reported(job))
+	s.Expect(r.Data).To(HaveKeyWithValue(api.DataMessage, MatchRegexp(`; pod modest-.*: PreemptionByScheduler: .*preempting to accommodate a higher priority pod`)))
+}
+
 // longGoodbye: what a program writes while it takes its time to end, of the
 // minute that it has, is there.
 func longGoodbye(s *story) {
@@ -147,6 +180,7 @@ func evictedByKubelet(s *story) {
 	job = s.reported(job)
 	r := s.stored(job)
 	s.Expect(r.record.Pods).To(HaveLen(1))
+	s.Expect(r.Data).To(HaveKeyWithValue(api.DataMessage, MatchRegexp(`; pod greedy-.*: Evicted: .*scratch.* exceeds the limit`)))
 	if r.record.Capture.Complete {
 		s.complete(r)
 		// It has a second for its last words, which may be too short on a busy node.

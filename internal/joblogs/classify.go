@@ -45,6 +45,8 @@ func classify(err error, pod *corev1.Pod) results.Capture {
 		}
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return curable(results.ReasonLogForbidden, message)
+	case http.StatusMethodNotAllowed, http.StatusNotImplemented:
+		return incurable(results.ReasonLogNotServed, message)
 	default:
 		if code >= http.StatusInternalServerError && containsAny(message, unreachableTexts) {
 			return curable(results.ReasonNodeUnreachable, message)

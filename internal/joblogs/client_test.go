@@ -93,6 +93,14 @@ func TestThroughClient(t *testing.T) {
 			answer: status(apierrors.NewBadRequest(`container "c" in pod "p1" is waiting to start: ContainerCreating`)),
 			want:   unavailable(`container "c" in pod "p1" is waiting to start: ContainerCreating`),
 		},
+		"405, by a node that serves no logs": {
+			answer: status(apierrors.NewGenericServerResponse(405, "get", pods, "p1", "no logs here", 0, false)),
+			want:   incurable(results.ReasonLogNotServed, "the server does not allow this method on the requested resource (get pods p1)"),
+		},
+		"501, by a node that serves no logs": {
+			answer: status(apierrors.NewGenericServerResponse(501, "get", pods, "p1", "no logs here", 0, false)),
+			want:   incurable(results.ReasonLogNotServed, `an error on the server ("no logs here") has prevented the request from succeeding (get pods p1)`),
+		},
 		"forbidden": {
 			answer: status(apierrors.NewForbidden(pods, "p1", errors.New("no right"))),
 			want:   curable(results.ReasonLogForbidden, `pods "p1" is forbidden: no right`),

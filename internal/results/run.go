@@ -120,6 +120,9 @@ const (
 	ReasonNodeUnreachable = "NodeUnreachable"
 	// ReasonLogForbidden: the manager may not read pods/log. Curable.
 	ReasonLogForbidden = "LogForbidden"
+	// ReasonLogNotServed: the node serves no logs (it answers 405 or 501), as some
+	// virtual nodes. Incurable.
+	ReasonLogNotServed = "LogNotServed"
 	// ReasonStalled: the stream brought no byte for the idle timeout. Curable.
 	ReasonStalled = "Stalled"
 	// ReasonEndedEarly: the stream ended cleanly before the log did. Curable.
