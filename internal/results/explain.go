@@ -14,6 +14,10 @@ import (
 // texts that have them.
 const eventsShare = 16
 
+// eventsOfLogs is the part of what logs may take, where that is bounded, that Events may
+// take besides.
+const eventsOfLogs = 4
+
 // explain finds out what explains most why the Job failed, and which Events have room.
 func (run *Run) explain() {
 	pods := make([]*corev1.Pod, 0, len(run.Pods))
@@ -23,6 +27,9 @@ func (run *Run) explain() {
 	run.explanation = why.Explain(run.Outcome, pods, run.Events)
 	run.keptEvents = run.Events
 	room := run.limit() / eventsShare
+	if run.MaxLogBytes > 0 {
+		room = min(room, run.MaxLogBytes/eventsOfLogs)
+	}
 	for i, e := range slices.Backward(run.Events) {
 		if room -= max(len(e.String()), jsonSize(eventRecord(e))+separators); room < 0 {
 			run.keptEvents = run.Events[i+1:]

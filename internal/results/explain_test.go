@@ -56,6 +56,16 @@ func TestEventsAreBounded(t *testing.T) {
 	}
 }
 
+// TestEventsAboveABudget has Events take little where the results of a namespace take
+// more than they may.
+func TestEventsAboveABudget(t *testing.T) {
+	run := failedRun(podAt("report-1", 1).with("main", exited(1), "\n"))
+	run.Events, run.MaxLogBytes = manyEvents(), 16<<10
+	if text := build(t, run).Data[api.DataEvents]; len(text) > 4<<10+256 {
+		t.Errorf("%d bytes", len(text))
+	}
+}
+
 func TestEventsAreRedacted(t *testing.T) {
 	const secret = "ghp_0123456789abcdefghijklmnopqrstuvwxyzAB"
 	rules, err := redact.New(true, nil)
