@@ -209,7 +209,7 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	p.jobs = &job.Reconciler{
 		Jobs: counts.jobs, Protection: counts.protection, Holdings: held,
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Lists: p.lists, Events: recorder, Clock: p.clock,
-		Warnings: events.NewWarnings(pager.Lister{Live: mgr.GetAPIReader(), Gate: p.lists}, p.clock, counts.jobs),
+		Warnings: events.NewWarnings(pager.Lister{Live: mgr.GetAPIReader(), Gate: p.lists}, clock.RealClock{}, counts.jobs),
 		Logs:     logs, Captures: captures, Metrics: captureCounts,
 		Options: job.Options{
 			Namespace: p.opts.Manager.Namespace,

@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/utils/clock"
 	clocktesting "k8s.io/utils/clock/testing"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -99,7 +100,7 @@ func handlerOf(base client.WithWatch, now *clocktesting.FakePassiveClock, logs *
 	})
 	live := interceptor.NewClient(base, interceptor.Funcs{Get: h.getLive, List: h.listLive})
 	h.Reconciler = &job.Reconciler{
-		Client: cached, Live: live, Warnings: events.NewWarnings(pager.Lister{Live: live}, now, nil),
+		Client: cached, Live: live, Warnings: events.NewWarnings(pager.Lister{Live: live}, clock.RealClock{}, nil),
 		Logs: logs, Events: events.New(cached, now, "manager-0"), Clock: now,
 		Options: job.Options{
 			TTLFloor: ttlFloor, RecheckInterval: recheckInterval, LogDeadline: logDeadline,

@@ -35,6 +35,9 @@ const (
 	failedFor = time.Minute
 	// warningsBytes bounds what is kept of one list for Jobs that have not asked yet.
 	warningsBytes = 2 << 20
+	// mostWanted is of how many objects Events are kept for Jobs that were told to ask
+	// again.
+	mostWanted = 4096
 	// eventsOfOne is how many Events about one object are looked at.
 	eventsOfOne = 2 * why.MaxEvents
 	// eventBytes is the size of a usual Event; firstEvents is how many the first page
@@ -57,7 +60,7 @@ type Metrics interface {
 // seconds share a list. It is safe for concurrent use; make one with NewWarnings.
 type Warnings struct {
 	lister  pager.Lister
-	clock   clock.PassiveClock
+	clock   clock.WithDelayedExecution
 	metrics Metrics
 	// turns has an element for each list that is at work, callers one for each caller
 	// of TryAbout.
@@ -69,12 +72,13 @@ type Warnings struct {
 
 // warningList is a list of the Events of one namespace.
 type warningList struct {
-	begun time.Time
+	// begun is when the first Job asked for it; it is not read before notBefore.
+	begun, notBefore time.Time
 	// wanted are the objects of which Jobs ask that joined before the list was read;
-	// reading is true from then on.
-	wanted  sets.Set[types.UID]
-	reading bool
-	done    chan struct{}
+	// reading is true from then on. claimed is true once somebody is to read it.
+	wanted           sets.Set[types.UID]
+	claimed, reading bool
+	done             chan struct{}
 
 	// The rest may be read once done is closed.
 	byUID map[types.UID][]why.Event
@@ -84,7 +88,7 @@ type warningList struct {
 }
 
 // NewWarnings returns Warnings that list with lister. Metrics may be nil.
-func NewWarnings(lister pager.Lister, clk clock.PassiveClock, metrics Metrics) *Warnings {
+func NewWarnings(lister pager.Lister, clk clock.WithDelayedExecution, metrics Metrics) *Warnings {
 	return &Warnings{
 		lister: lister, clock: clk, metrics: metrics, lists: map[string]*warningList{},
 		turns: make(chan struct{}, listsAtOnce), callers: make(chan struct{}, callersAtOnce),
@@ -101,7 +105,18 @@ func (w *Warnings) TryAbout(ctx context.Context, namespace string, uids sets.Set
 		defer func() { <-w.callers }()
 		return w.About(ctx, namespace, uids)
 	default:
+		w.want(namespace, uids)
 		return nil, ErrBusy
+	}
+}
+
+// want has the next list of the namespace, if there will be one soon, keep the Events
+// of these objects for Jobs that ask again.
+func (w *Warnings) want(namespace string, uids sets.Set[types.UID]) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if list := w.lists[namespace]; list != nil && !list.reading && list.wanted.Len() < mostWanted {
+		list.wanted = list.wanted.Union(uids)
 	}
 }
 
@@ -156,10 +171,11 @@ func (w *Warnings) join(namespace string, uids sets.Set[types.UID]) (list *warni
 		}
 	}
 	if list = w.lists[namespace]; list == nil {
-		first, list = true, &warningList{begun: now, wanted: sets.New[types.UID](), done: make(chan struct{})}
+		list = newWarningList(now)
 		w.lists[namespace] = list
 	}
-	if counted = !list.reading; counted {
+	first, list.claimed = !list.claimed, true
+	if counted = !list.reading || list.wanted.IsSuperset(uids); !list.reading {
 		list.wanted = list.wanted.Union(uids)
 	}
 	return list, first, counted
@@ -182,33 +198,54 @@ func (l *warningList) isDone() bool {
 	}
 }
 
-// drop has the namespace be listed again.
+// drop has the namespace be listed again, as soon as the list would have been shared no
+// longer: once for all Jobs that ask until then.
 func (w *Warnings) drop(namespace string, list *warningList) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.lists[namespace] == list {
-		delete(w.lists, namespace)
+		next := newWarningList(w.clock.Now())
+		next.notBefore = list.begun.Add(warningsFor)
+		w.lists[namespace] = next
 	}
+}
+
+func newWarningList(begun time.Time) *warningList {
+	return &warningList{begun: begun, wanted: sets.New[types.UID](), done: make(chan struct{})}
 }
 
 // fill reads the list when its turn comes.
 func (w *Warnings) fill(ctx context.Context, namespace string, list *warningList) {
 	defer close(list.done)
-	select {
-	case w.turns <- struct{}{}:
-		defer func() { <-w.turns }()
-	case <-ctx.Done():
-		list.err = ctx.Err()
+	if list.err = w.awaitTurn(ctx, list); list.err != nil {
 		return
 	}
+	defer func() { <-w.turns }()
 	w.mu.Lock()
-	list.reading = true
+	list.reading, list.begun = true, w.clock.Now()
 	w.mu.Unlock()
 	if list.err = w.read(ctx, namespace, list); list.err != nil {
 		list.byUID, list.wanted = nil, nil
 	}
 	if w.metrics != nil {
 		w.metrics.ListedEvents(list.err)
+	}
+}
+
+// awaitTurn waits until the list may be read. The error is that ctx ended.
+func (w *Warnings) awaitTurn(ctx context.Context, list *warningList) error {
+	if wait := list.notBefore.Sub(w.clock.Now()); wait > 0 {
+		select {
+		case <-w.clock.After(wait):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	select {
+	case w.turns <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 

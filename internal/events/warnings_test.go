@@ -39,7 +39,12 @@ type lists struct {
 	ended  []error
 }
 
-func (l *lists) ListedEvents(err error) { l.ended = append(l.ended, err) }
+// ListedEvents implements Metrics.
+func (l *lists) ListedEvents(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended = append(l.ended, err)
+}
 
 func newLists(stored ...client.Object) *lists {
 	l := &lists{count: map[string]int{}, takes: 100 * time.Millisecond}
@@ -180,6 +185,40 @@ func TestManyEvents(t *testing.T) {
 		}
 		if l.count["team"] != 2*pages {
 			t.Errorf("%d pages, then %d", pages, l.count["team"])
+		}
+	})
+}
+
+// TestManyJobsOfManyEvents has Jobs that come while a list is read share the next one,
+// where that list has no room for their Events.
+func TestManyJobsOfManyEvents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var stored []client.Object
+		for i := range 3 * warningsBytes / (eventBytes + 256) {
+			e := said(fmt.Sprintf("event-%05d", i), "Pod", fmt.Sprintf("pod-%05d", i), "BackOff")
+			e.Message = strings.Repeat("x", eventBytes)
+			stored = append(stored, e)
+		}
+		l := newLists(stored...)
+		l.takes = 10 * time.Millisecond
+		var all sync.WaitGroup
+		for i := range 500 {
+			all.Go(func() {
+				<-time.After(time.Duration(i) * time.Millisecond)
+				uid := types.UID(fmt.Sprintf("pod-%05d", len(stored)-1-i))
+				got, err := l.TryAbout(t.Context(), "team", sets.New(uid))
+				for errors.Is(err, ErrBusy) {
+					<-time.After(time.Second)
+					got, err = l.TryAbout(t.Context(), "team", sets.New(uid))
+				}
+				if err != nil || len(got) != 1 {
+					t.Errorf("Job %d: %v, %v", i, got, err)
+				}
+			})
+		}
+		all.Wait()
+		if len(l.ended) > 3 {
+			t.Errorf("%d lists", len(l.ended))
 		}
 	})
 }
