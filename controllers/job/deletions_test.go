@@ -147,7 +147,7 @@ var _ = Describe("The controller in a manager, of pods that are deleted,", func(
 		Expect(record.PodCounts).To(Equal(results.PodCounts{Failed: 1, Seen: 1}))
 		Expect(record.Capture).To(Equal(results.RunCapture{Complete: true}))
 		Expect(record.Pods[0].Containers[0].Capture.Reason).To(Equal(results.ReasonNeverStarted))
-		Expect(screen.follows()).To(HaveExactElements("other"))
+		Expect(screen.follows()).To(HaveEach("other"))
 	}, SpecTimeout(specTimeout))
 
 	It("keeps why one did not start, which the kubelet takes back", func(ctx SpecContext) {

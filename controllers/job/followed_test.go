@@ -100,7 +100,7 @@ var _ = Describe("The controller in a manager, of logs that are to be followed,"
 		fail(ctx, object, 1)
 		Expect(stored(ctx, object).Capture).To(Equal(results.RunCapture{Complete: true}))
 		Expect(expectStored(ctx, object).Data[api.DataLogs]).To(HaveSuffix(early + "got TERM\n"))
-		Expect(screen.follows()).To(HaveExactElements("first"))
+		Expect(screen.follows()).To(HaveEach("first"))
 	}, SpecTimeout(specTimeout))
 
 	It("reads at the end what it could not follow, and says so", func(ctx SpecContext) {
@@ -125,7 +125,7 @@ var _ = Describe("The controller in a manager, of logs that are to be followed,"
 		}
 		Expect(told).To(Equal(map[string]string{"first": "", "second": capture.NotFollowed}))
 		Expect(expectStored(ctx, object).Data[api.DataLogs]).To(And(ContainSubstring(early), ContainSubstring("hello from second/main")))
-		Expect(screen.follows()).To(HaveExactElements("first"))
+		Expect(screen.follows()).To(HaveEach("first"))
 	}, SpecTimeout(specTimeout))
 
 	It("follows none of a Job that does not want it", func(ctx SpecContext) {
@@ -136,6 +136,6 @@ var _ = Describe("The controller in a manager, of logs that are to be followed,"
 		followed(ctx, "first")
 		exit(ctx, pod)
 		Eventually(ctx, screen.streams).Should(BeZero())
-		Expect(screen.follows()).To(HaveExactElements("first"))
+		Expect(screen.follows()).To(HaveEach("first"))
 	}, SpecTimeout(specTimeout))
 })

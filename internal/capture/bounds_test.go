@@ -29,7 +29,7 @@ func TestStreams(t *testing.T) {
 		}
 		n.end(name(0) + "/main")
 		synctest.Wait()
-		if n.most != 2 || len(n.followed) != 3 {
+		if n.most != 2 || len(n.followed) != 4 {
 			t.Errorf("%d streams at once, followed %v", n.most, n.followed)
 		}
 		for i := range 4 {

@@ -141,7 +141,7 @@ func TestLastWords(t *testing.T) {
 			{Container: "main", Text: "working\ngot TERM\n", Capture: whole},
 			{Container: "proxy", Text: "open\nclosed\n", Capture: whole},
 		})
-		if want := []string{"p/main", "p/proxy"}; !cmp.Equal(want, sorted(n.followed)) {
+		if want := []string{"p/main", "p/main", "p/proxy"}; !cmp.Equal(want, sorted(n.followed)) {
 			t.Errorf("followed %v", n.followed)
 		}
 	})
@@ -209,7 +209,7 @@ func TestNotWhole(t *testing.T) {
 			c.Gone(job, ended(pod))
 		}, kept{Capture: deletedBeforeCapture(`nothing could be read: pods "p" not found`)}},
 		"the stream breaks off before the pod goes": {func(ctx context.Context, n *node, c *Captures, pod *corev1.Pod) {
-			n.cut["p/main"] = []int{4}
+			n.cut["p/main"] = []int{4, 4}
 			n.write("p/main", "working\n")
 			c.Begin(ctx, job, pod, true)
 			synctest.Wait()

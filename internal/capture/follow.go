@@ -70,6 +70,9 @@ type followedLog struct {
 	// queued is true once it had to wait for its turn, parked while it waits for
 	// another stream since it gave one up.
 	queued, parked bool
+	// ending is what its last stream left open. Only the goroutine that follows the log
+	// uses it.
+	ending ending
 	// readToEnd is true if its last stream ended by itself, with words later than the
 	// signal to end, and could not be compared.
 	readToEnd bool
@@ -175,10 +178,14 @@ func (c *Captures) follow(ctx, turn context.Context, l *followedLog) {
 	if f == nil {
 		return
 	}
-	for pause := firstPause; c.stream(ctx, l, f); pause = min(2*pause, longestPauseRunning) {
+	for pause := firstPause; c.stream(ctx, l, f); {
+		if l.ending.atOnce {
+			continue
+		}
 		if !c.pause(ctx, turn, l, pause) {
 			break
 		}
+		pause = min(2*pause, longestPauseRunning)
 		c.metrics.Reconnected()
 	}
 	c.finish(l, f)
@@ -187,23 +194,28 @@ func (c *Captures) follow(ctx, turn context.Context, l *followedLog) {
 // stream follows the log with one stream, and reports whether another one may
 // bring more.
 func (c *Captures) stream(ctx context.Context, l *followedLog, f *joblogs.Following) bool {
-	unseen := results.Capture{Reason: results.ReasonEndNotSeen, Message: "the container was gone before its log was known to have ended"}
 	log, _ := c.look(l)
 	if !log.Readable() {
 		c.keep(l, f, unseen)
 		return false
 	}
+	opened := c.clock.Now()
 	one, stop := c.interruptible(ctx, l)
 	ended, capture := f.Stream(one, log)
 	interrupted := one.Err() != nil && ctx.Err() == nil
 	stop()
-	if interrupted && !ended {
+	before := l.ending
+	l.ending = ending{}
+	switch {
+	case interrupted && !ended:
 		return true
+	case ended:
+		capture = c.compare(ctx, l, f, before, c.clock.Since(opened))
+	default:
+		capture = c.compareGone(ctx, l, f, before, capture)
 	}
-	if ended {
-		if log, capture = c.awaitEnd(ctx, l), unseen; log.Readable() {
-			capture = f.Confirm(ctx, log)
-		}
+	if l.ending.open {
+		return true
 	}
 	c.keep(l, f, capture)
 	again := l.awaitsNode(capture, c.clock.Now())
@@ -221,26 +233,6 @@ func (l *followedLog) awaitsNode(capture results.Capture, now time.Time) bool {
 		l.nodeGone = now
 	}
 	return now.Sub(l.nodeGone) < results.NodeGrace
-}
-
-// awaitEnd waits until the container of a running pod is known to have ended, since
-// its stream has, and returns the log as it is to be asked for then: that of a
-// container that was started again is another one.
-func (c *Captures) awaitEnd(ctx context.Context, l *followedLog) joblogs.Log {
-	patience := c.clock.After(endToldAfter)
-	for {
-		log, wait := c.look(l)
-		if wait == nil {
-			return log
-		}
-		select {
-		case <-wait:
-		case <-patience:
-			return log
-		case <-ctx.Done():
-			return log
-		}
-	}
 }
 
 // look returns the log as it is known now. If its end is still to be told and waited

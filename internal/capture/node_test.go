@@ -42,6 +42,8 @@ type written struct {
 	text  string
 	ended bool
 	more  chan struct{}
+	// streams are those that are open.
+	streams []*stream
 }
 
 func newNode() *node {
@@ -63,6 +65,26 @@ func (n *node) change(name string, change func(*written)) {
 	w.more = make(chan struct{})
 }
 
+// abort ends the streams of a log that are open with err, and what they did not send
+// does not come any more.
+func (n *node) abort(name string, err error) {
+	n.change(name, func(w *written) {
+		for _, s := range w.streams {
+			s.aborted = err
+		}
+		w.streams = nil
+	})
+}
+
+// mute has the streams of a log that are open send nothing until they end.
+func (n *node) mute(name string) {
+	n.change(name, func(w *written) {
+		for _, s := range w.streams {
+			s.muted = true
+		}
+	})
+}
+
 func (n *node) log(name string) *written {
 	if n.logs[name] == nil {
 		n.logs[name] = &written{more: make(chan struct{})}
@@ -74,6 +96,13 @@ func (n *node) remove(pod string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.gone[pod] = true
+}
+
+// requests returns how many streams were opened.
+func (n *node) requests() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.followed)
 }
 
 // lose takes the node away: streams break off, and no others are opened.
@@ -130,6 +159,8 @@ func (n *node) OpenLog(ctx context.Context, _, pod string, opts *corev1.PodLogOp
 	if cuts := n.cut[name]; len(cuts) > 0 {
 		s.until, n.cut[name] = cuts[0], cuts[1:]
 	}
+	w := n.log(name)
+	w.streams = append(w.streams, s)
 	return s, nil
 }
 
@@ -146,6 +177,9 @@ type stream struct {
 	hangs bool
 	// until is where the stream ends; -1: with the log.
 	until int
+	// aborted is with what it was ended, muted is true if it sends nothing more.
+	aborted error
+	muted   bool
 }
 
 func (s *stream) Read(p []byte) (int, error) {
@@ -153,7 +187,14 @@ func (s *stream) Read(p []byte) (int, error) {
 		s.node.mu.Lock()
 		w := s.node.log(s.name)
 		text, ended, more, lost := w.text, w.ended, w.more, s.node.lost != ""
+		aborted, muted := s.aborted, s.muted
 		s.node.mu.Unlock()
+		if aborted != nil {
+			return 0, aborted
+		}
+		if muted {
+			text, ended = text[:s.sent], false
+		}
 		if lost {
 			return 0, io.ErrUnexpectedEOF
 		}
@@ -185,6 +226,9 @@ func (s *stream) Close() error {
 	s.node.mu.Lock()
 	defer s.node.mu.Unlock()
 	s.node.open--
+	for _, w := range s.node.logs {
+		w.streams = slices.DeleteFunc(w.streams, func(one *stream) bool { return one == s })
+	}
 	return nil
 }
 

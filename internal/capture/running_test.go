@@ -204,7 +204,7 @@ func TestFollowInTurn(t *testing.T) {
 		c.Follow(ctx, job, ended(pods[0]))
 		synctest.Wait()
 		told.is(t, 1, 1, 0, 0)
-		if n.most != 2 || strings.Join(n.followed, " ") != "p0000/main p0002/main p0001/main" {
+		if n.most != 2 || strings.Join(n.followed, " ") != "p0000/main p0002/main p0001/main p0002/main" {
 			t.Errorf("%d at once, followed %v", n.most, n.followed)
 		}
 		c.Finish(job)

@@ -39,7 +39,7 @@ func TestReleased(t *testing.T) {
 		if !c.OnlyStored(job) || c.OnlyStored("another") {
 			t.Error("nothing was given up")
 		}
-		if stats := c.Stats(); stats.Cut != 0 || len(n.followed) != 3+6 || stats.MemoryBytes > limit {
+		if stats := c.Stats(); stats.Cut != 0 || len(n.followed) != 2*3+6 || stats.MemoryBytes > limit {
 			t.Errorf("%+v", stats)
 		}
 		captured, release := c.Of(job)

@@ -171,7 +171,7 @@ func TestNotCompared(t *testing.T) {
 			h.n.leave(false)
 		}},
 		"its stream broke off": {want: podGone, prepare: func(h happening) {
-			h.n.cut["p/main"] = []int{len("work"), len("working\ngot")}
+			h.n.cut["p/main"] = []int{len("work"), len("work"), len("working\ngot"), len("working\ngot")}
 		}, happens: func(_ context.Context, h happening) {
 			h.n.leave(false)
 			<-time.After(firstPause * 3 / 2)

@@ -33,9 +33,13 @@ type Following struct {
 	// empty counts how often in a row nothing was there to compare the end with.
 	empty int
 	// uncompared is true if the last stream that brought something ended by itself,
-	// and the end of the log could not be read again to compare.
+	// and the end of the log was not read again to compare.
 	uncompared bool
-	upTo       atomic.Int64
+	// brought is true if the last stream brought something new.
+	brought bool
+	// gone is true if the last Confirm found that the log was removed.
+	gone bool
+	upTo atomic.Int64
 }
 
 // looksAtEmpty is how often in a row nothing has to be left of a log for it to
@@ -78,10 +82,10 @@ func (f *Following) Stream(ctx context.Context, log Log) (ended bool, capture re
 	if passed := f.pass(); err == nil {
 		err = passed
 	}
-	if f.resumed.size > before {
-		f.uncompared = false
-	}
-	return f.judge(ctx, log.task, failure, err)
+	f.brought = f.resumed.size > before
+	ended, capture = f.judge(ctx, log.task, failure, err)
+	f.uncompared = ended || f.uncompared && !f.brought
+	return ended, capture
 }
 
 // copyStream opens a stream that starts where the last one ended, or a little
@@ -132,10 +136,11 @@ func (f *Following) judge(ctx context.Context, t *task, failure string, err erro
 
 // Confirm tells whether the log ended with what the last stream brought, as far as
 // the kubelet still has it to compare. Whether the container has ended is the
-// caller's to find out.
+// caller's to find out: more may come while it runs.
 func (f *Following) Confirm(ctx context.Context, log Log) results.Capture {
 	again := logtext.NewBuffer(verifyBuffer)
-	capture := f.reader.confirm(ctx, log.task, f.tail, again)
+	capture, gone := f.reader.confirm(ctx, log.task, f.tail, again)
+	f.gone = gone && ctx.Err() == nil
 	if ctx.Err() != nil {
 		f.uncompared = true
 		return GivenUp()
@@ -147,6 +152,13 @@ func (f *Following) Confirm(ctx context.Context, log Log) results.Capture {
 	f.uncompared = capture.Reason != results.ReasonEndedEarly || again.Seen() == 0
 	return capture
 }
+
+// IsGone reports whether the last Confirm found that the log was removed, with its
+// container or its pod.
+func (f *Following) IsGone() bool { return f.gone }
+
+// Brought reports whether the last stream brought anything new.
+func (f *Following) Brought() bool { return f.brought }
 
 // GivenUp returns the capture of a log of which more may have come.
 func GivenUp() results.Capture {
@@ -263,22 +275,22 @@ func (r *Reader) endedNow(t *task) *task {
 }
 
 // confirm is verify for a log that may go away meanwhile, with its container, which
-// has ended then. With its node a stream goes too, at any place of the log. What is
-// read for this goes to again.
-func (r *Reader) confirm(ctx context.Context, t *task, end, again *logtext.Buffer) results.Capture {
+// has ended then: gone reports that. With its node a stream goes too, at any place of
+// the log. What is read for this goes to again.
+func (r *Reader) confirm(ctx context.Context, t *task, end, again *logtext.Buffer) (capture results.Capture, gone bool) {
 	if failure := r.readEnd(ctx, t, again); failure != nil {
 		if !failure.Curable && failure.Reason != results.ReasonNodeGone {
-			return results.Capture{Complete: true}
+			return results.Capture{Complete: true}, true
 		}
-		return *failure
+		return *failure, false
 	}
 	last := lastLine(again)
 	switch {
 	case looksLikeError(last) && namesContainer(last, t):
-		return results.Capture{Complete: true}
+		return results.Capture{Complete: true}, true
 	case !sameEnd(end, again):
-		return curable(results.ReasonEndedEarly, "the stream ended before the log did")
+		return curable(results.ReasonEndedEarly, "the stream ended before the log did"), false
 	default:
-		return results.Capture{Complete: true}
+		return results.Capture{Complete: true}, false
 	}
 }
