@@ -138,18 +138,18 @@ func (f *Following) judge(ctx context.Context, t *task, failure string, err erro
 // the kubelet still has it to compare. Whether the container has ended is the
 // caller's to find out: more may come while it runs.
 func (f *Following) Confirm(ctx context.Context, log Log) results.Capture {
-	again := logtext.NewBuffer(verifyBuffer)
-	capture, gone := f.reader.confirm(ctx, log.task, f.tail, again)
+	again := newStampedEnd()
+	capture, gone := f.compareEnd(ctx, log.task, again)
 	f.gone = gone && ctx.Err() == nil
 	if ctx.Err() != nil {
 		f.uncompared = true
 		return GivenUp()
 	}
-	if capture.Complete || f.rotatedAtEnd(capture, again) {
+	if capture.Complete || f.rotatedAtEnd(capture, again.kept) {
 		f.uncompared = false
 		return f.complete(log.task)
 	}
-	f.uncompared = capture.Reason != results.ReasonEndedEarly || again.Seen() == 0
+	f.uncompared = capture.Reason != results.ReasonEndedEarly || again.kept.Seen() == 0
 	return capture
 }
 
@@ -272,25 +272,4 @@ func (r *Reader) endedNow(t *task) *task {
 		}
 	}
 	return &ended
-}
-
-// confirm is verify for a log that may go away meanwhile, with its container, which
-// has ended then: gone reports that. With its node a stream goes too, at any place of
-// the log. What is read for this goes to again.
-func (r *Reader) confirm(ctx context.Context, t *task, end, again *logtext.Buffer) (capture results.Capture, gone bool) {
-	if failure := r.readEnd(ctx, t, again); failure != nil {
-		if !failure.Curable && failure.Reason != results.ReasonNodeGone {
-			return results.Capture{Complete: true}, true
-		}
-		return *failure, false
-	}
-	last := lastLine(again)
-	switch {
-	case looksLikeError(last) && namesContainer(last, t):
-		return results.Capture{Complete: true}, true
-	case !sameEnd(end, again):
-		return curable(results.ReasonEndedEarly, "the stream ended before the log did"), false
-	default:
-		return results.Capture{Complete: true}, false
-	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -58,10 +59,10 @@ func (r *Reader) judge(ctx context.Context, t *task, log *sink, err error) resul
 // and compares them with the end of text.
 //
 // It is not told apart where the log broke off at a place where it holds the
-// same lines as at its end.
+// same lines as at its end, but for one line again and again.
 func (r *Reader) verify(ctx context.Context, t *task, text *logtext.Buffer) results.Capture {
 	again := logtext.NewBuffer(verifyBuffer)
-	if failure := r.readEnd(ctx, t, again); failure != nil {
+	if failure := r.readEnd(ctx, t, endOptions(linesToTell(text), false), again); failure != nil {
 		return *failure
 	}
 	if !sameEnd(text, again) {
@@ -70,11 +71,32 @@ func (r *Reader) verify(ctx context.Context, t *task, text *logtext.Buffer) resu
 	return results.Capture{Complete: true}
 }
 
-// readEnd reads the last lines of the log to again. What it returns says why it
-// cannot, nil if it can.
-func (r *Reader) readEnd(ctx context.Context, t *task, again *logtext.Buffer) *results.Capture {
-	lines := int64(verifyLines)
-	err := r.stream(ctx, t, corev1.PodLogOptions{TailLines: &lines}, again)
+// endOptions select the last lines of a log.
+func endOptions(lines int64, timestamps bool) corev1.PodLogOptions {
+	return corev1.PodLogOptions{TailLines: &lines, Timestamps: timestamps}
+}
+
+// linesToTell returns how many lines have to be read again to tell the end of text from
+// another place of the log: one more than the equal lines with which text ends, as far
+// as they are kept, and no fewer than verifyLines.
+func linesToTell(text *logtext.Buffer) int64 {
+	rest := bytes.TrimSuffix(end(text), newline)
+	last := rest[bytes.LastIndexByte(rest, '\n')+1:]
+	equal := int64(0)
+	for bytes.Equal(rest[bytes.LastIndexByte(rest, '\n')+1:], last) {
+		equal++
+		if len(rest) == len(last) {
+			break
+		}
+		rest = rest[:len(rest)-len(last)-1]
+	}
+	return max(verifyLines, equal+1)
+}
+
+// readEnd reads the last lines of the log, which opts select, to again. What it returns
+// says why it cannot, nil if it can.
+func (r *Reader) readEnd(ctx context.Context, t *task, opts corev1.PodLogOptions, again io.Writer) *results.Capture {
+	err := r.stream(ctx, t, opts, again)
 	if err == nil {
 		return nil
 	}

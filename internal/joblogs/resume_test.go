@@ -278,6 +278,41 @@ func TestRotatedIsNotSupposedAtOnce(t *testing.T) {
 	}
 }
 
+// TestEqualEnd has a stream break off in front of lines that are equal to those before:
+// they are told apart by their times.
+func TestEqualEnd(t *testing.T) {
+	block := func(at time.Duration) []message {
+		var lines []message
+		for i := range verifyLines + 1 {
+			lines = append(lines, line(at+time.Duration(i), strings.Repeat(".", i%3)))
+		}
+		return lines
+	}
+	messages := append(block(0), block(time.Hour)...)
+	file := &logFile{messages: messages, cuts: []int{len(send(block(0), stampedOptions))}, clean: true}
+	got, capture := followFile(t, file, nil)
+	if got != written(messages) || !capture.Complete || file.streams != 2 {
+		t.Errorf("%d streams, %+v\n%q", file.streams, capture, got)
+	}
+}
+
+// TestLongLineAtEnd has the last lines be pieces of one that is longer, of which the
+// beginning is not read again: its time is that of a piece.
+func TestLongLineAtEnd(t *testing.T) {
+	messages := []message{line(0, "one")}
+	for i := range 2 * verifyLines {
+		messages = append(messages, piece(time.Duration(i+1)*time.Second, "aaaa"))
+	}
+	for name, last := range map[string]message{"whole": line(time.Hour, "end"), "without an end": piece(time.Hour, "end")} {
+		t.Run(name, func(t *testing.T) {
+			file := &logFile{messages: append(messages, last)}
+			if got, capture := followFile(t, file, nil); got != written(file.messages) || !capture.Complete || file.streams != 1 {
+				t.Errorf("%d streams, %+v\n%q", file.streams, capture, got)
+			}
+		})
+	}
+}
+
 // TestConfirmInTime has the time be over when a log would be found to have ended.
 func TestConfirmInTime(t *testing.T) {
 	file := &logFile{messages: []message{line(0, "one")}}
