@@ -84,7 +84,9 @@ func serve() func(path string) admissionv1.WebhookClientConfig {
 	received.Server = server
 	webhooks.Register(received, webhooks.Options{
 		Namespaces: c, TTLFloor: ttlFloor, ExcludedNamespaces: []string{api.ManagerNamespace},
-		Defaults: policy.Defaults{PropagatableLabels: []string{"team"}},
+		Defaults: policy.Defaults{
+			PropagatableLabels: []string{"team"}, LeftAlone: policy.LeftAlone{Labels: []policy.Mark{{Key: "example.com/kept"}}},
+		},
 	})
 	server.Register(pathOther, otherWebhook())
 	run(server)

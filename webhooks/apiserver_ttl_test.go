@@ -66,6 +66,9 @@ var _ = Describe("A Job whose TTL changes", func() {
 		Entry("of a Job that Argo CD 2 applied", SpecTimeout(specTimeout), row{func(b *jobtest.JobBuilder) {
 			b.TTL(30).Label("app.kubernetes.io/instance", "app")
 		}, set(20), new(int32(20)), "", []string{seen}}, client.FieldOwner("argocd-controller")),
+		Entry("of a Job that the operator leaves alone", SpecTimeout(specTimeout), row{func(b *jobtest.JobBuilder) {
+			b.TTL(30).Label("example.com/kept", "x")
+		}, set(20), new(int32(20)), "", []string{seen}}),
 		Entry("of another controller's Job", SpecTimeout(specTimeout), row{func(b *jobtest.JobBuilder) {
 			b.TTL(30).OwnedBy("example.com/v1", "Report", "r", "u")
 		}, set(20), new(int32(20)), "30;raised=3600", []string{seen}}),

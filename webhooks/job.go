@@ -103,7 +103,7 @@ func (h *jobHandler) review(job *batchv1.Job, namespace metav1.Object) (field.Er
 	}
 
 	var warnings []string
-	for _, key := range policy.StripForged(job, h.TTLFloor) {
+	for _, key := range policy.StripForged(job, h.TTLFloor, h.Defaults.LeftAlone) {
 		warnings = append(warnings, fmt.Sprintf("annotation %s removed: Job Handler alone sets it", key))
 	}
 	wanted, problems := policy.Resolve(job, namespace.GetAnnotations(), h.Defaults)
@@ -111,7 +111,7 @@ func (h *jobHandler) review(job *batchv1.Job, namespace metav1.Object) (field.Er
 	warnings = append(warnings, warningsOf("Namespace ", append(namespaceErrs, problems.Namespace...))...)
 	warnings = append(warnings, ttlWarning(h.RetentionOff, wanted, job, namespace)...)
 	policy.LabelName(job)
-	policy.Stamp(job, h.TTLFloor, true)
+	policy.Stamp(job, h.TTLFloor, true, h.Defaults.LeftAlone)
 	if policy.Protect(job, wanted.Protect.Wanted) && !wanted.Protect.Wanted {
 		warnings = append(warnings, fmt.Sprintf("finalizer %s removed: %s asks for it", api.ResultsFinalizer, api.ProtectAnnotation))
 	}

@@ -33,7 +33,7 @@ func (h *ttlHandler) answer(ctx context.Context, request admission.Request) (adm
 		return unread(ctx, request, fmt.Errorf("decoding the Job as it was: %w", err))
 	}
 	before := job.DeepCopy()
-	if !policy.StampUpdate(old, job, h.TTLFloor) {
+	if !policy.StampUpdate(old, job, h.TTLFloor, h.Defaults.LeftAlone) {
 		return skipped()
 	}
 	response, err := patched(before, job, nil)

@@ -161,7 +161,7 @@ func (p *parts) newManager() (ctrl.Manager, error) {
 // cacheOptions says what is cached, and has the informers' lists be as bounded as other
 // lists.
 func (p *parts) cacheOptions() cache.Options {
-	byObject := job.CacheOptions(p.defaults.PropagatableLabels...)
+	byObject := job.CacheOptions(p.defaults)
 	byObject[policy.NewNamespace()] = namespace.CacheOptions()
 	return cache.Options{
 		ByObject: byObject, DefaultTransform: cache.TransformStripManagedFields(),

@@ -184,6 +184,16 @@ var _ = Describe("A delay of deletion", func() {
 			expectLeft(ctx, object, after(10))
 		})
 
+		It("is left as it is where the operator's mark says so", func(ctx SpecContext) {
+			h.Options.Defaults.LeftAlone.Labels = []policy.Mark{{Key: "example.com/kept"}}
+			object := completed(ctx, aJob().TTL(10).Label("example.com/kept", "x"))
+
+			h.settle(ctx, object)
+
+			Expect(h.written()).To(Equal([]string{createResults, createEvent, patchJob}))
+			expectLeft(ctx, object, after(10))
+		})
+
 		It("is nothing that a Job without a TTL gets", func(ctx SpecContext) {
 			object := failed(ctx, aJob())
 			h.before = func(_ context.Context, w write) error {

@@ -29,7 +29,7 @@ const ran = 90 * time.Second
 // stamped returns the Job as admission would have stamped it.
 func stamped(builder *jobtest.JobBuilder) *batchv1.Job {
 	object := builder.Obj()
-	policy.Stamp(object, ttlFloor, true)
+	policy.Stamp(object, ttlFloor, true, policy.LeftAlone{})
 	return object
 }
 

@@ -29,6 +29,7 @@ import (
 	"github.com/job-handler/job-handler/controllers/job"
 	"github.com/job-handler/job-handler/internal/events"
 	"github.com/job-handler/job-handler/internal/pager"
+	"github.com/job-handler/job-handler/internal/policy"
 )
 
 const (
@@ -319,7 +320,7 @@ func indexed[T any, P interface {
 
 // cachedAs returns the options with which objects of this kind are cached.
 func cachedAs(object client.Object) cache.ByObject {
-	for kind, options := range job.CacheOptions("*") {
+	for kind, options := range job.CacheOptions(policy.Defaults{PropagatableLabels: []string{"*"}}) {
 		if reflect.TypeOf(kind) == reflect.TypeOf(object) {
 			return options
 		}

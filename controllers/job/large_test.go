@@ -19,6 +19,7 @@ import (
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobtest"
 	"github.com/job-handler/job-handler/internal/plan"
+	"github.com/job-handler/job-handler/internal/policy"
 )
 
 // slowServer answers patches when answer is closed.
@@ -51,7 +52,7 @@ func suspendedJobs(t *testing.T, name string, jobs, bytes int) (whole []client.O
 		job.ResourceVersion = "1"
 		whole = append(whole, job)
 		job = job.DeepCopy()
-		pruneJob(job)
+		pruneJob(job, policy.Defaults{})
 		cached = append(cached, job)
 	}
 	return whole, cached
@@ -136,7 +137,7 @@ func TestLargeIsKnown(t *testing.T) {
 		if !is || isLarge(job) != want || isLarge(cached[0]) != want {
 			t.Errorf("%d bytes: large %t, pruned %t, want %t", bytes, isLarge(job), isLarge(cached[0]), want)
 		}
-		if pruneJob(cached[0]); isLarge(cached[0]) != want {
+		if pruneJob(cached[0], policy.Defaults{}); isLarge(cached[0]) != want {
 			t.Errorf("%d bytes: pruned twice it is not known", bytes)
 		}
 	}

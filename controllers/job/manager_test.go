@@ -30,6 +30,7 @@ import (
 	"github.com/job-handler/job-handler/internal/events"
 	"github.com/job-handler/job-handler/internal/jobtest"
 	"github.com/job-handler/job-handler/internal/pager"
+	"github.com/job-handler/job-handler/internal/policy"
 	"github.com/job-handler/job-handler/internal/results"
 )
 
@@ -63,7 +64,7 @@ func startChangedManager(
 	mgr, err := ctrl.NewManager(rest.CopyConfig(managerConfig), ctrl.Options{
 		Scheme: scheme.Scheme, Logger: logger,
 		Cache: cache.Options{
-			ByObject: job.CacheOptions(), DefaultNamespaces: watched,
+			ByObject: job.CacheOptions(policy.Defaults{}), DefaultNamespaces: watched,
 			DefaultTransform: cache.TransformStripManagedFields(),
 		},
 		Client: client.Options{

@@ -48,14 +48,14 @@ func prune[T client.Object](f func(T)) cache.TransformFunc {
 // pruneJob drops what decides nothing, so that a Job has some KiB at most, whatever its
 // user put on it: above all the pod template, of which the label alone stays that opts
 // its pods in, and that only while it can be changed; and the selector, where the Job's
-// UID tells it, or where it is large: see selectorOf. Labels that propagatable allows
-// stay.
-func pruneJob(job *batchv1.Job, propagatable ...string) {
+// UID tells it, or where it is large: see selectorOf. Labels that may be
+// propagated and marks of Jobs that are left alone stay.
+func pruneJob(job *batchv1.Job, defaults policy.Defaults) {
 	large := isLarge(job)
 	managers := policy.KeepManagers(job.ManagedFields)
 	pruneMeta(&job.ObjectMeta)
 	job.ManagedFields = managers
-	policy.Keep(job, propagatable)
+	policy.Keep(job, defaults)
 	pruneJobSpec(job)
 	pruneJobConditions(job)
 	dropped := policy.DroppedOf(job)
@@ -119,7 +119,7 @@ func prunePod(pod *corev1.Pod) {
 	pruneMeta(&pod.ObjectMeta)
 	index, indexed := pod.Annotations[batchv1.JobCompletionIndexAnnotation]
 	pod.Labels, pod.Annotations = orphanLabels(pod), nil
-	policy.Keep(pod, []string{batchv1.ControllerUidLabel, batchv1.JobNameLabel})
+	policy.Keep(pod, policy.Defaults{PropagatableLabels: []string{batchv1.ControllerUidLabel, batchv1.JobNameLabel}})
 	if indexed && len(index) <= maxIndex {
 		pod.Annotations = map[string]string{batchv1.JobCompletionIndexAnnotation: index}
 	}

@@ -43,7 +43,7 @@ func TestPruneJob(t *testing.T) {
 	delete(want.Annotations, corev1.LastAppliedConfigAnnotation)
 	policy.Dropped{AnnotationBytes: len(corev1.LastAppliedConfigAnnotation + "{}")}.Note(want)
 	want.Spec.Template = corev1.PodTemplateSpec{}
-	pruneJob(job)
+	pruneJob(job, policy.Defaults{})
 	if diff := cmp.Diff(want, job); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
@@ -54,13 +54,13 @@ func TestPruneFailurePolicy(t *testing.T) {
 	for action, kept := range map[batchv1.PodFailurePolicyAction]bool{
 		batchv1.PodFailurePolicyActionIgnore: true, batchv1.PodFailurePolicyActionFailJob: false,
 	} {
-		policy := &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{
+		failurePolicy := &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{
 			{Action: batchv1.PodFailurePolicyActionCount}, {Action: action},
 		}}
 		job := fullJob()
-		job.Spec.PodFailurePolicy = policy.DeepCopy()
-		pruneJob(job)
-		if kept && cmp.Diff(policy, job.Spec.PodFailurePolicy) != "" || !kept && job.Spec.PodFailurePolicy != nil {
+		job.Spec.PodFailurePolicy = failurePolicy.DeepCopy()
+		pruneJob(job, policy.Defaults{})
+		if kept && cmp.Diff(failurePolicy, job.Spec.PodFailurePolicy) != "" || !kept && job.Spec.PodFailurePolicy != nil {
 			t.Errorf("%s: %+v", action, job.Spec.PodFailurePolicy)
 		}
 	}
@@ -72,11 +72,11 @@ func TestPruneJobKeepsManagers(t *testing.T) {
 	job.ManagedFields = append(job.ManagedFields, metav1.ManagedFieldsEntry{
 		Manager: "Terraform", Operation: metav1.ManagedFieldsOperationApply, FieldsV1: metav1.NewFieldsV1("{}"),
 	})
-	pruneJob(job)
+	pruneJob(job, policy.Defaults{})
 	if diff := cmp.Diff([]metav1.ManagedFieldsEntry{{Manager: "Terraform"}}, job.ManagedFields); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
-	if tool, _ := policy.Tracked(job); tool != "Terraform" {
+	if tool, _ := policy.Tracked(job, policy.LeftAlone{}); tool != "Terraform" {
 		t.Errorf("tracked by %q", tool)
 	}
 }
@@ -89,7 +89,7 @@ func TestPruneSuspendedJob(t *testing.T) {
 	if !plan.TemplateMutable(job) {
 		t.Fatal("the template of a suspended Job cannot be changed")
 	}
-	pruneJob(job)
+	pruneJob(job, policy.Defaults{})
 	want := metav1.ObjectMeta{Labels: map[string]string{api.EnabledLabel: api.True}}
 	if diff := cmp.Diff(want, job.Spec.Template.ObjectMeta); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
@@ -115,7 +115,7 @@ func TestPruneSelector(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			job := fullJob()
 			job.Spec.Selector = test.selector.DeepCopy()
-			pruneJob(job)
+			pruneJob(job, policy.Defaults{})
 			if got := job.Spec.Selector == nil; got != test.pruned {
 				t.Errorf("pruned: %t", got)
 			}
@@ -142,10 +142,10 @@ func TestPruneJobChangesNoDecision(t *testing.T) {
 			whole := fullJob()
 			change(whole)
 			pruned := whole.DeepCopy()
-			pruneJob(pruned)
+			pruneJob(pruned, policy.Defaults{})
 			want, got := decideOn(whole), decideOn(pruned)
 			if want.Desired != nil {
-				pruneJob(want.Desired)
+				pruneJob(want.Desired, policy.Defaults{})
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("-whole +pruned\n%s", diff)

@@ -57,7 +57,7 @@ func hostilePod() *corev1.Pod {
 // Whatever is put on a Job or pod, the cache keeps some KiB of it.
 func TestPruneIsBounded(t *testing.T) {
 	job := hostileJob()
-	pruneJob(job, "team/*")
+	pruneJob(job, policy.Defaults{PropagatableLabels: []string{"team/*"}})
 	if size := job.Size(); size > 200<<10 {
 		t.Errorf("%d bytes of a Job are kept", size)
 	}
@@ -77,9 +77,9 @@ func TestPruneIsBounded(t *testing.T) {
 // Objects that are streamed at the start are pruned twice.
 func TestPruneTwice(t *testing.T) {
 	for name, job := range map[string]*batchv1.Job{"usual": fullJob(), "hostile": hostileJob()} {
-		pruneJob(job, "team/*")
+		pruneJob(job, policy.Defaults{PropagatableLabels: []string{"team/*"}})
 		again := job.DeepCopy()
-		pruneJob(again, "team/*")
+		pruneJob(again, policy.Defaults{PropagatableLabels: []string{"team/*"}})
 		if diff := cmp.Diff(job, again); diff != "" {
 			t.Errorf("a %s Job\n%s", name, diff)
 		}
@@ -114,7 +114,7 @@ func TestDroppedIsReadAgain(t *testing.T) {
 	whole.Labels["team/zzz"], whole.ManagedFields = "last", nil
 	r := &Reconciler{Live: fake.NewClientBuilder().WithScheme(scheme.Scheme).WithObjects(whole.DeepCopy()).Build()}
 	job := whole.DeepCopy()
-	pruneJob(job, "team/*")
+	pruneJob(job, policy.Defaults{PropagatableLabels: []string{"team/*"}})
 	labels, err := r.labelsOf(t.Context(), job, []string{"team/zzz", "team/none"})
 	if err != nil {
 		t.Fatal(err)
@@ -135,7 +135,7 @@ func TestDroppedIsReadAgain(t *testing.T) {
 func TestUsualLabelsAreInTheCache(t *testing.T) {
 	job := fullJob()
 	job.Labels["team/a"] = "x"
-	pruneJob(job, "team/*")
+	pruneJob(job, policy.Defaults{PropagatableLabels: []string{"team/*"}})
 	labels, err := (&Reconciler{}).labelsOf(t.Context(), job, []string{"team/a", "team/b"})
 	if diff := cmp.Diff(map[string]string{"team/a": "x"}, labels); diff != "" || err != nil {
 		t.Errorf("%v\n%s", err, diff)
@@ -146,8 +146,16 @@ func TestUsualLabelsAreInTheCache(t *testing.T) {
 // large as the API server allows.
 func BenchmarkCached(b *testing.B) {
 	for name, object := range map[string]func() any{
-		"usual job":   func() any { job := fullJob(); pruneJob(job, "team/*"); return job },
-		"hostile job": func() any { job := hostileJob(); pruneJob(job, "team/*"); return job },
+		"usual job": func() any {
+			job := fullJob()
+			pruneJob(job, policy.Defaults{PropagatableLabels: []string{"team/*"}})
+			return job
+		},
+		"hostile job": func() any {
+			job := hostileJob()
+			pruneJob(job, policy.Defaults{PropagatableLabels: []string{"team/*"}})
+			return job
+		},
 		"usual pod":   func() any { pod := fullPod(); prunePod(pod); return pod },
 		"hostile pod": func() any { pod := hostilePod(); prunePod(pod); return pod },
 	} {

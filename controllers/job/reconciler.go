@@ -222,7 +222,7 @@ func (r *Reconciler) withoutLabel(job *batchv1.Job, namespace metav1.Object) *ba
 		return plan.Release(job)
 	}
 	desired := job.DeepCopy()
-	if !policy.Stamp(desired, r.Options.TTLFloor, plan.TemplateMutable(job)) {
+	if !policy.Stamp(desired, r.Options.TTLFloor, plan.TemplateMutable(job), r.Options.Defaults.LeftAlone) {
 		return nil
 	}
 	return desired

@@ -106,7 +106,7 @@ func (r *Reconciler) change(ctx context.Context, job, desired *batchv1.Job) (*ba
 	if err != nil {
 		return nil, fmt.Errorf("patching job %s/%s: %w", job.Namespace, job.Name, err)
 	}
-	pruneJob(patched, r.Options.Defaults.PropagatableLabels...)
+	pruneJob(patched, r.Options.Defaults)
 	return patched, nil
 }
 

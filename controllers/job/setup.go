@@ -32,12 +32,11 @@ const recheckPriority = -10
 
 // CacheOptions returns what of Jobs and pods the cache holds: the opted-in
 // ones, pruned to what is looked at, within bounds that no Job's user can raise.
-// propagatable are the labels that may be copied to results: see
-// policy.Defaults.PropagatableLabels.
-func CacheOptions(propagatable ...string) map[client.Object]cache.ByObject {
+// defaults say which labels may be copied to results and which marks are looked at.
+func CacheOptions(defaults policy.Defaults) map[client.Object]cache.ByObject {
 	optedIn := labels.SelectorFromSet(labels.Set{api.EnabledLabel: api.True})
 	return map[client.Object]cache.ByObject{
-		&batchv1.Job{}: {Label: optedIn, Transform: prune(func(job *batchv1.Job) { pruneJob(job, propagatable...) })},
+		&batchv1.Job{}: {Label: optedIn, Transform: prune(func(job *batchv1.Job) { pruneJob(job, defaults) })},
 		&corev1.Pod{}:  {Label: optedIn, Transform: prune(prunePod)},
 	}
 }

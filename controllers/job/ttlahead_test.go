@@ -53,7 +53,7 @@ var _ = Describe("The TTL of a finished Job that is not stored", func() {
 		h := newHandler(func(o *job.Options) { o.TTLFloor, o.LogDeadline = floor, 24*time.Hour })
 		mend := cause(ctx, h)
 		object := aJob().TTL(0).Obj()
-		policy.Stamp(object, floor, true)
+		policy.Stamp(object, floor, true, policy.LeftAlone{})
 		object = create(ctx, object)
 		start(ctx, object)
 		addPod(ctx, object, ended(0))

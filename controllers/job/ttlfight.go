@@ -78,7 +78,7 @@ func (r *runs) wroteTTL(from, to *batchv1.Job, now time.Time) {
 // warnOfTTL warns of a TTL that is left short, and what is lost if it wins.
 func (r *Reconciler) warnOfTTL(ctx context.Context, observed plan.Observation) {
 	job := observed.Job
-	if !observed.LeaveTTL || plan.Stored(job) || policy.RaisedTTL(job, r.Options.TTLFloor) == nil {
+	if !observed.LeaveTTL || plan.Stored(job) || policy.RaisedTTL(job, r.Options.TTLFloor, r.Options.Defaults.LeftAlone) == nil {
 		return
 	}
 	r.warn(ctx, job, "ttl", fmt.Sprintf(

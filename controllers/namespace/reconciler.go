@@ -71,7 +71,7 @@ func CacheOptions() cache.ByObject {
 	return cache.ByObject{Transform: func(object any) (any, error) {
 		if namespace, isMetadata := object.(*metav1.PartialObjectMetadata); isMetadata {
 			namespace.ManagedFields = nil
-			policy.Keep(namespace, nil)
+			policy.Keep(namespace, policy.Defaults{})
 		}
 		return object, nil
 	}}

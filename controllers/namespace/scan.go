@@ -51,7 +51,7 @@ func (r *Reconciler) scan(ctx context.Context, namespace *metav1.PartialObjectMe
 	err = pager.Lister{Live: r.Live, Gate: r.Lists}.Each(ctx, pager.Query{
 		List:    pager.Metadata(batchv1.SchemeGroupVersion.WithKind("Job")),
 		Options: client.ListOptions{Namespace: namespace.Name, LabelSelector: notOptedIn},
-		Prune:   func(object client.Object) { policy.Keep(object, nil) },
+		Prune:   func(object client.Object) { policy.Keep(object, r.Options.Defaults) },
 	}, func(object client.Object) error {
 		found, isMetadata := object.(*metav1.PartialObjectMetadata)
 		if !isMetadata {
@@ -127,7 +127,7 @@ func (r *Reconciler) stampOrRelease(ctx context.Context, job *batchv1.Job, since
 		return nil
 	}
 	desired := job.DeepCopy()
-	policy.Stamp(desired, r.Options.TTLFloor, plan.TemplateMutable(job))
+	policy.Stamp(desired, r.Options.TTLFloor, plan.TemplateMutable(job), r.Options.Defaults.LeftAlone)
 	return r.patch(ctx, job, desired, "stamped a job that admission missed")
 }
 

@@ -19,6 +19,7 @@ import (
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobtest"
+	"github.com/job-handler/job-handler/internal/policy"
 )
 
 var _ = Describe("The search for Jobs that admission missed", func() {
@@ -160,6 +161,13 @@ var _ = Describe("The search for Jobs that admission missed", func() {
 
 	It("stamps a Job of a GitOps controller without touching its TTL", func(ctx SpecContext) {
 		object := job(ctx, aJob("job").TTL(10).Annotation("argocd.argoproj.io/tracking-id", "app"))
+		h.reconcile(ctx, namespace)
+		Expect(expectStamped(ctx, object).Spec.TTLSecondsAfterFinished).To(HaveValue(BeEquivalentTo(10)))
+	})
+
+	It("stamps a Job with a mark of the operator's without touching its TTL", func(ctx SpecContext) {
+		h.Options.Defaults.LeftAlone.Annotations = []policy.Mark{{Key: "example.com/source"}}
+		object := job(ctx, aJob("job").TTL(10).Annotation("example.com/source", "git"))
 		h.reconcile(ctx, namespace)
 		Expect(expectStamped(ctx, object).Spec.TTLSecondsAfterFinished).To(HaveValue(BeEquivalentTo(10)))
 	})

@@ -20,7 +20,7 @@ import (
 var _ = Describe("Results whose Job is still there", func() {
 	stamped := func() *jobtest.JobBuilder {
 		builder := jobtest.MakeJob(namespace, "job")
-		policy.Stamp(builder.Obj(), ttlFloor, true)
+		policy.Stamp(builder.Obj(), ttlFloor, true, policy.LeftAlone{})
 		return builder
 	}
 	// storedFor stores expired results of the Job.

@@ -49,7 +49,7 @@ func TestPatchOfAPrunedJob(t *testing.T) {
 			t.Fatal(err)
 		}
 		wanted, pruned := whole.DeepCopy(), whole.DeepCopy()
-		policy.Keep(pruned, nil)
+		policy.Keep(pruned, policy.Defaults{})
 		desired := pruned.DeepCopy()
 		protect := rapid.Bool().Draw(t, "protect")
 		for _, job := range []*batchv1.Job{wanted, desired} {
@@ -93,7 +93,7 @@ func TestPatchOfAPrunedNamespace(t *testing.T) {
 	namespace.Name, namespace.UID, namespace.ResourceVersion = "team", "namespace-uid", "42"
 	namespace.Labels = map[string]string{"team": "a", api.EnabledLabel: api.True}
 	namespace.Annotations = map[string]string{"note": "a", api.EnabledMirroredAnnotation: api.True}
-	policy.Keep(namespace, nil)
+	policy.Keep(namespace, policy.Defaults{})
 	desired := namespace.DeepCopy()
 	desired.Labels = nil
 	delete(desired.Annotations, api.EnabledMirroredAnnotation)

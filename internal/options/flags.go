@@ -55,6 +55,11 @@ func (j *Jobs) addFlags(fs *pflag.FlagSet) {
 		"When a failed Job is deleted where nothing else says: a duration (s m h d w) after its end, or never.")
 	fs.StringSliceVar(&j.PropagatableLabels, "propagatable-labels", j.PropagatableLabels,
 		"Label keys that the annotation job-handler/propagate-labels may name; a trailing * stands for any rest.")
+	fs.StringSliceVar(&j.LeftAloneLabels, "left-alone-labels", nil,
+		"Labels of Jobs that another tool keeps: the manager stores their results, but neither deletes them nor raises their TTL. "+
+			"Each is a key or key=value. Jobs of Argo CD, Flux, Helm and other well-known tools are left alone without it.")
+	fs.StringSliceVar(&j.LeftAloneAnnotations, "left-alone-annotations", nil,
+		"Annotations of Jobs that another tool keeps, as --left-alone-labels.")
 	fs.DurationVar(&j.TTLFloor, "ttl-floor", j.TTLFloor,
 		"Shortest ttlSecondsAfterFinished with which a Job is left until its results are stored.")
 	fs.DurationVar(&j.RecheckInterval, "recheck-interval", j.RecheckInterval,

@@ -68,10 +68,13 @@ type Jobs struct {
 	// PropagatableLabels are the label keys that propagate-labels may name; a
 	// trailing * stands for any rest.
 	PropagatableLabels []string
-	TTLFloor           time.Duration
-	RecheckInterval    time.Duration
-	ScanInterval       time.Duration
-	LogDeadline        time.Duration
+	// LeftAloneLabels and LeftAloneAnnotations mark Jobs that are stored and not
+	// deleted, as key or key=value.
+	LeftAloneLabels, LeftAloneAnnotations []string
+	TTLFloor                              time.Duration
+	RecheckInterval                       time.Duration
+	ScanInterval                          time.Duration
+	LogDeadline                           time.Duration
 	// Protect has a finalizer hold Jobs until their results are stored;
 	// ProtectDeadline is for how long it may hold up the deletion of one.
 	Protect         bool

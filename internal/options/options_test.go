@@ -64,7 +64,7 @@ func TestDefaultValues(t *testing.T) {
 		"webhook":            "true", "webhook-host": "", "webhook-port": "9443", "webhook-cert-dir": "/var/run/job-handler/certs",
 		"webhook-certificate": "", "self-test-interval": "1m0s", "webhook-shutdown-delay": "0s",
 		"log-mode": "full", "results-ttl": "never", "delete-after-success": "0s", "delete-after-failure": "never",
-		"propagatable-labels": "[]", "ttl-floor": "1h0m0s", "recheck-interval": "30s", "scan-interval": "5m0s", "log-deadline": "15m0s",
+		"propagatable-labels": "[]", "left-alone-labels": "[]", "left-alone-annotations": "[]", "ttl-floor": "1h0m0s", "recheck-interval": "30s", "scan-interval": "5m0s", "log-deadline": "15m0s",
 		"protect": "false", "protect-deadline": "1h0m0s",
 		"redact-builtin": "true", "redact": "[]",
 		"retention-interval": "1h0m0s", "keep-completed-results-per-cronjob": "0", "keep-failed-results-per-cronjob": "0",
@@ -85,7 +85,7 @@ func TestFlagsSetOptions(t *testing.T) {
 		"--pprof-bind-address=localhost:6", "--self-test-interval=9s", "--webhook-shutdown-delay=4s",
 		"--webhook=false", "--webhook-host=::1", "--webhook-port=2", "--webhook-cert-dir=/c", "--webhook-certificate=ns/serving",
 		"--log-mode=status", "--results-ttl=4w", "--delete-after-success=1d12h", "--delete-after-failure=2w",
-		"--propagatable-labels=app,team.example.com/*", "--ttl-floor=2h", "--recheck-interval=0", "--scan-interval=1m", "--log-deadline=3m",
+		"--propagatable-labels=app,team.example.com/*", "--left-alone-labels=kept,owner=x", "--left-alone-annotations=example.com/source", "--ttl-floor=2h", "--recheck-interval=0", "--scan-interval=1m", "--log-deadline=3m",
 		"--protect", "--protect-deadline=2m",
 		"--redact-builtin=false", `--redact=a{1,2}`, "--redact=b",
 		"--retention-interval=2h", "--keep-completed-results-per-cronjob=3", "--keep-failed-results-per-cronjob=10",
@@ -102,7 +102,8 @@ func TestFlagsSetOptions(t *testing.T) {
 	}
 	jobs := Jobs{
 		LogMode: "status", ResultsTTL: "4w", DeleteAfterSuccess: "1d12h", DeleteAfterFailure: "2w",
-		PropagatableLabels: []string{"app", "team.example.com/*"}, TTLFloor: 2 * time.Hour,
+		PropagatableLabels: []string{"app", "team.example.com/*"},
+		LeftAloneLabels:    []string{"kept", "owner=x"}, LeftAloneAnnotations: []string{"example.com/source"}, TTLFloor: 2 * time.Hour,
 		ScanInterval: time.Minute, LogDeadline: 3 * time.Minute,
 		Protect: true, ProtectDeadline: 2 * time.Minute, Redact: []string{"a{1,2}", "b"},
 	}
@@ -135,6 +136,9 @@ func TestFlagsSetOptions(t *testing.T) {
 		LogMode: "status", ResultsTTL: &policy.Delay{After: 28 * day}, DeleteAfterSuccess: &policy.Delay{After: 36 * time.Hour},
 		DeleteAfterFailure: &policy.Delay{After: 14 * day}, PropagatableLabels: []string{"app", "team.example.com/*"},
 		Protect: true,
+		LeftAlone: policy.LeftAlone{
+			Labels: []policy.Mark{{Key: "kept"}, {Key: "owner", Value: new("x")}}, Annotations: []policy.Mark{{Key: "example.com/source"}},
+		},
 	}
 	if diff := cmp.Diff(want, defaults); diff != "" || err != nil {
 		t.Errorf("%v, -want +got\n%s", err, diff)

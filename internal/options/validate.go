@@ -76,7 +76,35 @@ func (o *Options) Defaults() (policy.Defaults, error) {
 			errs = append(errs, fmt.Errorf("--propagatable-labels: invalid value %q: %w", pattern, err))
 		}
 	}
-	return defaults, errors.Join(errs...)
+	leftAlone, err := o.Jobs.leftAlone()
+	defaults.LeftAlone = leftAlone
+	return defaults, errors.Join(append(errs, err)...)
+}
+
+// leftAlone returns the marks of Jobs that are left alone, and what is wrong with the
+// others.
+func (j *Jobs) leftAlone() (policy.LeftAlone, error) {
+	var marks policy.LeftAlone
+	var errs []error
+	for _, list := range []struct {
+		flag   string
+		values []string
+		parse  func(string) (policy.Mark, error)
+		into   *[]policy.Mark
+	}{
+		{"left-alone-labels", j.LeftAloneLabels, policy.ParseLabelMark, &marks.Labels},
+		{"left-alone-annotations", j.LeftAloneAnnotations, policy.ParseAnnotationMark, &marks.Annotations},
+	} {
+		for _, value := range list.values {
+			mark, err := list.parse(value)
+			if err != nil {
+				errs = append(errs, fmt.Errorf("--%s: invalid value %q: %w", list.flag, value, err))
+				continue
+			}
+			*list.into = append(*list.into, mark)
+		}
+	}
+	return marks, errors.Join(errs...)
 }
 
 func (m *Manager) validate() error {

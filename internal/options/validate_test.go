@@ -11,6 +11,7 @@ import (
 func TestValidateRefuses(t *testing.T) {
 	const delay = "must be never or a duration like 1d12h (s m h d w, max 2147483647s)"
 	const pattern = "must be a label key, or the start of one followed by *"
+	const mark = "must be key or key=value, where key is a label or annotation key that does not start with job-handler/"
 	long := strings.Repeat("a", 64)
 	for arg, want := range map[string]string{
 		"--namespace=":                   `--namespace: invalid value "": must be the name of a namespace`,
@@ -47,24 +48,27 @@ func TestValidateRefuses(t *testing.T) {
 		"--webhook-certificate=a/b/c":   `--webhook-certificate: invalid value "a/b/c": must be namespace/name of a Certificate, or empty`,
 		"--webhook-certificate=/b":      `--webhook-certificate: invalid value "/b": must be namespace/name of a Certificate, or empty`,
 
-		"--log-mode=":                     `--log-mode: invalid value "": must be full, follow or status`,
-		"--log-mode=Full":                 `--log-mode: invalid value "Full": must be full, follow or status`,
-		"--results-ttl=forever":           `--results-ttl: invalid value "forever": ` + delay,
-		"--results-ttl=":                  `--results-ttl: invalid value "": ` + delay,
-		"--delete-after-success=1.5h":     `--delete-after-success: invalid value "1.5h": ` + delay,
-		"--delete-after-failure=-1s":      `--delete-after-failure: invalid value "-1s": ` + delay,
-		"--propagatable-labels=*app":      `--propagatable-labels: invalid value "*app": ` + pattern,
-		"--propagatable-labels=app,a b,c": `--propagatable-labels: invalid value "a b": ` + pattern,
-		"--ttl-floor=59s":                 `--ttl-floor: invalid value "59s": must be at least 5m0s`,
-		"--ttl-floor=-1h":                 `--ttl-floor: invalid value "-1h0m0s": must be at least 5m0s`,
-		"--ttl-floor=2147483648s":         `--ttl-floor: invalid value "596523h14m8s": must be at most 596523h14m7s`,
-		"--recheck-interval=-1ns":         `--recheck-interval: invalid value "-1ns": must be at least 0s`,
-		"--scan-interval=-1s":             `--scan-interval: invalid value "-1s": must be at least 0s`,
-		"--log-deadline=-1s":              `--log-deadline: invalid value "-1s": must be at least 0s`,
-		"--protect-deadline=0":            `--protect-deadline: invalid value "0s": must be at least 1s`,
-		"--protect-deadline=-1h":          `--protect-deadline: invalid value "-1h0m0s": must be at least 1s`,
-		"--redact=(":                      "--redact: invalid value \"(\": must be a pattern in RE2 syntax: error parsing regexp: missing closing ): `(`",
-		"--redact=x*":                     `--redact: invalid value "x*": must not match the empty text, which is everywhere`,
+		"--log-mode=":                            `--log-mode: invalid value "": must be full, follow or status`,
+		"--log-mode=Full":                        `--log-mode: invalid value "Full": must be full, follow or status`,
+		"--results-ttl=forever":                  `--results-ttl: invalid value "forever": ` + delay,
+		"--results-ttl=":                         `--results-ttl: invalid value "": ` + delay,
+		"--delete-after-success=1.5h":            `--delete-after-success: invalid value "1.5h": ` + delay,
+		"--delete-after-failure=-1s":             `--delete-after-failure: invalid value "-1s": ` + delay,
+		"--propagatable-labels=*app":             `--propagatable-labels: invalid value "*app": ` + pattern,
+		"--propagatable-labels=app,a b,c":        `--propagatable-labels: invalid value "a b": ` + pattern,
+		"--left-alone-labels=a b,owner=x":        `--left-alone-labels: invalid value "a b": ` + mark,
+		"--left-alone-labels=owner=a/b":          `--left-alone-labels: invalid value "owner=a/b": must have a valid label value after the =`,
+		"--left-alone-annotations=job-handler/x": `--left-alone-annotations: invalid value "job-handler/x": ` + mark,
+		"--ttl-floor=59s":                        `--ttl-floor: invalid value "59s": must be at least 5m0s`,
+		"--ttl-floor=-1h":                        `--ttl-floor: invalid value "-1h0m0s": must be at least 5m0s`,
+		"--ttl-floor=2147483648s":                `--ttl-floor: invalid value "596523h14m8s": must be at most 596523h14m7s`,
+		"--recheck-interval=-1ns":                `--recheck-interval: invalid value "-1ns": must be at least 0s`,
+		"--scan-interval=-1s":                    `--scan-interval: invalid value "-1s": must be at least 0s`,
+		"--log-deadline=-1s":                     `--log-deadline: invalid value "-1s": must be at least 0s`,
+		"--protect-deadline=0":                   `--protect-deadline: invalid value "0s": must be at least 1s`,
+		"--protect-deadline=-1h":                 `--protect-deadline: invalid value "-1h0m0s": must be at least 1s`,
+		"--redact=(":                             "--redact: invalid value \"(\": must be a pattern in RE2 syntax: error parsing regexp: missing closing ): `(`",
+		"--redact=x*":                            `--redact: invalid value "x*": must not match the empty text, which is everywhere`,
 
 		"--retention-interval=59s":                  `--retention-interval: invalid value "59s": must be at least 1m, or 0 to turn retention off`,
 		"--retention-interval=-1h":                  `--retention-interval: invalid value "-1h0m0s": must be at least 1m, or 0 to turn retention off`,

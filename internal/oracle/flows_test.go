@@ -110,7 +110,7 @@ func (f flow) job(namespace, name string, change ...func(*batchv1.Job)) *batchv1
 		return job
 	}
 	wanted, _ := policy.Resolve(job, nil, policy.Defaults{})
-	policy.Stamp(job, ttlFloor, true)
+	policy.Stamp(job, ttlFloor, true, policy.LeftAlone{})
 	policy.Protect(job, wanted.Protect.Wanted && f.unseen != missedFinalizer)
 	if f.unseen == missedTTL {
 		job.Spec.TTLSecondsAfterFinished = own

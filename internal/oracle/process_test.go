@@ -151,7 +151,7 @@ func cacheOptions(namespaces []string) cache.Options {
 	for _, name := range namespaces {
 		watched[name] = cache.Config{}
 	}
-	byObject := job.CacheOptions()
+	byObject := job.CacheOptions(policy.Defaults{})
 	// Others are for other managers.
 	names, err := labels.NewRequirement(corev1.LabelMetadataName, selection.In, namespaces)
 	if err != nil {

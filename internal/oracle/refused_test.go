@@ -209,7 +209,7 @@ func (s *scene) unstored() endState {
 
 func (p program) stamped(namespace string) *batchv1.Job {
 	job := p.job(namespace, "job")
-	policy.Stamp(job, ttlFloor, true)
+	policy.Stamp(job, ttlFloor, true, policy.LeftAlone{})
 	return job
 }
 

@@ -57,7 +57,7 @@ func FateOf(o Observation, outcome jobstatus.Outcome, capture string) Fate {
 // ownershipIn returns whether the observed Job is ours to delete. One that is kept for
 // its logs is not deleted at once anyway.
 func ownershipIn(o Observation, kept bool) Ownership {
-	ownership := OwnershipOf(o.Job)
+	ownership := OwnershipOf(o.Job, o.Policy.LeftAlone)
 	if ownership.Ours && o.MadeAgain && !kept {
 		return Ownership{Why: "another client creates it again after each deletion"}
 	}
@@ -93,7 +93,7 @@ func (f Fate) apply(job *batchv1.Job) bool {
 // record that is right, or nil where it has both. GitOps-tracked Jobs are not
 // touched: their controller would set the TTL back again and again.
 func hold(o Observation, outcome jobstatus.Outcome, now time.Time) *batchv1.Job {
-	if _, tracked := policy.Tracked(o.Job); tracked || o.Job.DeletionTimestamp != nil {
+	if _, tracked := policy.Tracked(o.Job, o.Policy.LeftAlone); tracked || o.Job.DeletionTimestamp != nil {
 		return nil
 	}
 	raised, due := heldTTL(o, max(0, now.Sub(outcome.FinishTime)))

@@ -64,8 +64,8 @@ func checkGuards(t *testing.T, o Observation, decision Decision) {
 		if !finished || o.Unstored || !Stored(o.Job) || o.Job.DeletionTimestamp != nil || decision.Desired != nil {
 			t.Fatalf("deleted: %+v", decision)
 		}
-		if !OwnershipOf(o.Job).Ours && !asked {
-			t.Fatalf("deleted, though %s", OwnershipOf(o.Job).Why)
+		if !OwnershipOf(o.Job, policy.LeftAlone{}).Ours && !asked {
+			t.Fatalf("deleted, though %s", OwnershipOf(o.Job, policy.LeftAlone{}).Why)
 		}
 	case Store:
 		if !finished {

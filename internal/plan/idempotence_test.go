@@ -240,8 +240,8 @@ func TestDeleteIsLast(t *testing.T) {
 		switch {
 		case !jobstatus.Of(w.job).Finished(), !Stored(w.job), w.unstored, w.job.DeletionTimestamp != nil:
 			t.Fatal("deleted too early")
-		case !OwnershipOf(w.job).Ours && !asked:
-			t.Fatalf("deleted, though %s", OwnershipOf(w.job).Why)
+		case !OwnershipOf(w.job, policy.LeftAlone{}).Ours && !asked:
+			t.Fatalf("deleted, though %s", OwnershipOf(w.job, policy.LeftAlone{}).Why)
 		}
 	})
 }

@@ -93,6 +93,7 @@ var owners = []owner{
 	{name: "managed by another", set: func(b *jobtest.JobBuilder) { b.ManagedBy("x.io/y") }},
 	{name: "hook", set: func(b *jobtest.JobBuilder) { b.Annotation(helmHook, "test") }},
 	{name: "tracked", set: func(b *jobtest.JobBuilder) { b.Annotation(argoTracking, "x") }, tracked: true},
+	{name: "marked by the operator", set: func(b *jobtest.JobBuilder) { b.Label("kept", "x") }, tracked: true},
 }
 
 // delay is what one source says about both ways to end; ttlSecondsAfterFinished
@@ -220,6 +221,7 @@ func (s situation) observe(b *jobtest.JobBuilder) Observation {
 		parsed, _ := policy.ParseDelay(s.delay.value)
 		defaults = policy.Defaults{DeleteAfterSuccess: &parsed, DeleteAfterFailure: &parsed}
 	}
+	defaults.LeftAlone = policy.LeftAlone{Labels: []policy.Mark{{Key: "kept"}}}
 	p, _ := policy.Resolve(b.Obj(), namespace, defaults)
 	return Observation{Job: b.Obj(), Policy: p, Unstored: s.unstored, TTLFloor: floor}
 }

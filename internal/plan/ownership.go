@@ -19,7 +19,7 @@ type Ownership struct {
 
 // ownershipRules is the whole table, first match wins. Deleting a Job that
 // somebody else looks after makes that one run it again, or break.
-var ownershipRules = []func(job *batchv1.Job) (Ownership, bool){
+var ownershipRules = []func(job *batchv1.Job, own policy.LeftAlone) (Ownership, bool){
 	managedByOther,
 	hook,
 	tracked,
@@ -28,18 +28,18 @@ var ownershipRules = []func(job *batchv1.Job) (Ownership, bool){
 }
 
 // OwnershipOf returns whether job is ours to delete. A Job without owner that no
-// tool tracks is; so is one that only its CronJob owns. Where the CronJob is its
+// tool tracks is, unless it has a mark of own; so is one that only its CronJob owns. Where the CronJob is its
 // controller too, TookNote says from when on.
-func OwnershipOf(job *batchv1.Job) Ownership {
+func OwnershipOf(job *batchv1.Job, own policy.LeftAlone) Ownership {
 	for _, rule := range ownershipRules {
-		if ownership, matches := rule(job); matches {
+		if ownership, matches := rule(job, own); matches {
 			return ownership
 		}
 	}
 	return Ownership{Ours: true}
 }
 
-func managedByOther(job *batchv1.Job) (Ownership, bool) {
+func managedByOther(job *batchv1.Job, _ policy.LeftAlone) (Ownership, bool) {
 	manager := job.Spec.ManagedBy
 	if manager == nil || *manager == "" || *manager == batchv1.JobControllerName {
 		return Ownership{}, false
@@ -47,21 +47,21 @@ func managedByOther(job *batchv1.Job) (Ownership, bool) {
 	return Ownership{Why: "spec.managedBy is " + *manager}, true
 }
 
-func hook(job *batchv1.Job) (Ownership, bool) {
+func hook(job *batchv1.Job, _ policy.LeftAlone) (Ownership, bool) {
 	by, is := policy.Hook(job)
 	return Ownership{Why: "it is a hook (" + by + ")"}, is
 }
 
-func tracked(job *batchv1.Job) (Ownership, bool) {
-	by, is := policy.Tracked(job)
+func tracked(job *batchv1.Job, own policy.LeftAlone) (Ownership, bool) {
+	by, is := policy.Tracked(job, own)
 	return Ownership{Why: "it is tracked (" + by + ")"}, is
 }
 
-func ownedByCronJob(job *batchv1.Job) (Ownership, bool) {
+func ownedByCronJob(job *batchv1.Job, _ policy.LeftAlone) (Ownership, bool) {
 	return Ownership{Ours: true}, len(job.OwnerReferences) == 1 && isCronJob(job.OwnerReferences[0])
 }
 
-func ownedByOther(job *batchv1.Job) (Ownership, bool) {
+func ownedByOther(job *batchv1.Job, _ policy.LeftAlone) (Ownership, bool) {
 	if len(job.OwnerReferences) == 0 {
 		return Ownership{}, false
 	}

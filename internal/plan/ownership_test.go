@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/job-handler/job-handler/internal/jobtest"
+	"github.com/job-handler/job-handler/internal/policy"
 )
 
 const (
@@ -68,6 +69,11 @@ func TestOwnershipOf(t *testing.T) {
 			writtenBy(makeJob().Label("app.kubernetes.io/instance", "x").Obj(), "argocd-controller"),
 			Ownership{Why: "it is tracked (Argo CD)"},
 		},
+		"the operator's": {
+			makeJob().Annotation("example.com/source", "git").Obj(),
+			Ownership{Why: "it is tracked (annotation example.com/source=git)"},
+		},
+		"of another value than the operator's": {makeJob().Annotation("example.com/source", "hand").Obj(), ours},
 		"Fleet's": {
 			makeJob().Label("objectset.rio.cattle.io/hash", "x").Obj(), Ownership{Why: "it is tracked (Rancher Fleet)"},
 		},
@@ -127,7 +133,7 @@ func TestOwnershipOf(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(test.want, OwnershipOf(test.job)); diff != "" {
+			if diff := cmp.Diff(test.want, OwnershipOf(test.job, policy.LeftAlone{Annotations: []policy.Mark{{Key: "example.com/source", Value: new("git")}}})); diff != "" {
 				t.Errorf("-want +got\n%s", diff)
 			}
 		})

@@ -130,7 +130,7 @@ func decideUnfinished(o Observation, outcome jobstatus.Outcome, released Release
 	if leavesTTL(o) {
 		floor = 0
 	}
-	if policy.Stamp(desired, floor, TemplateMutable(o.Job)) || changed {
+	if policy.Stamp(desired, floor, TemplateMutable(o.Job), o.Policy.LeftAlone) || changed {
 		why := "a stamp is missing or a status is forged"
 		if released != NotReleased {
 			why = "let go: " + string(released)

@@ -37,7 +37,7 @@ func newTTLLife(t *rapid.T) *ttlLife {
 		l.job.Annotations = map[string]string{api.DeleteAfterFailureAnnotation: "10m"}
 	}
 	if rapid.Bool().Draw(t, "webhook sees the creation") {
-		policy.Stamp(l.job, floor, true)
+		policy.Stamp(l.job, floor, true, policy.LeftAlone{})
 	}
 	return l
 }
@@ -58,7 +58,7 @@ func (l *ttlLife) user(t *rapid.T) {
 	before := l.job.DeepCopy()
 	l.job.Spec.TTLSecondsAfterFinished = wish
 	if rapid.Bool().Draw(t, "webhook sees it") {
-		policy.StampUpdate(before, l.job, floor)
+		policy.StampUpdate(before, l.job, floor, policy.LeftAlone{})
 	}
 }
 

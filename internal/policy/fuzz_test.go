@@ -38,7 +38,7 @@ func FuzzMetadata(f *testing.F) {
 				t.Fatalf("%q repeats %q", text, value)
 			}
 		}
-		Tracked(&meta)
+		Tracked(&meta, LeftAlone{})
 		Hook(&meta)
 	})
 }
@@ -53,8 +53,8 @@ func FuzzStripForged(f *testing.F) {
 		if json.Unmarshal(raw, job) != nil {
 			return
 		}
-		StripForged(job, floor)
-		Stamp(job, floor, true)
+		StripForged(job, floor, LeftAlone{})
+		Stamp(job, floor, true, LeftAlone{})
 		if has(job.Annotations, api.StatusAnnotation) || has(job.Annotations, api.CaptureAnnotation) {
 			t.Fatalf("left: %v", job.Annotations)
 		}

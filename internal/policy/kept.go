@@ -64,15 +64,15 @@ func (d Dropped) Note(object metav1.Object) {
 }
 
 // Keep drops from an object's metadata what decides nothing, so that what is left has
-// a few KiB whatever others put on the object. Labels that may be propagated,
-// by Defaults.PropagatableLabels, stay as far as there is room. A second call changes
-// nothing.
-func Keep(object metav1.Object, allowed []string) {
+// a few KiB whatever others put on the object. Marks of Defaults.LeftAlone stay, and
+// labels that may be propagated, by Defaults.PropagatableLabels, as far as there is room.
+// A second call changes nothing.
+func Keep(object metav1.Object, defaults Defaults) {
 	dropped := DroppedOf(object)
-	annotations, bytes := keepAnnotations(object.GetAnnotations())
+	annotations, bytes := keepAnnotations(object.GetAnnotations(), defaults.LeftAlone)
 	object.SetAnnotations(annotations)
 	dropped.AnnotationBytes += bytes
-	labels, missing := keepLabels(object.GetLabels(), allowed)
+	labels, missing := keepLabels(object.GetLabels(), defaults)
 	object.SetLabels(labels)
 	dropped.Labels = dropped.Labels || missing
 	if finalizers := object.GetFinalizers(); len(finalizers) > maxFinalizers {
@@ -86,13 +86,13 @@ func Keep(object metav1.Object, allowed []string) {
 
 // keepAnnotations returns the annotations that are looked at, those first that Job
 // Handler knows, and how many bytes the others had.
-func keepAnnotations(all map[string]string) (kept map[string]string, dropped int) {
+func keepAnnotations(all map[string]string, own LeftAlone) (kept map[string]string, dropped int) {
 	known := append(userKeys(), managerKeys()...)
 	var keys []string
 	for key, value := range all {
 		switch {
 		case key == api.DroppedAnnotation:
-		case Looks(key):
+		case Looks(key, own):
 			keys = append(keys, key)
 		default:
 			dropped += len(key) + len(value)
@@ -145,20 +145,21 @@ func keptValue(key, value string) string {
 
 // keepLabels returns the labels that are looked at and those that may be propagated,
 // and whether some of the latter are missing.
-func keepLabels(all map[string]string, allowed []string) (kept map[string]string, missing bool) {
+func keepLabels(all map[string]string, defaults Defaults) (kept map[string]string, missing bool) {
+	own := defaults.LeftAlone
 	var keys []string
 	for key := range all {
-		if Looks(key) || propagatable(key, allowed) {
+		if Looks(key, own) || propagatable(key, defaults.PropagatableLabels) {
 			keys = append(keys, key)
 		}
 	}
 	slices.SortFunc(keys, func(a, b string) int {
-		return cmp.Or(labelRank(a)-labelRank(b), cmp.Compare(a, b))
+		return cmp.Or(labelRank(a, own)-labelRank(b, own), cmp.Compare(a, b))
 	})
 	room := maxKeptBytes
 	for _, key := range keys {
 		if room -= len(key) + len(all[key]); room < 0 {
-			missing = missing || !Looks(key)
+			missing = missing || !Looks(key, own)
 			continue
 		}
 		set(&kept, key, all[key])
@@ -166,13 +167,13 @@ func keepLabels(all map[string]string, allowed []string) (kept map[string]string
 	return kept, missing
 }
 
-func labelRank(key string) int {
+func labelRank(key string, own LeftAlone) int {
 	switch {
 	case key == api.EnabledLabel:
 		return 0
-	case Looks(key) && !strings.HasPrefix(key, api.Prefix):
+	case Looks(key, own) && !strings.HasPrefix(key, api.Prefix):
 		return 1
-	case !Looks(key):
+	case !Looks(key, own):
 		return 2
 	default:
 		return 3

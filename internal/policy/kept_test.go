@@ -45,9 +45,9 @@ func TestKeepDecidesAlike(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		whole := drawMeta(t)
 		kept := whole.DeepCopy()
-		Keep(kept, defaults.PropagatableLabels)
+		Keep(kept, defaults)
 		again := kept.DeepCopy()
-		Keep(again, defaults.PropagatableLabels)
+		Keep(again, defaults)
 		if diff := cmp.Diff(kept, again); diff != "" {
 			t.Fatalf("a second time changes it: %s", diff)
 		}
@@ -64,8 +64,8 @@ func TestKeepDecidesAlike(t *testing.T) {
 				t.Fatalf("label %s is missing", key)
 			}
 		}
-		wholeTool, _ := Tracked(whole)
-		keptTool, _ := Tracked(kept)
+		wholeTool, _ := Tracked(whole, LeftAlone{})
+		keptTool, _ := Tracked(kept, LeftAlone{})
 		wholeHook, _ := Hook(whole)
 		keptHook, _ := Hook(kept)
 		wholeWish, _ := JobOptIn(whole)
@@ -95,7 +95,7 @@ func TestKeepKnowsWhetherAnnotationsFit(t *testing.T) {
 	for _, free := range []int{-1, 0, own - 1, own, own + 1, 1000} {
 		whole := job().Annotation("filler", strings.Repeat("x", most-len("filler")-free)).Obj()
 		kept := whole.DeepCopy()
-		Keep(kept, nil)
+		Keep(kept, Defaults{})
 		if _, there := kept.Annotations["filler"]; there {
 			t.Fatal("the filler is kept")
 		}
@@ -130,7 +130,7 @@ func hostileJob() *batchv1.Job {
 func TestKeepIsBounded(t *testing.T) {
 	whole := hostileJob()
 	kept := whole.DeepCopy()
-	Keep(kept, []string{"team/*"})
+	Keep(kept, Defaults{PropagatableLabels: []string{"team/*"}})
 	if size := kept.ObjectMeta.Size(); size > 48<<10 {
 		t.Errorf("%d of %d bytes are kept", size, whole.ObjectMeta.Size())
 	}
@@ -154,7 +154,7 @@ func TestKeepOfAUsualJob(t *testing.T) {
 	given := job().Label(api.EnabledLabel, api.True).Annotation(api.LogModeAnnotation, "full").Finalizer("a/b").
 		OwnedBy("batch/v1", "CronJob", "nightly", "uid").Obj()
 	kept := given.DeepCopy()
-	Keep(kept, nil)
+	Keep(kept, Defaults{})
 	if diff := cmp.Diff(given, kept); diff != "" {
 		t.Errorf("-whole +kept\n%s", diff)
 	}

@@ -30,6 +30,8 @@ type Policy struct {
 	PropagateLabels []string
 	// Protect is whether a finalizer holds the Job until its results are stored.
 	Protect Protection
+	// LeftAlone is that of the Defaults.
+	LeftAlone LeftAlone
 }
 
 // SourcedDelay is a delay and who asked for it.
@@ -71,6 +73,9 @@ type Defaults struct {
 	PropagatableLabels []string
 	// Protect applies where neither Job nor Namespace says; false is not set.
 	Protect bool
+	// LeftAlone are marks of Jobs that are stored and otherwise left alone, besides
+	// those of known tools.
+	LeftAlone LeftAlone
 }
 
 // Problems are the invalid values that Resolve met, in the order of the
@@ -122,7 +127,7 @@ func (r *resolver) resolve(job *batchv1.Job) Policy {
 	never := Delay{Never: true}
 	logMode, resultsKind := api.LogModeFull, api.ResultsKindConfigMap
 	r.ttl = r.ownTTL(job)
-	policy := Policy{ResultsName: r.resultsName(job.Name)}
+	policy := Policy{ResultsName: r.resultsName(job.Name), LeftAlone: r.defaults.LeftAlone}
 	policy.LogMode = *cmp.Or(
 		lookup(&r.job, api.LogModeAnnotation, parseLogMode),
 		lookup(&r.namespace, api.LogModeAnnotation, parseLogMode),

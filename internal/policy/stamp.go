@@ -19,7 +19,7 @@ import (
 // Job is suspended and never started. An annotation for which the Job has no room
 // left is not written, nor is what it would record: the API server would refuse
 // the Job. Stamp reports whether it changed anything; a second call does not.
-func Stamp(job *batchv1.Job, floor time.Duration, withTemplate bool) (changed bool) {
+func Stamp(job *batchv1.Job, floor time.Duration, withTemplate bool, own LeftAlone) (changed bool) {
 	changed = set(&job.Labels, api.EnabledLabel, api.True)
 	if withTemplate && set(&job.Spec.Template.Labels, api.EnabledLabel, api.True) {
 		changed = true
@@ -29,17 +29,17 @@ func Stamp(job *batchv1.Job, floor time.Duration, withTemplate bool) (changed bo
 		set(&job.Annotations, api.ResultsNameAnnotation, name)
 		changed = true
 	}
-	return stampTTL(job, floor) || changed
+	return stampTTL(job, floor, own) || changed
 }
 
 // StripForged removes from a Job that is being created what the manager alone
 // writes, and returns the removed keys, sorted. A TTLAnnotation that Stamp
 // itself has just written stays, since admission may call more than once for
 // one Job.
-func StripForged(job *batchv1.Job, floor time.Duration) []string {
+func StripForged(job *batchv1.Job, floor time.Duration, own LeftAlone) []string {
 	var removed []string
 	for _, key := range managerKeys() {
-		if !has(job.Annotations, key) || key == api.TTLAnnotation && raisedByStamp(job, floor) {
+		if !has(job.Annotations, key) || key == api.TTLAnnotation && raisedByStamp(job, floor, own) {
 			continue
 		}
 		delete(job.Annotations, key)

@@ -59,13 +59,13 @@ func TestStamp(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := tc.job.Obj().DeepCopy()
-			if changed := Stamp(got, floor, !tc.notTemplate); changed != tc.changed {
+			if changed := Stamp(got, floor, !tc.notTemplate, LeftAlone{}); changed != tc.changed {
 				t.Errorf("changed = %v", changed)
 			}
 			if diff := cmp.Diff(tc.want.Obj(), got); diff != "" {
 				t.Errorf("-want +got\n%s", diff)
 			}
-			if Stamp(got, floor, !tc.notTemplate) {
+			if Stamp(got, floor, !tc.notTemplate, LeftAlone{}) {
 				t.Errorf("a second Stamp changed: %s", cmp.Diff(tc.want.Obj(), got))
 			}
 		})
@@ -109,7 +109,7 @@ func TestStripForged(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := tc.job.Obj()
-			if diff := cmp.Diff(tc.removed, StripForged(got, floor)); diff != "" {
+			if diff := cmp.Diff(tc.removed, StripForged(got, floor, LeftAlone{})); diff != "" {
 				t.Errorf("removed -want +got\n%s", diff)
 			}
 			if diff := cmp.Diff(tc.want.Obj(), got); diff != "" {
@@ -126,16 +126,16 @@ func TestStampProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		given := drawJob(t)
 		least := time.Duration(rapid.Int64Range(0, 1<<40).Draw(t, "floor"))
-		StripForged(given, least)
+		StripForged(given, least, LeftAlone{})
 		ttl := OwnTTL(given)
 		policy, _ := Resolve(given, nil, Defaults{})
 
-		Stamp(given, least, true)
+		Stamp(given, least, true, LeftAlone{})
 		once := given.DeepCopy()
-		if Stamp(given, least, true) {
+		if Stamp(given, least, true, LeftAlone{}) {
 			t.Fatalf("Stamp is not idempotent: %s", cmp.Diff(once, given))
 		}
-		if removed := StripForged(given, least); removed != nil {
+		if removed := StripForged(given, least, LeftAlone{}); removed != nil {
 			t.Fatalf("taken for forged: %v", removed)
 		}
 		if diff := cmp.Diff(ttl, OwnTTL(given)); diff != "" {
@@ -167,7 +167,7 @@ func TestStampLeavesNoJobWithoutRoom(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			job := job().TTL(5).Annotation("filler", strings.Repeat("x", most-len("filler")-test.free)).Obj()
-			if !Stamp(job, floor, true) || Stamp(job, floor, true) {
+			if !Stamp(job, floor, true, LeftAlone{}) || Stamp(job, floor, true, LeftAlone{}) {
 				t.Error("not stamped once")
 			}
 			delete(job.Annotations, "filler")
@@ -211,10 +211,10 @@ func FuzzStamp(f *testing.F) {
 		given.Name = name
 		given.Spec.TTLSecondsAfterFinished = &ttl
 		given.Annotations = annotations{api.ResultsNameAnnotation: wish, api.TTLAnnotation: recorded}
-		StripForged(given, time.Duration(least))
-		Stamp(given, time.Duration(least), true)
+		StripForged(given, time.Duration(least), LeftAlone{})
+		Stamp(given, time.Duration(least), true, LeftAlone{})
 		once := given.DeepCopy()
-		if Stamp(given, time.Duration(least), true) || StripForged(given, time.Duration(least)) != nil {
+		if Stamp(given, time.Duration(least), true, LeftAlone{}) || StripForged(given, time.Duration(least), LeftAlone{}) != nil {
 			t.Errorf("not idempotent: %s", cmp.Diff(once, given))
 		}
 	})

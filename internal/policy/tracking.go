@@ -64,16 +64,17 @@ var marks = []mark{
 }
 
 // Tracked reports whether a tool keeps the object as its source describes it,
-// and the tool's name. Such a tool makes a deleted Job again and takes a
-// changed spec for drift. It looks at labels, annotations and, where they are
-// there, the names of field managers: see KeepManagers.
-func Tracked(object metav1.Object) (tool string, tracked bool) {
+// and the tool's name, or, where own says so, the operator's mark. Such a tool makes
+// a deleted Job again and takes a changed spec for drift. It looks at labels,
+// annotations and, where they are there, the names of field managers: see
+// KeepManagers.
+func Tracked(object metav1.Object, own LeftAlone) (tool string, tracked bool) {
 	for i := range marks {
 		if marks[i].on(object) {
 			return marks[i].tool, true
 		}
 	}
-	return "", false
+	return own.on(object)
 }
 
 func (m *mark) on(object metav1.Object) bool {
@@ -106,11 +107,11 @@ func named(name, s string) bool {
 }
 
 // Looks reports whether a label or annotation of a Job with this key may decide
-// something: keys of Job Handler, marks of other tools, and the labels that
-// Kubernetes gives Jobs. A cache that drops labels or annotations keeps these, and
+// something: keys of Job Handler, marks of other tools and of the operator, and the
+// labels that Kubernetes gives Jobs. A cache that drops labels or annotations keeps these, and
 // besides them the labels that users may propagate.
-func Looks(key string) bool {
-	if strings.HasPrefix(key, api.Prefix) || slices.Contains(jobLabels, key) || slices.Contains(hookKeys, key) {
+func Looks(key string, own LeftAlone) bool {
+	if own.looks(key) || strings.HasPrefix(key, api.Prefix) || slices.Contains(jobLabels, key) || slices.Contains(hookKeys, key) {
 		return true
 	}
 	return slices.ContainsFunc(marks, func(m mark) bool {

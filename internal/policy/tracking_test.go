@@ -66,7 +66,7 @@ func TestTrackedAndHook(t *testing.T) {
 		"people's clients":              {written(job(), "kubectl-create", "kubectl", "kubectl-client-side-apply", "job-handler"), "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tracked, isTracked := Tracked(tc.job.Obj())
+			tracked, isTracked := Tracked(tc.job.Obj(), LeftAlone{})
 			if tracked != tc.tracked || isTracked != (tc.tracked != "") {
 				t.Errorf("Tracked = %q, %v", tracked, isTracked)
 			}
@@ -113,13 +113,13 @@ func TestLooksAndKeepManagersAreEnough(t *testing.T) {
 		pruned.ManagedFields = KeepManagers(pruned.ManagedFields)
 		for _, m := range []map[string]string{pruned.Labels, pruned.Annotations} {
 			for key := range m {
-				if !Looks(key) {
+				if !Looks(key, LeftAlone{}) {
 					delete(m, key)
 				}
 			}
 		}
-		tool, tracked := Tracked(whole.Obj())
-		if kept, is := Tracked(pruned); kept != tool || is != tracked {
+		tool, tracked := Tracked(whole.Obj(), LeftAlone{})
+		if kept, is := Tracked(pruned, LeftAlone{}); kept != tool || is != tracked {
 			t.Fatalf("tracked by %q, and pruned by %q", tool, kept)
 		}
 		hook, _ := Hook(whole.Obj())
@@ -135,7 +135,7 @@ func TestLooks(t *testing.T) {
 		"objectset.rio.cattle.io/hash": true, instanceLabel: true, helmHookAnnotation: true,
 		"app": false, "kubectl.kubernetes.io/last-applied-configuration": false, "objectset.rio.cattle.io": false, "": false,
 	} {
-		if Looks(key) != want {
+		if Looks(key, LeftAlone{}) != want {
 			t.Errorf("Looks(%q) = %v", key, !want)
 		}
 	}

@@ -131,23 +131,23 @@ func DropVoidRecord(job *batchv1.Job) (changed bool) {
 
 // RaisedTTL returns the ttlSecondsAfterFinished that holds job for at least
 // floor after its end, or nil where it needs no raise: it has none, it is not
-// below the floor, or the Job is Tracked by a tool that would undo it.
-func RaisedTTL(job *batchv1.Job, floor time.Duration) *int32 {
+// below the floor, or the Job is Tracked by a tool that would undo it, or has a mark of own.
+func RaisedTTL(job *batchv1.Job, floor time.Duration, own LeftAlone) *int32 {
 	least, present := seconds(floor), job.Spec.TTLSecondsAfterFinished
 	// A negative value is for the API server to refuse.
 	if present == nil || *present < 0 || *present >= least {
 		return nil
 	}
-	if _, tracked := Tracked(job); tracked {
+	if _, tracked := Tracked(job, own); tracked {
 		return nil
 	}
 	return &least
 }
 
 // stampTTL raises the TTL to the floor, unless the Job has no room for the record.
-func stampTTL(job *batchv1.Job, floor time.Duration) (changed bool) {
+func stampTTL(job *batchv1.Job, floor time.Duration, own LeftAlone) (changed bool) {
 	changed = DropVoidRecord(job)
-	raised := RaisedTTL(job, floor)
+	raised := RaisedTTL(job, floor, own)
 	if raised == nil {
 		return changed
 	}
@@ -163,7 +163,7 @@ func stampTTL(job *batchv1.Job, floor time.Duration) (changed bool) {
 // this concerns the Job: one that is stamped, unfinished and not stored, that no
 // tool tracks, and that no other controller looks after. A client that removes the
 // record as well takes the TTL back; the manager looks at such a Job.
-func StampUpdate(old, job *batchv1.Job, floor time.Duration) (concerned bool) {
+func StampUpdate(old, job *batchv1.Job, floor time.Duration, own LeftAlone) (concerned bool) {
 	switch {
 	case ptr.Equal(old.Spec.TTLSecondsAfterFinished, job.Spec.TTLSecondsAfterFinished),
 		has(old.Annotations, api.TTLAnnotation) && !has(job.Annotations, api.TTLAnnotation),
@@ -174,11 +174,11 @@ func StampUpdate(old, job *batchv1.Job, floor time.Duration) (concerned bool) {
 		OtherController(job):
 		return false
 	}
-	if _, tracked := Tracked(job); tracked {
+	if _, tracked := Tracked(job, own); tracked {
 		return false
 	}
 	delete(job.Annotations, api.TTLAnnotation)
-	stampTTL(job, floor)
+	stampTTL(job, floor, own)
 	return true
 }
 
@@ -192,9 +192,9 @@ func OtherController(job metav1.Object) bool {
 }
 
 // raisedByStamp reports whether a Job that is being created was stamped before.
-func raisedByStamp(job *batchv1.Job, floor time.Duration) bool {
+func raisedByStamp(job *batchv1.Job, floor time.Duration, own LeftAlone) bool {
 	record, recorded := recordOf(job)
-	_, tracked := Tracked(job)
+	_, tracked := Tracked(job, own)
 	least := seconds(floor)
 	return recorded && !tracked && record.raised == least && record.own < least && record.valid(job.Spec.TTLSecondsAfterFinished)
 }

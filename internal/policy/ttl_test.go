@@ -38,7 +38,7 @@ func TestRaisedTTL(t *testing.T) {
 		"a hook is not tracked":        {job().TTL(0).Annotation(helmHookAnnotation, "x"), floor, new(int32(3600))},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(tc.want, RaisedTTL(tc.job.Obj(), tc.floor)); diff != "" {
+			if diff := cmp.Diff(tc.want, RaisedTTL(tc.job.Obj(), tc.floor, LeftAlone{})); diff != "" {
 				t.Errorf("-want +got\n%s", diff)
 			}
 		})
@@ -150,7 +150,7 @@ func TestStampUpdate(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			sent, got := tc.job.Obj().DeepCopy(), tc.job.Obj().DeepCopy()
-			concerned := StampUpdate(tc.old.Obj(), got, floor)
+			concerned := StampUpdate(tc.old.Obj(), got, floor, LeftAlone{})
 			want := sent
 			if tc.want != nil {
 				want = tc.want.Obj()

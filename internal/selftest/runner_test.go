@@ -106,7 +106,7 @@ func newWorld(t *testing.T, objects ...client.Object) *world {
 
 // stamp does what the webhook does.
 func stamp(job *batchv1.Job) error {
-	policy.Stamp(job, time.Hour, true)
+	policy.Stamp(job, time.Hour, true, policy.LeftAlone{})
 	job.Annotations[api.SelfTestAnswerAnnotation] = job.Annotations[api.SelfTestAnnotation]
 	return nil
 }
@@ -248,11 +248,11 @@ func TestFound(t *testing.T) {
 			"the mutating webhook configuration job-handler does not send the self-test",
 		},
 		"stamped by something else": {[]client.Object{configuration()}, func(job *batchv1.Job) error {
-			policy.Stamp(job, time.Hour, true)
+			policy.Stamp(job, time.Hour, true, policy.LeftAlone{})
 			return nil
 		}, "unstamped", "MutatingWebhookConfiguration", "Jobs are not stamped when they are created"},
 		"an earlier answer": {[]client.Object{configuration()}, func(job *batchv1.Job) error {
-			policy.Stamp(job, time.Hour, true)
+			policy.Stamp(job, time.Hour, true, policy.LeftAlone{})
 			job.Annotations[api.SelfTestAnswerAnnotation] = "earlier"
 			return nil
 		}, "unstamped", "MutatingWebhookConfiguration", "Jobs are not stamped when they are created"},

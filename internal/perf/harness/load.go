@@ -83,7 +83,7 @@ func (w *world) begin(ctx context.Context, b batch, i int) (work, error) {
 	wanted := jobtest.MakeJob(b.namespace, fmt.Sprintf("job-%d", i)).Obj()
 	wanted.Spec.TTLSecondsAfterFinished = b.ttl
 	if b.optedIn {
-		policy.Stamp(wanted, time.Hour, true)
+		policy.Stamp(wanted, time.Hour, true, policy.LeftAlone{})
 	}
 	wanted.Spec.Template.Spec.NodeName = nodeName
 	job, err := w.admin.BatchV1().Jobs(b.namespace).Create(ctx, wanted, metav1.CreateOptions{})
