@@ -2,6 +2,7 @@ package job_test
 
 import (
 	"context"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -90,6 +91,37 @@ var _ = Describe("A Job that is not opted in any more", func() {
 		Expect(now.Labels).To(HaveKeyWithValue(api.EnabledLabel, api.True))
 		Expect(now.Spec.TTLSecondsAfterFinished).To(HaveValue(BeEquivalentTo(3600)))
 		Expect(now.Annotations).To(HaveKeyWithValue(api.TTLAnnotation, HavePrefix("10")))
+	})
+
+	It("gets its label again a few times an hour if another client keeps removing it", func(ctx SpecContext) {
+		object := held(ctx)
+		for range 3 {
+			object = change(ctx, object, func(j *batchv1.Job) { delete(j.Labels, api.EnabledLabel) })
+			Expect(h.reconcile(ctx, object).RequeueAfter).To(BeZero())
+			Expect(read(ctx, object).Labels).To(HaveKeyWithValue(api.EnabledLabel, api.True))
+			h.step(time.Minute)
+		}
+		Expect(warningsOf(ctx, object)).To(BeEmpty())
+		object = change(ctx, object, func(j *batchv1.Job) { delete(j.Labels, api.EnabledLabel) })
+		h.forgetWrites()
+		Expect(h.reconcile(ctx, object).RequeueAfter).To(Equal(57 * time.Minute))
+		Expect(h.written()).To(Equal([]string{createEvent}))
+		Expect(warningsOf(ctx, object)).To(ConsistOf(HavePrefix("Another client keeps removing the label job-handler/enabled")))
+
+		h.step(57 * time.Minute)
+		Expect(h.reconcile(ctx, object).RequeueAfter).To(BeZero())
+		Expect(read(ctx, object).Labels).To(HaveKeyWithValue(api.EnabledLabel, api.True))
+	})
+
+	It("has its own TTL back at once if it opts out after its label was given back often", func(ctx SpecContext) {
+		object := held(ctx)
+		for range 3 {
+			object = change(ctx, object, func(j *batchv1.Job) { delete(j.Labels, api.EnabledLabel) })
+			Expect(h.reconcile(ctx, object).RequeueAfter).To(BeZero())
+		}
+		object = change(ctx, object, func(j *batchv1.Job) { j.Labels[api.EnabledLabel] = api.False })
+		Expect(h.reconcile(ctx, object).RequeueAfter).To(BeZero())
+		Expect(read(ctx, object).Spec.TTLSecondsAfterFinished).To(HaveValue(BeEquivalentTo(10)))
 	})
 
 	It("is not touched if nothing of ours is on it", func(ctx SpecContext) {

@@ -103,6 +103,7 @@ type Reconciler struct {
 	vanished  vanished
 	orphans   orphans
 	again     madeAgain
+	labels    labelFights
 	large     large
 	explained explanations
 	// capturing is what AwaitCaptures waits for.
@@ -182,7 +183,8 @@ func (r *Reconciler) recheck() ctrl.Result {
 
 // release looks at a Job that left the cache because its label went away. If it
 // is opted in all the same, by its annotation or its Namespace, it gets the
-// label again; else it gets back what we hold of it. Usually the Job is gone.
+// label again, unless another client removes it again and again; else it gets back what
+// we hold of it. Usually the Job is gone.
 func (r *Reconciler) release(ctx context.Context, key types.NamespacedName) (ctrl.Result, error) {
 	done, err := r.large.read(ctx)
 	if err != nil {
@@ -201,6 +203,11 @@ func (r *Reconciler) release(ctx context.Context, key types.NamespacedName) (ctr
 	if desired == nil {
 		return ctrl.Result{}, nil
 	}
+	back := givesLabel(job, desired)
+	if left := r.labels.left(job, r.Clock.Now()); back && left > 0 {
+		r.warnOfLabel(ctx, job)
+		return ctrl.Result{RequeueAfter: left}, nil
+	}
 	leave, entered := r.large.enter(job)
 	if !entered {
 		return largeLater(), nil
@@ -209,6 +216,9 @@ func (r *Reconciler) release(ctx context.Context, key types.NamespacedName) (ctr
 	_, err = r.change(ctx, job, desired)
 	if err == nil {
 		r.countRelease(job, desired, plan.ReleasedOptedOut)
+	}
+	if err == nil && back {
+		r.labels.gave(job, r.Clock.Now())
 	}
 	return r.answer(ctx, job, ctrl.Result{}, err)
 }

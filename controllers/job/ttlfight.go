@@ -12,23 +12,13 @@ import (
 	"github.com/job-handler/job-handler/internal/policy"
 )
 
-const (
-	// maxTTLCorrections is how often in ttlCorrectionWindow the TTL of one Job is
-	// corrected after another client changed it. Two writers that both insist would
-	// else write at the speed of the watch.
-	maxTTLCorrections   = 3
-	ttlCorrectionWindow = time.Hour
-)
-
-// ttlFight is what this process remembers of a Job whose TTL it writes: at most
-// maxTTLCorrections times.
+// ttlFight is what this process remembers of a Job whose TTL it writes.
 type ttlFight struct {
 	// wrote is the TTL that this process wrote last, nil for none; meaningless if
 	// nothing was.
-	wrote   *int32
-	written bool
-	// corrected are the corrections within the window, the oldest first.
-	corrected []time.Time
+	wrote     *int32
+	written   bool
+	corrected corrections
 	// yielded is when the TTL was left to the Job's own controller.
 	yielded time.Time
 }
@@ -47,13 +37,7 @@ func (r *runs) leaveTTL(job *batchv1.Job, now time.Time) bool {
 	if insists {
 		fight.yielded = now
 	}
-	recent := 0
-	for _, at := range fight.corrected {
-		if now.Sub(at) < ttlCorrectionWindow {
-			recent++
-		}
-	}
-	return recent >= maxTTLCorrections || !fight.yielded.IsZero() && now.Sub(fight.yielded) < ttlCorrectionWindow
+	return fight.corrected.left(now) > 0 || !fight.yielded.IsZero() && now.Sub(fight.yielded) < correctionWindow
 }
 
 // wroteTTL notes that this process changed the Job's TTL, and counts that as a
@@ -67,10 +51,7 @@ func (r *runs) wroteTTL(from, to *batchv1.Job, now time.Time) {
 	defer r.mu.Unlock()
 	fight := &r.get(from.UID).ttl
 	if fight.written && !ptr.Equal(before, fight.wrote) {
-		fight.corrected = append(fight.corrected, now)
-		if extra := len(fight.corrected) - maxTTLCorrections; extra > 0 {
-			fight.corrected = fight.corrected[extra:]
-		}
+		fight.corrected = fight.corrected.and(now)
 	}
 	fight.wrote, fight.written = after, true
 }

@@ -17,7 +17,7 @@ func TestLeaveTTL(t *testing.T) {
 	var r runs
 	correct := func(at time.Time) { r.wroteTTL(withTTL(10), withTTL(3600), at) }
 	correct(noon)
-	for i := range maxTTLCorrections {
+	for i := range maxCorrections {
 		if r.leaveTTL(withTTL(10), noon) {
 			t.Fatalf("left after %d corrections", i)
 		}
@@ -68,11 +68,11 @@ func TestCorrectionsAreBounded(t *testing.T) {
 			corrected = append(corrected, now)
 		}
 		for i := range corrected {
-			if next := i + maxTTLCorrections + 1; next < len(corrected) && corrected[next].Sub(corrected[i]) < ttlCorrectionWindow {
-				t.Fatalf("%d corrections within an hour", maxTTLCorrections+2)
+			if next := i + maxCorrections + 1; next < len(corrected) && corrected[next].Sub(corrected[i]) < correctionWindow {
+				t.Fatalf("%d corrections within an hour", maxCorrections+2)
 			}
 		}
-		if kept := len(r.get("job-uid").ttl.corrected); kept > maxTTLCorrections {
+		if kept := len(r.get("job-uid").ttl.corrected); kept > maxCorrections {
 			t.Fatalf("remembers %d", kept)
 		}
 	})
