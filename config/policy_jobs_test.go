@@ -53,32 +53,56 @@ var _ = Describe("What the policies let the manager create of Jobs", func() {
 
 // The API server gives an expression so much time, counted in steps, and refuses the
 // request after it.
-var _ = DescribeTable("What the policies let the manager change of a Job with as much metadata as fits",
-	func(ctx SpecContext, fill func(*batchv1.Job)) {
+var _ = Describe("What the policies let the manager change of a Job with as much metadata as fits", func() {
+	longLabels := func(job *batchv1.Job) {
+		for i := range 5000 {
+			job.Labels[fmt.Sprintf("k%04d%s", i, strings.Repeat("a", 58))] = strings.Repeat("v", 63)
+		}
+	}
+	shortLabels := func(job *batchv1.Job) {
+		for i := range 25_000 {
+			job.Labels[fmt.Sprintf("k%x", i)] = ""
+		}
+	}
+	shortAnnotations := func(job *batchv1.Job) {
+		for i := range 40_000 {
+			job.Annotations[fmt.Sprintf("k%x", i)] = ""
+		}
+	}
+	templateLabels := func(job *batchv1.Job) {
+		for i := range 25_000 {
+			metav1.SetMetaDataLabel(&job.Spec.Template.ObjectMeta, fmt.Sprintf("k%x", i), "")
+		}
+	}
+	template := func(job *batchv1.Job) {
+		metav1.SetMetaDataLabel(&job.Spec.Template.ObjectMeta, api.EnabledLabel, api.True)
+	}
+	label := func(job *batchv1.Job) { metav1.SetMetaDataLabel(&job.ObjectMeta, api.EnabledLabel, api.True) }
+	status := func(job *batchv1.Job) { metav1.SetMetaDataAnnotation(&job.ObjectMeta, api.StatusAnnotation, api.StatusCompleted) }
+
+	DescribeTable("one thing", func(ctx SpecContext, fill, change func(*batchv1.Job), answer string) {
 		object := jobtest.MakeJob(newNamespace(ctx), "huge").Suspended().Obj()
 		object.Labels, object.Annotations = map[string]string{}, map[string]string{}
 		fill(object)
 		Expect(kube.Create(ctx, object)).To(Succeed())
 		changed := object.DeepCopy()
-		metav1.SetMetaDataLabel(&changed.Spec.Template.ObjectMeta, api.EnabledLabel, api.True)
-		Expect(manager.Patch(ctx, changed, jobpatch.From(object))).To(Succeed())
+		change(changed)
+		Expect(manager.Patch(ctx, changed, jobpatch.From(object))).To(answerWith(answer))
 	},
-	Entry("in labels", func(job *batchv1.Job) {
-		for i := range 5000 {
-			job.Labels[fmt.Sprintf("k%04d%s", i, strings.Repeat("a", 58))] = strings.Repeat("v", 63)
-		}
-	}),
-	Entry("in short labels", func(job *batchv1.Job) {
-		for i := range 25_000 {
-			job.Labels[fmt.Sprintf("k%x", i)] = ""
-		}
-	}),
-	Entry("in annotations", func(job *batchv1.Job) {
-		for i := range 40_000 {
-			job.Annotations[fmt.Sprintf("k%x", i)] = ""
-		}
-	}),
-)
+		Entry("the template, in labels", longLabels, template, allowed),
+		Entry("its label, in labels", longLabels, label, allowed),
+		Entry("the template, in short labels", shortLabels, template, allowed),
+		Entry("its label, in short labels", shortLabels, label, allowed),
+		Entry("the template, in annotations", shortAnnotations, template, allowed),
+		Entry("the status, in annotations", shortAnnotations, status, allowed),
+		Entry("the status, in labels of the template", templateLabels, status, allowed),
+		Entry("the template, in its labels", templateLabels, template, allowed),
+		Entry("the status for an annotation of others", shortAnnotations, func(job *batchv1.Job) {
+			status(job)
+			delete(job.Annotations, "k1")
+		}, "no annotation of a Job"),
+	)
+})
 
 func theManager() client.Client     { return manager }
 func withEveryRight() client.Client { return almighty }

@@ -132,6 +132,14 @@ var _ = DescribeTable("What the policies let the manager change of Namespaces",
 	Entry("an annotation of others", func(n *corev1.Namespace) { n.Annotations["owner"] = "bob" }, "no annotation of a Namespace"),
 	Entry("a new annotation of others", func(n *corev1.Namespace) { n.Annotations["scheduler"] = "x" }, "no annotation of a Namespace"),
 	Entry("an annotation of others away", func(n *corev1.Namespace) { delete(n.Annotations, "owner") }, "no annotation of a Namespace"),
+	Entry("an annotation of others away, for one of its own", func(n *corev1.Namespace) {
+		delete(n.Annotations, "owner")
+		n.Annotations["job-handler/any"] = "x"
+	}, "no annotation of a Namespace"),
+	Entry("a label of others away, for one of its own", func(n *corev1.Namespace) {
+		delete(n.Labels, "team")
+		n.Labels["job-handler/any"] = "x"
+	}, "no label of a Namespace"),
 	Entry("a finalizer", func(n *corev1.Namespace) { n.Finalizers = append(n.Finalizers, "job-handler/results") }, "nothing in the metadata of a Namespace"),
 	Entry("a finalizer away", func(n *corev1.Namespace) { n.Finalizers = nil }, "nothing in the metadata of a Namespace"),
 	Entry("an owner", func(n *corev1.Namespace) { n.OwnerReferences = anOwner() }, "nothing in the metadata of a Namespace"),
@@ -222,6 +230,21 @@ var _ = Describe("What the policies let the manager do with Jobs", func() {
 		Entry("an annotation of others", plain, func(j *batchv1.Job) { j.Annotations["owner"] = "bob" }, annotations),
 		Entry("a new annotation of others", plain, func(j *batchv1.Job) { j.Annotations["x"] = "y" }, annotations),
 		Entry("an annotation of others away", plain, func(j *batchv1.Job) { delete(j.Annotations, "owner") }, annotations),
+		Entry("an annotation of others away, for one of its own", plain, func(j *batchv1.Job) {
+			delete(j.Annotations, "owner")
+			j.Annotations["job-handler/any"] = "x"
+		}, annotations),
+		Entry("a label of others away, for one of its own", plain, func(j *batchv1.Job) {
+			delete(j.Labels, "team")
+			j.Labels["job-handler/any"] = "x"
+		}, labels),
+		Entry("an annotation of others empty", func(b *jobtest.JobBuilder) { b.Annotation("empty", "") },
+			func(j *batchv1.Job) { delete(j.Annotations, "empty") }, annotations),
+		Entry("an annotation of its own for another of its own", func(b *jobtest.JobBuilder) { b.Annotation("job-handler/any", "x") },
+			func(j *batchv1.Job) {
+				delete(j.Annotations, "job-handler/any")
+				j.Annotations["job-handler/other"] = "x"
+			}, allowed),
 		Entry("a finalizer of others away", plain, func(j *batchv1.Job) { j.Finalizers = nil }, finalizers),
 		Entry("a finalizer of others", plain, func(j *batchv1.Job) { j.Finalizers = append(j.Finalizers, "example.com/x") }, finalizers),
 		Entry("a finalizer of others for its own", optedIn, func(j *batchv1.Job) { j.Finalizers = []string{"job-handler/results"} }, finalizers),
