@@ -78,7 +78,9 @@ var _ = Describe("What the policies let the manager change of a Job with as much
 		metav1.SetMetaDataLabel(&job.Spec.Template.ObjectMeta, api.EnabledLabel, api.True)
 	}
 	label := func(job *batchv1.Job) { metav1.SetMetaDataLabel(&job.ObjectMeta, api.EnabledLabel, api.True) }
-	status := func(job *batchv1.Job) { metav1.SetMetaDataAnnotation(&job.ObjectMeta, api.StatusAnnotation, api.StatusCompleted) }
+	status := func(job *batchv1.Job) {
+		metav1.SetMetaDataAnnotation(&job.ObjectMeta, api.StatusAnnotation, api.StatusCompleted)
+	}
 
 	DescribeTable("one thing", func(ctx SpecContext, fill, change func(*batchv1.Job), answer string) {
 		object := jobtest.MakeJob(newNamespace(ctx), "huge").Suspended().Obj()
