@@ -30,7 +30,7 @@ type logsOptions struct {
 // choice is which logs of a run are wanted.
 type choice struct {
 	pod, container string
-	// previous is nil where both instances are.
+	// previous is nil where all instances are.
 	previous *bool
 }
 
@@ -39,7 +39,7 @@ func (c *choice) all() bool { return *c == choice{} }
 func (c *choice) has(l *resultsview.Log) bool {
 	return (c.pod == "" || c.pod == l.Pod.Name) &&
 		(c.container == "" || c.container == l.Container.Name) &&
-		(c.previous == nil || *c.previous == l.Previous)
+		(c.previous == nil || *c.previous == l.Previous && l.Instance == nil)
 }
 
 func newLogs(p *plugin) *cobra.Command {
@@ -66,7 +66,7 @@ func newLogs(p *plugin) *cobra.Command {
 	flags.StringVar(&o.choice.pod, "pod", "", "Print the logs of this pod only.")
 	flags.StringVarP(&o.choice.container, "container", "c", "", "Print the logs of this container only, of every pod.")
 	flags.BoolVarP(&previous, "previous", "p", false,
-		"Print only the instances before the last restart; false: only the last ones. Default: both.")
+		"Print only the instances before the last restart; false: only the last ones. Default: these and earlier ones.")
 	flags.IntVar(&o.tail, "tail", allLines, "Last lines to print of each log; -1 prints all.")
 	flags.BoolVar(&o.raw, "raw", false, "Print the bytes as the containers wrote them. They may steer a terminal.")
 	return command

@@ -276,14 +276,19 @@ func failedInstance(l *resultsview.Log) bool {
 		return false
 	}
 	current := l.Container.State.State == results.StateTerminated
-	return l.Previous != current
+	return l.Instance == nil && l.Previous != current
 }
 
 // describe names the log: "pod p, container c, previous instance".
 func describe(l *resultsview.Log) string {
 	text := fmt.Sprintf("pod %s, container %s", safe(l.Pod.Name), safe(l.Container.Name))
-	if l.Previous {
+	switch {
+	case l.Previous:
 		text += ", previous instance"
+	case l.Instance != nil && l.Instance.Restart != nil:
+		text += fmt.Sprintf(", instance %d", int64(*l.Instance.Restart)+1)
+	case l.Instance != nil:
+		text += ", earlier instance"
 	}
 	return text
 }

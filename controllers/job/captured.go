@@ -152,7 +152,7 @@ func addLogs(pod *results.Pod, captured []results.ContainerLog) {
 		found := false
 		for i := range pod.Logs {
 			read := &pod.Logs[i]
-			if read.Container != log.Container || read.Previous != log.Previous {
+			if !sameInstance(read, &log) {
 				continue
 			}
 			if found = true; log.Capture.Reason == results.ReasonNotFollowed {
@@ -165,6 +165,16 @@ func addLogs(pod *results.Pod, captured []results.ContainerLog) {
 			pod.Logs = append(pod.Logs, log)
 		}
 	}
+}
+
+// sameInstance reports whether both are logs of one instance. Where the kubelet does not
+// tell which one it was, it is the one in the same place.
+func sameInstance(read, captured *results.ContainerLog) bool {
+	if read.Container != captured.Container || captured.Earlier != nil {
+		return false
+	}
+	return read.Previous == captured.Previous &&
+		(read.InstanceID == captured.InstanceID || read.InstanceID == "" || captured.InstanceID == "")
 }
 
 // noteNotFollowed says of a log that was read that it should have been followed.

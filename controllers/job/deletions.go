@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/capture"
 	"github.com/job-handler/job-handler/internal/jobstatus"
 	"github.com/job-handler/job-handler/internal/plan"
 	"github.com/job-handler/job-handler/internal/policy"
@@ -95,13 +96,24 @@ func (d *deletions) changed(ctx context.Context, old, object any) {
 	d.follow(ctx, pod)
 }
 
-// follow has the logs of a pod followed if its Job wants that.
+// follow has the logs of a pod followed if its Job wants that, and else, if it wants
+// any, those of its containers' instances be read when they end.
 func (d *deletions) follow(ctx context.Context, pod *corev1.Pod) {
 	job := d.jobOf(ctx, pod)
-	if job == nil || d.logMode(ctx, job) != api.LogModeFollow {
+	if job == nil {
 		return
 	}
-	d.Captures.Follow(ctx, job.UID, pod)
+	switch d.logMode(ctx, job) {
+	case api.LogModeFollow:
+		d.Captures.Follow(ctx, job.UID, pod)
+	case api.LogModeStatus:
+		return
+	default:
+		if !capture.MayRestart(pod) {
+			return
+		}
+		d.Captures.Lives(ctx, job.UID, pod)
+	}
 	d.forgetUnlessWanted(ctx, pod, job.UID)
 }
 

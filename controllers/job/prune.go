@@ -165,6 +165,7 @@ func pruneContainers(containers []corev1.Container) []corev1.Container {
 	for _, container := range containers[:known] {
 		pruned = append(pruned, corev1.Container{
 			Name: shared(container.Name), Image: image(container.Image), RestartPolicy: container.RestartPolicy,
+			RestartPolicyRules: pruneRules(container.RestartPolicyRules),
 		})
 	}
 	if more := len(containers) - known; more > 0 {
@@ -173,17 +174,27 @@ func pruneContainers(containers []corev1.Container) []corev1.Container {
 	return pruned
 }
 
-// pruneConditions keeps why a pod was not scheduled or had to go, and what the rules of
-// a podFailurePolicy ask for.
+// pruneRules keeps that there are rules by which a container is started again.
+func pruneRules(rules []corev1.ContainerRestartRule) []corev1.ContainerRestartRule {
+	if len(rules) == 0 {
+		return nil
+	}
+	return []corev1.ContainerRestartRule{{}}
+}
+
+// pruneConditions keeps why a pod was not scheduled or had to go, what the rules of a
+// podFailurePolicy ask for, and since when all containers are being restarted.
 func pruneConditions(conditions []corev1.PodCondition) []corev1.PodCondition {
 	var pruned []corev1.PodCondition
 	for _, c := range conditions {
 		switch {
-		case len(pruned) > len(plan.KeptConditions()):
+		case len(pruned) > len(plan.KeptConditions())+1:
 			return pruned
 		case c.Type == corev1.PodScheduled && c.Status != corev1.ConditionTrue, c.Type == corev1.DisruptionTarget:
 			c.Reason, c.Message = within(c.Reason, maxReason), within(c.Message, maxMessage)
 			pruned = append(pruned, c)
+		case c.Type == corev1.AllContainersRestarting && c.Status == corev1.ConditionTrue:
+			pruned = append(pruned, corev1.PodCondition{Type: c.Type, Status: c.Status, LastTransitionTime: c.LastTransitionTime})
 		case slices.Contains(plan.KeptConditions(), c.Type):
 			pruned = append(pruned, corev1.PodCondition{Type: c.Type, Status: c.Status})
 		}

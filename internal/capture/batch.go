@@ -102,7 +102,8 @@ func (c *Captures) choose(job types.UID, due bool) (pods []chosen, release func(
 	short, now := c.memory.short(), c.clock.Now()
 	var texts []*text
 	for _, p := range c.jobs[job] {
-		at, ever := p.due(short)
+		// With what a process does last, nothing waits.
+		at, ever := p.due(short || !due)
 		if !ever || due && at.After(now) {
 			continue
 		}
@@ -111,6 +112,7 @@ func (c *Captures) choose(job types.UID, due bool) (pods []chosen, release func(
 			if l.state == fellBack {
 				continue
 			}
+			l.disown()
 			l.text.pin()
 			texts = append(texts, l.text)
 			one.logs = append(one.logs, *l)
@@ -168,7 +170,7 @@ func (b *Batch) Stored() {
 		if packed.pod.version != packed.version {
 			continue
 		}
-		packed.pod.stored = true
+		packed.pod.stored, packed.pod.storedAt = true, c.clock.Now()
 		for _, t := range packed.texts {
 			t.setStored()
 		}

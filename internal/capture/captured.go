@@ -1,7 +1,6 @@
 package capture
 
 import (
-	"slices"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -35,6 +34,7 @@ func (c *Captures) Of(job types.UID) (captured []Captured, release func()) {
 		one := Captured{Pod: p.object}
 		for _, l := range p.logs {
 			l.take()
+			l.disown()
 			l.text.pin()
 			texts = append(texts, l.text)
 			one.logs = append(one.logs, *l)
@@ -57,12 +57,13 @@ func (c Captured) Logs(now *corev1.Pod) []results.ContainerLog {
 		now = deleted(c.Pod)
 	}
 	left := presenceOf(now, gone)
-	var logs []results.ContainerLog
 	all := joblogs.LogsOf(now)
-	for _, log := range all {
-		switch i := c.index(log, all); {
-		case i >= 0:
-			logs = append(logs, c.logs[i].result(log, left))
+	matched, earlier := c.match(now, all)
+	var logs []results.ContainerLog
+	for i, log := range all {
+		switch at := matched[i]; {
+		case at >= 0:
+			logs = append(logs, c.logs[at].result(log, left))
 		case !gone:
 		case !log.Readable():
 			log.Capture.Curable = false
@@ -72,25 +73,10 @@ func (c Captured) Logs(now *corev1.Pod) []results.ContainerLog {
 			logs = append(logs, log.ContainerLog)
 		}
 	}
+	for _, at := range earlier {
+		logs = append(logs, c.logs[at].earlierResult(left))
+	}
 	return logs
-}
-
-// index returns which of the logs that were followed log is, -1 if none. Of a
-// container about which nothing is told any more, as of an evicted pod, it is the
-// one that was followed last, unless that is another of all.
-func (c Captured) index(log joblogs.Log, all []joblogs.Log) int {
-	if i := slices.IndexFunc(c.logs, func(l followedLog) bool { return l.is(log) }); i >= 0 || log.Readable() || log.Previous {
-		return i
-	}
-	for i := len(c.logs) - 1; i >= 0; i-- {
-		if l := &c.logs[i]; l.container == log.Container && l.text.seen() > 0 {
-			if slices.ContainsFunc(all, l.is) {
-				return -1
-			}
-			return i
-		}
-	}
-	return -1
 }
 
 // deleted returns the pod with a deletionTimestamp: one that was deleted by

@@ -90,6 +90,8 @@ type Captures struct {
 	// none of the logs of such a Job is followed any more.
 	finished sets.Set[types.UID]
 	quiet    func(pod *corev1.Pod)
+	// earlier counts the logs that are kept of instances before the last two.
+	earlier earlierLogs
 
 	spilling
 }
@@ -101,8 +103,10 @@ type pod struct {
 	object *corev1.Pod
 	// gone is true once it is not there any more.
 	gone bool
-	// logs are those that are, or were, followed.
-	logs []*followedLog
+	// logs are those that are, or were, followed, by when they began to be. earlier is
+	// how many of them are of instances before the last two of their containers.
+	logs    []*followedLog
+	earlier int
 
 	spillState
 }
@@ -166,6 +170,8 @@ func (c *Captures) Begin(ctx context.Context, job types.UID, object *corev1.Pod,
 	if withLogs {
 		c.followAll(ctx, p)
 	}
+	p.noteLives()
+	c.forgetEarlier(p)
 	c.settle(p)
 }
 
@@ -201,7 +207,7 @@ func (c *Captures) Finish(job types.UID) {
 		c.finished.Insert(job)
 		for _, l := range p.logs {
 			switch {
-			case l.state == waiting && l.queued && !p.leaving():
+			case l.state == waiting && l.queued && !p.leaving() && !l.ofLife:
 				c.fallBack(l)
 			case l.parked && l.active() && !p.leaving():
 				// It is for others to read, and what was read before counts too.
@@ -233,6 +239,7 @@ func (c *Captures) Gone(job types.UID, object *corev1.Pod) {
 			}
 		}
 		c.limitAll(p)
+		p.noteLives()
 		c.settle(p)
 	}
 }
@@ -279,6 +286,7 @@ func (c *Captures) Forget(job types.UID) {
 	defer c.mu.Unlock()
 	for _, p := range c.jobs[job] {
 		p.drop()
+		c.earlier.set(p, 0)
 	}
 	c.pods -= len(c.jobs[job])
 	delete(c.jobs, job)

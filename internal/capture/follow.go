@@ -82,6 +82,11 @@ type followedLog struct {
 	capture  results.Capture
 	// following is how far it was read.
 	following *joblogs.Following
+	// ofLife is true for the log of an instance after which there may be another one, so
+	// that what is read may be that one's; span is what tells. lifeOf is which one it is.
+	ofLife bool
+	span   joblogs.Span
+	lifeOf
 	// nodeGone is since when its Node object is gone; zero: it is not known to be.
 	// Only who follows the log asks.
 	nodeGone time.Time
@@ -116,21 +121,28 @@ func (c *Captures) followAll(ctx context.Context, p *pod) {
 		if !log.Readable() || p.log(log) != nil {
 			continue
 		}
-		following, turn, l := newFollowedLog(ctx, p, log)
-		p.logs = append(p.logs, l)
-		if p.leaving() {
-			// Before it looks for a stream, so that it takes none of running pods.
-			l.hurry()
-		}
-		c.metrics.Waiting(1)
-		p.changed()
-		c.following.Go(func() {
-			c.follow(following, turn, l)
-			c.followed(ctx, p, l)
-		})
+		c.launch(ctx, p, log, c.follow)
 	}
 	c.limitAll(p)
-	p.forgetEarlier()
+}
+
+// launch has the log be read by read.
+func (c *Captures) launch(
+	ctx context.Context, p *pod, log joblogs.Log, read func(ctx, turn context.Context, l *followedLog),
+) *followedLog {
+	following, turn, l := newFollowedLog(ctx, p, log)
+	p.logs = append(p.logs, l)
+	if p.leaving() || !restartingSince(p.object).IsZero() {
+		// Before it looks for a stream, so that it takes none of running pods.
+		l.hurry()
+	}
+	c.metrics.Waiting(1)
+	p.changed()
+	c.following.Go(func() {
+		read(following, turn, l)
+		c.followed(ctx, p, l)
+	})
+	return l
 }
 
 // tell notes what is known of the log now.

@@ -22,6 +22,7 @@ func newFollowedLog(ctx context.Context, p *pod, log joblogs.Log) (following, tu
 		pod: p, namespace: p.object.Namespace, container: log.Container, instance: log.InstanceID, previous: log.Previous,
 		cancel: cancel, hurry: hurry, latest: log, news: make(chan struct{}),
 		urgent: urgent, urge: sync.OnceFunc(func() { close(urgent) }), breakOff: func() {},
+		lifeOf: lifeOf{restart: results.UnknownRestart},
 	}
 	if log.Ended {
 		l.urge()
@@ -55,31 +56,14 @@ func (p *pod) log(log joblogs.Log) *followedLog {
 }
 
 // is reports whether l is of this instance, which becomes the previous one by a
-// restart. The kubelet may not know any more which one it was.
+// restart.
 func (l *followedLog) is(log joblogs.Log) bool {
-	forgotten := log.InstanceID == "" && log.Capture.Reason == results.ReasonContainerGone
-	return l.container == log.Container &&
-		(forgotten || l.instance == log.InstanceID) &&
+	return l.container == log.Container && l.instance == log.InstanceID &&
 		(log.InstanceID != "" || l.previous == log.Previous)
 }
 
 func (p *pod) following() bool {
 	return slices.ContainsFunc(p.logs, (*followedLog).active)
-}
-
-// told is how many instances of a container results tell of.
-const told = 2
-
-// forgetEarlier drops what is kept of instances that results do not tell of, since
-// their container was started again more than once.
-func (p *pod) forgetEarlier() {
-	later := map[string]int{}
-	for i, l := range slices.Backward(p.logs) {
-		if later[l.container]++; later[l.container] > told {
-			l.drop()
-			p.logs = slices.Delete(p.logs, i, i+1)
-		}
-	}
 }
 
 // drop ends what is followed and gives its memory back.
@@ -122,6 +106,10 @@ func presenceOf(pod *corev1.Pod, isGone bool) presence {
 // have ended and what is left of its pod.
 func (l *followedLog) result(log joblogs.Log, left presence) results.ContainerLog {
 	kept := log.ContainerLog
+	if log.Previous {
+		// There is a later one.
+		log.Ended = true
+	}
 	if (l.text.seen() > 0 || l.capture.Complete) && !l.text.isReleased() {
 		kept.Text, kept.Packed, kept.Redacted = l.text.buffer, l.text.whole(), l.redacted
 	}
@@ -132,6 +120,21 @@ func (l *followedLog) result(log joblogs.Log, left presence) results.ContainerLo
 	}
 	if left == gone {
 		kept.Capture.Curable = false
+	}
+	return kept
+}
+
+// earlierResult returns the log of an instance of which the pod tells no more.
+func (l *followedLog) earlierResult(left presence) results.ContainerLog {
+	kept := l.result(joblogs.Log{
+		ContainerLog: results.ContainerLog{
+			Container: l.container, InstanceID: l.instance, Earlier: &results.Instance{Restart: l.restart, End: l.end},
+		},
+		Ended: true,
+	}, left)
+	kept.Capture.Curable = false
+	if kept.Capture == (results.Capture{}) {
+		kept.Capture = joblogs.Replaced()
 	}
 	return kept
 }

@@ -28,6 +28,9 @@ type logRecord struct {
 	Instance  string `json:"instance,omitempty"`
 	Previous  bool   `json:"previous,omitempty"`
 
+	// Life is there if something is known of the instance that a pod may not tell of.
+	Life *lifeRecord `json:"life,omitempty"`
+
 	Capture  captureRecord `json:"capture"`
 	Redacted redact.Counts `json:"redacted,omitempty"`
 
@@ -57,7 +60,7 @@ type captureRecord struct {
 func newLogRecord(l *followedLog) logRecord {
 	return logRecord{
 		Container: l.container, Instance: l.instance, Previous: l.previous,
-		Capture: captureRecord(l.capture), Redacted: l.redacted,
+		Life: newLifeRecord(l), Capture: captureRecord(l.capture), Redacted: l.redacted,
 	}
 }
 

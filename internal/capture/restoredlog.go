@@ -13,7 +13,7 @@ import (
 
 // What a record may say of a log.
 const (
-	maxLogsOfPod = 2 * maxContainers
+	maxLogsOfPod = told*maxContainers + maxEarlierOfPod
 	// maxOmitted is how much may have been left out of a log, in bytes.
 	maxOmitted = 1 << 50
 	maxRules   = 64
@@ -52,6 +52,7 @@ func (r *logRecord) sound(packed int64) bool {
 		r.Head < 0 || r.Head > maxUnpacked, r.Tail < 0 || r.Tail > maxUnpacked,
 		r.Gap != nil && (gap.Bytes <= 0 || gap.Bytes > maxOmitted), gap.Newlines < 0 || gap.Newlines > gap.Bytes,
 		gap.Bytes == 0 && r.Tail != 0,
+		!r.Life.sound(),
 		len(r.Container) > maxName, len(r.Redacted) > maxRules, len(r.Capture.Reason) > maxReason:
 		return false
 	}
@@ -119,6 +120,10 @@ func (c *Captures) restoreLog(namespace string, record *logRecord, packed *packe
 		container: record.Container, instance: record.Instance, previous: record.Previous,
 		cancel: func() {}, state: done, text: memory.adopt(namespace, buffer, all),
 		redacted: record.Redacted, capture: results.Capture(record.Capture),
+	}
+	if err := record.Life.restore(l); err != nil {
+		l.text.drop()
+		return nil, err
 	}
 	l.capture.Message = logtext.Line(l.capture.Message, maxMessage)
 	return l, nil

@@ -51,6 +51,7 @@ func (c *Captures) drop(job types.UID, may func(*pod) bool) bool {
 	}
 	c.noteDropped(job, c.jobs[job][i])
 	c.jobs[job][i].drop()
+	c.earlier.set(c.jobs[job][i], 0)
 	c.jobs[job] = append(c.jobs[job][:i:i], c.jobs[job][i+1:]...)
 	c.pods--
 	return true

@@ -20,6 +20,9 @@ const (
 	// spillUnended is how long after the last of its logs one is stored of which
 	// nobody tells that it has ended.
 	spillUnended = time.Minute
+	// livesPause is how long after what was kept of a pod that runs was stored, while
+	// memory is short, it is stored again.
+	livesPause = 10 * time.Minute
 )
 
 // spilling is what Captures know of what is stored. It is guarded by Captures.mu.
@@ -45,9 +48,10 @@ type spillState struct {
 	quiet, ended time.Time
 	// version changes when there is more to be stored.
 	version int
-	// stored is true once a copy of what there is now is stored, unfit if no object
-	// can hold it.
+	// stored is true once a copy of what there is now is stored, at the time storedAt,
+	// unfit if no object can hold it.
 	stored, unfit bool
+	storedAt      time.Time
 }
 
 // changed notes that there is more of the pod than before.
@@ -82,7 +86,9 @@ func (c *Captures) settle(p *pod) {
 	if p.ended.IsZero() && p.hasEnded() {
 		p.ended = now
 	}
-	c.wake()
+	if p.leaving() || !p.ended.IsZero() || c.memory.short() {
+		c.wake()
+	}
 }
 
 // hasEnded reports whether p is known to do nothing more.
@@ -117,11 +123,14 @@ func (p *pod) storable() bool {
 	return !p.stored && !p.unfit && !p.quiet.IsZero() && (p.leaving() || len(p.logs) > 0)
 }
 
-// due returns when p is to be stored, if it is to be at all.
+// due returns when p is to be stored, if it is to be at all. Of a pod that runs only
+// what may be nowhere else is, and not each time that there is more.
 func (p *pod) due(short bool) (at time.Time, ever bool) {
 	switch {
-	case !p.storable(), p.ended.IsZero() && !p.leaving():
+	case !p.storable():
 		return time.Time{}, false
+	case p.ended.IsZero() && !p.leaving():
+		return p.storedAt.Add(livesPause), short && p.hasLives()
 	case p.ended.IsZero():
 		return p.quiet.Add(spillUnended), true
 	case short:
@@ -129,6 +138,12 @@ func (p *pod) due(short bool) (at time.Time, ever bool) {
 	default:
 		return p.ended.Add(SpillAfter), true
 	}
+}
+
+// hasLives reports whether the log of an instance is kept after which another one was
+// started, or may soon be.
+func (p *pod) hasLives() bool {
+	return p.earlier > 0 || slices.ContainsFunc(p.logs, func(l *followedLog) bool { return l.ofLife })
 }
 
 // Owed is a Job of which pods are to be stored.
@@ -152,7 +167,10 @@ func (c *Captures) Due() (due []Owed, next time.Duration) {
 
 // Unstored returns the Jobs of which pods are not stored.
 func (c *Captures) Unstored() []Owed {
-	due, _ := c.owed(func(p *pod, _ bool) (time.Duration, bool) { return 0, p.storable() })
+	due, _ := c.owed(func(p *pod, _ bool) (time.Duration, bool) {
+		_, ever := p.due(true)
+		return 0, ever
+	})
 	return due
 }
 

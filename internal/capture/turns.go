@@ -122,6 +122,7 @@ func (h heard) Write(p []byte) (int, error) {
 // conclude says what is known of a log that was read to its end and could not be
 // compared, now that its container is known to have ended.
 func (l *followedLog) conclude() {
+	l.disown()
 	if l.readToEnd && l.state == done && l.latest.Ended && !l.capture.Complete {
 		l.capture = joblogs.NotCompared()
 	}

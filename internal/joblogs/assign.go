@@ -67,6 +67,7 @@ func assignPrevious(pod *corev1.Pod, c results.Container, log *results.Container
 		log.Capture = incurable(results.ReasonContainerGone, "the kubelet lost the container")
 		return nil
 	}
+	log.InstanceID = end.ContainerID
 	return []*task{{
 		pod: pod, container: log.Container, previous: true,
 		containerID: end.ContainerID, end: end, superseded: c.State().Terminated != nil, log: log,
@@ -83,10 +84,12 @@ func assignCurrent(pod *corev1.Pod, c results.Container, log *results.ContainerL
 	case state.Running != nil && !c.Status.Ready && pod.DeletionTimestamp == nil:
 		log.Capture = unlessFinal(pod, results.ReasonNotReady, "the container was running but not ready")
 	case state.Running != nil:
+		log.InstanceID = c.Status.ContainerID
 		return []*task{{pod: pod, container: c.Name, containerID: c.Status.ContainerID, log: log}}
 	case state.Terminated != nil:
 		log.Capture = terminatedWithoutLog(pod, c, state.Terminated)
 		if log.Capture.Reason == "" {
+			log.InstanceID = state.Terminated.ContainerID
 			return []*task{{
 				pod: pod, container: c.Name, containerID: state.Terminated.ContainerID, end: state.Terminated, log: log,
 			}}

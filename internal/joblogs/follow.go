@@ -39,7 +39,7 @@ type Following struct {
 	brought bool
 	// gone is true if the last Confirm found that the log was removed.
 	gone bool
-	upTo atomic.Int64
+	upTo, from atomic.Int64
 }
 
 // looksAtEmpty is how often in a row nothing has to be left of a log for it to
@@ -204,6 +204,10 @@ func (f *Following) complete(t *task) results.Capture {
 // of its node; zero if none was. It may be called at any time from anywhere.
 func (f *Following) UpTo() time.Time { return stamp(f.upTo.Load()).time() }
 
+// From returns when the line was written that was passed on first; zero if none was. It
+// may be called at any time from anywhere.
+func (f *Following) From() time.Time { return stamp(f.from.Load()).time() }
+
 // Begun reports whether anything of the log was passed on.
 func (f *Following) Begun() bool { return f.resumed.begun() }
 
@@ -227,6 +231,7 @@ func (f *Following) pass() error {
 	_, err := f.redactor.Write(r.batch)
 	r.batch = r.batch[:0]
 	f.upTo.Store(int64(r.latest))
+	f.from.Store(int64(r.first))
 	if err != nil {
 		return fmt.Errorf("keeping a log: %w", err)
 	}

@@ -10,10 +10,8 @@ import (
 // it, or how to read it.
 type Log struct {
 	// ContainerLog tells why there is nothing to read; of a Readable one it has
-	// the name alone.
+	// the name and the instance alone.
 	results.ContainerLog
-	// InstanceID is the container's ID as the kubelet tells it; may be "".
-	InstanceID string
 	// Ended is true once the instance is reported to have ended.
 	Ended bool
 
@@ -31,7 +29,7 @@ func LogsOf(pod *corev1.Pod) []Log {
 		log := Log{ContainerLog: collected[0].Logs[i]}
 		for _, t := range tasks {
 			if t.log == &collected[0].Logs[i] {
-				log.task, log.InstanceID, log.Ended = t, t.containerID, t.end != nil
+				log.task, log.Ended = t, t.end != nil
 			}
 		}
 		logs = append(logs, log)

@@ -89,17 +89,24 @@ func (c Container) PreviousEnd() *corev1.ContainerStateTerminated {
 	return c.Status.LastTerminationState.Terminated
 }
 
-// EarlierInstances returns how many instances ended of which nobody can read
-// the log any more: all but the last and the one before it.
+// EarlierInstances returns how many instances ended of which the kubelet has no log
+// any more: all but the last and the one before it.
 func (c Container) EarlierInstances() int {
 	if c.Status == nil {
 		return 0
 	}
 	earlier := int(c.Status.RestartCount)
-	if c.PreviousEnd() != nil {
+	if end := c.PreviousEnd(); end != nil && !c.awaitsRestart() {
 		earlier--
 	}
 	return max(0, earlier)
+}
+
+// awaitsRestart reports whether the instance that ended last was the latest one: the
+// next one, which the container waits for, does not count as a restart yet.
+func (c Container) awaitsRestart() bool {
+	end := c.PreviousEnd()
+	return c.State().Waiting != nil && end != nil && end.ContainerID != "" && end.ContainerID == c.Status.ContainerID
 }
 
 // Failed reports whether the container's latest end was a failure.

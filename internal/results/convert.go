@@ -85,7 +85,7 @@ func podRecord(pod *corev1.Pod, message int) PodRecord {
 func containerRecord(c Container, message int) ContainerRecord {
 	r := ContainerRecord{
 		Name: line(c.Name), Kind: c.Kind, Image: logtext.Line(c.Image, maxImage),
-		EarlierInstances: c.EarlierInstances(), State: stateRecord(c.State(), message),
+		State: stateRecord(c.State(), message),
 	}
 	if c.Status == nil {
 		return r

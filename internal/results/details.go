@@ -103,6 +103,7 @@ func (d *details) record(c *containerView, capture func(*instanceLog) CaptureRec
 		previous := capture(c.previous)
 		r.PreviousCapture = &previous
 	}
+	c.tellInstances(&r, capture)
 	return r
 }
 

@@ -164,8 +164,12 @@ type ContainerRecord struct {
 	Started bool `json:"started"`
 	// RestartCount is how often the container was restarted.
 	RestartCount int32 `json:"restartCount"`
-	// EarlierInstances counts those before the previous one: their logs are gone.
+	// EarlierInstances counts those before the previous one that Instances does not
+	// list: their logs are gone.
 	EarlierInstances int `json:"earlierInstances,omitempty"`
+	// Instances lists those before the previous one that were seen to end, or of which
+	// something was read, the first one first: of many the first and the last ones.
+	Instances []InstanceRecord `json:"instances,omitempty"`
 	// State is the state in which the container was seen last.
 	State StateRecord `json:"state"`
 	// LastState is how the instance before the last restart ended.
@@ -174,6 +178,19 @@ type ContainerRecord struct {
 	Capture CaptureRecord `json:"capture"`
 	// PreviousCapture is about the log of the instance before the last restart.
 	PreviousCapture *CaptureRecord `json:"previousCapture,omitempty"`
+}
+
+// InstanceRecord is an instance of a container before the previous one.
+type InstanceRecord struct {
+	// ContainerID is the container's ID, as the kubelet told it.
+	ContainerID string `json:"containerID,omitempty"`
+	// Restart is how often the container had been restarted when this instance started:
+	// 0 for the first one; absent where that is not known.
+	Restart *int32 `json:"restart,omitempty"`
+	// State is how it ended; Unknown where that was not seen.
+	State StateRecord `json:"state"`
+	// Capture is about its log.
+	Capture CaptureRecord `json:"capture"`
 }
 
 // Failed reports whether the container's latest end was a failure, as

@@ -70,8 +70,8 @@ type Run struct {
 type Pod struct {
 	// Pod is not nil.
 	Pod *corev1.Pod
-	// Logs has at most one element for each container and instance, in any
-	// order. A container without one counts as not read, unless the run's
+	// Logs has at most one element for each container and instance, in any order but
+	// for those of earlier instances, of which the first comes first. A container without one counts as not read, unless the run's
 	// LogMode is api.LogModeStatus.
 	Logs []ContainerLog
 }
@@ -82,6 +82,10 @@ type ContainerLog struct {
 	Container string
 	// Previous marks the instance before the last restart.
 	Previous bool
+	// InstanceID is the container's ID as the kubelet tells it; "" if it does not.
+	InstanceID string
+	// Earlier is what is known of an instance before the previous one; nil for others.
+	Earlier *Instance
 	// Text is the raw log; nil where nothing was read.
 	Text *logtext.Buffer
 	// Packed is the same log compressed, where Text cannot keep all of it; else
@@ -148,7 +152,8 @@ const (
 	// ReasonNeverStarted: the container never ran, so that there is no log to lose.
 	// Counts as complete, unless its node did not report the end of the pod.
 	ReasonNeverStarted = "NeverStarted"
-	// ReasonContainerGone: the kubelet removed the container and its log. Incurable.
+	// ReasonContainerGone: the kubelet removed the container and its log, or started it
+	// again before the log of the instance before was read. Incurable.
 	ReasonContainerGone = "ContainerGone"
 	// ReasonRotatedHead: the kubelet probably rotated the log, and what was
 	// written before cannot be read. Incurable.
@@ -164,8 +169,9 @@ const (
 	// ReasonNodeGone: the Node object is gone, and did not register again within a
 	// minute. Incurable.
 	ReasonNodeGone = "NodeGone"
-	// ReasonInstancesGone: the container restarted more than once, and only
-	// the last instance and the one before it can be read. Incurable.
+	// ReasonInstancesGone: the container restarted more than once, and the logs of
+	// instances before the previous one were not read while they were there, or were
+	// dropped since there were too many. Incurable.
 	ReasonInstancesGone = "InstancesGone"
 	// ReasonDeletedBeforeCapture: the pod was deleted before its Job ended, and
 	// before its logs were read. Incurable.
@@ -173,10 +179,9 @@ const (
 	// ReasonEndNotSeen: the log was followed until it ended, but the pod was gone, or
 	// had ended, and the container was not reported to have ended. Incurable.
 	ReasonEndNotSeen = "EndNotSeen"
-	// ReasonNotCompared: the log was read until its stream ended, with lines later than
-	// the signal to end, and the container has ended; but the pod was gone before the
-	// end of the log could be read again to compare. Nothing is known to be missing.
-	// Incurable.
+	// ReasonNotCompared: the log was read until its stream ended, and the container has
+	// ended; but the pod was gone, or the container was started again, before the end of
+	// the log could be read again to compare. Nothing is known to be missing. Incurable.
 	ReasonNotCompared = "NotCompared"
 	// ReasonCaptureLimit: the pod was deleted while as many logs were followed as the
 	// manager follows at once, or its stream was closed for other logs to be followed.

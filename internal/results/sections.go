@@ -72,17 +72,22 @@ func writeLogs(pods []*podView, missing missingPods, budget int) string {
 	return string(appendEnd(text, dropped, missing))
 }
 
-// importantSections returns the sections of all logs, the most important
-// first. Until a section is written its log counts as left out.
+// importantSections returns the sections of all logs, the most important first: those
+// of earlier instances come after all others. Until a section is written its log counts
+// as left out.
 func importantSections(pods []*podView) []*section {
-	var sections []*section
+	var sections, earlier []*section
 	for _, c := range byImportance(all(pods)) {
-		if c.previous != nil {
-			sections = append(sections, newSection(c, c.previous, 2*c.position))
+		for i, log := range c.instances() {
+			s := newSection(c, log, c.position*(maxInstances+2)+i)
+			if i < len(c.earlier) {
+				earlier = append(earlier, s)
+			} else {
+				sections = append(sections, s)
+			}
 		}
-		sections = append(sections, newSection(c, &c.current, 2*c.position+1))
 	}
-	return sections
+	return append(sections, earlier...)
 }
 
 func newSection(c *containerView, log *instanceLog, place int) *section {
@@ -100,11 +105,7 @@ func heading(c *containerView, log *instanceLog) string {
 	if node := c.pod.Spec.NodeName; node != "" {
 		facts = append(facts, "node "+line(node))
 	}
-	state, who := c.State(), ""
-	if log == c.previous {
-		state.Running, state.Waiting, state.Terminated = nil, nil, c.PreviousEnd()
-		who = ", previous instance"
-	}
+	state, who := c.stateOf(log)
 	switch {
 	case state.Terminated != nil:
 		facts = append(facts, fmt.Sprintf("exit code %d", state.Terminated.ExitCode))
@@ -118,9 +119,8 @@ func heading(c *containerView, log *instanceLog) string {
 		title += " (" + strings.Join(facts, ", ") + ")"
 	}
 	title += " <==\n"
-	if earlier := int64(c.EarlierInstances()); earlier > 0 && (log == c.previous || c.previous == nil) {
-		title += fmt.Sprintf("[job-handler: no log of %s of this container: only the last two can be read]\n",
-			logtext.Count(earlier, "earlier instance"))
+	if c.gone > 0 && log == c.instances()[0] {
+		title += fmt.Sprintf("[job-handler: no log of %s of this container]\n", logtext.Count(int64(c.gone), "earlier instance"))
 	}
 	return title
 }

@@ -98,8 +98,8 @@ func summarize(run *Run, pods []*podView) Summary {
 				})
 			}
 		}
-		if earlier := c.EarlierInstances(); earlier > 0 && run.LogMode != api.LogModeStatus {
-			found.add(cause{reason: ReasonInstancesGone, count: earlier, noun: "log", first: where})
+		if c.gone > 0 && run.LogMode != api.LogModeStatus {
+			found.add(cause{reason: ReasonInstancesGone, count: c.gone, noun: "log", first: where})
 		}
 	}
 	return found.summary()
@@ -130,14 +130,6 @@ func colon(a, b string) string {
 		return a + b
 	}
 	return a + ": " + b
-}
-
-// instances returns the logs of the container, the previous one first.
-func (c *containerView) instances() []*instanceLog {
-	if c.previous != nil {
-		return []*instanceLog{c.previous, &c.current}
-	}
-	return []*instanceLog{&c.current}
 }
 
 func (cs causes) summary() Summary {

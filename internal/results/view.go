@@ -31,6 +31,10 @@ type containerView struct {
 	// it, nil if there was none.
 	current  instanceLog
 	previous *instanceLog
+	// earlier are those before the previous one of which something is known, the first
+	// one first; gone is how many there were besides.
+	earlier []*earlierLog
+	gone    int
 	// detailed is true if containers and job.json tell of it.
 	detailed bool
 }
@@ -77,6 +81,7 @@ func view(run *Run) []*podView {
 			position++
 		}
 	}
+	boundEarlier(pods)
 	return pods
 }
 
@@ -91,6 +96,7 @@ func viewPod(run *Run, pod *Pod) *podView {
 		if previous := pod.log(c.Name, true); previous != nil || c.PreviousEnd() != nil {
 			cv.previous = instance(run, previous)
 		}
+		cv.viewEarlier(run, pod)
 		v.containers = append(v.containers, cv)
 	}
 	return v
@@ -113,7 +119,7 @@ func instance(run *Run, log *ContainerLog) *instanceLog {
 // log returns what was read of an instance of the container, nil if nothing.
 func (p *Pod) log(container string, previous bool) *ContainerLog {
 	for i := range p.Logs {
-		if l := &p.Logs[i]; l.Container == container && l.Previous == previous {
+		if l := &p.Logs[i]; l.Container == container && l.Previous == previous && l.Earlier == nil {
 			return l
 		}
 	}

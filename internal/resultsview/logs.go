@@ -12,7 +12,7 @@ import (
 // Logs are the logs of a run.
 type Logs struct {
 	// List has the logs that job.json tells of, in its order: by pod, then by
-	// container, the previous instance before the last one.
+	// container, then by instance, the first one first.
 	List []Log
 	// Text is all that is kept of them, with headings and notes: of the logs as
 	// they were written where Exact is true, else readable text.
@@ -26,6 +26,8 @@ type Log struct {
 	Container *results.ContainerRecord
 	// Previous is true for the instance before the last restart.
 	Previous bool
+	// Instance is the instance, if it is one before the previous one; else nil.
+	Instance *results.InstanceRecord
 	Capture  results.CaptureRecord
 	// Head and Tail are what is kept of it, as it was written; Tail only where
 	// something was left out between them. Both are parts of Logs.Text.
@@ -55,6 +57,10 @@ func (r *Run) Logs(ctx context.Context, fetch Fetch) (*Logs, error) {
 		pod := &r.Pods[i]
 		for j := range pod.Containers {
 			c := &pod.Containers[j]
+			for k := range c.Instances {
+				earlier := &c.Instances[k]
+				logs.List = append(logs.List, Log{Pod: pod, Container: c, Instance: earlier, Capture: earlier.Capture})
+			}
 			if c.PreviousCapture != nil {
 				logs.List = append(logs.List, Log{Pod: pod, Container: c, Previous: true, Capture: *c.PreviousCapture})
 			}

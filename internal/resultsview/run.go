@@ -73,6 +73,10 @@ func (r *Run) LogBytes() (kept, seen int64) {
 			c := &pod.Containers[i]
 			kept += c.Capture.BytesKept
 			seen += c.Capture.BytesSeen
+			for k := range c.Instances {
+				kept += c.Instances[k].Capture.BytesKept
+				seen += c.Instances[k].Capture.BytesSeen
+			}
 			if c.PreviousCapture != nil {
 				kept += c.PreviousCapture.BytesKept
 				seen += c.PreviousCapture.BytesSeen

@@ -1,0 +1,177 @@
+package capture
+
+import (
+	"context"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/job-handler/job-handler/internal/joblogs"
+	"github.com/job-handler/job-handler/internal/results"
+)
+
+const (
+	// settles is within which time the kubelet is taken to tell that a container was
+	// started again: an instance that is told of for so long after its log was read was
+	// the one that was read.
+	settles = 3 * time.Second
+	// lifeTries is how often the log of an instance is read at most.
+	lifeTries = 5
+)
+
+// Lives takes note of a pod of job that is there, and reads the log of each instance
+// of its containers that has ended: the kubelet removes it when the next one ends. It
+// does not wait. Call it whenever the pod changes; a pod of which no container has been
+// started again costs nothing. The pod must not be changed afterwards.
+//
+// While all containers of a pod are being restarted in place, their logs are followed
+// as those of a pod that is deleted: the kubelet removes the containers.
+func (c *Captures) Lives(ctx context.Context, job types.UID, object *corev1.Pod) {
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	since, logs := restartingSince(object), joblogs.LogsOf(deleted(object))
+	if !c.keeps(job, object.UID) && since.IsZero() && (isFinal(object) || !anyToRead(object, logs)) {
+		return
+	}
+	p := c.find(job, object)
+	if p == nil || p.gone {
+		return
+	}
+	p.object = stillTracked(p.object, neverStarted(p.object, object))
+	for _, l := range p.logs {
+		l.tell(logs)
+		l.wake()
+	}
+	if !isFinal(object) && !c.stopped {
+		for _, log := range logs {
+			if toRead(object, log) && p.log(log) == nil {
+				c.launch(ctx, p, log, c.readLife).ofLife = true
+			}
+		}
+		if !since.IsZero() {
+			c.followRestarting(ctx, p, since)
+		}
+	}
+	p.noteLives()
+	c.forgetEarlier(p)
+	c.settle(p)
+}
+
+// keeps reports whether something of this pod is kept.
+func (c *Captures) keeps(job, pod types.UID) bool {
+	for _, p := range c.jobs[job] {
+		if p.object.UID == pod {
+			return true
+		}
+	}
+	return false
+}
+
+// followRestarting follows the logs of a pod whose containers are removed and started
+// again, which was told at since.
+func (c *Captures) followRestarting(ctx context.Context, p *pod, since time.Time) {
+	before := len(p.logs)
+	c.followAll(ctx, p)
+	for _, l := range p.logs[before:] {
+		l.ofLife, l.span = true, joblogs.Span{Finished: since}
+	}
+}
+
+func anyToRead(object *corev1.Pod, logs []joblogs.Log) bool {
+	for _, log := range logs {
+		if toRead(object, log) {
+			return true
+		}
+	}
+	return false
+}
+
+// toRead reports whether the log is that of an instance that has ended, and after which
+// there is another one, or may soon be.
+func toRead(object *corev1.Pod, log joblogs.Log) bool {
+	if !log.Readable() || !log.Ended || log.InstanceID == "" {
+		return false
+	}
+	return log.Previous || mayStartAgain(object, log.Container)
+}
+
+// mayStartAgain reports whether a container that has ended may be started again. One
+// that may, and was not, has its log be read once more at the end, so that those are
+// left out that nothing starts again as a rule.
+func mayStartAgain(object *corev1.Pod, name string) bool {
+	for _, c := range results.Containers(object) {
+		end := c.State().Terminated
+		if c.Name != name || end == nil {
+			continue
+		}
+		switch {
+		case c.Kind == results.KindEphemeral:
+			return false
+		case restartRules(object, name) > 0:
+			return true
+		case c.Kind == results.KindSidecar:
+			return anyMainRuns(object)
+		default:
+			return object.Spec.RestartPolicy != corev1.RestartPolicyNever && end.ExitCode != 0
+		}
+	}
+	return false
+}
+
+// restartRules returns how many rules the container has by which it is started again.
+func restartRules(object *corev1.Pod, name string) int {
+	for _, list := range [][]corev1.Container{object.Spec.InitContainers, object.Spec.Containers} {
+		for i := range list {
+			if list[i].Name == name {
+				return len(list[i].RestartPolicyRules)
+			}
+		}
+	}
+	return 0
+}
+
+// anyMainRuns reports whether a main container has not ended.
+func anyMainRuns(object *corev1.Pod) bool {
+	for i := range object.Status.ContainerStatuses {
+		if object.Status.ContainerStatuses[i].State.Terminated == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// MayRestart reports whether a container of the pod may be started again.
+func MayRestart(object *corev1.Pod) bool {
+	if object.Spec.RestartPolicy != corev1.RestartPolicyNever {
+		return true
+	}
+	for _, list := range [][]corev1.Container{object.Spec.InitContainers, object.Spec.Containers} {
+		for i := range list {
+			if always := list[i].RestartPolicy; always != nil && *always != corev1.ContainerRestartPolicyNever ||
+				len(list[i].RestartPolicyRules) > 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// restartingSince returns since when all containers of a pod are being restarted in
+// place, zero if they are not.
+func restartingSince(object *corev1.Pod) time.Time {
+	for _, condition := range object.Status.Conditions {
+		if condition.Type == corev1.AllContainersRestarting && condition.Status == corev1.ConditionTrue {
+			return condition.LastTransitionTime.Time
+		}
+	}
+	return time.Time{}
+}
+
+// isFinal reports whether nothing of the pod runs or changes any more.
+func isFinal(object *corev1.Pod) bool {
+	return presenceOf(object, false) == final
+}

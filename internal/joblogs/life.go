@@ -1,0 +1,237 @@
+package joblogs
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/job-handler/job-handler/internal/logtext"
+	"github.com/job-handler/job-handler/internal/redact"
+	"github.com/job-handler/job-handler/internal/results"
+)
+
+// A request for a log names a container and whether its previous instance is meant.
+// Which instance that is the kubelet finds out when the request arrives, and by then
+// it may be a later one than the watch has told of: never an earlier one.
+
+// Span is when an instance ran, by the clock of its node, to the second.
+type Span struct {
+	// Started is when it started, Finished when it ended or, of one that is about to be
+	// ended, a time before that; zero where it is not known.
+	Started, Finished time.Time
+}
+
+// Identity tells whether a log is that of an instance.
+type Identity int
+
+// Values of an Identity.
+const (
+	// MayBe: the times do not tell. The first line is from the second in which the
+	// instance ended, and the next one may have started in it; or there is no line.
+	MayBe Identity = iota
+	Same
+	Other
+)
+
+const (
+	// startSlack is how much earlier than its start a container's first line may be: the
+	// runtime notes the start after it.
+	startSlack = 2 * time.Second
+	// lateLine is how much later than its end a container's first line may be: the
+	// runtime stamps a line when it reads it.
+	lateLine = 5 * time.Second
+)
+
+// Identify tells whether a log whose first line is from first, zero where it has none,
+// is the one of the instance, rather than of a later one: those start after its end.
+func (s Span) Identify(first time.Time) Identity {
+	switch finished := s.Finished.Truncate(time.Second); {
+	case first.IsZero() || s.Finished.IsZero():
+		return MayBe
+	case !s.Started.IsZero() && first.Before(s.Started.Truncate(time.Second).Add(-startSlack)):
+		return Other
+	case first.Before(finished):
+		return Same
+	case first.Before(finished.Add(time.Second + lateLine)):
+		return MayBe
+	default:
+		return Other
+	}
+}
+
+// LifeReading is what came of a reading of an instance's log.
+type LifeReading struct {
+	// Identity tells whether it is that of the instance. Of an Other one nothing, or no
+	// more than a piece, was passed on.
+	Identity Identity
+	// Capture tells whether it was read whole, Redacted what was replaced in it.
+	Capture  results.Capture
+	Redacted redact.Counts
+}
+
+// errOtherLife ends the reading of the log of another instance.
+var errOtherLife = errors.New("the log is that of another instance")
+
+// ReadLife reads the log of an instance that has ended once, from its beginning to its
+// end, and passes it on, redacted, to dst. No stream of Options.Streams is taken.
+func (r *Reader) ReadLife(ctx context.Context, log Log, span Span, dst io.Writer) LifeReading {
+	life := &lifeText{span: span, redactor: r.options.Redact.Writer(dst), raw: logtext.NewBuffer(verifyBuffer)}
+	life.splitter.to = life
+	err := r.stream(ctx, log.task, corev1.PodLogOptions{Timestamps: true}, life)
+	if closed := life.redactor.Close(); err == nil {
+		err = closed
+	}
+	reading := LifeReading{Identity: span.Identify(life.first.time()), Redacted: life.redactor.Counts()}
+	switch failure := errorIn(life.splitter.rest(), log.task); {
+	case ctx.Err() != nil:
+		reading.Capture = GivenUp()
+	case reading.Identity == Other:
+		reading.Capture = Replaced()
+	case err != nil:
+		reading.Capture = classify(err, log.task.pod)
+	case failure != "":
+		redacted, _ := r.options.Redact.String(failure)
+		reading.Capture = classifyText(redacted, log.task)
+	default:
+		reading.Capture = life.head(log.task, r.verifyLife(ctx, log.task, life.raw))
+	}
+	return reading
+}
+
+// Replaced returns the capture of an instance in place of whose log the kubelet has
+// that of a later one.
+func Replaced() results.Capture {
+	return incurable(results.ReasonContainerGone, "the container was started again before the log of this instance could be read")
+}
+
+// notComparedAgain is the capture of a log that was read until its stream ended, when
+// the kubelet had that of a later instance, or none.
+var notComparedAgain = incurable(results.ReasonNotCompared,
+	"the log was read until its stream ended, but the container was started again before that could be compared with the end of the log")
+
+// verifyLife reads the last lines again, with their timestamps, and compares them with
+// the end of raw: that tells an instance's log from another one with the same text.
+func (r *Reader) verifyLife(ctx context.Context, t *task, raw *logtext.Buffer) results.Capture {
+	lines, again := int64(verifyLines), logtext.NewBuffer(verifyBuffer)
+	err := r.stream(ctx, t, corev1.PodLogOptions{TailLines: &lines, Timestamps: true}, again)
+	if ctx.Err() != nil {
+		return GivenUp()
+	}
+	if err != nil {
+		failure := classify(err, t.pod)
+		if failure.Curable {
+			failure.Message = logtext.Line("comparing the end of the log: "+failure.Message, maxCaptureMessage)
+			return failure
+		}
+		return notComparedAgain
+	}
+	switch last := lastLine(again); {
+	case looksLikeError(last) && namesContainer(last, t):
+		return notComparedAgain
+	case sameStampedEnd(raw, again):
+		return results.Capture{Complete: true}
+	case laterThan(again, raw):
+		return notComparedAgain
+	default:
+		return curable(results.ReasonEndedEarly, "the stream ended before the log did")
+	}
+}
+
+// sameStampedEnd is sameEnd for text with timestamps. The last lines may start with a
+// piece of a long line, which has a timestamp there and none within the whole line.
+func sameStampedEnd(all, again *logtext.Buffer) bool {
+	if sameEnd(all, again) {
+		return true
+	}
+	if !again.Whole() || all.Seen() == 0 {
+		return false
+	}
+	_, text, _ := cutStamp(again.Head())
+	rest := bytes.IndexByte(text, '\n') + 1
+	return rest > 0 && rest < len(text) && bytes.HasSuffix(end(all), text)
+}
+
+// laterThan reports whether the last lines begin after the last line of all that is
+// known: then they are those of a later instance.
+func laterThan(again, all *logtext.Buffer) bool {
+	if !again.Whole() {
+		return false
+	}
+	first, _, _ := cutStamp(again.Head())
+	last := all.Seen() == 0
+	for line := range strings.Lines(string(end(all))) {
+		if at, _, _ := cutStamp([]byte(line)); at > 0 {
+			last = at < first
+		}
+	}
+	return first > 0 && last
+}
+
+// lifeText takes the log of an instance as it comes. It implements lines.
+type lifeText struct {
+	span     Span
+	splitter splitter
+	redactor *redact.Writer
+	// raw is the end of the log, with timestamps.
+	raw *logtext.Buffer
+	// first is the timestamp of the first line.
+	first stamp
+	begun bool
+	// size and count are the bytes and lines of text.
+	size, count int64
+	err         error
+}
+
+// Write implements io.Writer. It fails once the log is known to be another one.
+func (l *lifeText) Write(p []byte) (int, error) {
+	_, _ = l.raw.Write(p)
+	_, _ = l.splitter.Write(p)
+	if l.err != nil {
+		return 0, fmt.Errorf("passing a log on: %w", l.err)
+	}
+	return len(p), nil
+}
+
+func (l *lifeText) begin(at stamp) {
+	if l.begun {
+		return
+	}
+	l.begun, l.first = true, at
+	if l.span.Identify(at.time()) == Other {
+		l.err = errOtherLife
+	}
+}
+
+func (l *lifeText) text(p []byte) { l.pass(p) }
+
+func (l *lifeText) end() {
+	l.count++
+	l.pass(newline)
+}
+
+func (l *lifeText) pass(p []byte) {
+	if l.err != nil {
+		return
+	}
+	l.size += int64(len(p))
+	_, l.err = l.redactor.Write(p)
+}
+
+// head returns capture, of a log that was read whole, or one that says that its head
+// may be gone.
+func (l *lifeText) head(t *task, capture results.Capture) results.Capture {
+	if !capture.Complete || l.first == 0 || t.end == nil {
+		return capture
+	}
+	silence, rotated := mayBeRotated(l.size+linePrefix*l.count, t.end.StartedAt.Time, l.first.time(), t.end.FinishedAt.Time)
+	if !rotated {
+		return capture
+	}
+	return rotatedHead(silence)
+}
