@@ -123,7 +123,7 @@ func TestFollowFromStart(t *testing.T) {
 }
 
 // TestFollowRestarts has a container be started again and again: the end of each
-// instance is compared with its own log, and the last two are kept.
+// instance is compared with its own log, and all of a few are kept.
 func TestFollowRestarts(t *testing.T) {
 	inTime(t, Options{}, func(t *testing.T, ctx context.Context, n *node, c *Captures) {
 		pod := runningPod("p", "main")
@@ -151,8 +151,10 @@ func TestFollowRestarts(t *testing.T) {
 		expect(t, c, []kept{
 			{Container: "main", Previous: true, Text: "this is 2\n", Capture: whole},
 			{Container: "main", Text: "this is 3\n", Capture: whole},
+			{Container: "main", Text: "this is 0\n", Capture: whole},
+			{Container: "main", Text: "this is 1\n", Capture: whole},
 		})
-		if len(c.memory.texts) != 2 {
+		if len(c.memory.texts) != 4 {
 			t.Errorf("%d texts are kept", len(c.memory.texts))
 		}
 	})

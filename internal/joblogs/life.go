@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -99,7 +98,7 @@ func (r *Reader) ReadLife(ctx context.Context, log Log, span Span, dst io.Writer
 		redacted, _ := r.options.Redact.String(failure)
 		reading.Capture = classifyText(redacted, log.task)
 	default:
-		reading.Capture = life.head(log.task, r.verifyLife(ctx, log.task, life.raw))
+		reading.Capture = life.head(log.task, r.verifyLife(ctx, log.task, span, life.raw))
 	}
 	return reading
 }
@@ -117,7 +116,7 @@ var notComparedAgain = incurable(results.ReasonNotCompared,
 
 // verifyLife reads the last lines again, with their timestamps, and compares them with
 // the end of raw: that tells an instance's log from another one with the same text.
-func (r *Reader) verifyLife(ctx context.Context, t *task, raw *logtext.Buffer) results.Capture {
+func (r *Reader) verifyLife(ctx context.Context, t *task, span Span, raw *logtext.Buffer) results.Capture {
 	lines, again := int64(verifyLines), logtext.NewBuffer(verifyBuffer)
 	err := r.stream(ctx, t, corev1.PodLogOptions{TailLines: &lines, Timestamps: true}, again)
 	if ctx.Err() != nil {
@@ -136,7 +135,7 @@ func (r *Reader) verifyLife(ctx context.Context, t *task, raw *logtext.Buffer) r
 		return notComparedAgain
 	case sameStampedEnd(raw, again):
 		return results.Capture{Complete: true}
-	case laterThan(again, raw):
+	case span.Identify(firstOf(again)) == Other:
 		return notComparedAgain
 	default:
 		return curable(results.ReasonEndedEarly, "the stream ended before the log did")
@@ -157,20 +156,14 @@ func sameStampedEnd(all, again *logtext.Buffer) bool {
 	return rest > 0 && rest < len(text) && bytes.HasSuffix(end(all), text)
 }
 
-// laterThan reports whether the last lines begin after the last line of all that is
-// known: then they are those of a later instance.
-func laterThan(again, all *logtext.Buffer) bool {
+// firstOf returns when the first of the last lines was written; zero if that is not
+// known.
+func firstOf(again *logtext.Buffer) time.Time {
 	if !again.Whole() {
-		return false
+		return time.Time{}
 	}
-	first, _, _ := cutStamp(again.Head())
-	last := all.Seen() == 0
-	for line := range strings.Lines(string(end(all))) {
-		if at, _, _ := cutStamp([]byte(line)); at > 0 {
-			last = at < first
-		}
-	}
-	return first > 0 && last
+	at, _, _ := cutStamp(again.Head())
+	return at.time()
 }
 
 // lifeText takes the log of an instance as it comes. It implements lines.

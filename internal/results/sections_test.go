@@ -65,7 +65,7 @@ c
 		"restarted": {
 			pods: []Pod{restarted},
 			want: `==> pod report-abc12, container main, previous instance (node node-1, exit code 1) <==
-[job-handler: no log of 2 earlier instances of this container: only the last two can be read]
+[job-handler: no log of 2 earlier instances of this container]
 before
 
 ==> pod report-abc12, container main (node node-1, exit code 0) <==
