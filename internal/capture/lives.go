@@ -108,30 +108,39 @@ func mayStartAgain(object *corev1.Pod, name string) bool {
 		if c.Name != name || end == nil {
 			continue
 		}
+		policy, rules := restartPolicy(object, name)
 		switch {
 		case c.Kind == results.KindEphemeral:
 			return false
-		case restartRules(object, name) > 0:
+		case rules:
 			return true
 		case c.Kind == results.KindSidecar:
 			return anyMainRuns(object)
+		case policy == corev1.ContainerRestartPolicyAlways:
+			return true
 		default:
-			return object.Spec.RestartPolicy != corev1.RestartPolicyNever && end.ExitCode != 0
+			return policy != corev1.ContainerRestartPolicyNever && end.ExitCode != 0
 		}
 	}
 	return false
 }
 
-// restartRules returns how many rules the container has by which it is started again.
-func restartRules(object *corev1.Pod, name string) int {
+// restartPolicy returns when the container is started again, and whether it has rules of
+// its own for that.
+func restartPolicy(object *corev1.Pod, name string) (policy corev1.ContainerRestartPolicy, rules bool) {
+	policy = corev1.ContainerRestartPolicy(object.Spec.RestartPolicy)
 	for _, list := range [][]corev1.Container{object.Spec.InitContainers, object.Spec.Containers} {
 		for i := range list {
-			if list[i].Name == name {
-				return len(list[i].RestartPolicyRules)
+			if list[i].Name != name {
+				continue
 			}
+			if list[i].RestartPolicy != nil {
+				policy = *list[i].RestartPolicy
+			}
+			return policy, len(list[i].RestartPolicyRules) > 0
 		}
 	}
-	return 0
+	return policy, false
 }
 
 // anyMainRuns reports whether a main container has not ended.

@@ -94,6 +94,11 @@ var stories = []struct {
 	{"why-crashed", whyCrashed},
 	{"why-no-pod", whyNoPod},
 	{"why-never-ran", whyNeverRan},
+
+	{"lives", livesWhole},
+	{"short-lives", shortLives},
+	{"restart-rules", restartRules},
+	{"restarting-all", restartingAll},
 }
 
 // interruptions are the stories in which the manager is killed and is away for
@@ -108,6 +113,7 @@ var interruptions = []struct {
 	{"spilled", spilled},
 	{"unspilled", unspilled},
 	{"protected-while-down", protectedWhileDown},
+	{"lives-while-down", livesWhileDown},
 }
 
 func TestStories(t *testing.T) {

@@ -83,10 +83,12 @@ func (s *story) incomplete(job *batchv1.Job, r run, reason string) {
 type containerLog struct {
 	Pod, Container string
 	Previous       bool
-	Text           string
+	// Instance is "2 of 4" of one before the previous one.
+	Instance string
+	Text     string
 }
 
-var logHeading = regexp.MustCompile(`(?m)^==> pod (\S+), container (\w+)(, previous instance)? \(node local, [a-z]+ ?[a-z0-9 ]*\) <==\n`)
+var logHeading = regexp.MustCompile(`(?m)^==> pod (\S+), container (\w+)(, previous instance)?(?:, instance (\d+ of \d+))? \(node local, [a-z]+ ?[a-z0-9 ]*\) <==\n`)
 
 // logs returns the value of logs taken apart.
 func (r run) logs() []containerLog {
@@ -99,9 +101,11 @@ func (r run) logs() []containerLog {
 			// A blank line parts them.
 			end = headings[i+1][0] - 1
 		}
-		logs = append(logs, containerLog{
-			Pod: text[at[2]:at[3]], Container: text[at[4]:at[5]], Previous: at[6] >= 0, Text: text[at[1]:end],
-		})
+		log := containerLog{Pod: text[at[2]:at[3]], Container: text[at[4]:at[5]], Previous: at[6] >= 0, Text: text[at[1]:end]}
+		if at[8] >= 0 {
+			log.Instance = text[at[8]:at[9]]
+		}
+		logs = append(logs, log)
 	}
 	return logs
 }

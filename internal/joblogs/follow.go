@@ -38,7 +38,7 @@ type Following struct {
 	// brought is true if the last stream brought something new.
 	brought bool
 	// gone is true if the last Confirm found that the log was removed.
-	gone bool
+	gone       bool
 	upTo, from atomic.Int64
 }
 

@@ -71,6 +71,18 @@ func (b *JobBuilder) RestartPolicy(policy corev1.RestartPolicy) *JobBuilder {
 	return b
 }
 
+// RestartRule has the last container do this when it exits with this code, and else not
+// be started again.
+func (b *JobBuilder) RestartRule(action corev1.ContainerRestartRuleAction, exitCode int32) *JobBuilder {
+	c := &b.pod().Containers[len(b.pod().Containers)-1]
+	c.RestartPolicy = new(corev1.ContainerRestartPolicyNever)
+	c.RestartPolicyRules = []corev1.ContainerRestartRule{{
+		Action:    action,
+		ExitCodes: &corev1.ContainerRestartRuleOnExitCodes{Operator: corev1.ContainerRestartRuleOnExitCodesOpIn, Values: []int32{exitCode}},
+	}}
+	return b
+}
+
 // GracePeriod sets how long the pods have to end once they are told to.
 func (b *JobBuilder) GracePeriod(seconds int64) *JobBuilder {
 	b.pod().TerminationGracePeriodSeconds = &seconds

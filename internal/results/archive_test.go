@@ -120,6 +120,11 @@ func checkExact(t interface{ Fatalf(string, ...any) }, run *Run, content *Conten
 			if c.PreviousCapture != nil {
 				checkKept(t, text, run.Pods[i].log(c.Name, true), *c.PreviousCapture)
 			}
+			if earlier := earlierLogs(&run.Pods[i], c.Name); len(earlier) == len(c.Instances) {
+				for j, log := range earlier {
+					checkKept(t, text, log, c.Instances[j].Capture)
+				}
+			}
 		}
 	}
 }

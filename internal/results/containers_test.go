@@ -47,20 +47,30 @@ func TestContainerHistory(t *testing.T) {
 	running := corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}
 	waiting := corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{}}
 	killed := corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Signal: 9}}
+	lastID := exited(1)
+	lastID.Terminated.ContainerID = "containerd://2"
 	tests := map[string]struct {
 		status  *corev1.ContainerStatus
 		failed  bool
 		earlier int
 	}{
-		"not reported":             {},
-		"succeeded":                {status: &corev1.ContainerStatus{State: exited(0)}},
-		"failed":                   {status: &corev1.ContainerStatus{State: exited(3)}, failed: true},
-		"killed":                   {status: &corev1.ContainerStatus{State: killed}, failed: true},
-		"running":                  {status: &corev1.ContainerStatus{State: running}},
-		"restarted once":           {status: &corev1.ContainerStatus{State: exited(0), LastTerminationState: exited(1), RestartCount: 1}},
-		"restarted three times":    {status: &corev1.ContainerStatus{State: exited(0), LastTerminationState: exited(1), RestartCount: 3}, earlier: 2},
-		"previous end not known":   {status: &corev1.ContainerStatus{State: exited(0), RestartCount: 1}, earlier: 1},
-		"waits after a failure":    {status: &corev1.ContainerStatus{State: waiting, LastTerminationState: exited(1), RestartCount: 1}, failed: true},
+		"not reported":           {},
+		"succeeded":              {status: &corev1.ContainerStatus{State: exited(0)}},
+		"failed":                 {status: &corev1.ContainerStatus{State: exited(3)}, failed: true},
+		"killed":                 {status: &corev1.ContainerStatus{State: killed}, failed: true},
+		"running":                {status: &corev1.ContainerStatus{State: running}},
+		"restarted once":         {status: &corev1.ContainerStatus{State: exited(0), LastTerminationState: exited(1), RestartCount: 1}},
+		"restarted three times":  {status: &corev1.ContainerStatus{State: exited(0), LastTerminationState: exited(1), RestartCount: 3}, earlier: 2},
+		"previous end not known": {status: &corev1.ContainerStatus{State: exited(0), RestartCount: 1}, earlier: 1},
+		"waits after a failure":  {status: &corev1.ContainerStatus{State: waiting, LastTerminationState: exited(1), RestartCount: 1}, failed: true},
+		"waits to be started again": {
+			status: &corev1.ContainerStatus{State: waiting, LastTerminationState: lastID, ContainerID: "containerd://2", RestartCount: 2},
+			failed: true, earlier: 2,
+		},
+		"was made, and waits": {
+			status: &corev1.ContainerStatus{State: waiting, LastTerminationState: lastID, ContainerID: "containerd://3", RestartCount: 3},
+			failed: true, earlier: 2,
+		},
 		"runs after a failure":     {status: &corev1.ContainerStatus{State: running, LastTerminationState: exited(1), RestartCount: 1}},
 		"waits for the first time": {status: &corev1.ContainerStatus{State: waiting}},
 		"negative count":           {status: &corev1.ContainerStatus{State: waiting, RestartCount: -5}},

@@ -58,13 +58,14 @@ func chooseDetails(pods []*podView, budget, copies int) (*details, error) {
 		known[c.pod], c.detailed = true, true
 	}
 	d.count()
-	return d, nil
+	return d, d.chooseInstances(chosen, max(0, budget))
 }
 
 // cost returns the most that c takes in both texts, with its pod if that is
-// new to them.
+// new to them, without its earlier instances.
 func (d *details) cost(c *containerView, copies int, newPod bool) (int, error) {
 	record := d.record(c, (*instanceLog).largest)
+	record.EarlierInstances, record.Instances = c.gone+len(c.earlier), nil
 	pod := podRecord(c.pod, d.message)
 	cost := copies * (len(block(pod, record)) + separators)
 	size, err := d.size(record, 4)

@@ -111,13 +111,49 @@ func (c *containerView) started() int64 {
 func (c *containerView) tellInstances(r *ContainerRecord, capture func(*instanceLog) CaptureRecord) {
 	r.EarlierInstances = c.gone
 	for _, earlier := range c.earlier {
-		told := InstanceRecord{
-			ContainerID: line(earlier.id), State: stateRecord(corev1.ContainerState{Terminated: earlier.End}, 0),
-			Capture: capture(&earlier.instanceLog),
-		}
-		if earlier.Restart != UnknownRestart {
-			told.Restart = &earlier.Restart
-		}
-		r.Instances = append(r.Instances, told)
+		r.Instances = append(r.Instances, earlier.tell(capture))
 	}
+}
+
+func (l *earlierLog) tell(capture func(*instanceLog) CaptureRecord) InstanceRecord {
+	told := InstanceRecord{
+		ContainerID: line(l.id), State: stateRecord(corev1.ContainerState{Terminated: l.End}, 0), Capture: capture(&l.instanceLog),
+	}
+	if l.Restart != UnknownRestart {
+		told.Restart = &l.Restart
+	}
+	return told
+}
+
+// chooseInstances leaves out earlier instances of the containers that are told of, such
+// that the part of job.json about these instances takes at most budget bytes.
+func (d *details) chooseInstances(containers []*containerView, budget int) error {
+	for _, c := range containers {
+		for c.detailed && len(c.earlier) > 0 {
+			cost, err := d.instancesCost(c)
+			if err != nil {
+				return err
+			}
+			if cost <= budget {
+				budget -= cost
+				break
+			}
+			c.bound(len(c.earlier) - 1)
+		}
+	}
+	return nil
+}
+
+// instancesCost returns the most that the earlier instances of c take in job.json.
+func (d *details) instancesCost(c *containerView) (int, error) {
+	// The field itself, laid out for people.
+	cost := 4 * separators
+	for _, earlier := range c.earlier {
+		size, err := d.size(earlier.tell((*instanceLog).largest), 6)
+		if err != nil {
+			return 0, err
+		}
+		cost += size
+	}
+	return cost, nil
 }

@@ -106,6 +106,13 @@ func drawRun(t *rapid.T) Run {
 				status.LastTerminationState = exited(1)
 				pod.Logs = append(pod.Logs, drawLog(t, name, true))
 			}
+			for range rapid.IntRange(0, 2).Draw(t, "earlier") {
+				earlier := drawLog(t, name, false)
+				earlier.InstanceID, earlier.Earlier = drawText(t, "id"), &Instance{
+					Restart: rapid.Int32Min(UnknownRestart).Draw(t, "restart"), End: drawState(t).Terminated,
+				}
+				pod.Logs = append(pod.Logs, earlier)
+			}
 		}
 		run.Pods = append(run.Pods, pod)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -108,6 +109,14 @@ func TestLogs(t *testing.T) {
 			},
 			want: []string{"a/main before: before\n", "a/main: now\n", "b/main: b"},
 		},
+		"earlier instances": {
+			pods: []*runs.PodBuilder{
+				runs.MakePod("a", start).Container("main", 1, []byte("now\n")).Restarted(4, 2, []byte("before\n")).
+					Earlier(0, 1, []byte("first\n")).Earlier(2, 1, binary),
+			},
+			want:  []string{"a/main 0: first\n", "a/main 2: " + string(binary), "a/main before: before\n", "a/main: now\n"},
+			exact: true,
+		},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -124,6 +133,9 @@ func TestLogs(t *testing.T) {
 				name := l.Pod.Name + "/" + l.Container.Name
 				if l.Previous {
 					name += " before"
+				}
+				if l.Instance != nil {
+					name += fmt.Sprintf(" %d", *l.Instance.Restart)
 				}
 				if !l.Exact() || l.Tail != nil {
 					t.Errorf("%s: %+v", name, l)

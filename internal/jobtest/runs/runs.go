@@ -3,6 +3,7 @@
 package runs
 
 import (
+	"fmt"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -75,6 +76,17 @@ func (b *PodBuilder) Restarted(restarts, code int32, log []byte) *PodBuilder {
 	last := &statuses[len(statuses)-1]
 	last.RestartCount, last.LastTerminationState = restarts, b.ended(code)
 	return b.wrote(last.Name, true, log)
+}
+
+// Earlier has the container that was added last have an instance before the previous
+// one, that started after so many restarts, ended with code and wrote log.
+func (b *PodBuilder) Earlier(restart, code int32, log []byte) *PodBuilder {
+	statuses := b.pod.Pod.Status.ContainerStatuses
+	b.wrote(statuses[len(statuses)-1].Name, false, log)
+	last := &b.pod.Logs[len(b.pod.Logs)-1]
+	last.InstanceID = fmt.Sprintf("containerd://earlier-%d", restart)
+	last.Earlier = &results.Instance{Restart: restart, End: b.ended(code).Terminated}
+	return b
 }
 
 // Incomplete has the log that was added last not be read whole.

@@ -1,0 +1,178 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+
+	. "github.com/onsi/gomega"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/job-handler/job-handler/internal/results"
+)
+
+// counting has a script know in $n how often it ran before.
+const counting = `n=$(cat /count/n 2>/dev/null || echo 0); echo $((n+1)) >/count/n; `
+
+// lived is what a script wrote that says when it starts and ends.
+func lived(n int) string { return fmt.Sprintf("life %d starts\nlife %d ends\n", n, n) }
+
+// living runs for so many seconds, and says so at its start and its end.
+func living(seconds int) string {
+	return fmt.Sprintf(`echo "life $n starts"; sleep %d; echo "life $n ends"; `, seconds)
+}
+
+// wholeOrNamed wants of the main container, whose instances wrote these texts, each text
+// be there in the right place, or the results to say that it is not.
+func (s *story) wholeOrNamed(r run, texts ...string) {
+	s.t.Helper()
+	s.Expect(r.record.Pods).To(HaveLen(1))
+	var container results.ContainerRecord
+	for _, c := range r.record.Pods[0].Containers {
+		if c.Name == "main" {
+			container = c
+		}
+	}
+	s.Expect(container.RestartCount).To(BeEquivalentTo(len(texts) - 1))
+	captures := make([]*results.CaptureRecord, len(texts))
+	for i, instance := range container.Instances {
+		s.Expect(instance.Restart).NotTo(BeNil(), "instance %d", i)
+		captures[*instance.Restart] = &instance.Capture
+	}
+	captures[len(texts)-2], captures[len(texts)-1] = container.PreviousCapture, &container.Capture
+	whole := true
+	for i, capture := range captures {
+		switch {
+		case capture == nil:
+			whole = false
+			s.Expect(container.EarlierInstances).To(BeNumerically(">", 0), "instance %d is not named", i)
+		case capture.Complete:
+			s.Expect(capture.BytesSeen).To(BeEquivalentTo(len(texts[i])), "instance %d", i)
+		default:
+			whole = false
+			s.t.Logf("instance %d: %s: %s, %d bytes", i, capture.Reason, capture.Message, capture.BytesSeen)
+		}
+	}
+	if !whole {
+		s.Expect(r.record.Capture.Complete).To(BeFalse())
+	}
+	for _, log := range r.logs() {
+		if log.Container != "main" || strings.HasPrefix(log.Text, "[job-handler: no log") {
+			continue
+		}
+		at := len(texts) - 1
+		if log.Previous {
+			at--
+		}
+		if log.Instance != "" {
+			_, err := fmt.Sscanf(log.Instance, "%d of ", &at)
+			s.Expect(err).NotTo(HaveOccurred())
+			at--
+		}
+		said, _, _ := strings.Cut(log.Text, "[job-handler:")
+		s.Expect(texts[at]).To(HavePrefix(said), "instance %d", at)
+	}
+}
+
+// livesWhole: a container that runs for some seconds and is started again three times,
+// leaves all four logs behind, and how each ended.
+func livesWhole(s *story) {
+	s.optedIn()
+	job := s.start(s.job("persistent", counting+living(5)+`exit $((3-n))`).
+		HostFolder(s.folder("count"), "/count").RestartPolicy(corev1.RestartPolicyOnFailure).BackoffLimit(10))
+
+	s.gone(job)
+	r := s.stored(job)
+	s.complete(r)
+	s.wholeOrNamed(r, lived(0), lived(1), lived(2), lived(3))
+	s.Expect(r.texts()).To(HaveExactElements(lived(0), lived(1), lived(2), lived(3)))
+	s.Expect(r.logs()[0].Instance).To(Equal("1 of 4"))
+	container := r.record.Pods[0].Containers[0]
+	s.Expect(container.EarlierInstances).To(BeZero())
+	s.Expect(container.Instances).To(HaveExactElements(
+		HaveField("State.ExitCode", HaveValue(BeEquivalentTo(3))), HaveField("State.ExitCode", HaveValue(BeEquivalentTo(2)))))
+}
+
+// shortLives: of a container that is started again at once, each log is whole, or it is
+// said that it is not there.
+func shortLives(s *story) {
+	s.optedIn()
+	job := s.start(s.job("impatient", counting+`echo "life $n starts"; sleep 0.2; echo "life $n ends"; [ $n = 7 ]`).
+		HostFolder(s.folder("count"), "/count").RestartPolicy(corev1.RestartPolicyOnFailure).BackoffLimit(10))
+
+	s.gone(job)
+	var texts []string
+	for n := range 8 {
+		texts = append(texts, lived(n))
+	}
+	s.wholeOrNamed(s.stored(job), texts...)
+}
+
+// restartRules: a container that its own rules start again in its place leaves all logs
+// behind.
+func restartRules(s *story) {
+	s.optedIn()
+	job := s.start(s.job("ruled", counting+living(5)+`[ $n = 2 ] || exit 42`).
+		HostFolder(s.folder("count"), "/count").RestartRule(corev1.ContainerRestartRuleActionRestart, 42))
+
+	s.gone(job)
+	r := s.stored(job)
+	s.complete(r)
+	s.wholeOrNamed(r, lived(0), lived(1), lived(2))
+}
+
+// restartingAll: where one container has all of its pod be started again, the kubelet
+// removes them with their logs; what could be read of them is there, and what could not
+// is named.
+func restartingAll(s *story) {
+	s.optedIn()
+	job := s.start(s.job("together", counting+living(5)+`[ $n = 1 ] || exit 42`).HostFolder(s.folder("count"), "/count").
+		RestartRule(corev1.ContainerRestartRuleActionRestartAllContainers, 42).
+		Container("helper", `echo "helping"; sleep 8; echo "helped"`))
+
+	s.gone(job)
+	r := s.stored(job)
+	s.wholeOrNamed(r, lived(0), lived(1))
+	helper := r.record.Pods[0].Containers[1]
+	s.Expect(helper.RestartCount).To(BeEquivalentTo(1))
+	s.Expect(helper.Capture.BytesSeen).To(BeEquivalentTo(len("helping\nhelped\n")))
+	s.Expect(helper.PreviousCapture).NotTo(BeNil())
+	if helper.PreviousCapture.Complete {
+		s.Expect(helper.PreviousCapture.BytesSeen).To(BeEquivalentTo(len("helping\n")))
+	}
+	s.t.Logf("of the other container: %+v", *helper.PreviousCapture)
+}
+
+// livesWhileDown: of a container that goes on while the manager is killed, what is read
+// before and after that is there, and what is lost is named.
+func livesWhileDown(s *story, d *downtime) {
+	s.optedIn()
+	job := s.start(s.job("outliving", counting+living(5)+`[ $n -lt 2 ] && exit 1; until [ -e /count/open-$n ]; do sleep 0.5; done; [ $n = 4 ]`).
+		HostFolder(s.folder("count"), "/count").RestartPolicy(corev1.RestartPolicyOnFailure).BackoffLimit(10))
+	s.restarted(job, 2)
+	d.begin(s)
+	s.touch("count", "open-2")
+	s.restarted(job, 3)
+	d.end(s)
+	s.touch("count", "open-3")
+	s.restarted(job, 4)
+	s.touch("count", "open-4")
+
+	s.gone(job)
+	r := s.stored(job)
+	s.wholeOrNamed(r, lived(0), lived(1), lived(2), lived(3), lived(4))
+	container := r.record.Pods[0].Containers[0]
+	s.Expect(container.EarlierInstances).To(BeNumerically(">=", 2), "nobody read the first two and had them stored")
+	s.Expect(r.record.Capture.Why).To(ContainSubstring(results.ReasonInstancesGone))
+}
+
+// restarted waits until the main container of the Job's pod runs after so many restarts.
+func (s *story) restarted(job *batchv1.Job, times int32) {
+	s.t.Helper()
+	s.eventually(func(g Gomega) {
+		pods := s.pods(g, job)
+		g.Expect(pods).To(HaveLen(1))
+		g.Expect(pods[0].Status.ContainerStatuses).To(ContainElement(And(
+			HaveField("RestartCount", times), HaveField("State.Running", Not(BeNil())))))
+	})
+}
