@@ -2,6 +2,7 @@ package capture
 
 import (
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -45,6 +46,11 @@ func (p *pod) noteLives() {
 		last := s.LastTerminationState.Terminated
 		if last != nil && last.ContainerID != s.ContainerID {
 			p.note(c.Name, last.ContainerID, s.RestartCount-1, last)
+			if running := s.State.Running; running != nil {
+				p.noteNext(c.Name, last.ContainerID, running.StartedAt.Time)
+			} else if end := s.State.Terminated; end != nil {
+				p.noteNext(c.Name, last.ContainerID, end.StartedAt.Time)
+			}
 		}
 		end := s.State.Terminated
 		if end == nil && last != nil && last.ContainerID == s.ContainerID {
@@ -72,6 +78,15 @@ func (p *pod) note(container, id string, restart int32, end *corev1.ContainerSta
 			ended.Reason, ended.Message = logtext.Line(end.Reason, maxReason), ""
 			l.end = &ended
 			l.span.Started, l.span.Finished = end.StartedAt.Time, end.FinishedAt.Time
+		}
+	}
+}
+
+// noteNext notes when the instance after the one of this ID started.
+func (p *pod) noteNext(container, id string, started time.Time) {
+	for _, l := range p.logs {
+		if l.container == container && l.instance == id && id != "" {
+			l.span.Next = started
 		}
 	}
 }

@@ -86,6 +86,10 @@ type followedLog struct {
 	// that what is read may be that one's; span is what tells. lifeOf is which one it is.
 	ofLife bool
 	span   joblogs.Span
+	// sure is true once what was read is known to be of this instance, and not of a later
+	// one; first is when its first line was written, zero if it has none.
+	sure  bool
+	first time.Time
 	lifeOf
 	// nodeGone is since when its Node object is gone; zero: it is not known to be.
 	// Only who follows the log asks.

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/job-handler/job-handler/internal/joblogs"
-	"github.com/job-handler/job-handler/internal/redact"
 	"github.com/job-handler/job-handler/internal/results"
 )
 
@@ -21,7 +20,9 @@ func (c *Captures) readLife(ctx, turn context.Context, l *followedLog) {
 			c.metrics.Waiting(-1)
 		}
 		if err != nil {
-			c.keepLife(l, nil, nil, results.Capture{Reason: results.ReasonCaptureLimit, Message: noStream})
+			c.keepLife(l, lifeText{LifeReading: joblogs.LifeReading{
+				Capture: results.Capture{Reason: results.ReasonCaptureLimit, Message: noStream},
+			}})
 			return
 		}
 		again := c.tryLife(ctx, l)
@@ -41,80 +42,67 @@ func (c *Captures) pauseLife(ctx context.Context, pause time.Duration) bool {
 	}
 }
 
+// lifeText is what was read of an instance's log, and may be that of a later one.
+type lifeText struct {
+	joblogs.LifeReading
+	text *text
+	// previous is whether the previous instance was asked for.
+	previous bool
+}
+
+// nothing returns the reading without its text, as it is for one of another instance.
+func (t lifeText) nothing() lifeText {
+	t.text.drop()
+	t.text, t.Redacted = nil, nil
+	if t.Capture.Complete || !t.Capture.Curable {
+		t.Capture = joblogs.Replaced()
+	}
+	return t
+}
+
 // tryLife reads the log once, and reports whether to read it again.
 func (c *Captures) tryLife(ctx context.Context, l *followedLog) (again bool) {
 	now := c.lifeNow(l)
 	if !now.log.Readable() {
-		c.keepLife(l, nil, nil, joblogs.Replaced())
+		c.keepLife(l, lifeText{LifeReading: joblogs.LifeReading{Capture: joblogs.Replaced()}})
 		return false
 	}
-	text := c.memory.open(l.namespace)
-	reading := c.reader.ReadLife(ctx, now.log, now.span, heard{l, text})
-	text.end()
-	identity := reading.Identity
-	if identity == joblogs.MayBe && reading.Capture.Complete {
+	got := c.readOnce(ctx, l, now)
+	if got.Identity == joblogs.MayBe && got.Capture.Complete {
 		// It waits without a stream.
 		c.giveTurn(l)
-		identity, again = c.awaitIdentity(ctx, l, now.log.Previous)
+		got = c.identify(ctx, l, got)
 	}
-	if identity != joblogs.Same {
-		text.drop()
-		capture := reading.Capture
-		if capture.Complete || !capture.Curable {
-			capture = joblogs.Replaced()
-		}
-		c.keepLife(l, nil, nil, capture)
-		return again || capture.Curable || identity == joblogs.Other && c.lifeNow(l).log.Previous != now.log.Previous
+	if got.Identity == joblogs.Same {
+		c.keepLife(l, got)
+		return got.Capture.Curable
 	}
-	c.keepLife(l, text, reading.Redacted, reading.Capture)
-	return reading.Capture.Curable
+	got = got.nothing()
+	c.keepLife(l, got)
+	return got.Capture.Curable || got.Identity == joblogs.Other && c.lifeNow(l).log.Previous != got.previous
 }
 
-// awaitIdentity tells whether a log that was read, and may be that of a later instance,
-// is the one of l, or is to be read again.
-func (c *Captures) awaitIdentity(ctx context.Context, l *followedLog, previous bool) (identity joblogs.Identity, again bool) {
-	settled := c.clock.After(settles)
-	for {
-		now := c.lifeNow(l)
-		switch {
-		case !now.log.Readable():
-			return joblogs.Other, false
-		case now.log.Previous != previous:
-			return joblogs.MayBe, true
-		case now.final:
-			return joblogs.Same, false
-		}
-		select {
-		case <-now.news:
-		case <-settled:
-			return joblogs.Same, false
-		case <-ctx.Done():
-			return joblogs.MayBe, false
-		}
-	}
+// readOnce reads the log once.
+func (c *Captures) readOnce(ctx context.Context, l *followedLog, now lifeNow) lifeText {
+	got := lifeText{text: c.memory.open(l.namespace), previous: now.log.Previous}
+	got.LifeReading = c.reader.ReadLife(ctx, now.log, now.span, heard{l, got.text})
+	got.text.end()
+	return got
 }
 
-// lifeNow is what is known of an instance at a moment.
-type lifeNow struct {
-	// log is how to ask for its log.
-	log  joblogs.Log
-	span joblogs.Span
-	// final is true once nothing of its pod changes any more, and news is closed when
-	// something has.
-	final bool
-	news  <-chan struct{}
-}
-
-func (c *Captures) lifeNow(l *followedLog) lifeNow {
+// keepLife keeps what was read of an instance, rather than what was read of it before,
+// if that was less.
+func (c *Captures) keepLife(l *followedLog, got lifeText) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	p := l.pod
-	now := lifeNow{log: l.latest, span: l.span, final: isFinal(p.object) || p.gone && allEnded(p.object), news: l.news}
-	if p.gone && !now.final {
-		// Nobody tells of its containers any more.
-		now.log = joblogs.Log{}
+	if !l.active() || got.text.seen() < l.text.seen() {
+		got.text.drop()
+		return
 	}
-	return now
+	l.state = following
+	l.text.drop()
+	l.text, l.redacted, l.capture = got.text, got.Redacted, got.Capture
+	l.sure, l.first = got.Identity == joblogs.Same, got.First
 }
 
 // disown drops what was followed of a container that was to be removed and started
@@ -126,18 +114,4 @@ func (l *followedLog) disown() {
 	}
 	l.text.drop()
 	l.text, l.redacted, l.capture = nil, nil, joblogs.Replaced()
-}
-
-// keepLife keeps what was read of an instance, rather than what was read of it before,
-// if that was less. Text may be nil.
-func (c *Captures) keepLife(l *followedLog, text *text, redacted redact.Counts, capture results.Capture) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !l.active() || text.seen() < l.text.seen() {
-		text.drop()
-		return
-	}
-	l.state = following
-	l.text.drop()
-	l.text, l.redacted, l.capture = text, redacted, capture
 }

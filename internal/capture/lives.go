@@ -9,6 +9,7 @@ import (
 
 	"github.com/job-handler/job-handler/internal/joblogs"
 	"github.com/job-handler/job-handler/internal/results"
+	"github.com/job-handler/job-handler/internal/why"
 )
 
 const (
@@ -41,7 +42,7 @@ func (c *Captures) Lives(ctx context.Context, job types.UID, object *corev1.Pod)
 	if p == nil || p.gone {
 		return
 	}
-	p.object = stillTracked(p.object, neverStarted(p.object, object))
+	p.object = stillTracked(p.object, why.Keep(p.object, object))
 	for _, l := range p.logs {
 		l.tell(logs)
 		l.wake()

@@ -162,7 +162,7 @@ func TestLifeOfOneLine(t *testing.T) {
 		want toldLife
 	}{
 		"the next one runs on":    {10 * time.Second, toldLife{Text: "failed\n", Capture: whole}},
-		"the next one ends soon":  {time.Second, toldLife{Capture: replaced}},
+		"the next one ends soon":  {time.Second, toldLife{Text: "failed\n", Capture: whole}},
 		"it ends before the read": {0, toldLife{Capture: replaced}},
 	}
 	for name, tc := range tests {
@@ -173,7 +173,12 @@ func TestLifeOfOneLine(t *testing.T) {
 				k.say("failed\n")
 				k.end(1)
 				ended := k.status(corev1.PodRunning)
+				if tc.next > 0 {
+					c.Lives(ctx, job, ended)
+					synctest.Wait()
+				}
 				for range 2 {
+					<-time.After(time.Millisecond)
 					k.start()
 					if tc.next == 0 && len(k.lives) == 3 {
 						c.Lives(ctx, job, ended)
@@ -189,6 +194,54 @@ func TestLifeOfOneLine(t *testing.T) {
 				k.start()
 				if got := livesOf(c, k.status(corev1.PodRunning))[1]; got != tc.want {
 					t.Errorf("%+v, not %+v", got, tc.want)
+				}
+			})
+		})
+	}
+}
+
+// TestLastLives has a container fail at once, and another time, or succeed, at once, as
+// many do: the log of the first one is told from that of the last one by its first line.
+func TestLastLives(t *testing.T) {
+	tests := map[string]struct {
+		last string
+		late bool
+		want toldLife
+	}{
+		"the last one writes":         {"second\n", false, toldLife{Restart: -1, Text: "first\n", Capture: whole}},
+		"the last one writes nothing": {"", false, toldLife{Restart: -1, Text: "first\n", Capture: whole}},
+		"it is read too late":         {"second\n", true, toldLife{Restart: -1, Capture: replaced}},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			livesInTime(t, func(t *testing.T, ctx context.Context, k *restarting, c *Captures) {
+				k.start()
+				k.say("first\n")
+				<-time.After(100 * time.Millisecond)
+				k.end(1)
+				ended := k.status(corev1.PodRunning)
+				if !tc.late {
+					c.Lives(ctx, job, ended)
+				}
+				<-time.After(100 * time.Millisecond)
+				k.start()
+				if tc.last != "" {
+					k.say(tc.last)
+				}
+				if tc.late {
+					c.Lives(ctx, job, ended)
+				}
+				<-time.After(100 * time.Millisecond)
+				k.end(0)
+				last := k.status(corev1.PodSucceeded)
+				c.Lives(ctx, job, last)
+				<-time.After(time.Second)
+				synctest.Wait()
+				if c.Following(job) {
+					t.Error("the Job is held up")
+				}
+				if diff := cmp.Diff([]toldLife{tc.want}, livesOf(c, last)); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
 				}
 			})
 		})

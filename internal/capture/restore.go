@@ -137,7 +137,7 @@ func (r *Restored) addRecord(record *podRecord, decoded int64, logs *packedLogs)
 		return err
 	}
 	// What fails is released with those before it.
-	r.captured = append(r.captured, Captured{Pod: pod})
+	r.captured = append(r.captured, Captured{Pod: pod, logs: make([]followedLog, 0, len(record.Logs))})
 	one := &r.captured[len(r.captured)-1]
 	for i := range record.Logs {
 		log := &record.Logs[i]

@@ -102,6 +102,11 @@ func TestBroken(t *testing.T) {
 		"too many rules":            with(func(l *logRecord) { l.Redacted = many }),
 		"a rule with any name":      with(func(l *logRecord) { l.Redacted = redact.Counts{strings.Repeat("x", maxReason+1): 1} }),
 		"a count below nothing":     with(func(l *logRecord) { l.Redacted = redact.Counts{"x": -1} }),
+		"an end for any reason": with(func(l *logRecord) {
+			l.Life = &lifeRecord{End: &terminatedJSON{Reason: strings.Repeat("x", maxReason+1)}}
+		}),
+		"an end with a message": with(func(l *logRecord) { l.Life = &lifeRecord{End: &terminatedJSON{Message: "x"}} }),
+		"an end at no time":     with(func(l *logRecord) { l.Life = &lifeRecord{End: &terminatedJSON{FinishedAt: "never"}} }),
 	}
 	for what, broken := range tests {
 		t.Run(what, func(t *testing.T) {

@@ -72,6 +72,10 @@ func (c *Captures) wake() {
 func (c *Captures) settle(p *pod) {
 	for _, l := range p.logs {
 		l.conclude()
+		if l.ofLife && l.active() {
+			// It may wait for what is known of the next instance.
+			l.wake()
+		}
 	}
 	if p.following() {
 		return

@@ -24,6 +24,8 @@ type Span struct {
 	// Started is when it started, Finished when it ended or, of one that is about to be
 	// ended, a time before that; zero where it is not known.
 	Started, Finished time.Time
+	// Next is when the next instance started; zero where it is not known.
+	Next time.Time
 }
 
 // Identity tells whether a log is that of an instance.
@@ -42,6 +44,9 @@ const (
 	// startSlack is how much earlier than its start a container's first line may be: the
 	// runtime notes the start after it.
 	startSlack = 2 * time.Second
+	// nextSlack is the same, for the next instance: where the runtime takes longer than
+	// that, and a request arrives just then, the log is taken for another one's.
+	nextSlack = time.Second
 	// lateLine is how much later than its end a container's first line may be: the
 	// runtime stamps a line when it reads it.
 	lateLine = 5 * time.Second
@@ -55,7 +60,7 @@ func (s Span) Identify(first time.Time) Identity {
 		return MayBe
 	case !s.Started.IsZero() && first.Before(s.Started.Truncate(time.Second).Add(-startSlack)):
 		return Other
-	case first.Before(finished):
+	case first.Before(finished), !s.Next.IsZero() && first.Before(s.Next.Truncate(time.Second).Add(-nextSlack)):
 		return Same
 	case first.Before(finished.Add(time.Second + lateLine)):
 		return MayBe
@@ -69,6 +74,8 @@ type LifeReading struct {
 	// Identity tells whether it is that of the instance. Of an Other one nothing, or no
 	// more than a piece, was passed on.
 	Identity Identity
+	// First is when its first line was written; zero if it has none.
+	First time.Time
 	// Capture tells whether it was read whole, Redacted what was replaced in it.
 	Capture  results.Capture
 	Redacted redact.Counts
@@ -86,7 +93,7 @@ func (r *Reader) ReadLife(ctx context.Context, log Log, span Span, dst io.Writer
 	if closed := life.redactor.Close(); err == nil {
 		err = closed
 	}
-	reading := LifeReading{Identity: span.Identify(life.first.time()), Redacted: life.redactor.Counts()}
+	reading := LifeReading{Identity: span.Identify(life.first.time()), First: life.first.time(), Redacted: life.redactor.Counts()}
 	switch failure := errorIn(life.splitter.rest(), log.task); {
 	case ctx.Err() != nil:
 		reading.Capture = GivenUp()
@@ -101,6 +108,17 @@ func (r *Reader) ReadLife(ctx context.Context, log Log, span Span, dst io.Writer
 		reading.Capture = life.head(log.task, r.verifyLife(ctx, log.task, span, life.raw))
 	}
 	return reading
+}
+
+// FirstLine returns when the first line of a log was written that can be read, zero if
+// it has none. known is false if it could not be read.
+func (r *Reader) FirstLine(ctx context.Context, log Log) (first time.Time, known bool) {
+	limit, line := int64(stampBuffer), logtext.NewBuffer(2*stampBuffer)
+	if err := r.stream(ctx, log.task, corev1.PodLogOptions{Timestamps: true, LimitBytes: &limit}, line); err != nil {
+		return time.Time{}, false
+	}
+	at, _, _ := cutStamp(line.Head())
+	return at.time(), at > 0 || line.Seen() == 0
 }
 
 // Replaced returns the capture of an instance in place of whose log the kubelet has

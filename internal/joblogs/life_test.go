@@ -59,6 +59,8 @@ func TestIdentify(t *testing.T) {
 		"long after its end":           {span, 26 * time.Second, Other},
 		"where its end is not known":   {Span{Started: span.Started}, 15 * time.Second, MayBe},
 		"where its start is not known": {Span{Finished: span.Finished}, 0, Same},
+		"long before the next starts":  {Span{Finished: span.Finished, Next: day.Add(22 * time.Second)}, 20 * time.Second, Same},
+		"just before the next starts":  {Span{Finished: span.Finished, Next: day.Add(21 * time.Second)}, 20 * time.Second, MayBe},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -126,12 +128,37 @@ func TestReadLife(t *testing.T) {
 			reading := r.ReadLife(t.Context(), LogsOf(pod)[0], Span{Started: end.StartedAt.Time, Finished: end.FinishedAt.Time}, &got)
 			reading.Capture.Message = ""
 			want := LifeReading{Identity: tc.identity, Capture: results.Capture{Complete: tc.reason == "", Reason: tc.reason, Curable: tc.curable}}
-			want.Redacted = reading.Redacted
+			want.Redacted, want.First = reading.Redacted, reading.First
 			if diff := cmp.Diff(want, reading); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 			if tc.text != "-" && got.String() != tc.text {
 				t.Errorf("%d bytes are passed on, not %d: %.60q", got.Len(), len(tc.text), got.String())
+			}
+		})
+	}
+}
+
+func TestFirstLine(t *testing.T) {
+	tests := map[string]struct {
+		answer string
+		known  bool
+		first  string
+	}{
+		"a line":   {at(1.5) + " begun\n", true, at(1.5)},
+		"nothing":  {"", true, ""},
+		"an error": {"unable to retrieve container logs for containerd://0123abcd", false, ""},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			r := NewReader(answers{whole: strings.NewReader(tc.answer)}, Options{})
+			first, known := r.FirstLine(t.Context(), LogsOf(podWith(exited("main")))[0])
+			got := ""
+			if !first.IsZero() {
+				got = first.Format(kubeletStamp)
+			}
+			if known != tc.known || got != tc.first {
+				t.Errorf("%q, %t", got, known)
 			}
 		})
 	}

@@ -1,0 +1,172 @@
+package capture
+
+import (
+	"context"
+	"time"
+
+	"github.com/job-handler/job-handler/internal/joblogs"
+	"github.com/job-handler/job-handler/internal/results"
+)
+
+// identify waits until it is known whether a log that was read is the one of l, or that
+// of a later instance. What a request brings is never that of an earlier one, so that
+// these tell:
+//
+//   - the watch tells of the instance as before for as long as the kubelet may take to
+//     tell of a later one, or nothing of its pod changes any more;
+//   - the log of the next instance is known, and its first line is a later one. Times of
+//     lines are known to the nanosecond.
+func (c *Captures) identify(ctx context.Context, l *followedLog, got lifeText) lifeText {
+	settled, again := c.clock.After(settles), false
+	for {
+		now := c.lifeNow(l)
+		if identity := now.identity(got); identity != joblogs.MayBe {
+			got.Identity = identity
+			return got
+		}
+		switch {
+		case now.log.Readable() && now.log.Previous != got.previous && !again:
+			got, again = c.readAgain(ctx, l, now, got), true
+			settled = c.clock.After(settles)
+			continue
+		case now.last.Readable():
+			first, known := c.reader.FirstLine(ctx, now.last)
+			return got.unless(!known || got.First.IsZero() || !first.IsZero() && !got.First.Before(first))
+		case now.hopeless(got):
+			return got.unless(true)
+		}
+		select {
+		case <-now.news:
+		case <-settled:
+			if now = c.lifeNow(l); now.log.Readable() && now.log.Previous == got.previous {
+				return got.unless(false)
+			}
+			settled = nil
+		case <-ctx.Done():
+			return got
+		}
+	}
+}
+
+// unless returns the reading as one of the instance, or of another one.
+func (t lifeText) unless(other bool) lifeText {
+	t.Identity = joblogs.Same
+	if other {
+		t.Identity = joblogs.Other
+	}
+	return t
+}
+
+// readAgain reads the log again, since it is to be asked for in another way now. What was
+// read before is kept where that begins with another line: it is that of an earlier
+// instance.
+func (c *Captures) readAgain(ctx context.Context, l *followedLog, now lifeNow, got lifeText) lifeText {
+	if c.takeTurn(ctx, ctx, l) != nil {
+		return got
+	}
+	defer c.giveTurn(l)
+	again := c.readOnce(ctx, l, now)
+	if again.Identity == joblogs.Other || !again.Capture.Complete || !got.First.IsZero() && !again.First.Equal(got.First) {
+		again.text.drop()
+		return got
+	}
+	got.text.drop()
+	return again
+}
+
+// lifeNow is what is known of an instance at a moment.
+type lifeNow struct {
+	// log is how to ask for its log.
+	log  joblogs.Log
+	span joblogs.Span
+	// final is true once nothing of its pod changes any more, and news is closed when
+	// something has.
+	final bool
+	news  <-chan struct{}
+	// last is the log of the next instance, if that is the last one of a final pod.
+	last joblogs.Log
+	// next is the log of the next instance that is read, nil if none is. nextFirst is when
+	// its first line was written; zero if there is none, or nextKnown is false.
+	next      *followedLog
+	nextFirst time.Time
+	nextKnown bool
+	// nextDone is true if nothing more will be known of it.
+	nextDone bool
+}
+
+func (c *Captures) lifeNow(l *followedLog) lifeNow {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := l.pod
+	now := lifeNow{log: l.latest, span: l.span, final: isFinal(p.object) || p.gone && allEnded(p.object), news: l.news}
+	if p.gone && !now.final {
+		// Nobody tells of its containers any more.
+		now.log = joblogs.Log{}
+	}
+	if now.next = p.next(l); now.next != nil {
+		now.nextFirst, now.nextKnown = now.next.firstLine()
+		now.nextDone = !now.next.active()
+	} else if now.final && !p.gone {
+		now.last = p.lastAfter(l)
+	}
+	return now
+}
+
+// next returns the log of the instance after the one of l that is kept, nil if none is.
+func (p *pod) next(l *followedLog) *followedLog {
+	for _, other := range p.logs {
+		if other.container == l.container && l.restart != results.UnknownRestart && other.restart == l.restart+1 {
+			return other
+		}
+	}
+	return nil
+}
+
+// lastAfter returns the log of the last instance of l's container, if that is the one
+// after l and can be read.
+func (p *pod) lastAfter(l *followedLog) joblogs.Log {
+	for _, c := range results.Containers(p.object) {
+		if c.Name != l.container || c.Status == nil || l.restart == results.UnknownRestart || c.Status.RestartCount != l.restart+1 {
+			continue
+		}
+		for _, log := range joblogs.LogsOf(p.object) {
+			if log.Container == l.container && !log.Previous && log.Ended && log.InstanceID != "" {
+				return log
+			}
+		}
+	}
+	return joblogs.Log{}
+}
+
+// firstLine returns when the first line of the log was written, zero if it has none, if
+// that is known.
+func (l *followedLog) firstLine() (first time.Time, known bool) {
+	switch {
+	case l.following == nil:
+		return l.first, l.sure
+	case l.ofLife:
+		return time.Time{}, false
+	default:
+		first = l.following.From()
+		return first, !first.IsZero() || l.capture.Complete
+	}
+}
+
+// identity tells whether what was read is the log of the instance.
+func (n *lifeNow) identity(got lifeText) joblogs.Identity {
+	switch {
+	case n.final && n.log.Readable() && n.log.Previous == got.previous:
+		return joblogs.Same
+	case got.First.IsZero() || !n.nextKnown || n.nextFirst.IsZero():
+		return n.span.Identify(got.First)
+	case got.First.Before(n.nextFirst):
+		return joblogs.Same
+	default:
+		return joblogs.Other
+	}
+}
+
+// hopeless reports whether nothing will tell whose log it is.
+func (n *lifeNow) hopeless(got lifeText) bool {
+	return !n.log.Readable() && (got.First.IsZero() || n.next == nil || n.nextDone)
+}
