@@ -68,6 +68,26 @@ now
 			ContainSubstring("\n  pod report-b, container main, previous instance\n")))
 	})
 
+	It("prints earlier instances with the others, by when they started", func(ctx SpecContext) {
+		store(ctx, runs.Of(completed("again", 1), runs.MakePod("again-a", start).Container("main", 0, []byte("now\n")).
+			Restarted(3, 1, []byte("before\n")).Earlier(0, 2, []byte("first\n")).Earlier(1, 2, []byte("second\n"))))
+
+		Expect(succeed(ctx, "logs", "again")).To(HavePrefix(`==> pod again-a, container main, instance 1 of 4 (node node-1, exit code 2) <==
+first
+
+==> pod again-a, container main, instance 2 of 4 (node node-1, exit code 2) <==
+second
+
+==> pod again-a, container main, previous instance (node node-1, exit code 1) <==
+before
+`))
+		Expect(succeed(ctx, "logs", "again", "--raw")).To(Equal("first\nsecond\nbefore\nnow\n"))
+		Expect(succeed(ctx, "logs", "again", "--previous")).To(Equal("before\n"))
+		Expect(succeed(ctx, "logs", "again", "--previous=false")).To(Equal("now\n"))
+		Expect(succeed(ctx, "logs", "again", "-c", "main")).To(HavePrefix("==> pod again-a, container main, instance 1 <==\nfirst\n"))
+		Expect(succeed(ctx, "get", "again")).To(ContainSubstring("24B, complete"))
+	})
+
 	It("says what is missing", func(ctx SpecContext) {
 		store(ctx, runs.Of(completed("part", 1), runs.MakePod("part-a", start).Container("main", 0, []byte("half of")).
 			Incomplete(results.ReasonEndedEarly, "the stream ended before the log did")))

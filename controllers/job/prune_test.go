@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/capture"
 	"github.com/job-handler/job-handler/internal/jobstatus"
 	"github.com/job-handler/job-handler/internal/plan"
 	"github.com/job-handler/job-handler/internal/policy"
@@ -253,6 +254,27 @@ func TestPruneConditionsOfPolicies(t *testing.T) {
 	got := pruneConditions([]corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}, unscheduled, evicted})
 	want := []corev1.PodCondition{unscheduled, evicted}
 	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+// Whether, and since when, containers are started again tells when their logs are to be
+// read.
+func TestPruneRestarts(t *testing.T) {
+	pod := fullPod()
+	pod.Spec.Containers[0].RestartPolicy = new(corev1.ContainerRestartPolicyNever)
+	pod.Spec.Containers[0].RestartPolicyRules = make([]corev1.ContainerRestartRule, 20)
+	since := metav1.Now()
+	pod.Status.Conditions = []corev1.PodCondition{
+		{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue},
+		{Type: corev1.AllContainersRestarting, Status: corev1.ConditionTrue, LastTransitionTime: since, Message: "long"},
+	}
+	prunePod(pod)
+	if rules := pod.Spec.Containers[0].RestartPolicyRules; len(rules) != 1 || !capture.MayRestart(pod) {
+		t.Errorf("rules %+v", rules)
+	}
+	want := corev1.PodCondition{Type: corev1.AllContainersRestarting, Status: corev1.ConditionTrue, LastTransitionTime: since}
+	if diff := cmp.Diff(want, pod.Status.Conditions[1]); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
 }

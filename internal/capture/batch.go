@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/klauspost/compress/gzip"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/job-handler/job-handler/internal/logpack"
@@ -334,19 +333,4 @@ func fit(logs []*logpack.Log, room int) ([]*logpack.Log, error) {
 		fitted = append(fitted, log)
 	}
 	return fitted, nil
-}
-
-func compress(text []byte) ([]byte, error) {
-	var packed bytes.Buffer
-	writer, err := gzip.NewWriterLevel(&packed, gzip.DefaultCompression)
-	if err != nil {
-		return nil, fmt.Errorf("compressing: %w", err)
-	}
-	if _, err := writer.Write(text); err != nil {
-		return nil, fmt.Errorf("compressing: %w", err)
-	}
-	if err := writer.Close(); err != nil {
-		return nil, fmt.Errorf("compressing: %w", err)
-	}
-	return packed.Bytes(), nil
 }

@@ -50,7 +50,8 @@ func (c *Captures) Of(job types.UID) (captured []Captured, release func()) {
 
 // Logs returns the logs of the pod that are kept, given the pod as it is now;
 // nil means that it is gone. Of one that is gone all logs are returned: that one
-// is missing and why, where it is.
+// is missing and why, where it is. Those of earlier instances come last, the first one
+// first.
 func (c Captured) Logs(now *corev1.Pod) []results.ContainerLog {
 	gone := now == nil
 	if gone {

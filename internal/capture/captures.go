@@ -207,7 +207,7 @@ func (c *Captures) Finish(job types.UID) {
 		c.finished.Insert(job)
 		for _, l := range p.logs {
 			switch {
-			case l.state == waiting && l.queued && !p.leaving() && !l.ofLife:
+			case l.mayFallBack():
 				c.fallBack(l)
 			case l.parked && l.active() && !p.leaving():
 				// It is for others to read, and what was read before counts too.

@@ -62,6 +62,11 @@ func (l *followedLog) is(log joblogs.Log) bool {
 		(log.InstanceID != "" || l.previous == log.Previous)
 }
 
+// mayFallBack reports whether the log waits for its turn, and can be read at the end.
+func (l *followedLog) mayFallBack() bool {
+	return l.state == waiting && l.queued && !l.pod.leaving() && !l.ofLife
+}
+
 func (p *pod) following() bool {
 	return slices.ContainsFunc(p.logs, (*followedLog).active)
 }

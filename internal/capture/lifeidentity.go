@@ -20,26 +20,21 @@ func (c *Captures) identify(ctx context.Context, l *followedLog, got lifeText) l
 	settled, again := c.clock.After(settles), false
 	for {
 		now := c.lifeNow(l)
-		if identity := now.identity(got); identity != joblogs.MayBe {
-			got.Identity = identity
-			return got
-		}
-		switch {
-		case now.log.Readable() && now.log.Previous != got.previous && !again:
+		if now.isAskedOtherwise(got) && !again && now.identity(got) == joblogs.MayBe {
 			got, again = c.readAgain(ctx, l, now, got), true
 			settled = c.clock.After(settles)
 			continue
-		case now.last.Readable():
-			first, known := c.reader.FirstLine(ctx, now.last)
-			return got.unless(!known || got.First.IsZero() || !first.IsZero() && !got.First.Before(first))
-		case now.hopeless(got):
-			return got.unless(true)
+		}
+		if identity, known := c.told(ctx, &now, got); known {
+			got.Identity = identity
+			return got
 		}
 		select {
 		case <-now.news:
 		case <-settled:
-			if now = c.lifeNow(l); now.log.Readable() && now.log.Previous == got.previous {
-				return got.unless(false)
+			if now = c.lifeNow(l); now.log.Readable() && !now.isAskedOtherwise(got) {
+				got.Identity = joblogs.Same
+				return got
 			}
 			settled = nil
 		case <-ctx.Done():
@@ -48,25 +43,33 @@ func (c *Captures) identify(ctx context.Context, l *followedLog, got lifeText) l
 	}
 }
 
-// unless returns the reading as one of the instance, or of another one.
-func (t lifeText) unless(other bool) lifeText {
-	t.Identity = joblogs.Same
-	if other {
-		t.Identity = joblogs.Other
+// told returns what is known now of whose log it is, if anything is, or will be.
+func (c *Captures) told(ctx context.Context, now *lifeNow, got lifeText) (identity joblogs.Identity, known bool) {
+	if identity = now.identity(got); identity != joblogs.MayBe {
+		return identity, true
 	}
-	return t
+	if now.last.Readable() {
+		first, read := c.reader.FirstLine(ctx, now.last)
+		if read && !got.First.IsZero() && (first.IsZero() || got.First.Before(first)) {
+			return joblogs.Same, true
+		}
+		return joblogs.Other, true
+	}
+	return joblogs.Other, now.hopeless(got)
 }
 
 // readAgain reads the log again, since it is to be asked for in another way now. What was
-// read before is kept where that begins with another line: it is that of an earlier
+// read before is kept where that begins with an earlier line: it is that of an earlier
 // instance.
 func (c *Captures) readAgain(ctx context.Context, l *followedLog, now lifeNow, got lifeText) lifeText {
-	if c.takeTurn(ctx, ctx, l) != nil {
+	none, cancel := context.WithCancel(ctx)
+	cancel()
+	if c.takeTurn(ctx, none, l) != nil {
 		return got
 	}
 	defer c.giveTurn(l)
 	again := c.readOnce(ctx, l, now)
-	if again.Identity == joblogs.Other || !again.Capture.Complete || !got.First.IsZero() && !again.First.Equal(got.First) {
+	if again.Identity == joblogs.Other || !again.Capture.Complete || !got.First.IsZero() && again.First.After(got.First) {
 		again.text.drop()
 		return got
 	}
@@ -110,6 +113,13 @@ func (c *Captures) lifeNow(l *followedLog) lifeNow {
 		now.last = p.lastAfter(l)
 	}
 	return now
+}
+
+// wakeLife has who waits for what is known of the next instance look again.
+func (l *followedLog) wakeLife() {
+	if l.ofLife && l.active() {
+		l.wake()
+	}
 }
 
 // next returns the log of the instance after the one of l that is kept, nil if none is.
@@ -164,6 +174,12 @@ func (n *lifeNow) identity(got lifeText) joblogs.Identity {
 	default:
 		return joblogs.Other
 	}
+}
+
+// isAskedOtherwise reports whether the log is there, and to be asked for in another way
+// than it was.
+func (n *lifeNow) isAskedOtherwise(got lifeText) bool {
+	return n.log.Readable() && n.log.Previous != got.previous
 }
 
 // hopeless reports whether nothing will tell whose log it is.

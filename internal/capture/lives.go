@@ -34,8 +34,12 @@ func (c *Captures) Lives(ctx context.Context, job types.UID, object *corev1.Pod)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	since, logs := restartingSince(object), joblogs.LogsOf(deleted(object))
-	if !c.keeps(job, object.UID) && since.IsZero() && (isFinal(object) || !anyToRead(object, logs)) {
+	since, known := restartingSince(object), c.keeps(job, object.UID)
+	if !known && since.IsZero() && !anyEnded(object) {
+		return
+	}
+	logs := joblogs.LogsOf(deleted(object))
+	if !known && since.IsZero() && !anyToRead(object, logs) {
 		return
 	}
 	p := c.find(job, object)
@@ -47,19 +51,26 @@ func (c *Captures) Lives(ctx context.Context, job types.UID, object *corev1.Pod)
 		l.tell(logs)
 		l.wake()
 	}
-	if !isFinal(object) && !c.stopped {
-		for _, log := range logs {
-			if toRead(object, log) && p.log(log) == nil {
-				c.launch(ctx, p, log, c.readLife).ofLife = true
-			}
-		}
-		if !since.IsZero() {
-			c.followRestarting(ctx, p, since)
-		}
-	}
+	c.readLives(ctx, p, logs, since)
 	p.noteLives()
 	c.forgetEarlier(p)
 	c.settle(p)
+}
+
+// readLives reads the logs of p that are to be read, of all of them, and follows them if
+// its containers are being restarted since then.
+func (c *Captures) readLives(ctx context.Context, p *pod, logs []joblogs.Log, since time.Time) {
+	if c.stopped {
+		return
+	}
+	for _, log := range logs {
+		if toRead(p.object, log) && p.log(log) == nil {
+			c.launch(ctx, p, log, c.readLife).ofLife = true
+		}
+	}
+	if !since.IsZero() && !isFinal(p.object) {
+		c.followRestarting(ctx, p, since)
+	}
 }
 
 // keeps reports whether something of this pod is kept.
@@ -82,6 +93,16 @@ func (c *Captures) followRestarting(ctx context.Context, p *pod, since time.Time
 	}
 }
 
+// anyEnded reports whether an instance of a container has ended.
+func anyEnded(object *corev1.Pod) bool {
+	for _, c := range results.Containers(object) {
+		if c.State().Terminated != nil || c.PreviousEnd() != nil {
+			return true
+		}
+	}
+	return false
+}
+
 func anyToRead(object *corev1.Pod, logs []joblogs.Log) bool {
 	for _, log := range logs {
 		if toRead(object, log) {
@@ -94,7 +115,7 @@ func anyToRead(object *corev1.Pod, logs []joblogs.Log) bool {
 // toRead reports whether the log is that of an instance that has ended, and after which
 // there is another one, or may soon be.
 func toRead(object *corev1.Pod, log joblogs.Log) bool {
-	if !log.Readable() || !log.Ended || log.InstanceID == "" {
+	if isFinal(object) || !log.Readable() || !log.Ended || log.InstanceID == "" {
 		return false
 	}
 	return log.Previous || mayStartAgain(object, log.Container)

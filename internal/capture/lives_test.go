@@ -111,19 +111,23 @@ func TestLives(t *testing.T) {
 	}{
 		"some seconds each": {length: 5 * time.Second, want: []toldLife{
 			{Restart: -1, Text: "this is 2\n", Capture: whole},
-			{Restart: 0, Text: "this is 0\n", Capture: whole}, {Restart: 1, Text: "this is 1\n", Capture: whole},
+			{Restart: 0, Text: "this is 0\n", Capture: whole},
+			{Restart: 1, Text: "this is 1\n", Capture: whole},
 		}},
 		"with backoff": {length: 5 * time.Second, pause: 10 * time.Second, want: []toldLife{
 			{Restart: -1, Text: "this is 2\n", Capture: whole},
-			{Restart: 0, Text: "this is 0\n", Capture: whole}, {Restart: 1, Text: "this is 1\n", Capture: whole},
+			{Restart: 0, Text: "this is 0\n", Capture: whole},
+			{Restart: 1, Text: "this is 1\n", Capture: whole},
 		}},
 		"a watch that is behind": {length: 5 * time.Second, behind: 2 * time.Second, want: []toldLife{
 			{Restart: -1, Text: "this is 2\n", Capture: whole},
-			{Restart: 0, Text: "this is 0\n", Capture: whole}, {Restart: 1, Text: "this is 1\n", Capture: whole},
+			{Restart: 0, Text: "this is 0\n", Capture: whole},
+			{Restart: 1, Text: "this is 1\n", Capture: whole},
 		}},
 		"a watch that tells of each too late": {length: 2 * time.Second, behind: 2500 * time.Millisecond, want: []toldLife{
 			{Restart: -1, Text: "this is 2\n", Capture: whole},
-			{Restart: 0, Capture: replaced}, {Restart: 1, Capture: replaced},
+			{Restart: 0, Capture: replaced},
+			{Restart: 1, Capture: replaced},
 		}},
 	}
 	for name, tc := range tests {
@@ -358,7 +362,8 @@ func TestLivesStored(t *testing.T) {
 		defer done()
 		if diff := cmp.Diff([]toldLife{
 			{Restart: -1, Text: "this is 3\n", Capture: whole},
-			{Restart: 0, Text: "this is 0\n", Capture: whole}, {Restart: 1, Text: "this is 1\n", Capture: whole},
+			{Restart: 0, Text: "this is 0\n", Capture: whole},
+			{Restart: 1, Text: "this is 1\n", Capture: whole},
 			{Restart: 2, Text: "this is 2\n", Capture: whole},
 		}, livesIn(all, last)); diff != "" {
 			t.Errorf("with what is stored (-want +got):\n%s", diff)

@@ -49,21 +49,44 @@ func TestLivesProperty(t *testing.T) {
 		latencies := rapid.SliceOfN(rapid.SampledFrom([]time.Duration{0, time.Millisecond, 300 * time.Millisecond, 1200 * time.Millisecond}), 4, 4).
 			Draw(rt, "latencies")
 		keepsAll := rapid.Bool().Draw(rt, "keeps all")
-		var wrong string
-		synctest.Test(t, func(t *testing.T) {
-			k := &restarting{keepsAll: keepsAll, latencies: latencies}
-			c := New(joblogs.NewReader(k, joblogs.Options{}), Options{})
-			ctx, cancel := context.WithCancel(t.Context())
-			last := k.liveAll(lives, latestOf(ctx, c))
-			<-time.After(time.Minute)
-			wrong = k.wrong(c, last)
-			cancel()
-			c.Stop()
-		})
-		if wrong != "" {
+		if wrong, _ := outcomeOf(t, &restarting{keepsAll: keepsAll, latencies: latencies}, lives); wrong != "" {
 			rt.Fatal(wrong)
 		}
 	})
+}
+
+// TestLongLivesProperty draws containers of which each instance runs for five seconds at
+// least, whatever it writes and when, with a watch that is a little late: all of it is
+// kept.
+func TestLongLivesProperty(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		lives := rapid.SliceOfN(rapid.Custom(drawLife), 2, 8).Draw(rt, "lives")
+		for i := range lives {
+			lives[i].behind /= 10
+			at := rapid.IntRange(0, len(lives[i].gaps)-1).Draw(rt, "long")
+			lives[i].gaps[at] += 5 * time.Second
+		}
+		wrong, all := outcomeOf(t, &restarting{latencies: []time.Duration{0, 100 * time.Millisecond, 20 * time.Millisecond}}, lives)
+		if wrong != "" || !all {
+			rt.Fatalf("all %t, %s", all, wrong)
+		}
+	})
+}
+
+// outcomeOf has the container live so. It tells what is wrong in what is kept, "" if
+// nothing is, and whether everything is kept.
+func outcomeOf(t *testing.T, k *restarting, lives []aLife) (wrong string, all bool) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		c := New(joblogs.NewReader(k, joblogs.Options{}), Options{})
+		ctx, cancel := context.WithCancel(t.Context())
+		last := k.liveAll(lives, latestOf(ctx, c))
+		<-time.After(time.Minute)
+		wrong, all = k.wrong(c, last)
+		cancel()
+		c.Stop()
+	})
+	return wrong, all
 }
 
 // latestOf returns what has c be told of the states of the pod: of those that come due
@@ -125,8 +148,9 @@ func (k *restarting) liveAll(lives []aLife, tell func(pod *corev1.Pod, behind ti
 	return last
 }
 
-// wrong tells what is wrong in what is kept, "" if nothing is.
-func (k *restarting) wrong(c *Captures, last *corev1.Pod) string {
+// wrong tells what is wrong in what is kept, "" if nothing is, and whether everything is
+// kept.
+func (k *restarting) wrong(c *Captures, last *corev1.Pod) (wrong string, all bool) {
 	captured, release := c.Of(job)
 	defer release()
 	kept := map[int]results.ContainerLog{}
@@ -139,25 +163,25 @@ func (k *restarting) wrong(c *Captures, last *corev1.Pod) string {
 				at = int(l.Earlier.Restart)
 			}
 			if _, twice := kept[at]; twice || !l.Previous && l.Earlier == nil || at < 0 || at >= len(k.lives)-1 {
-				return fmt.Sprintf("a log of %d, %+v", at, l)
+				return fmt.Sprintf("a log of %d, %+v", at, l), false
 			}
 			kept[at] = l
 		}
 	}
-	all := true
+	all = true
 	for i, life := range k.lives[:len(k.lives)-1] {
 		l, text := kept[i], ""
 		if l.Text != nil {
 			text = string(l.Text.Head())
 		}
 		if !strings.HasPrefix(life.text, text) || l.Capture.Complete && text != life.text {
-			return fmt.Sprintf("of %d is kept %q, %+v; it wrote %q", i, text, l.Capture, life.text)
+			return fmt.Sprintf("of %d is kept %q, %+v; it wrote %q", i, text, l.Capture, life.text), false
 		}
-		all = all && text == life.text
+		all = all && text == life.text && l.Capture.Complete
 	}
 	said := results.Summarize(results.Run{Pods: []results.Pod{{Pod: last, Logs: logs}}})
 	if said.Complete && !all {
-		return fmt.Sprintf("it is said to be complete, with %+v", kept)
+		return fmt.Sprintf("it is said to be complete, with %+v", kept), false
 	}
-	return ""
+	return "", all
 }

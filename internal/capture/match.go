@@ -103,7 +103,7 @@ func (m *matching) earlier() []int {
 	var all []int
 	for _, name := range slices.Sorted(maps.Keys(byContainer)) {
 		lives := byContainer[name]
-		slices.SortStableFunc(lives, func(a, b int) int { return m.kept[a].lifeOf.compare(m.kept[b].lifeOf) })
+		slices.SortStableFunc(lives, func(a, b int) int { return m.kept[a].compare(m.kept[b].lifeOf) })
 		if excess := len(lives) - (mostLives - told); excess > 0 {
 			lives = slices.Delete(lives, 1, 1+excess)
 		}

@@ -72,10 +72,7 @@ func (c *Captures) wake() {
 func (c *Captures) settle(p *pod) {
 	for _, l := range p.logs {
 		l.conclude()
-		if l.ofLife && l.active() {
-			// It may wait for what is known of the next instance.
-			l.wake()
-		}
+		l.wakeLife()
 	}
 	if p.following() {
 		return

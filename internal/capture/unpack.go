@@ -107,3 +107,19 @@ func joined(head, tail *logtext.Buffer, gap logtext.Gap) *logtext.Buffer {
 	}
 	return logtext.Restore(head.Head(), tail.Tail(), before.Append(tail.Head()).Join(tail.Gap()))
 }
+
+// compress returns the text as a gzip file.
+func compress(text []byte) ([]byte, error) {
+	var packed bytes.Buffer
+	writer, err := gzip.NewWriterLevel(&packed, gzip.DefaultCompression)
+	if err != nil {
+		return nil, fmt.Errorf("compressing: %w", err)
+	}
+	if _, err := writer.Write(text); err != nil {
+		return nil, fmt.Errorf("compressing: %w", err)
+	}
+	if err := writer.Close(); err != nil {
+		return nil, fmt.Errorf("compressing: %w", err)
+	}
+	return packed.Bytes(), nil
+}

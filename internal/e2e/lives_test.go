@@ -2,12 +2,19 @@ package e2e
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
+	"time"
 
 	. "github.com/onsi/gomega"
 	batchv1 "k8s.io/api/batch/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/localcluster"
 	"github.com/job-handler/job-handler/internal/results"
 )
 
@@ -93,6 +100,36 @@ func livesWhole(s *story) {
 		HaveField("State.ExitCode", HaveValue(BeEquivalentTo(3))), HaveField("State.ExitCode", HaveValue(BeEquivalentTo(2)))))
 }
 
+// defaultBackoff has a kubelet wait before it starts a container again as long as one
+// does that is told nothing.
+const defaultBackoff = `apiVersion: kubelet.config.k8s.io/v1beta1
+kind: KubeletConfiguration
+crashLoopBackOff: {maxContainerRestartPeriod: 300s}
+`
+
+// livesWithBackoff: with a kubelet's own pauses between them, all logs of a container are
+// there that fails at once each time.
+func livesWithBackoff(s *story) {
+	settings := filepath.Join(s.w.kubeletSettings(), "backoff.conf")
+	s.Expect(os.WriteFile(settings, []byte(defaultBackoff), 0o644)).To(Succeed())
+	restart := func() {
+		s.Expect(s.w.cluster.Kill(s.ctx(), localcluster.Kubelet)).To(Succeed())
+		s.Expect(s.w.cluster.Restart(s.ctx(), localcluster.Kubelet)).To(Succeed())
+	}
+	restart()
+	s.optedIn()
+	job := s.start(s.job("hopeful", counting+`echo "life $n starts"; echo "life $n ends"; exit $((3-n))`).
+		HostFolder(s.folder("count"), "/count").RestartPolicy(corev1.RestartPolicyOnFailure).BackoffLimit(10))
+
+	s.gone(job)
+	r := s.stored(job)
+	s.Expect(os.Remove(settings)).To(Succeed())
+	restart()
+	s.complete(r)
+	s.wholeOrNamed(r, lived(0), lived(1), lived(2), lived(3))
+	s.Expect(s.at(r, api.DataCompletionTime).Sub(s.at(r, api.DataStartTime))).To(BeNumerically(">", 20*time.Second), "there were pauses")
+}
+
 // shortLives: of a container that is started again at once, each log is whole, or it is
 // said that it is not there.
 func shortLives(s *story) {
@@ -154,6 +191,7 @@ func livesWhileDown(s *story, d *downtime) {
 	s.touch("count", "open-2")
 	s.restarted(job, 3)
 	d.end(s)
+	s.led()
 	s.touch("count", "open-3")
 	s.restarted(job, 4)
 	s.touch("count", "open-4")
@@ -162,6 +200,7 @@ func livesWhileDown(s *story, d *downtime) {
 	r := s.stored(job)
 	s.wholeOrNamed(r, lived(0), lived(1), lived(2), lived(3), lived(4))
 	container := r.record.Pods[0].Containers[0]
+	s.Expect(container.PreviousCapture.Complete).To(BeTrue(), "it ended when the manager was back")
 	s.Expect(container.EarlierInstances).To(BeNumerically(">=", 2), "nobody read the first two and had them stored")
 	s.Expect(r.record.Capture.Why).To(ContainSubstring(results.ReasonInstancesGone))
 }
@@ -174,5 +213,16 @@ func (s *story) restarted(job *batchv1.Job, times int32) {
 		g.Expect(pods).To(HaveLen(1))
 		g.Expect(pods[0].Status.ContainerStatuses).To(ContainElement(And(
 			HaveField("RestartCount", times), HaveField("State.Running", Not(BeNil())))))
+	})
+}
+
+// led waits until a manager leads from now on.
+func (s *story) led() {
+	s.t.Helper()
+	now := time.Now()
+	s.eventually(func(g Gomega) {
+		lease := &coordinationv1.Lease{}
+		g.Expect(s.w.client.Get(s.ctx(), client.ObjectKey{Namespace: api.ManagerNamespace, Name: api.ManagerName}, lease)).To(Succeed())
+		g.Expect(lease.Spec.RenewTime.Time).To(BeTemporally(">", now))
 	})
 }

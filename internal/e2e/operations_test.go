@@ -20,6 +20,7 @@ var operations = []struct {
 	{"leaf-rotated", leafRotated},
 	{"ca-rotated", caRotated},
 	{"kubelet-stopped", kubeletStopped},
+	{"lives-with-backoff", livesWithBackoff},
 	{"node-deleted", nodeDeleted},
 	{"node-lost-for-good", nodeLostForGood},
 	{"node-deleted-followed", nodeDeletedFollowed},

@@ -82,6 +82,10 @@ func (w *world) say(format string, args ...any) {
 func (w *world) startCluster(t *testing.T, kubelet []string) {
 	ctx, cancel := context.WithTimeout(t.Context(), clusterTimeout)
 	defer cancel()
+	if err := os.Mkdir(w.kubeletSettings(), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	kubelet = append(kubelet, "--config-dir="+w.kubeletSettings())
 	var err error
 	w.cluster, err = localcluster.Start(ctx, localcluster.Options{
 		Mode: localcluster.WithNode, Dir: filepath.Join(w.dir, "cluster"), WaitForNode: true, Progress: os.Stderr,
@@ -103,6 +107,9 @@ func (w *world) startCluster(t *testing.T, kubelet []string) {
 		t.Fatalf("building a client: %v", err)
 	}
 }
+
+// kubeletSettings is a folder of settings that a kubelet takes up when it starts.
+func (w *world) kubeletSettings() string { return filepath.Join(w.dir, "kubelet.d") }
 
 // build makes the manager's program.
 func (w *world) build(ctx context.Context) error {

@@ -58,7 +58,10 @@ func chooseDetails(pods []*podView, budget, copies int) (*details, error) {
 		known[c.pod], c.detailed = true, true
 	}
 	d.count()
-	return d, d.chooseInstances(chosen, max(0, budget))
+	if err := d.chooseInstances(chosen, max(0, budget)); err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
 // cost returns the most that c takes in both texts, with its pod if that is
