@@ -14,8 +14,10 @@ import (
 // matching finds which of the logs that are kept of a pod are those that it tells of.
 type matching struct {
 	kept []followedLog
-	// restarts are how often each container of the pod was restarted.
+	// restarts are how often each container of the pod was restarted, ids which instance of
+	// it is the last one, as far as that is told.
 	restarts map[string]int32
+	ids      map[string]string
 	// of is which of kept each of the pod's logs is, -1 if none, taken which are.
 	of    []int
 	taken []bool
@@ -25,11 +27,11 @@ type matching struct {
 // -1 if none is, and those of instances from before them, the first ones first.
 func (c Captured) match(now *corev1.Pod, all []joblogs.Log) (matched, earlier []int) {
 	m := &matching{
-		kept: c.logs, restarts: map[string]int32{}, of: slices.Repeat([]int{-1}, len(all)), taken: make([]bool, len(c.logs)),
+		kept: c.logs, restarts: map[string]int32{}, ids: map[string]string{}, of: slices.Repeat([]int{-1}, len(all)), taken: make([]bool, len(c.logs)),
 	}
 	for _, container := range results.Containers(now) {
 		if container.Status != nil {
-			m.restarts[container.Name] = container.Status.RestartCount
+			m.restarts[container.Name], m.ids[container.Name] = container.Status.RestartCount, container.Status.ContainerID
 		}
 	}
 	for _, find := range []func(joblogs.Log) int{m.byID, m.byRestart, m.latest} {
@@ -74,6 +76,9 @@ func (m *matching) latest(log joblogs.Log) int {
 	}
 	last := m.last(func(l *followedLog, _ bool) bool { return l.container == log.Container && l.text.seen() > 0 })
 	if last < 0 || m.taken[last] || m.kept[last].ofLife {
+		return -1
+	}
+	if id := m.ids[log.Container]; id != "" && id != m.kept[last].instance {
 		return -1
 	}
 	return last
