@@ -14,7 +14,7 @@ func (c *Captures) readLife(ctx, turn context.Context, l *followedLog) {
 	defer c.end(l)
 	defer c.giveTurn(l)
 	l.hurry()
-	for try, pause := 1, firstPause; ; try, pause = try+1, min(2*pause, longestPauseRunning) {
+	for try, pause := 1, firstPause; ; try, pause = try+1, min(4*pause, longestPauseRunning) {
 		err := c.takeTurn(ctx, turn, l)
 		if try == 1 {
 			c.metrics.Waiting(-1)

@@ -17,8 +17,9 @@ const (
 	// started again: an instance that is told of for so long after its log was read was
 	// the one that was read.
 	settles = 3 * time.Second
-	// lifeTries is how often the log of an instance is read at most.
-	lifeTries = 5
+	// lifeTries is how often the log of an instance is read at most, within half a minute:
+	// a kubelet may be started again.
+	lifeTries = 6
 )
 
 // Lives takes note of a pod of job that is there, and reads the log of each instance

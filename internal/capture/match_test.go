@@ -41,23 +41,28 @@ func TestMatch(t *testing.T) {
 	}{
 		"the third one runs": {
 			withStatus(corev1.ContainerStatus{ContainerID: id(2), RestartCount: 2, State: running, LastTerminationState: endedAs(id(1))}),
-			3, 1, 2, []int{0},
+			3, 1, 2,
+			[]int{0},
 		},
 		"the second one ended, and the container waits": {
 			withStatus(corev1.ContainerStatus{ContainerID: id(1), RestartCount: 1, State: waiting, LastTerminationState: endedAs(id(1))}),
-			2, 1, -1, []int{0},
+			2, 1, -1,
+			[]int{0},
 		},
 		"all were restarted, and the kubelet forgot the one before": {
 			withStatus(corev1.ContainerStatus{ContainerID: id(3), RestartCount: 3, State: running, LastTerminationState: forgotten}),
-			3, 2, -1, []int{0, 1},
+			3, 2, -1,
+			[]int{0, 1},
 		},
 		"the kubelet forgot one of which nothing is kept": {
 			withStatus(corev1.ContainerStatus{ContainerID: id(9), RestartCount: 9, State: running, LastTerminationState: forgotten}),
-			3, -1, -1, []int{0, 1, 2},
+			3, -1, -1,
+			[]int{0, 1, 2},
 		},
 		"the kubelet lost the last one, and counts a restart": {
 			withStatus(corev1.ContainerStatus{RestartCount: 3, State: unknown, LastTerminationState: endedAs(id(1))}),
-			3, 1, 2, []int{0},
+			3, 1, 2,
+			[]int{0},
 		},
 		"nothing is told of the last one, which was followed": {evicted, 3, -1, 2, []int{0, 1}},
 		"nor of one that nobody followed":                     {evicted, 2, -1, -1, []int{0, 1}},
