@@ -28,7 +28,7 @@ func TestMatch(t *testing.T) {
 	running := corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}
 	waiting := corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}
 	forgotten := corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "RestartingAllContainers", ExitCode: 137}}
-	unknown := corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: statusUnknown, ExitCode: 137}}
+	unknown := corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "ContainerStatusUnknown", ExitCode: 137}}
 	evicted := withStatus(corev1.ContainerStatus{})
 	evicted.Status = corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted"}
 	// kept are instances 0 and 1, read when they ended, and 2, which was followed.
