@@ -14,15 +14,20 @@ import (
 	"time"
 )
 
-// Build returns the programs of the sets, and first builds those that are not
+// Build returns the programs of the sets for a cluster of a minor of Kubernetes,
+// such as 1.30, "" being the newest, and first builds those that are not
 // in the user's cache folder yet, from the modules that pin them. Building all
 // of them takes some ten minutes on two cores; progress, which may be nil, gets
 // a line for every program and every few seconds in between. Processes that
 // build the same programs wait for each other. A build that was cut short
 // leaves nothing that a later one could take for a program.
-func Build(ctx context.Context, set Set, progress io.Writer) (Programs, error) {
+func Build(ctx context.Context, minor string, set Set, progress io.Writer) (Programs, error) {
 	programs := Programs{paths: map[string]string{}}
-	for _, m := range modules {
+	chosen, err := modulesOf(minor)
+	if err != nil {
+		return programs, err
+	}
+	for _, m := range chosen {
 		wanted := m.wanted(set)
 		if len(wanted) == 0 {
 			continue

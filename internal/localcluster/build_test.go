@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -52,7 +53,11 @@ func TestProgramsArePinned(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range modules {
+	all := slices.Clone(modules)
+	for _, r := range releases {
+		all = append(all, r.module())
+	}
+	for _, m := range all {
 		goMod, err := os.ReadFile(filepath.Join(nestedModule(root, m.name), "go.mod"))
 		if err != nil {
 			t.Fatal(err)
@@ -112,7 +117,7 @@ func TestBuildWatch(t *testing.T) {
 }
 
 func TestBuildOfNothing(t *testing.T) {
-	programs, err := Build(t.Context(), 0, nil)
+	programs, err := Build(t.Context(), "", 0, nil)
 	if err != nil || programs.Path(Etcd) != "" {
 		t.Errorf("programs = %v, %v", programs, err)
 	}
@@ -121,7 +126,7 @@ func TestBuildOfNothing(t *testing.T) {
 func TestBuildEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Build(ctx, AllPrograms, nil); err == nil {
+	if _, err := Build(ctx, "", AllPrograms, nil); err == nil {
 		t.Error("a build goes on after its context ended")
 	}
 }

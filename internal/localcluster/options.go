@@ -1,6 +1,7 @@
 package localcluster
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -36,6 +37,12 @@ type Options struct {
 	Dir string
 	// Progress gets lines about what happens; nil means none.
 	Progress io.Writer
+
+	// Kubernetes is the minor of the API server and of the controller manager, such
+	// as 1.30. Empty means what the environment variable ReleaseVariable says, and
+	// the newest without one. An older minor has only the mode ControlPlane, without
+	// a scheduler.
+	Kubernetes string
 
 	// ControllerManager and Scheduler add these to the mode ControlPlane; the
 	// other modes always have them.
@@ -86,6 +93,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Mode == "" {
 		o.Mode = ControlPlane
 	}
+	o.Kubernetes = cmp.Or(o.Kubernetes, os.Getenv(ReleaseVariable))
 	if o.FakeNodes == 0 {
 		o.FakeNodes = 1
 	}
@@ -110,6 +118,13 @@ func (o Options) validate() error {
 	}
 	if o.Dir == "" && o.Detach {
 		return errors.New("a cluster that is left running needs a data folder")
+	}
+	newest, err := newestMinor()
+	if err != nil {
+		return err
+	}
+	if o.Kubernetes != "" && o.Kubernetes != newest && o.Scheduler {
+		return fmt.Errorf("a cluster of Kubernetes %s has no scheduler and no nodes: those are of %s only", o.Kubernetes, newest)
 	}
 	for name := range o.ExtraArgs {
 		if !slices.Contains(componentNames, name) {

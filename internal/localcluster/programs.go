@@ -80,8 +80,7 @@ func (m module) ldflags(goMod string) string {
 	if m.versioned == "" {
 		return strip
 	}
-	pattern := regexp.MustCompile(regexp.QuoteMeta(m.versioned) + ` v([0-9]+)\.([0-9]+)(\S*)`)
-	version := pattern.FindStringSubmatch(goMod)
+	version := requiredVersion(goMod, m.versioned)
 	if version == nil {
 		return strip
 	}
@@ -90,9 +89,22 @@ func (m module) ldflags(goMod string) string {
 		prefix, version[1], version[2], version[3], prefix, version[1], prefix, version[2])
 }
 
+// requiredVersion returns the version of a Go module that a go.mod requires, its
+// major, its minor and the rest; nil if it requires none.
+func requiredVersion(goMod, path string) []string {
+	return regexp.MustCompile(regexp.QuoteMeta(path) + ` v([0-9]+)\.([0-9]+)(\S*)`).FindStringSubmatch(goMod)
+}
+
+const (
+	// kubernetesModule is the nested module of the newest Kubernetes.
+	kubernetesModule = "kubernetes"
+	// kubernetesPath is the Go module of Kubernetes.
+	kubernetesPath = "k8s.io/kubernetes"
+)
+
 // modules lists the programs of each module, longest compilation first.
 var modules = []module{
-	{name: "kubernetes", versioned: "k8s.io/kubernetes", programs: []program{
+	{name: kubernetesModule, versioned: kubernetesPath, programs: []program{
 		{APIServer, "k8s.io/kubernetes/cmd/kube-apiserver", ControlPlanePrograms},
 		{Etcd, "go.etcd.io/etcd/server/v3", ControlPlanePrograms},
 		{ControllerManager, "k8s.io/kubernetes/cmd/kube-controller-manager", ControlPlanePrograms},

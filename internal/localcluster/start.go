@@ -21,7 +21,7 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 		return nil, err
 	}
 	c := &Cluster{progress: reporter{o.Progress}, owner: -1}
-	if c.programs, err = Build(ctx, o.programs(), o.Progress); err != nil {
+	if c.programs, err = Build(ctx, o.Kubernetes, o.programs(), o.Progress); err != nil {
 		return nil, err
 	}
 	if err := c.prepareFolder(o); err != nil {

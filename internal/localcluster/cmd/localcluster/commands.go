@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -24,7 +25,7 @@ func newCommand() *cobra.Command {
 		Args:          cobra.NoArgs,
 	}
 	root.PersistentFlags().StringVar(&dir, "dir", "bin/cluster", "data folder of the cluster")
-	root.AddCommand(newUp(&dir), newDown(&dir), newStatus(&dir), newBuild(), newLoad(&dir), newKubectl(&dir))
+	root.AddCommand(newUp(&dir), newDown(&dir), newStatus(&dir), newBuild(), newMinors(), newLoad(&dir), newKubectl(&dir))
 	return root
 }
 
@@ -156,7 +157,8 @@ var sets = map[string]localcluster.Set{
 }
 
 func newBuild() *cobra.Command {
-	return &cobra.Command{
+	var minor string
+	command := &cobra.Command{
 		Use:       "build [all|cert-manager|control-plane|kwok|node]",
 		Short:     "Build the programs that a cluster needs, if they are not there yet",
 		Args:      cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
@@ -166,13 +168,49 @@ func newBuild() *cobra.Command {
 			if len(args) == 1 {
 				set = sets[args[0]]
 			}
-			programs, err := localcluster.Build(command.Context(), set, command.OutOrStdout())
+			programs, err := localcluster.Build(command.Context(), minor, set, command.OutOrStdout())
 			if err == nil {
 				fmt.Fprintln(command.OutOrStdout(), "The programs are in", strings.Join(programs.Folders(), ", "))
 			}
 			return err
 		},
 	}
+	command.Flags().StringVar(&minor, "kubernetes", os.Getenv(localcluster.ReleaseVariable),
+		"minor of the API server and the controller manager, such as 1.30; empty: the newest")
+	return command
+}
+
+func newMinors() *cobra.Command {
+	return &cobra.Command{
+		Use:   "minors <minor|oldest|newest|all>...",
+		Short: "Print the minors of Kubernetes that are named, one a line, if a cluster can have them",
+		Args:  cobra.MinimumNArgs(1),
+		RunE: func(command *cobra.Command, args []string) error {
+			known, err := localcluster.Minors()
+			if err != nil {
+				return err
+			}
+			minors, err := chosenMinors(known, args)
+			for _, minor := range minors {
+				fmt.Fprintln(command.OutOrStdout(), minor)
+			}
+			return err
+		},
+	}
+}
+
+// chosenMinors returns those of known, oldest first, that are named.
+func chosenMinors(known, names []string) ([]string, error) {
+	words := map[string][]string{"all": known, "oldest": known[:1], "newest": known[len(known)-1:]}
+	var chosen []string
+	for _, name := range names {
+		meant, isWord := words[name]
+		if !isWord && !slices.Contains(known, name) {
+			return nil, fmt.Errorf("Kubernetes %q: there are %s", name, strings.Join(known, ", "))
+		}
+		chosen = append(append(chosen, meant...), name)
+	}
+	return slices.DeleteFunc(slices.Clone(known), func(minor string) bool { return !slices.Contains(chosen, minor) }), nil
 }
 
 func newLoad(dir *string) *cobra.Command {
