@@ -30,9 +30,10 @@ FUZZTIME ?= 10s## how long each fuzz target runs
 SEED ?= 1## first seed of soak
 SEEDS ?= 1## number of seeds of soak
 JOBS ?= 200## number of Jobs for each seed of soak
+VERSIONS ?= oldest newest## minors of Kubernetes for test-versions: such as 1.30, or oldest, newest, all
 BENCH_DIR ?= bin/bench## folder of what benchmarks write, one below it for each of them
 BENCH_ARGS ?=## flags of bench, such as --only=drain,open-20
-export TESTFLAGS FUZZTIME
+export TESTFLAGS FUZZTIME VERSIONS
 
 # Tools are built from the modules that pin them, once for each version, into
 # the user's cache folder, where the next clone finds them.
@@ -151,8 +152,8 @@ test: ## Unit, integration and end-to-end tests and a few attacks, one after the
 	@internal/tools/test unit integration attacks e2e
 
 .PHONY: test-all
-test-all: ## All of `test`, every attack, outages and random faults, the operations, the race detector, every fuzz target and benchmark for a short time
-	@internal/tools/test unit integration adversary e2e oracle operations race fuzz benchmarks
+test-all: ## All of `test`, the oldest Kubernetes, every attack, outages and random faults, the operations, the race detector, every fuzz target and benchmark for a short time
+	@VERSIONS=oldest internal/tools/test unit integration versions adversary e2e oracle operations race fuzz benchmarks
 
 .PHONY: test-unit
 test-unit: ## Rules and parts, each by itself
@@ -161,6 +162,10 @@ test-unit: ## Rules and parts, each by itself
 .PHONY: test-integration
 test-integration: ## Webhooks, controllers, the kubectl plugin and manifests on a real kube-apiserver
 	@internal/tools/test integration
+
+.PHONY: test-versions
+test-versions: ## test-integration on the API server and the controller manager of each of VERSIONS, which are built first (some 10 minutes each)
+	@internal/tools/test versions
 
 .PHONY: test-adversary
 test-adversary: ## Attacks of a tenant on the manager within its memory limit, beside a neighbour (root, a memory cgroup)
@@ -241,6 +246,11 @@ fmt: $(GOLANGCI_LINT) ## Format the code
 .PHONY: generate
 generate: manifests ## Regenerate what `go generate` makes, from the manifests on
 	@go generate ./...
+
+# By hand, when localcluster.Releases changes: it asks the module proxy.
+.PHONY: kubernetes-modules
+kubernetes-modules: ## Write the Go modules of the older releases of Kubernetes that tests run on
+	@go run ./internal/localcluster/cmd/kubernetesmodules
 
 .PHONY: manifests
 manifests: $(CONTROLLER_GEN) ## Regenerate config/rbac/role.yaml from the RBAC markers
