@@ -2,6 +2,7 @@ package job
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -36,11 +37,29 @@ func (r *Reconciler) awaitLogs(job *batchv1.Job) time.Duration {
 	if goes(job) || !r.Captures.Following(job.UID) {
 		return 0
 	}
-	limit, waited := r.Options.LogDeadline+capture.Slack, r.runs.since(job.UID, followed, r.Clock.Now())
+	return r.patiently(job, followed, r.Options.LogDeadline+capture.Slack)
+}
+
+// patiently returns after how long to look again at a Job that waits for this, 0 if
+// it has for limit.
+func (r *Reconciler) patiently(job *batchv1.Job, what string, limit time.Duration) time.Duration {
+	waited := r.runs.since(job.UID, what, r.Clock.Now())
 	if waited >= limit {
 		return 0
 	}
 	return min(max(captureRecheck, waited), longestLogRetry, limit-waited)
+}
+
+// awaitEnds returns after how long to look again since pods of the Job are being
+// deleted and have not ended, 0 if none is, or if that takes longer than reading logs
+// is tried again. Before 1.31 Kubernetes calls a Job failed as soon as the deletion of
+// its pods has begun. Where logs are read, a log waits for the end of its container.
+func (r *Reconciler) awaitEnds(job *batchv1.Job, logMode string, pods []*corev1.Pod) time.Duration {
+	ending := func(pod *corev1.Pod) bool { return pod.DeletionTimestamp != nil && !ended(pod) }
+	if logMode != api.LogModeStatus || goes(job) || !slices.ContainsFunc(pods, ending) {
+		return 0
+	}
+	return r.patiently(job, podsEnd, r.Options.LogDeadline)
 }
 
 // quiet has the Job of the pod be looked at soon after none of its logs is followed any
@@ -76,6 +95,7 @@ const (
 	followed  = "logs are followed"
 	missing   = "pods are missing"
 	nodesGone = "nodes are gone"
+	podsEnd   = "pods are ending"
 )
 
 // since returns how long ago the Job was first found waiting for this.

@@ -190,6 +190,37 @@ var _ = Describe("Pods that were deleted before their Job ended", func() {
 		Expect(stored.Data[api.DataLogs]).NotTo(ContainSubstring("hunter2"))
 	})
 
+	It("are waited for until they have ended, where no logs are wanted", func(ctx SpecContext) {
+		object := running(ctx, aJob().Annotation(api.LogModeAnnotation, api.LogModeStatus))
+		pod := addPod(ctx, object, named("first"), atWork)
+		Expect(kube.Delete(ctx, pod, client.GracePeriodSeconds(30))).To(Succeed())
+		fail(ctx, object, 1)
+
+		Expect(h.reconcile(ctx, object).RequeueAfter).To(Equal(recheck))
+		h.step(time.Minute)
+		Expect(h.reconcile(ctx, object).RequeueAfter).To(Equal(20 * time.Second))
+		Expect(resultsIn(ctx)).To(BeEmpty())
+
+		Expect(kube.Get(ctx, client.ObjectKeyFromObject(pod), pod)).To(Succeed())
+		terminate(pod, 143)
+		Expect(kube.Status().Update(ctx, pod)).To(Succeed())
+		h.settle(ctx, object)
+		Expect(recordOf(expectStored(ctx, object)).Pods[0].Containers[0].State.ExitCode).To(HaveValue(BeEquivalentTo(143)))
+	})
+
+	It("are not waited for longer than logs are, where none are wanted", func(ctx SpecContext) {
+		object := running(ctx, aJob().Annotation(api.LogModeAnnotation, api.LogModeStatus))
+		pod := addPod(ctx, object, named("first"), atWork)
+		Expect(kube.Delete(ctx, pod, client.GracePeriodSeconds(30))).To(Succeed())
+		fail(ctx, object, 1)
+		Expect(h.reconcile(ctx, object).RequeueAfter).To(Equal(recheck))
+		h.step(logDeadline)
+
+		h.settle(ctx, object)
+
+		Expect(recordOf(expectStored(ctx, object)).Pods[0].Containers[0].State.State).To(Equal(results.StateRunning))
+	})
+
 	It("are there still if storing has to be tried again", func(ctx SpecContext) {
 		object := running(ctx, aJob())
 		pod := deleting(ctx, object, "first")

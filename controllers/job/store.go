@@ -49,6 +49,9 @@ func (r *Reconciler) store(ctx context.Context, observed plan.Observation, decis
 	if again := r.awaitPods(job, pods); again > 0 {
 		return ctrl.Result{RequeueAfter: again}, nil
 	}
+	if again := r.awaitEnds(job, observed.Policy.LogMode, pods); again > 0 {
+		return ctrl.Result{RequeueAfter: again, Priority: new(recheckPriority)}, nil
+	}
 	if again := r.awaitRestoring(job, observed.Policy.ResultsKind, pods); again > 0 {
 		return ctrl.Result{RequeueAfter: again, Priority: new(recheckPriority)}, nil
 	}
