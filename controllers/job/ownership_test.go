@@ -16,6 +16,7 @@ import (
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobtest"
+	"github.com/job-handler/job-handler/internal/jobtest/versions"
 )
 
 var _ = Describe("A finished Job that somebody else looks after", func() {
@@ -30,7 +31,10 @@ var _ = Describe("A finished Job that somebody else looks after", func() {
 		"a CronJob of another group": func(b *jobtest.JobBuilder) *jobtest.JobBuilder {
 			return b.OwnedBy("example.com/v1", "CronJob", "etl", "0b5ee9b1-0000-0000-0000-000000000000")
 		},
-		"another manager": func(b *jobtest.JobBuilder) *jobtest.JobBuilder { return b.ManagedBy("kueue.x-k8s.io/multikueue") },
+		"another manager": func(b *jobtest.JobBuilder) *jobtest.JobBuilder {
+			versions.Need(GinkgoT(), versions.ManagedBy)
+			return b.ManagedBy("kueue.x-k8s.io/multikueue")
+		},
 		"Argo CD": func(b *jobtest.JobBuilder) *jobtest.JobBuilder {
 			return b.Annotation("argocd.argoproj.io/tracking-id", "app")
 		},

@@ -90,7 +90,7 @@ func modulesOf(minor string) ([]module, error) {
 	}
 	at := slices.IndexFunc(releases, func(r Release) bool { return r.Minor() == minor })
 	if at < 0 {
-		return nil, fmt.Errorf("Kubernetes %q: there are programs of %s", minor, strings.Join(append(olderMinors(), newest), ", "))
+		return nil, fmt.Errorf("no programs of Kubernetes %q: there are those of %s", minor, strings.Join(append(olderMinors(), newest), ", "))
 	}
 	older := releases[at].module()
 	result := []module{older}

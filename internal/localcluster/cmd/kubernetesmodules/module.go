@@ -72,7 +72,8 @@ func read(ctx context.Context, release localcluster.Release) (upstream, error) {
 	if answer, err = goTool(ctx, os.TempDir(), "mod", "edit", "-json", module.GoMod); err != nil {
 		return theirs, err
 	}
-	return theirs, json.Unmarshal(answer, &theirs)
+	err = json.Unmarshal(answer, &theirs)
+	return theirs, err
 }
 
 // goMod returns the requirements that the rest follows from. The settings of

@@ -206,7 +206,7 @@ func chosenMinors(known, names []string) ([]string, error) {
 	for _, name := range names {
 		meant, isWord := words[name]
 		if !isWord && !slices.Contains(known, name) {
-			return nil, fmt.Errorf("Kubernetes %q: there are %s", name, strings.Join(known, ", "))
+			return nil, fmt.Errorf("no programs of Kubernetes %q: there are those of %s", name, strings.Join(known, ", "))
 		}
 		chosen = append(append(chosen, meant...), name)
 	}
