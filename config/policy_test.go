@@ -19,6 +19,7 @@ import (
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobpatch"
 	"github.com/job-handler/job-handler/internal/jobtest"
+	"github.com/job-handler/job-handler/internal/jobtest/versions"
 )
 
 // allowed stands for the message of what is not refused.
@@ -323,6 +324,9 @@ var _ = Describe("What the policies let the manager do with Jobs", func() {
 		object := builder.Obj()
 		Expect(kube.Create(ctx, object)).To(Succeed())
 		object.Status = status
+		if len(status.Conditions) == 1 && status.Conditions[0].Type == batchv1.JobSuccessCriteriaMet {
+			versions.Need(GinkgoT(), versions.DelayedEnd)
+		}
 		Expect(kube.Status().Update(ctx, object)).To(Succeed())
 		Expect(deleteJob(ctx, manager, object)).To(answerWith(answer))
 		Expect(kube.Get(ctx, client.ObjectKeyFromObject(object), object)).To(
@@ -375,15 +379,23 @@ func begun(conditions ...batchv1.JobCondition) batchv1.JobStatus {
 }
 
 func completed() batchv1.JobStatus {
-	status := begun(when(batchv1.JobSuccessCriteriaMet, corev1.ConditionTrue), when(batchv1.JobComplete, corev1.ConditionTrue))
+	status := begun(ending(batchv1.JobComplete)...)
 	status.Succeeded, status.CompletionTime = 1, &ended
 	return status
 }
 
 func failed() batchv1.JobStatus {
-	status := begun(when(batchv1.JobFailureTarget, corev1.ConditionTrue), when(batchv1.JobFailed, corev1.ConditionTrue))
+	status := begun(ending(batchv1.JobFailed)...)
 	status.Failed = 1
 	return status
+}
+
+func ending(kind batchv1.JobConditionType) []batchv1.JobCondition {
+	var conditions []batchv1.JobCondition
+	for _, each := range versions.Ending(kind) {
+		conditions = append(conditions, when(each, corev1.ConditionTrue))
+	}
+	return conditions
 }
 
 var ended = metav1.Date(2026, 11, 3, 10, 0, 0, 0, time.UTC)

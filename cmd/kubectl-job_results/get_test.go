@@ -13,6 +13,7 @@ import (
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobtest"
 	"github.com/job-handler/job-handler/internal/jobtest/runs"
+	"github.com/job-handler/job-handler/internal/jobtest/versions"
 	"github.com/job-handler/job-handler/internal/redact"
 	"github.com/job-handler/job-handler/internal/results"
 	"github.com/job-handler/job-handler/internal/why"
@@ -168,7 +169,7 @@ Last lines of pod import-2, container main:
 		Expect(kube.Create(ctx, finished)).To(Succeed())
 		finished.Status.StartTime = new(finished.CreationTimestamp)
 		finished.Status.CompletionTime = new(finished.CreationTimestamp)
-		for _, condition := range []batchv1.JobConditionType{batchv1.JobSuccessCriteriaMet, batchv1.JobComplete} {
+		for _, condition := range versions.Ending(batchv1.JobComplete) {
 			finished.Status.Conditions = append(finished.Status.Conditions, batchv1.JobCondition{
 				Type: condition, Status: corev1.ConditionTrue, LastTransitionTime: finished.CreationTimestamp,
 			})

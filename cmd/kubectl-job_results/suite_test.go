@@ -21,6 +21,7 @@ import (
 	"github.com/job-handler/job-handler/internal/jobtest"
 	"github.com/job-handler/job-handler/internal/jobtest/apiserver"
 	"github.com/job-handler/job-handler/internal/jobtest/runs"
+	"github.com/job-handler/job-handler/internal/jobtest/versions"
 	"github.com/job-handler/job-handler/internal/names"
 	"github.com/job-handler/job-handler/internal/results"
 )
@@ -177,12 +178,12 @@ func finish(ctx context.Context, job *batchv1.Job, status, results string) {
 	GinkgoHelper()
 	at := job.CreationTimestamp
 	job.Status.StartTime = &at
-	conditions := []batchv1.JobConditionType{batchv1.JobFailureTarget, batchv1.JobFailed}
+	kind := batchv1.JobFailed
 	if status == api.StatusCompleted {
 		job.Status.CompletionTime = &at
-		conditions = []batchv1.JobConditionType{batchv1.JobSuccessCriteriaMet, batchv1.JobComplete}
+		kind = batchv1.JobComplete
 	}
-	for _, condition := range conditions {
+	for _, condition := range versions.Ending(kind) {
 		job.Status.Conditions = append(job.Status.Conditions, batchv1.JobCondition{
 			Type: condition, Status: corev1.ConditionTrue, LastTransitionTime: at,
 		})

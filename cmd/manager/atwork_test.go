@@ -18,6 +18,7 @@ import (
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobtest"
+	"github.com/job-handler/job-handler/internal/jobtest/versions"
 	"github.com/job-handler/job-handler/internal/setaside"
 )
 
@@ -43,9 +44,9 @@ func finish(ctx context.Context, job *batchv1.Job, pods int32) {
 	now := metav1.Now()
 	job.Status.StartTime, job.Status.CompletionTime, job.Status.Succeeded = &now, &now, pods
 	job.Status.UncountedTerminatedPods = &batchv1.UncountedTerminatedPods{}
-	job.Status.Conditions = []batchv1.JobCondition{
-		{Type: batchv1.JobSuccessCriteriaMet, Status: corev1.ConditionTrue, LastTransitionTime: now},
-		{Type: batchv1.JobComplete, Status: corev1.ConditionTrue, LastTransitionTime: now},
+	job.Status.Conditions = nil
+	for _, kind := range versions.Ending(batchv1.JobComplete) {
+		job.Status.Conditions = append(job.Status.Conditions, batchv1.JobCondition{Type: kind, Status: corev1.ConditionTrue, LastTransitionTime: now})
 	}
 	Expect(kube.Status().Update(ctx, job)).To(Succeed())
 }

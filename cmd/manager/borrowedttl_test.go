@@ -22,6 +22,7 @@ import (
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobtest"
+	"github.com/job-handler/job-handler/internal/jobtest/versions"
 )
 
 // No controller runs, so that a Job stands where a spec leaves it.
@@ -236,11 +237,11 @@ func setTTL(ctx context.Context, namespace, name string, ttl *int32) {
 }
 
 func fail(ctx context.Context, namespace, name string) {
-	end(ctx, namespace, name, batchv1.JobFailureTarget, batchv1.JobFailed)
+	end(ctx, namespace, name, versions.Ending(batchv1.JobFailed)...)
 }
 
 func complete(ctx context.Context, namespace, name string) {
-	end(ctx, namespace, name, batchv1.JobSuccessCriteriaMet, batchv1.JobComplete)
+	end(ctx, namespace, name, versions.Ending(batchv1.JobComplete)...)
 }
 
 // end gives the Job the status of one that ended, as its controller would.

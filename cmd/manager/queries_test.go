@@ -29,6 +29,7 @@ import (
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobtest"
+	"github.com/job-handler/job-handler/internal/jobtest/versions"
 	"github.com/job-handler/job-handler/internal/metrics"
 )
 
@@ -90,7 +91,7 @@ func finishedJob(ctx context.Context, name string) *batchv1.Job {
 	started, ended := metav1.NewTime(time.Now().Add(-time.Minute)), metav1.Now()
 	job.Status.StartTime, job.Status.CompletionTime = &started, &ended
 	job.Status.UncountedTerminatedPods = &batchv1.UncountedTerminatedPods{}
-	for _, kind := range []batchv1.JobConditionType{batchv1.JobSuccessCriteriaMet, batchv1.JobComplete} {
+	for _, kind := range versions.Ending(batchv1.JobComplete) {
 		job.Status.Conditions = append(job.Status.Conditions, batchv1.JobCondition{
 			Type: kind, Status: corev1.ConditionTrue, LastTransitionTime: ended, Reason: batchv1.JobReasonCompletionsReached,
 		})

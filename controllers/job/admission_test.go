@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/jobtest/versions"
 )
 
 // here selects requests of one operation on one resource of the spec's Namespace.
@@ -51,6 +52,7 @@ func deny(ctx context.Context, requests *admissionv1.MatchResources, probe func(
 // alter has a policy change every ConfigMap that is created.
 func alter(ctx context.Context, expression string) {
 	GinkgoHelper()
+	versions.Need(GinkgoT(), versions.MutatingPolicy)
 	meta := metav1.ObjectMeta{Name: "alter-" + namespace}
 	fail := admissionv1.Fail
 	policy := &admissionv1.MutatingAdmissionPolicy{ObjectMeta: meta, Spec: admissionv1.MutatingAdmissionPolicySpec{

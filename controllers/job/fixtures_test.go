@@ -19,6 +19,7 @@ import (
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobtest"
+	"github.com/job-handler/job-handler/internal/jobtest/versions"
 	"github.com/job-handler/job-handler/internal/policy"
 	"github.com/job-handler/job-handler/internal/results"
 )
@@ -92,9 +93,7 @@ func complete(ctx context.Context, object *batchv1.Job, succeeded int32) {
 	object.Status.Active, object.Status.Succeeded = 0, succeeded
 	object.Status.CompletionTime = &end
 	const message = "Reached expected number of succeeded pods"
-	object.Status.Conditions = append(object.Status.Conditions,
-		condition(batchv1.JobSuccessCriteriaMet, end, batchv1.JobReasonCompletionsReached, message),
-		condition(batchv1.JobComplete, end, batchv1.JobReasonCompletionsReached, message))
+	object.Status.Conditions = append(object.Status.Conditions, ending(batchv1.JobComplete, end, batchv1.JobReasonCompletionsReached, message)...)
 	Expect(kube.Status().Update(ctx, object)).To(Succeed())
 }
 
@@ -104,10 +103,17 @@ func fail(ctx context.Context, object *batchv1.Job, failed int32) {
 	end := metav1.NewTime(object.Status.StartTime.Add(ran))
 	object.Status.Active, object.Status.Failed = 0, failed
 	const message = "Job has reached the specified backoff limit"
-	object.Status.Conditions = append(object.Status.Conditions,
-		condition(batchv1.JobFailureTarget, end, batchv1.JobReasonBackoffLimitExceeded, message),
-		condition(batchv1.JobFailed, end, batchv1.JobReasonBackoffLimitExceeded, message))
+	object.Status.Conditions = append(object.Status.Conditions, ending(batchv1.JobFailed, end, batchv1.JobReasonBackoffLimitExceeded, message)...)
 	Expect(kube.Status().Update(ctx, object)).To(Succeed())
+}
+
+// ending returns the conditions of a Job that ends with this one.
+func ending(kind batchv1.JobConditionType, at metav1.Time, reason, message string) []batchv1.JobCondition {
+	var conditions []batchv1.JobCondition
+	for _, each := range versions.Ending(kind) {
+		conditions = append(conditions, condition(each, at, reason, message))
+	}
+	return conditions
 }
 
 func condition(kind batchv1.JobConditionType, at metav1.Time, reason, message string) batchv1.JobCondition {

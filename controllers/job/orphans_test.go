@@ -21,9 +21,7 @@ func completeLater(ctx context.Context, object *batchv1.Job, succeeded int32) {
 	GinkgoHelper()
 	end := metav1.NewTime(time.Now().Add(2 * time.Second).Truncate(time.Second))
 	object.Status.Active, object.Status.Succeeded, object.Status.CompletionTime = 0, succeeded, &end
-	for _, kind := range []batchv1.JobConditionType{batchv1.JobSuccessCriteriaMet, batchv1.JobComplete} {
-		object.Status.Conditions = append(object.Status.Conditions, condition(kind, end, batchv1.JobReasonCompletionsReached, "enough"))
-	}
+	object.Status.Conditions = append(object.Status.Conditions, ending(batchv1.JobComplete, end, batchv1.JobReasonCompletionsReached, "enough")...)
 	Expect(kube.Status().Update(ctx, object)).To(Succeed())
 	Eventually(time.Now).Should(BeTemporally(">=", end.Add(time.Second)))
 }

@@ -80,10 +80,7 @@ func finishMany(ctx context.Context, in string, count int) {
 			object.Status.StartTime, object.Status.CompletionTime = &end, &end
 			object.Status.UncountedTerminatedPods = &batchv1.UncountedTerminatedPods{}
 			const message = "Reached expected number of succeeded pods"
-			object.Status.Conditions = []batchv1.JobCondition{
-				condition(batchv1.JobSuccessCriteriaMet, end, batchv1.JobReasonCompletionsReached, message),
-				condition(batchv1.JobComplete, end, batchv1.JobReasonCompletionsReached, message),
-			}
+			object.Status.Conditions = ending(batchv1.JobComplete, end, batchv1.JobReasonCompletionsReached, message)
 			if err := kube.Status().Update(ctx, object); err != nil {
 				return fmt.Errorf("ending: %w", err)
 			}

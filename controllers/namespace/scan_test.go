@@ -19,6 +19,7 @@ import (
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobtest"
+	"github.com/job-handler/job-handler/internal/jobtest/versions"
 	"github.com/job-handler/job-handler/internal/policy"
 )
 
@@ -64,7 +65,7 @@ var _ = Describe("The search for Jobs that admission missed", func() {
 		start(ctx, object)
 		object.Status.CompletionTime = object.Status.StartTime
 		object.Status.UncountedTerminatedPods = &batchv1.UncountedTerminatedPods{}
-		for _, kind := range []batchv1.JobConditionType{batchv1.JobSuccessCriteriaMet, batchv1.JobComplete} {
+		for _, kind := range versions.Ending(batchv1.JobComplete) {
 			object.Status.Conditions = append(object.Status.Conditions, batchv1.JobCondition{
 				Type: kind, Status: corev1.ConditionTrue, LastTransitionTime: *object.Status.StartTime,
 			})

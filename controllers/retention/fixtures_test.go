@@ -22,6 +22,7 @@ import (
 	"github.com/job-handler/job-handler/internal/holdings"
 	"github.com/job-handler/job-handler/internal/jobtest"
 	"github.com/job-handler/job-handler/internal/jobtest/runs"
+	"github.com/job-handler/job-handler/internal/jobtest/versions"
 	"github.com/job-handler/job-handler/internal/metrics"
 	"github.com/job-handler/job-handler/internal/names"
 	"github.com/job-handler/job-handler/internal/results"
@@ -273,11 +274,10 @@ func ends(ctx context.Context, job *batchv1.Job, kind batchv1.JobConditionType) 
 	end := metav1.NewTime(time.Now().Add(-time.Minute).Truncate(time.Second))
 	job.Status.StartTime = new(metav1.NewTime(end.Add(-time.Minute)))
 	job.Status.UncountedTerminatedPods = &batchv1.UncountedTerminatedPods{}
-	before := batchv1.JobFailureTarget
 	if kind == batchv1.JobComplete {
-		before, job.Status.CompletionTime, job.Status.Succeeded = batchv1.JobSuccessCriteriaMet, &end, 1
+		job.Status.CompletionTime, job.Status.Succeeded = &end, 1
 	}
-	for _, condition := range []batchv1.JobConditionType{before, kind} {
+	for _, condition := range versions.Ending(kind) {
 		job.Status.Conditions = append(job.Status.Conditions, batchv1.JobCondition{
 			Type: condition, Status: corev1.ConditionTrue, Reason: "Ended", LastProbeTime: end, LastTransitionTime: end,
 		})

@@ -4,11 +4,11 @@
 package versions
 
 import (
-	"cmp"
-	"fmt"
 	"os"
 	"strconv"
 	"strings"
+
+	batchv1 "k8s.io/api/batch/v1"
 
 	"github.com/job-handler/job-handler/internal/localcluster"
 )
@@ -29,51 +29,51 @@ var (
 	// it.
 	ManagedBy = Feature{"`spec.managedBy`", 32}
 	// DelayedEnd is that a Job is called complete or failed only when all of its pods
-	// have ended.
+	// have ended, with a condition before that which says how it will end.
 	DelayedEnd = Feature{"a Job ends after its pods", 31}
 	// CompletionReason is that the condition Complete has a reason and a message.
 	CompletionReason = Feature{"reason and message of a completed Job", 31}
+	// MutatingPolicy is MutatingAdmissionPolicy, which is off where it is beta. Job
+	// Handler uses none; a cluster's own may change what it writes.
+	MutatingPolicy = Feature{"MutatingAdmissionPolicy", 36}
 )
 
 // All returns every feature.
-func All() []Feature { return []Feature{ManagedBy, DelayedEnd, CompletionReason} }
+func All() []Feature {
+	return []Feature{ManagedBy, DelayedEnd, CompletionReason, MutatingPolicy}
+}
 
 // Skipper is a *testing.T or Ginkgo's.
 type Skipper interface {
 	Helper()
 	Skipf(format string, args ...any)
-	Fatalf(format string, args ...any)
 }
 
 // Need skips a test on a Kubernetes without the feature.
 func Need(t Skipper, f Feature) {
 	t.Helper()
-	missing, minor, err := f.missing(os.Getenv(localcluster.ReleaseVariable))
-	if err != nil {
-		t.Fatalf("%v", err)
-	}
-	if missing {
-		t.Skipf("Kubernetes %s does not have %s, which is there since 1.%d: see docs/kubernetes-versions.md", minor, f.Name, f.Since)
+	if !Has(f) {
+		t.Skipf("Kubernetes %s does not have this: %s; it is there since 1.%d, see docs/kubernetes-versions.md",
+			os.Getenv(localcluster.ReleaseVariable), f.Name, f.Since)
 	}
 }
 
-// Has reports whether the Kubernetes of this test has the feature.
-func Has(f Feature) (bool, error) {
-	missing, _, err := f.missing(os.Getenv(localcluster.ReleaseVariable))
-	return !missing, err
+// Has reports whether the Kubernetes of this test has the feature. Without
+// localcluster.ReleaseVariable that is the newest, which has all of them.
+func Has(f Feature) bool {
+	minor, err := strconv.Atoi(strings.TrimPrefix(os.Getenv(localcluster.ReleaseVariable), "1."))
+	return err != nil || minor >= f.Since
 }
 
-// missing reports whether a minor, or the newest if it is "", does not have the
-// feature, and which minor that is.
-func (f Feature) missing(wanted string) (missing bool, minor string, err error) {
-	minors, err := localcluster.Minors()
-	if err != nil {
-		return false, "", fmt.Errorf("looking for the newest minor: %w", err)
+// Ending returns the conditions that the Job controller gives to a Job that ends with
+// this one, JobComplete or JobFailed, in their order. Before 1.31 it is alone.
+func Ending(kind batchv1.JobConditionType) []batchv1.JobConditionType {
+	criterion := batchv1.JobFailureTarget
+	if kind == batchv1.JobComplete {
+		criterion = batchv1.JobSuccessCriteriaMet
 	}
-	minor = cmp.Or(wanted, minors[len(minors)-1])
-	number, err := strconv.Atoi(strings.TrimPrefix(minor, "1."))
-	if err != nil {
-		return false, "", fmt.Errorf("reading the minor %q: %w", minor, err)
+	if !Has(DelayedEnd) {
+		return []batchv1.JobConditionType{kind}
 	}
-	return number < f.Since, minor, nil
+	return []batchv1.JobConditionType{criterion, kind}
 }

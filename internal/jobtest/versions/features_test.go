@@ -6,15 +6,17 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	batchv1 "k8s.io/api/batch/v1"
+
 	"github.com/job-handler/job-handler/internal/localcluster"
 )
 
 // noted notes how a test was skipped.
-type noted struct{ skipped, failed string }
+type noted struct{ skipped string }
 
-func (*noted) Helper()                             {}
-func (n *noted) Skipf(format string, args ...any)  { n.skipped = fmt.Sprintf(format, args...) }
-func (n *noted) Fatalf(format string, args ...any) { n.failed = fmt.Sprintf(format, args...) }
+func (*noted) Helper()                            {}
+func (n *noted) Skipf(format string, args ...any) { n.skipped = fmt.Sprintf(format, args...) }
 
 func TestNeed(t *testing.T) {
 	for name, test := range map[string]struct {
@@ -31,21 +33,31 @@ func TestNeed(t *testing.T) {
 			t.Setenv(localcluster.ReleaseVariable, test.minor)
 			n := &noted{}
 			Need(n, ManagedBy)
-			if (n.skipped != "") != test.skipped || n.failed != "" {
-				t.Errorf("%+v", n)
+			if (n.skipped != "") != test.skipped {
+				t.Errorf("skipped: %q", n.skipped)
 			}
 			if test.skipped && (!strings.Contains(n.skipped, "Kubernetes "+test.minor) || !strings.Contains(n.skipped, "managedBy")) {
 				t.Errorf("%q names neither feature nor version", n.skipped)
 			}
-			if has, err := Has(ManagedBy); has == test.skipped || err != nil {
-				t.Errorf("Has = %v, %v", has, err)
-			}
 		})
 	}
-	t.Setenv(localcluster.ReleaseVariable, "newest")
-	n := &noted{}
-	if Need(n, ManagedBy); n.failed == "" {
-		t.Error("what is no minor is taken for one")
+}
+
+func TestEnding(t *testing.T) {
+	for _, test := range []struct {
+		minor string
+		kind  batchv1.JobConditionType
+		want  []batchv1.JobConditionType
+	}{
+		{"1.30", batchv1.JobComplete, []batchv1.JobConditionType{batchv1.JobComplete}},
+		{"1.30", batchv1.JobFailed, []batchv1.JobConditionType{batchv1.JobFailed}},
+		{"1.31", batchv1.JobComplete, []batchv1.JobConditionType{batchv1.JobSuccessCriteriaMet, batchv1.JobComplete}},
+		{"", batchv1.JobFailed, []batchv1.JobConditionType{batchv1.JobFailureTarget, batchv1.JobFailed}},
+	} {
+		t.Setenv(localcluster.ReleaseVariable, test.minor)
+		if diff := cmp.Diff(test.want, Ending(test.kind)); diff != "" {
+			t.Errorf("%s on %q: %s", test.kind, test.minor, diff)
+		}
 	}
 }
 
