@@ -228,6 +228,7 @@ func TestScenarios(t *testing.T) {
 			{"Answers", testAnswers},
 			{"Refused", testRefused},
 			{"Nodes", testNodes},
+			{"Deadline", testDeadline},
 			{"Seed", func(t *testing.T, w *world) { testSchedule(t, w, 1, 200) }},
 		} {
 			t.Run(test.name, func(t *testing.T) {
