@@ -90,6 +90,16 @@ var _ = Describe("A finished Job that somebody else looks after", func() {
 		})
 	}
 
+	It("is ours where the API server drops managedBy, so that Kubernetes runs it", func(ctx SpecContext) {
+		object := completed(ctx, aJob().ManagedBy("kueue.x-k8s.io/multikueue"))
+		h.settle(ctx, object)
+		if versions.Has(versions.ManagedBy) {
+			Expect(read(ctx, object).Spec.ManagedBy).To(HaveValue(Equal("kueue.x-k8s.io/multikueue")))
+		} else {
+			expectGone(ctx, object)
+		}
+	})
+
 	It("is ours if managedBy names Kubernetes' own controller", func(ctx SpecContext) {
 		object := completed(ctx, aJob().ManagedBy(batchv1.JobControllerName))
 		h.settle(ctx, object)
