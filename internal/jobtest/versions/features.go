@@ -4,6 +4,8 @@
 package versions
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"strconv"
 	"strings"
@@ -43,19 +45,43 @@ func All() []Feature {
 	return []Feature{ManagedBy, DelayedEnd, CompletionReason, MutatingPolicy}
 }
 
+// SkipsVariable is the environment variable with the file to which a line is added for
+// each test that is skipped: go test shows no skips of packages that pass.
+const SkipsVariable = "JOBTEST_SKIPS"
+
 // Skipper is a *testing.T or Ginkgo's.
 type Skipper interface {
 	Helper()
+	Name() string
 	Skipf(format string, args ...any)
 }
 
 // Need skips a test on a Kubernetes without the feature.
 func Need(t Skipper, f Feature) {
 	t.Helper()
-	if !Has(f) {
-		t.Skipf("Kubernetes %s does not have this: %s; it is there since 1.%d, see docs/kubernetes-versions.md",
-			os.Getenv(localcluster.ReleaseVariable), f.Name, f.Since)
+	if Has(f) {
+		return
 	}
+	why := fmt.Sprintf("Kubernetes %s does not have this: %s; it is there since 1.%d, see docs/kubernetes-versions.md",
+		os.Getenv(localcluster.ReleaseVariable), f.Name, f.Since)
+	if err := note(t.Name() + ": " + why); err != nil {
+		why += fmt.Sprintf(" (and noting that failed: %v)", err)
+	}
+	t.Skipf("%s", why)
+}
+
+// note adds a line to the file of skips, if there is one.
+func note(line string) error {
+	path := os.Getenv(SkipsVariable)
+	if path == "" {
+		return nil
+	}
+	file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(file, line)
+	return errors.Join(err, file.Close())
 }
 
 // Has reports whether the Kubernetes of this test has the feature. Without

@@ -3,6 +3,7 @@ package versions
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -16,6 +17,7 @@ import (
 type noted struct{ skipped string }
 
 func (*noted) Helper()                            {}
+func (*noted) Name() string                       { return "a test" }
 func (n *noted) Skipf(format string, args ...any) { n.skipped = fmt.Sprintf(format, args...) }
 
 func TestNeed(t *testing.T) {
@@ -31,6 +33,8 @@ func TestNeed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv(localcluster.ReleaseVariable, test.minor)
+			path := filepath.Join(t.TempDir(), "skips")
+			t.Setenv(SkipsVariable, path)
 			n := &noted{}
 			Need(n, ManagedBy)
 			if (n.skipped != "") != test.skipped {
@@ -38,6 +42,10 @@ func TestNeed(t *testing.T) {
 			}
 			if test.skipped && (!strings.Contains(n.skipped, "Kubernetes "+test.minor) || !strings.Contains(n.skipped, "managedBy")) {
 				t.Errorf("%q names neither feature nor version", n.skipped)
+			}
+			listed, err := os.ReadFile(path)
+			if test.skipped && string(listed) != "a test: "+n.skipped+"\n" || !test.skipped && !os.IsNotExist(err) {
+				t.Errorf("the list of skips is %q, %v", listed, err)
 			}
 		})
 	}
