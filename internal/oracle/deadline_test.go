@@ -27,7 +27,7 @@ func testDeadline(t *testing.T, w *world) {
 			s.start(nil)
 			job := program{hold: true}.job(s.namespace, "job")
 			annotated(api.LogModeAnnotation, mode)(job)
-			policy.Stamp(job, ttlFloor, true)
+			policy.Stamp(job, ttlFloor, true, policy.LeftAlone{})
 			job.Spec.ActiveDeadlineSeconds = new(int64(deadlineSeconds))
 			run := s.run(job)
 			s.await("its results are reported", func() bool {
