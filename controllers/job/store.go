@@ -46,17 +46,8 @@ func (r *Reconciler) store(ctx context.Context, observed plan.Observation, decis
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	if again := r.awaitPods(job, pods); again > 0 {
-		return ctrl.Result{RequeueAfter: again}, nil
-	}
-	if again := r.awaitEnds(job, observed.Policy.LogMode, pods); again > 0 {
-		return ctrl.Result{RequeueAfter: again, Priority: new(recheckPriority)}, nil
-	}
-	if again := r.awaitRestoring(job, observed.Policy.ResultsKind, pods); again > 0 {
-		return ctrl.Result{RequeueAfter: again, Priority: new(recheckPriority)}, nil
-	}
-	if again := r.readEvents(ctx, job, pods); again > 0 {
-		return ctrl.Result{RequeueAfter: again, Priority: new(recheckPriority)}, nil
+	if result, wait := r.notYet(ctx, observed, pods); wait {
+		return result, nil
 	}
 	run, release, err := r.collect(ctx, observed, pods)
 	defer release()
@@ -87,6 +78,23 @@ func (r *Reconciler) store(ctx context.Context, observed plan.Observation, decis
 	release()
 	releaseCaptured()
 	return r.report(ctx, observed, done)
+}
+
+// notYet returns when to look again at a Job of which the logs are not to be read yet, and
+// whether that is so: since of its pods more will be known soon, or others are at work.
+func (r *Reconciler) notYet(ctx context.Context, observed plan.Observation, pods []*corev1.Pod) (result ctrl.Result, wait bool) {
+	job := observed.Job
+	if again := r.awaitPods(job, pods); again > 0 {
+		return ctrl.Result{RequeueAfter: again}, true
+	}
+	again := r.awaitEnds(job, observed.Policy.LogMode, pods)
+	if again == 0 {
+		again = r.awaitRestoring(job, observed.Policy.ResultsKind, pods)
+	}
+	if again == 0 {
+		again = r.readEvents(ctx, job, pods)
+	}
+	return ctrl.Result{RequeueAfter: again, Priority: new(recheckPriority)}, again > 0
 }
 
 // hold keeps the Job from being deleted, by its TTL or, where that is wanted, by
