@@ -164,16 +164,22 @@ func TestListsAreShared(t *testing.T) {
 	})
 }
 
+// tooMany are more Events, each about a pod of its own, than are kept of a namespace.
+func tooMany() []client.Object {
+	var stored []client.Object
+	for i := range 3 * warningsBytes / (eventBytes + 256) {
+		e := said(fmt.Sprintf("event-%05d", i), "Pod", fmt.Sprintf("pod-%05d", i), "BackOff")
+		e.Message = strings.Repeat("x", eventBytes)
+		stored = append(stored, e)
+	}
+	return stored
+}
+
 // TestManyEvents has a Job find its Events in a namespace that has more than are kept:
 // it may ask before they are listed, or after.
 func TestManyEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var stored []client.Object
-		for i := range 3 * warningsBytes / (eventBytes + 256) {
-			e := said(fmt.Sprintf("event-%05d", i), "Pod", fmt.Sprintf("pod-%d", i), "BackOff")
-			e.Message = strings.Repeat("x", eventBytes)
-			stored = append(stored, e)
-		}
+		stored := tooMany()
 		stored = append(stored, said("last-a", "Pod", "a", "FailedMount"), said("last-b", "Pod", "b", "FailedMount"))
 		l := newLists(stored...)
 		if got := l.reasons(t, "team", "a"); len(got) != 1 {
@@ -193,12 +199,7 @@ func TestManyEvents(t *testing.T) {
 // where that list has no room for their Events.
 func TestManyJobsOfManyEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var stored []client.Object
-		for i := range 3 * warningsBytes / (eventBytes + 256) {
-			e := said(fmt.Sprintf("event-%05d", i), "Pod", fmt.Sprintf("pod-%05d", i), "BackOff")
-			e.Message = strings.Repeat("x", eventBytes)
-			stored = append(stored, e)
-		}
+		stored := tooMany()
 		l := newLists(stored...)
 		l.takes = 10 * time.Millisecond
 		var all sync.WaitGroup
