@@ -50,6 +50,7 @@ const (
 	resultsDoc         = "docs/results.md"
 	securityDoc        = "docs/security.md"
 	troubleshootingDoc = "docs/troubleshooting.md"
+	whyDoc             = "docs/why.md"
 	upgradingDoc       = "docs/upgrading.md"
 
 	noEngine = "there is no container engine here; the image is made without, see make image"
@@ -87,6 +88,8 @@ var walks = []walk{
 			` + failing("broken-import")),
 		block(readme, "kubectl get configmaps -l "),
 		block(readme, "export PATH=$PWD/bin:$PATH"),
+		block(whyDoc, "kubectl job-results get broken-import"),
+		block(whyDoc, "kubectl get configmap broken-import-results "),
 		do(`container() { kubectl create job own-results --image=busybox:1.36 -- sh -c "$1"; }
 			container "$(sed -n '/> \/dev\/termination-log/p' README.md | head -n 1)"
 			kubectl job-results wait own-results --timeout=2m

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	. "github.com/onsi/gomega"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/job-handler/job-handler/config"
@@ -59,6 +60,14 @@ func eventsAreListed(t *testing.T, w *world) {
 			concerned[object.Namespace]++
 		} else {
 			others[object.Namespace]++
+		}
+	}
+	// Results may have expired.
+	var jobs batchv1.JobList
+	g.Expect(w.client.List(t.Context(), &jobs)).To(Succeed())
+	for _, job := range jobs.Items {
+		if job.Annotations[api.StatusAnnotation] == api.StatusFailed && concerned[job.Namespace] == 0 {
+			concerned[job.Namespace]++
 		}
 	}
 	lists := 0

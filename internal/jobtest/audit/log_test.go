@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/job-handler/job-handler/internal/jobtest/audit"
 )
@@ -87,8 +88,13 @@ func TestUsed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(test.want, got); diff != "" {
+			if diff := cmp.Diff(test.want, got, cmpopts.IgnoreUnexported(audit.Use{})); diff != "" {
 				t.Errorf("-want +got\n%s", diff)
+			}
+			for _, request := range append(got.Allowed, got.Refused...) {
+				if n := got.Times(request); n < 1 {
+					t.Errorf("%s: %d times", request, n)
+				}
 			}
 		})
 	}
