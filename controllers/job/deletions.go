@@ -85,12 +85,13 @@ func (d *deletions) changed(ctx context.Context, old, object any) {
 		return
 	}
 	before, _ := old.(*corev1.Pod)
-	pod := d.withOwner(ctx, why.Keep(before, now))
+	kept := why.Keep(before, now)
+	pod := d.withOwner(ctx, kept)
 	if pod.DeletionTimestamp != nil {
 		d.capture(ctx, pod, func(job types.UID, mode string) { d.Captures.Begin(ctx, job, pod, mode != api.LogModeStatus) })
 		return
 	}
-	if why.Keep(before, now) != now {
+	if kept != now {
 		d.capture(ctx, pod, func(job types.UID, _ string) { d.Captures.Remember(job, pod) })
 	}
 	d.follow(ctx, pod)
