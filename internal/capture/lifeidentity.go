@@ -13,7 +13,8 @@ import (
 // these tell:
 //
 //   - the watch tells of the instance as before for as long as the kubelet may take to
-//     tell of a later one, or nothing of its pod changes any more;
+//     tell of a later one, and the log begins before the instance's end, or nothing of its
+//     pod changes any more;
 //   - the log of the next instance is known, and its first line is a later one. Times of
 //     lines are known to the nanosecond.
 func (c *Captures) identify(ctx context.Context, l *followedLog, got lifeText) lifeText {
@@ -32,7 +33,11 @@ func (c *Captures) identify(ctx context.Context, l *followedLog, got lifeText) l
 		select {
 		case <-now.news:
 		case <-settled:
-			if now = c.lifeNow(l); now.log.Readable() && !now.isAskedOtherwise(got) {
+			// A busy kubelet may take longer. A line from after the instance's end is more
+			// likely one of the next instance then, and a log without lines is as likely one
+			// to which the next instance writes later.
+			by := !got.First.IsZero() && now.span.ByItsEnd(got.First)
+			if now = c.lifeNow(l); now.log.Readable() && !now.isAskedOtherwise(got) && by {
 				got.Identity = joblogs.Same
 				return got
 			}

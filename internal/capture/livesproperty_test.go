@@ -55,13 +55,31 @@ func TestLivesProperty(t *testing.T) {
 	})
 }
 
+// TestLivesOfALateWatch draws watches that are later than a kubelet is given to tell of a
+// restart, of containers that write something each time and are started again a second
+// after their end at the earliest: no line is kept under another instance.
+func TestLivesOfALateWatch(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		lives := rapid.SliceOfN(rapid.Custom(drawLife), 2, 8).Draw(rt, "lives")
+		for i := range lives {
+			lives[i].gaps = append(lives[i].gaps, 0)
+			lives[i].pause += time.Second
+			lives[i].behind += time.Duration(rapid.IntRange(0, 20_000).Draw(rt, "later")) * time.Millisecond
+		}
+		if wrong, _ := outcomeOf(t, &restarting{latencies: []time.Duration{0, 300 * time.Millisecond, 1200 * time.Millisecond}}, lives); wrong != "" {
+			rt.Fatal(wrong)
+		}
+	})
+}
+
 // TestLongLivesProperty draws containers of which each instance runs for five seconds at
-// least, whatever it writes and when, with a watch that is a little late: all of it is
-// kept.
+// least and writes something, whatever and when, with a watch that is a little late: all
+// of it is kept.
 func TestLongLivesProperty(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		lives := rapid.SliceOfN(rapid.Custom(drawLife), 2, 8).Draw(rt, "lives")
 		for i := range lives {
+			lives[i].gaps = append(lives[i].gaps, 0)
 			lives[i].behind /= 10
 			at := rapid.IntRange(0, len(lives[i].gaps)-1).Draw(rt, "long")
 			lives[i].gaps[at] += 5 * time.Second

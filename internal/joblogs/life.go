@@ -62,11 +62,23 @@ func (s Span) Identify(first time.Time) Identity {
 		return Other
 	case first.Before(finished), !s.Next.IsZero() && first.Before(s.Next.Truncate(time.Second).Add(-nextSlack)):
 		return Same
+	case s.ByItsEnd(first):
+		return MayBe
+	case !s.Next.IsZero():
+		// The next instance starts at that time, or it has started.
+		return Other
 	case first.Before(finished.Add(time.Second + lateLine)):
 		return MayBe
 	default:
 		return Other
 	}
+}
+
+// ByItsEnd reports whether a first line, zero if there is none, is not later than the
+// second in which the instance ended. One that is later is the instance's own only if the
+// runtime was late to stamp it.
+func (s Span) ByItsEnd(first time.Time) bool {
+	return first.IsZero() || s.Finished.IsZero() || first.Before(s.Finished.Truncate(time.Second).Add(time.Second))
 }
 
 // LifeReading is what came of a reading of an instance's log.

@@ -50,17 +50,18 @@ func TestIdentify(t *testing.T) {
 		first time.Duration
 		want  Identity
 	}{
-		"just after its start":         {span, 10*time.Second + 1, Same},
-		"stamped before its start":     {span, 9 * time.Second, Same},
-		"long before its start":        {span, 7 * time.Second, Other},
-		"just before its end":          {span, 20*time.Second - 1, Same},
-		"in the second of its end":     {span, 20 * time.Second, MayBe},
-		"a little late":                {span, 22 * time.Second, MayBe},
-		"long after its end":           {span, 26 * time.Second, Other},
-		"where its end is not known":   {Span{Started: span.Started}, 15 * time.Second, MayBe},
-		"where its start is not known": {Span{Finished: span.Finished}, 0, Same},
-		"long before the next starts":  {Span{Finished: span.Finished, Next: day.Add(22 * time.Second)}, 20 * time.Second, Same},
-		"just before the next starts":  {Span{Finished: span.Finished, Next: day.Add(21 * time.Second)}, 20 * time.Second, MayBe},
+		"just after its start":              {span, 10*time.Second + 1, Same},
+		"stamped before its start":          {span, 9 * time.Second, Same},
+		"long before its start":             {span, 7 * time.Second, Other},
+		"just before its end":               {span, 20*time.Second - 1, Same},
+		"in the second of its end":          {span, 20 * time.Second, MayBe},
+		"a little late":                     {span, 22 * time.Second, MayBe},
+		"long after its end":                {span, 26 * time.Second, Other},
+		"where its end is not known":        {Span{Started: span.Started}, 15 * time.Second, MayBe},
+		"where its start is not known":      {Span{Finished: span.Finished}, 0, Same},
+		"long before the next starts":       {Span{Finished: span.Finished, Next: day.Add(22 * time.Second)}, 20 * time.Second, Same},
+		"after its end, as the next starts": {Span{Finished: span.Finished, Next: day.Add(22 * time.Second)}, 21*time.Second + 1, Other},
+		"just before the next starts":       {Span{Finished: span.Finished, Next: day.Add(21 * time.Second)}, 20 * time.Second, MayBe},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -68,6 +69,11 @@ func TestIdentify(t *testing.T) {
 				t.Errorf("%d, not %d", got, tc.want)
 			}
 		})
+	}
+	for first, want := range map[time.Duration]bool{20*time.Second + 999*time.Millisecond: true, 21 * time.Second: false} {
+		if got := span.ByItsEnd(day.Add(first)); got != want {
+			t.Errorf("first line at %s, by the end: %t", first, got)
+		}
 	}
 	if got := span.Identify(time.Time{}); got != MayBe {
 		t.Errorf("no line: %d", got)
