@@ -33,11 +33,7 @@ func (c *Captures) identify(ctx context.Context, l *followedLog, got lifeText) l
 		select {
 		case <-now.news:
 		case <-settled:
-			// A busy kubelet may take longer. A line from after the instance's end is more
-			// likely one of the next instance then, and a log without lines is as likely one
-			// to which the next instance writes later.
-			by := !got.First.IsZero() && now.span.ByItsEnd(got.First)
-			if now = c.lifeNow(l); now.log.Readable() && !now.isAskedOtherwise(got) && by {
+			if now = c.lifeNow(l); now.seems(got) {
 				got.Identity = joblogs.Same
 				return got
 			}
@@ -179,6 +175,14 @@ func (n *lifeNow) identity(got lifeText) joblogs.Identity {
 	default:
 		return joblogs.Other
 	}
+}
+
+// seems reports whether a log is taken for that of the instance since no restart was told
+// of for a while. A busy kubelet may take longer: a line from after the instance's end is
+// more likely one of the next instance then, and to a log without lines that one may write
+// later.
+func (n *lifeNow) seems(got lifeText) bool {
+	return n.log.Readable() && !n.isAskedOtherwise(got) && !got.First.IsZero() && n.span.ByItsEnd(got.First)
 }
 
 // isAskedOtherwise reports whether the log is there, and to be asked for in another way
