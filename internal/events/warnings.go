@@ -85,6 +85,8 @@ type warningList struct {
 	// full is true if Events about objects that were not wanted were left out.
 	full bool
 	err  error
+	// failed is true if the namespace is not to be listed again for a while.
+	failed bool
 }
 
 // NewWarnings returns Warnings that list with lister. Metrics may be nil.
@@ -183,7 +185,7 @@ func (w *Warnings) join(namespace string, uids sets.Set[types.UID]) (list *warni
 
 // lasts returns for how long the list, which is done, is shared.
 func (l *warningList) lasts() time.Duration {
-	if l.err != nil {
+	if l.failed {
 		return failedFor
 	}
 	return warningsFor
@@ -225,7 +227,10 @@ func (w *Warnings) fill(ctx context.Context, namespace string, list *warningList
 	list.reading, list.begun = true, w.clock.Now()
 	w.mu.Unlock()
 	if list.err = w.read(ctx, namespace, list); list.err != nil {
-		list.byUID, list.wanted = nil, nil
+		list.byUID = nil
+		// One that had little time left, since it waited for its turn, tells nothing about
+		// its namespace.
+		list.failed = ctx.Err() == nil || w.clock.Since(list.begun) >= listTime/2
 	}
 	if w.metrics != nil {
 		w.metrics.ListedEvents(list.err)

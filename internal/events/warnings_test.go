@@ -281,3 +281,32 @@ func TestTryAbout(t *testing.T) {
 		}
 	})
 }
+
+// TestSlowNeighbours has namespaces with slow lists cost another one its Events for no
+// longer than they hold the lists up.
+func TestSlowNeighbours(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLists(said("mount", "Pod", "p", "FailedMount"))
+		l.takes = 2 * listTime
+		var slow sync.WaitGroup
+		for i := range listsAtOnce {
+			slow.Go(func() {
+				if _, err := l.About(t.Context(), fmt.Sprintf("slow-%d", i), sets.New[types.UID]("p")); err == nil {
+					t.Error("a slow list came to an end")
+				}
+			})
+		}
+		synctest.Wait()
+		if _, err := l.About(t.Context(), "team", sets.New[types.UID]("p")); err == nil {
+			t.Error("the list was not held up")
+		}
+		slow.Wait()
+		l.mu.Lock()
+		l.takes = time.Millisecond
+		l.mu.Unlock()
+		<-time.After(warningsFor)
+		if got := l.reasons(t, "team", "p"); len(got) != 1 {
+			t.Errorf("afterwards: %v", got)
+		}
+	})
+}
