@@ -3,10 +3,7 @@ package joblogs
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
-
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/job-handler/job-handler/internal/logtext"
 	"github.com/job-handler/job-handler/internal/results"
@@ -75,14 +72,8 @@ func stored(text *logtext.Buffer) int64 { return text.Seen() + linePrefix*text.L
 // firstStamp returns when the first line of the log that can be read was
 // written. What goes wrong is no evidence of anything.
 func (r *Reader) firstStamp(ctx context.Context, t *task) (time.Time, bool) {
-	limit := int64(stampBuffer)
-	line := logtext.NewBuffer(2 * stampBuffer)
-	if err := r.stream(ctx, t, corev1.PodLogOptions{Timestamps: true, LimitBytes: &limit}, line); err != nil {
-		return time.Time{}, false
-	}
-	stamp, _, _ := strings.Cut(string(line.Head()), " ")
-	first, err := time.Parse(time.RFC3339Nano, stamp)
-	return first, err == nil
+	first, known := r.FirstLine(ctx, Log{task: t})
+	return first, known && !first.IsZero()
 }
 
 // mayBeRotated reports whether a log of which size bytes are left, the first of
