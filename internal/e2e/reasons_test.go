@@ -2,7 +2,10 @@ package e2e
 
 import (
 	"context"
+	"encoding/pem"
+	"net/http/httptest"
 	"slices"
+	"strings"
 
 	. "github.com/onsi/gomega"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
@@ -12,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobtest"
@@ -34,6 +38,9 @@ type reason struct {
 	ended   bool
 	waitFor string
 }
+
+// firstLines is how many lines of a screen a person in a hurry reads.
+const firstLines = 5
 
 // notThere is the name of what is not there.
 const notThere = "not-there"
@@ -115,6 +122,10 @@ var noPod = []reason{
 		job: "refused", waitFor: "FailedCreate", namespace: refusing,
 		told: []string{"FailedCreate", "pods need a cost center"}, event: "FailedCreate",
 	},
+	{
+		job: "refused-by-webhook", waitFor: "FailedCreate", namespace: refusingByWebhook,
+		told: []string{"FailedCreate", `admission webhook "pods.example.com" denied the request`, "pods need an owner"}, event: "FailedCreate",
+	},
 }
 
 // crashed are Jobs of which a container ran, or nearly did.
@@ -175,17 +186,14 @@ func restricted(s *story, namespace string) {
 		Label("pod-security.kubernetes.io/enforce", "restricted").Obj())
 }
 
-// refusing has a policy of the cluster refuse pods, as a webhook would.
+// refusing makes a namespace in which a policy of the cluster refuses pods.
 func refusing(s *story, namespace string) {
 	s.create(jobtest.MakeNamespace(namespace).Label(api.EnabledLabel, api.True).Obj())
 	s.create(&admissionv1.ValidatingAdmissionPolicy{
 		ObjectMeta: metav1.ObjectMeta{Name: namespace},
 		Spec: admissionv1.ValidatingAdmissionPolicySpec{
 			MatchConstraints: &admissionv1.MatchResources{ResourceRules: []admissionv1.NamedRuleWithOperations{{
-				RuleWithOperations: admissionv1.RuleWithOperations{
-					Operations: []admissionv1.OperationType{admissionv1.Create},
-					Rule:       admissionv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"}},
-				},
+				RuleWithOperations: podsCreated(),
 			}}},
 			Validations: []admissionv1.Validation{{Expression: "false", Message: "pods need a cost center"}},
 		},
@@ -204,10 +212,53 @@ func refusing(s *story, namespace string) {
 		_ = s.w.client.Delete(ctx, &admissionv1.ValidatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
 		_ = s.w.client.Delete(ctx, &admissionv1.ValidatingAdmissionPolicy{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
 	})
-	// It counts once the API server has compiled it.
+	s.podsRefused(namespace, "cost center")
+}
+
+// refusingByWebhook makes a namespace in which a validating webhook refuses pods.
+func refusingByWebhook(s *story, namespace string) {
+	s.create(jobtest.MakeNamespace(namespace).Label(api.EnabledLabel, api.True).Obj())
+	server := httptest.NewTLSServer(&admission.Webhook{
+		Handler: admission.HandlerFunc(func(context.Context, admission.Request) admission.Response {
+			return admission.Denied("pods need an owner")
+		}),
+	})
+	s.t.Cleanup(server.Close)
+	s.create(&admissionv1.ValidatingWebhookConfiguration{
+		ObjectMeta: metav1.ObjectMeta{Name: namespace},
+		Webhooks: []admissionv1.ValidatingWebhook{{
+			Name: "pods.example.com",
+			ClientConfig: admissionv1.WebhookClientConfig{
+				URL:      &server.URL,
+				CABundle: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}),
+			},
+			Rules: []admissionv1.RuleWithOperations{podsCreated()},
+			NamespaceSelector: &metav1.LabelSelector{
+				MatchLabels: map[string]string{corev1.LabelMetadataName: namespace},
+			},
+			SideEffects:             new(admissionv1.SideEffectClassNone),
+			AdmissionReviewVersions: []string{"v1"},
+		}},
+	})
+	s.t.Cleanup(func() {
+		configuration := &admissionv1.ValidatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
+		_ = s.w.client.Delete(context.WithoutCancel(s.ctx()), configuration)
+	})
+	s.podsRefused(namespace, "need an owner")
+}
+
+func podsCreated() admissionv1.RuleWithOperations {
+	return admissionv1.RuleWithOperations{
+		Operations: []admissionv1.OperationType{admissionv1.Create},
+		Rule:       admissionv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"}},
+	}
+}
+
+// podsRefused waits until the API server refuses pods with these words.
+func (s *story) podsRefused(namespace, words string) {
 	s.eventually(func(g Gomega) {
 		probe := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "probe"}, Spec: jobtest.MakeJob("", "").Script("true").Obj().Spec.Template.Spec}
-		g.Expect(s.w.client.Create(s.ctx(), probe, client.DryRunAll)).To(MatchError(ContainSubstring("cost center")))
+		g.Expect(s.w.client.Create(s.ctx(), probe, client.DryRunAll)).To(MatchError(ContainSubstring(words)))
 	})
 }
 
@@ -255,10 +306,22 @@ func (s *story) tellWhy(reasons []reason) {
 		s.Expect(r.record.Explanation).NotTo(BeNil(), each.job)
 		s.w.say("%s: %s", each.job, r.record.Message)
 		s.Expect(s.told(job, corev1.EventTypeWarning)).To(ContainElement(And(HavePrefix("Job failed ("), ContainSubstring(each.event))), each.job)
+		s.shownWhy(job, each.told)
 		if !each.ended {
 			s.Expect(r.record.Explanation.Container == "" || each.waitFor == "ImagePullBackOff" || each.waitFor == r.record.Explanation.Reason).To(BeTrue(), each.job)
 			s.Expect(r.Data).To(HaveKeyWithValue(api.DataLogs, Or(ContainSubstring("[job-handler: no log: "+results.ReasonNeverStarted), ContainSubstring("the Job had no pod"))), each.job)
 		}
+	}
+}
+
+// shownWhy wants `kubectl job-results get` to give the reason in its first lines.
+func (s *story) shownWhy(job *batchv1.Job, told []string) {
+	s.t.Helper()
+	lines := strings.SplitN(s.jobResults(job.Namespace, "get", job.Name), "\n", firstLines+1)
+	top := strings.Join(lines[:min(firstLines, len(lines))], "\n")
+	s.Expect(top).To(ContainSubstring("Why: "), job.Name)
+	for _, words := range told {
+		s.Expect(top).To(ContainSubstring(words), job.Name)
 	}
 }
 

@@ -263,6 +263,15 @@ func (s *story) kubectl(ctx context.Context, args ...string) (string, error) {
 	return strings.TrimSpace(string(output)), err
 }
 
+// jobResults runs kubectl job-results in the namespace and returns what it printed.
+func (s *story) jobResults(namespace string, args ...string) string {
+	s.t.Helper()
+	flags := []string{"--kubeconfig", s.w.cluster.Kubeconfig(), "--namespace", namespace}
+	output, err := exec.CommandContext(s.ctx(), s.w.plugin, append(args, flags...)...).CombinedOutput()
+	s.Expect(err).NotTo(HaveOccurred(), "kubectl job-results %v: %s", args, output)
+	return string(output)
+}
+
 // told is a story by its name.
 type told struct {
 	name string

@@ -38,7 +38,9 @@ type world struct {
 	// dir is a folder of this run, on the machine and so on the node.
 	dir string
 	// binary is the manager's program, for its subcommands.
-	binary  string
+	binary string
+	// plugin is the program of kubectl job-results.
+	plugin  string
 	log     managerLog
 	manager deployment
 }
@@ -111,10 +113,13 @@ func (w *world) startCluster(t *testing.T, kubelet []string) {
 // kubeletSettings is a folder of settings that a kubelet takes up when it starts.
 func (w *world) kubeletSettings() string { return filepath.Join(w.dir, "kubelet.d") }
 
-// build makes the manager's program.
+// build makes the manager's program and the kubectl plugin.
 func (w *world) build(ctx context.Context) error {
-	w.binary = filepath.Join(w.dir, "job-handler")
-	return inFolder(ctx, moduleRoot, "go", "build", "-o", w.binary, "./cmd/manager")
+	w.binary, w.plugin = filepath.Join(w.dir, "job-handler"), filepath.Join(w.dir, "kubectl-job_results")
+	if err := inFolder(ctx, moduleRoot, "go", "build", "-o", w.binary, "./cmd/manager"); err != nil {
+		return err
+	}
+	return inFolder(ctx, moduleRoot, "go", "build", "-o", w.plugin, "./cmd/kubectl-job_results")
 }
 
 // inFolder runs a command in the root of a module.
