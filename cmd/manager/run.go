@@ -25,10 +25,12 @@ import (
 	"github.com/job-handler/job-handler/certs"
 	"github.com/job-handler/job-handler/controllers/job"
 	"github.com/job-handler/job-handler/controllers/namespace"
+	"github.com/job-handler/job-handler/controllers/podlogs"
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/capture"
 	"github.com/job-handler/job-handler/internal/events"
 	"github.com/job-handler/job-handler/internal/joblogs"
+	"github.com/job-handler/job-handler/internal/ledger"
 	"github.com/job-handler/job-handler/internal/metrics"
 	"github.com/job-handler/job-handler/internal/options"
 	"github.com/job-handler/job-handler/internal/pager"
@@ -77,7 +79,7 @@ func run(ctx context.Context, opts *options.Options) error {
 	}
 	ctrl.Log.Info("starting", "version", version.String(), "server", config.Host)
 	err = mgr.Start(ctx)
-	p.jobs.AwaitCaptures()
+	p.podLogs.Wait()
 	if err != nil {
 		return fmt.Errorf("running the manager: %w", err)
 	}
@@ -101,6 +103,8 @@ type parts struct {
 	lists *pager.Gate
 	// jobs handles Jobs, and stores what it has captured when the manager ends.
 	jobs *job.Reconciler
+	// podLogs is waited for at the end.
+	podLogs *podlogs.Keeper
 }
 
 // restConfig turns the client's own rate limit off: API Priority and Fairness
@@ -206,11 +210,21 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	if err != nil {
 		return err
 	}
+	known := &ledger.Ledger{}
+	p.podLogs = &podlogs.Keeper{
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Lists: p.lists,
+		Captures: captures, Metrics: captureCounts, Holdings: held, Events: recorder, Clock: p.clock, Ledger: known,
+		Options: podlogs.Options{
+			Namespace: p.opts.Manager.Namespace, Defaults: p.defaults, ExcludedNamespaces: p.opts.Excluded(),
+			MaxResultsBytes: p.opts.Limits.MaxResultsBytes(), Redact: redaction,
+		},
+	}
 	p.jobs = &job.Reconciler{
+		Ledger: known, PodLogs: p.podLogs,
 		Jobs: counts.jobs, Protection: counts.protection, Holdings: held,
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Lists: p.lists, Events: recorder, Clock: p.clock,
 		Warnings: events.NewWarnings(pager.Lister{Live: mgr.GetAPIReader(), Gate: p.lists}, clock.RealClock{}, counts.jobs),
-		Logs:     logs, Captures: captures, Metrics: captureCounts,
+		Logs:     logs,
 		Options: job.Options{
 			Namespace: p.opts.Manager.Namespace,
 			Defaults:  p.defaults, ExcludedNamespaces: p.opts.Excluded(), TTLFloor: p.opts.Jobs.TTLFloor,

@@ -15,8 +15,10 @@ import (
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	"github.com/job-handler/job-handler/controllers/podlogs"
 	"github.com/job-handler/job-handler/internal/capture"
 	"github.com/job-handler/job-handler/internal/joblogs"
+	"github.com/job-handler/job-handler/internal/ledger"
 )
 
 // held is a LogStreamer of logs that end when it is closed.
@@ -61,19 +63,20 @@ func TestAwaitLogs(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			logs := held(make(chan struct{}))
 			r := &Reconciler{
-				Captures: capture.New(joblogs.NewReader(logs, joblogs.Options{}), capture.Options{}),
-				Clock:    clock.RealClock{}, Options: Options{LogDeadline: 15 * time.Minute},
+				Ledger:  &ledger.Ledger{},
+				PodLogs: &podlogs.Keeper{Captures: capture.New(joblogs.NewReader(logs, joblogs.Options{}), capture.Options{})},
+				Clock:   clock.RealClock{}, Options: Options{LogDeadline: 15 * time.Minute},
 			}
 			queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
 			defer queue.ShutDown()
-			r.Captures.OnQuiet(r.quiet(queue))
-			r.Captures.Begin(ctx, job.UID, atWork(job), true)
+			r.PodLogs.Captures.OnQuiet(r.quiet(queue))
+			r.PodLogs.Captures.Begin(ctx, job.UID, atWork(job), true)
 			test(r, logs, func() int {
 				synctest.Wait()
 				return queue.Len()
 			})
 			cancel()
-			r.Captures.Stop()
+			r.PodLogs.Captures.Stop()
 			if got, _ := queue.Get(); queue.Len() == 0 && got.NamespacedName != (types.NamespacedName{Namespace: "batch", Name: "job"}) {
 				t.Errorf("asked to look at %v", got)
 			}

@@ -28,10 +28,10 @@ var _ = Describe("Pods that were deleted before their Job ended", func() {
 
 	BeforeEach(func(ctx SpecContext) {
 		h = newHandler()
-		screen, h.Captures = newConsole(capture.Options{})
+		screen, h.PodLogs.Captures = newConsole(capture.Options{})
 		var cancel context.CancelFunc
 		following, cancel = context.WithCancel(context.WithoutCancel(ctx))
-		captures := h.Captures
+		captures := h.PodLogs.Captures
 		DeferCleanup(func() {
 			cancel()
 			captures.Stop()
@@ -46,18 +46,18 @@ var _ = Describe("Pods that were deleted before their Job ended", func() {
 		pod := addPod(ctx, object, named(name), atWork)
 		Expect(kube.Delete(ctx, pod, client.GracePeriodSeconds(30))).To(Succeed())
 		Expect(kube.Get(ctx, client.ObjectKeyFromObject(pod), pod)).To(Succeed())
-		h.Captures.Begin(following, object.UID, pod.DeepCopy(), true)
+		h.PodLogs.Captures.Begin(following, object.UID, pod.DeepCopy(), true)
 		return pod
 	}
 	// gone has them see that it has ended and is gone.
 	gone := func(ctx SpecContext, object *batchv1.Job, pod *corev1.Pod) {
 		GinkgoHelper()
 		screen.end(pod.Name)
-		Eventually(func() bool { return h.Captures.Following(object.UID) }).Should(BeFalse())
+		Eventually(func() bool { return h.PodLogs.Captures.Following(object.UID) }).Should(BeFalse())
 		Expect(kube.Delete(ctx, pod, client.GracePeriodSeconds(0))).To(Succeed())
 		pod = pod.DeepCopy()
 		terminate(pod, 143)
-		h.Captures.Gone(object.UID, pod)
+		h.PodLogs.Captures.Gone(object.UID, pod)
 	}
 
 	It("are in the results with the others, in order of creation", func(ctx SpecContext) {
@@ -80,7 +80,7 @@ var _ = Describe("Pods that were deleted before their Job ended", func() {
 		Expect(stored.Data[api.DataLogs]).To(And(
 			HavePrefix("==> pod first,"), ContainSubstring("working\ngot TERM\n"), ContainSubstring("hello from second/main\n")))
 		expectGone(ctx, object)
-		Expect(h.Captures.Pods(object.UID)).To(BeEmpty(), "what is stored is forgotten")
+		Expect(h.PodLogs.Captures.Pods(object.UID)).To(BeEmpty(), "what is stored is forgotten")
 	})
 
 	It("are waited for while their logs are followed", func(ctx SpecContext) {
@@ -125,7 +125,7 @@ var _ = Describe("Pods that were deleted before their Job ended", func() {
 		pod := deleting(ctx, object, "first")
 		screen.write("first", "captured\n")
 		screen.end("first")
-		Eventually(func() bool { return h.Captures.Following(object.UID) }).Should(BeFalse())
+		Eventually(func() bool { return h.PodLogs.Captures.Following(object.UID) }).Should(BeFalse())
 		terminate(pod, 1)
 		Expect(kube.Status().Update(ctx, pod)).To(Succeed())
 		h.logs.read = everyLog(unreachable)
@@ -144,7 +144,7 @@ var _ = Describe("Pods that were deleted before their Job ended", func() {
 		object := running(ctx, aJob())
 		pod := deleting(ctx, object, "first")
 		screen.end("first")
-		Eventually(func() bool { return h.Captures.Following(object.UID) }).Should(BeFalse())
+		Eventually(func() bool { return h.PodLogs.Captures.Following(object.UID) }).Should(BeFalse())
 		terminate(pod, 1)
 		pod.Status.ContainerStatuses[0].State.Terminated.ContainerID = "containerd://another"
 		Expect(kube.Status().Update(ctx, pod)).To(Succeed())
@@ -165,7 +165,7 @@ var _ = Describe("Pods that were deleted before their Job ended", func() {
 		}
 		never := addPod(ctx, object, named("never"))
 		Expect(kube.Delete(ctx, never, client.GracePeriodSeconds(0))).To(Succeed())
-		h.Captures.Gone(object.UID, never)
+		h.PodLogs.Captures.Gone(object.UID, never)
 		h.settle(ctx, object)
 
 		record := recordOf(expectStored(ctx, object))

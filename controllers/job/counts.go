@@ -11,7 +11,7 @@ import (
 // countStored counts a run that is stored and told of, once: a report that was
 // answered too late to be heard of is sent again.
 func (r *Reconciler) countStored(observed plan.Observation, results stored) {
-	if !r.runs.toCount(observed.Job.UID) {
+	if !r.Ledger.Count(observed.Job.UID) {
 		return
 	}
 	outcome := jobstatus.Of(observed.Job)
@@ -32,4 +32,11 @@ func (r *Reconciler) countStored(observed plan.Observation, results stored) {
 func (r *Reconciler) countDeleted(job *batchv1.Job) {
 	outcome := jobstatus.Of(job)
 	r.Jobs.Deleted(outcome.Status(), r.Clock.Since(outcome.FinishTime))
+}
+
+// Backlog returns how many Jobs are to be stored, and for how long the oldest of them has
+// been finished.
+func (r *Reconciler) Backlog() metrics.Backlog {
+	jobs, oldest := r.Ledger.Backlog(r.Clock.Now())
+	return metrics.Backlog{Jobs: jobs, Oldest: oldest}
 }

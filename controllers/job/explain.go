@@ -76,7 +76,7 @@ func (e *explanations) forget(job types.UID) {
 // logs are read. It returns after how long to look again since others do that, 0 if it
 // is done. Where Events cannot be listed the results will say so.
 func (r *Reconciler) readEvents(ctx context.Context, job *batchv1.Job, pods []*corev1.Pod) time.Duration {
-	uids := concerned(job, r.known(job, pods))
+	uids := concerned(job, r.PodLogs.Known(job, pods))
 	if _, known := r.explained.of(job.UID); known || r.Warnings == nil || uids.Len() == 0 {
 		return 0
 	}

@@ -27,7 +27,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/job-handler/job-handler/controllers/job"
+	"github.com/job-handler/job-handler/controllers/podlogs"
 	"github.com/job-handler/job-handler/internal/events"
+	"github.com/job-handler/job-handler/internal/ledger"
 	"github.com/job-handler/job-handler/internal/pager"
 	"github.com/job-handler/job-handler/internal/policy"
 )
@@ -101,6 +103,7 @@ func handlerOf(base client.WithWatch, now *clocktesting.FakePassiveClock, logs *
 	})
 	live := interceptor.NewClient(base, interceptor.Funcs{Get: h.getLive, List: h.listLive})
 	h.Reconciler = &job.Reconciler{
+		Ledger: &ledger.Ledger{},
 		Client: cached, Live: live, Warnings: events.NewWarnings(pager.Lister{Live: live}, clock.RealClock{}, nil),
 		Logs: logs, Events: events.New(cached, now, "manager-0"), Clock: now,
 		Options: job.Options{
@@ -108,11 +111,28 @@ func handlerOf(base client.WithWatch, now *clocktesting.FakePassiveClock, logs *
 			ProtectDeadline: protectDeadline, Workers: 1,
 		},
 	}
+	h.PodLogs = &podlogs.Keeper{Client: cached, Live: live, Events: h.Events, Clock: now, Ledger: h.Ledger}
 	for _, f := range change {
 		f(&h.Options)
 	}
 	return h
 }
+
+// podLogs returns what keeps logs of deleted pods, with the options of the handler.
+func (h *handler) podLogs() *podlogs.Keeper {
+	h.PodLogs.Holdings = h.Holdings
+	h.PodLogs.Options = podlogs.Options{
+		Namespace: h.Options.Namespace, Defaults: h.Options.Defaults, ExcludedNamespaces: h.Options.ExcludedNamespaces,
+		MaxResultsBytes: h.Options.MaxResultsBytes, Redact: h.Options.Redact,
+	}
+	return h.PodLogs
+}
+
+// save saves the captures that are due.
+func (h *handler) save(ctx context.Context) time.Duration { return h.podLogs().Save(ctx) }
+
+// saveAll saves all captures.
+func (h *handler) saveAll(ctx context.Context) { h.podLogs().SaveAll(ctx) }
 
 // restarted returns the process that takes over from h, with no hook.
 func (h *handler) restarted() *handler {
@@ -128,6 +148,7 @@ func (h *handler) pass(ctx context.Context, about client.Object) (ctrl.Result, e
 		return ctrl.Result{}, err
 	}
 	h.Watched(jobs.Items)
+	h.podLogs()
 	return h.Reconcile(ctx, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(about)})
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobtest"
+	"github.com/job-handler/job-handler/internal/ledger"
 	"github.com/job-handler/job-handler/internal/plan"
 	"github.com/job-handler/job-handler/internal/policy"
 )
@@ -73,7 +74,7 @@ func TestLargeJobsLeaveRoom(t *testing.T) {
 	small, smallCached := suspendedJobs(t, "small", count, largeBytes/2)
 	synctest.Test(t, func(t *testing.T) {
 		server := newSlowServer(append(huge, small...)...)
-		r := &Reconciler{Client: server, Clock: clock.RealClock{}}
+		r := &Reconciler{Ledger: &ledger.Ledger{}, Client: server, Clock: clock.RealClock{}}
 		var group sync.WaitGroup
 		var later atomic.Int32
 		handle := func(job *batchv1.Job) {
@@ -157,7 +158,7 @@ func TestReleasedJobsAreReadFewAtOnce(t *testing.T) {
 				return c.Get(ctx, key, object, options...)
 			},
 		}).Build()
-		r := &Reconciler{Live: live, Client: live, Clock: clock.RealClock{}}
+		r := &Reconciler{Ledger: &ledger.Ledger{}, Live: live, Client: live, Clock: clock.RealClock{}}
 		var all sync.WaitGroup
 		for i := range 10 * wholeReads {
 			all.Go(func() {

@@ -3,7 +3,6 @@ package job
 import (
 	"context"
 	"fmt"
-	"sync"
 
 	batchv1 "k8s.io/api/batch/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -11,56 +10,19 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/job-handler/job-handler/internal/jobstatus"
 	"github.com/job-handler/job-handler/internal/names"
-	"github.com/job-handler/job-handler/internal/plan"
 	"github.com/job-handler/job-handler/internal/policy"
 	"github.com/job-handler/job-handler/internal/trouble"
 )
 
-// vanished are Jobs that left the watch finished, and did not say that their
-// results are stored, until it is known what became of them. The zero value is
-// ready.
-type vanished struct {
-	mu   sync.Mutex
-	jobs map[types.NamespacedName][]*batchv1.Job
-}
-
-func (v *vanished) put(key types.NamespacedName, jobs ...*batchv1.Job) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.jobs == nil {
-		v.jobs = map[types.NamespacedName][]*batchv1.Job{}
-	}
-	v.jobs[key] = append(v.jobs[key], jobs...)
-}
-
-// take returns the Jobs that had this name, and forgets them.
-func (v *vanished) take(key types.NamespacedName) []*batchv1.Job {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	jobs := v.jobs[key]
-	delete(v.jobs, key)
-	return jobs
-}
-
-// vanish takes note of a Job that left the watch. What it was last is what the
-// watch told of its end.
-func (r *Reconciler) vanish(job *batchv1.Job) {
-	r.backlog.gone(job.UID)
-	if jobstatus.Of(job).Finished() && !plan.Stored(job) && !r.excluded(job.Namespace) {
-		r.vanished.put(client.ObjectKeyFromObject(job), job)
-	}
-}
-
 // countLost counts the Jobs of this name that left the watch, are gone, and have no
 // results. The error says that this cannot be found out now.
 func (r *Reconciler) countLost(ctx context.Context, key types.NamespacedName) error {
-	jobs := r.vanished.take(key)
+	jobs := r.Ledger.Vanished(key)
 	for i, job := range jobs {
 		lost, err := r.lost(ctx, job)
 		if err != nil {
-			r.vanished.put(key, jobs[i:]...)
+			r.Ledger.PutBack(key, jobs[i:]...)
 			return err
 		}
 		if lost {

@@ -26,9 +26,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/job-handler/job-handler/controllers/job"
+	"github.com/job-handler/job-handler/controllers/podlogs"
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/events"
 	"github.com/job-handler/job-handler/internal/jobtest"
+	"github.com/job-handler/job-handler/internal/ledger"
 	"github.com/job-handler/job-handler/internal/pager"
 	"github.com/job-handler/job-handler/internal/policy"
 	"github.com/job-handler/job-handler/internal/results"
@@ -76,10 +78,15 @@ func startChangedManager(
 		Controller: config.Controller{SkipNameValidation: new(true)},
 	})
 	Expect(err).NotTo(HaveOccurred())
+	known, recorder := &ledger.Ledger{}, events.New(mgr.GetClient(), clock.RealClock{}, "manager-0")
 	reconciler := &job.Reconciler{
+		Ledger: known,
+		PodLogs: &podlogs.Keeper{
+			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Captures: capturesOf(logs), Events: recorder,
+			Clock: clock.RealClock{}, Ledger: known,
+		},
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Logs: logs, Clock: clock.RealClock{},
-		Captures: capturesOf(logs),
-		Events:   events.New(mgr.GetClient(), clock.RealClock{}, "manager-0"),
+		Events:   recorder,
 		Warnings: events.NewWarnings(pager.Lister{Live: mgr.GetAPIReader()}, clock.RealClock{}, nil),
 		Options: job.Options{
 			TTLFloor: ttlFloor, RecheckInterval: recheckInterval, LogDeadline: logDeadline,

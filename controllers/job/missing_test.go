@@ -125,8 +125,8 @@ var _ = Describe("A pod that the Job's status does not count", func() {
 		})
 
 		It("has the pod watch tell of another for a second, at the price of one list", func(ctx SpecContext) {
-			_, h.Captures = newConsole(capture.Options{})
-			DeferCleanup(h.Captures.Stop)
+			_, h.PodLogs.Captures = newConsole(capture.Options{})
+			DeferCleanup(h.PodLogs.Captures.Stop)
 			object := perhapsCounted(ctx)
 			object.Status.Failed = 1
 			complete(ctx, object, 1)

@@ -9,11 +9,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/lookup"
 	"github.com/job-handler/job-handler/internal/pager"
 	"github.com/job-handler/job-handler/internal/plan"
 	"github.com/job-handler/job-handler/internal/policy"
@@ -29,31 +29,21 @@ const (
 )
 
 func (r *Reconciler) observe(ctx context.Context, job *batchv1.Job) (plan.Observation, error) {
-	namespace, err := r.namespaceOf(ctx, job)
+	namespace, err := lookup.Namespace(ctx, r.Client, job.Namespace)
 	if err != nil {
 		return plan.Observation{}, err
 	}
 	wanted, problems := policy.Resolve(job, namespace.Annotations, r.Options.Defaults)
 	if invalid := complaints(job, problems.Job); len(invalid) > 0 {
-		r.warn(ctx, job, "policy", "Invalid annotations are ignored and the defaults used: "+invalid.ToAggregate().Error())
+		r.Events.TryWarn(ctx, job, "policy", "Invalid annotations are ignored and the defaults used: "+invalid.ToAggregate().Error())
 	}
 	observed := plan.Observation{
 		Job: job, Policy: wanted, TTLFloor: r.Options.TTLFloor, ProtectDeadline: r.Options.ProtectDeadline,
-		Unstored: r.runs.knownUnstored(job), NamespaceTerminating: namespace.DeletionTimestamp != nil,
-		LeaveTTL: r.runs.leaveTTL(job, r.Clock.Now()), MadeAgain: r.again.times(job) >= onceTooOften,
+		Unstored: r.Ledger.Unstored(job), NamespaceTerminating: namespace.DeletionTimestamp != nil,
+		LeaveTTL: r.Ledger.LeaveTTL(job, r.Clock.Now()), MadeAgain: r.Ledger.MadeAgain(job),
 	}
 	observed.HistoryDeletes = r.historyDeletes(ctx, observed)
 	return observed, nil
-}
-
-// namespaceOf returns the metadata of the Job's Namespace, empty if it is gone.
-func (r *Reconciler) namespaceOf(ctx context.Context, job *batchv1.Job) (*metav1.PartialObjectMetadata, error) {
-	namespace := policy.NewNamespace()
-	err := r.Client.Get(ctx, types.NamespacedName{Name: job.Namespace}, namespace)
-	if client.IgnoreNotFound(err) != nil {
-		return nil, fmt.Errorf("getting namespace %s: %w", job.Namespace, err)
-	}
-	return namespace, nil
 }
 
 // complaints returns what its user should mend. Once stored, results-name holds
@@ -77,8 +67,8 @@ func (r *Reconciler) pods(ctx context.Context, job *batchv1.Job) ([]*corev1.Pod,
 	if err != nil {
 		return nil, fmt.Errorf("listing cached pods of job %s/%s: %w", job.Namespace, job.Name, err)
 	}
-	pods := r.asSeen(job, r.owned(job, cached.Items))
-	if allEnded(pods) && plan.MissingPods(job, r.asDeleted(job, pods)).None() {
+	pods := r.PodLogs.AsSeen(job, r.owned(job, cached.Items))
+	if allEnded(pods) && plan.MissingPods(job, r.PodLogs.AsDeleted(job, pods)).None() {
 		return pods, nil
 	}
 	return r.livePods(ctx, job)
@@ -100,7 +90,7 @@ func (r *Reconciler) livePods(ctx context.Context, job *batchv1.Job) ([]*corev1.
 			}
 		},
 	}, func(object client.Object) error {
-		if pod, isPod := object.(*corev1.Pod); isPod && r.owns(job, pod) {
+		if pod, isPod := object.(*corev1.Pod); isPod && r.PodLogs.Owns(job, pod) {
 			pods = append(pods, pod)
 		}
 		return nil
@@ -108,7 +98,7 @@ func (r *Reconciler) livePods(ctx context.Context, job *batchv1.Job) ([]*corev1.
 	if err != nil {
 		return nil, fmt.Errorf("listing pods of job %s/%s: %w", job.Namespace, job.Name, err)
 	}
-	return r.asSeen(job, pods), nil
+	return r.PodLogs.AsSeen(job, pods), nil
 }
 
 func (r *Reconciler) lister() pager.Lister { return pager.Lister{Live: r.Live, Gate: r.Lists} }

@@ -16,10 +16,15 @@ import (
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobstatus"
 	"github.com/job-handler/job-handler/internal/jobtest"
+	"github.com/job-handler/job-handler/internal/ledger"
 	"github.com/job-handler/job-handler/internal/policy"
 	"github.com/job-handler/job-handler/internal/results"
 	"github.com/job-handler/job-handler/internal/why"
 )
+
+var noon = time.Date(2026, 11, 3, 12, 0, 0, 0, time.UTC)
+
+func oneJob() *jobtest.JobBuilder { return jobtest.MakeJob("team", "report").UID("job-uid") }
 
 func podOf(uid types.UID, phase corev1.PodPhase, owners ...metav1.OwnerReference) corev1.Pod {
 	return corev1.Pod{
@@ -115,13 +120,13 @@ func TestLeftCache(t *testing.T) {
 		"not a Job":                 {&corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: "job-uid"}}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var r Reconciler
-			r.runs.begin(oneJob().Obj(), noon)
+			r := Reconciler{Ledger: &ledger.Ledger{}}
+			r.Ledger.Reading(oneJob().Obj(), noon)
 			if got := r.leftCache(event.DeleteEvent{Object: test.object}); got != test.want {
 				t.Errorf("got %t, want %t", got, test.want)
 			}
 			_, isJob := test.object.(*batchv1.Job)
-			if remembered := r.runs.knownUnstored(oneJob().Obj()); remembered == isJob {
+			if remembered := r.Ledger.Unstored(oneJob().Obj()); remembered == isJob {
 				t.Errorf("remembered: %t", remembered)
 			}
 		})

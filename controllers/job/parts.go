@@ -53,7 +53,7 @@ func (r *Reconciler) storePart(ctx context.Context, observed plan.Observation, c
 		}
 		if !errors.Is(err, results.ErrEarlierRun) {
 			note := fmt.Sprintf("%s %s cannot hold a part of the results (%v); it gets another name", kind, name, err)
-			r.warn(ctx, job, "name/"+name, note)
+			r.Events.TryWarn(ctx, job, "name/"+name, note)
 		}
 		taken = append(taken, name)
 	}

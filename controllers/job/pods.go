@@ -1,62 +1,24 @@
 package job
 
 import (
-	"slices"
-
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/sets"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/job-handler/job-handler/internal/plan"
 	"github.com/job-handler/job-handler/internal/results"
-	"github.com/job-handler/job-handler/internal/why"
 )
 
 // owned returns the pods that are the Job's.
 func (r *Reconciler) owned(job *batchv1.Job, items []corev1.Pod) []*corev1.Pod {
 	var pods []*corev1.Pod
 	for i := range items {
-		if r.owns(job, &items[i]) {
+		if r.PodLogs.Owns(job, &items[i]) {
 			pods = append(pods, &items[i])
 		}
 	}
 	return pods
-}
-
-func (r *Reconciler) owns(job *batchv1.Job, pod *corev1.Pod) bool {
-	return plan.Owns(job, pod, r.orphans.has(job.UID, pod.UID))
-}
-
-// known returns the pods, and those of which something was captured: the same pod may
-// be there twice.
-func (r *Reconciler) known(job *batchv1.Job, pods []*corev1.Pod) []*corev1.Pod {
-	return slices.Concat(pods, r.Captures.Seen(job.UID))
-}
-
-// asSeen returns the pods with what the watch showed of those that did not start, where
-// that tells more than their state now.
-func (r *Reconciler) asSeen(job *batchv1.Job, pods []*corev1.Pod) []*corev1.Pod {
-	for _, seen := range r.Captures.Seen(job.UID) {
-		for i, pod := range pods {
-			if pod.UID == seen.UID {
-				pods[i] = why.Keep(seen, pod)
-			}
-		}
-	}
-	return pods
-}
-
-// asDeleted returns the pods, and how those of them were seen that were captured.
-func (r *Reconciler) asDeleted(job *batchv1.Job, pods []*corev1.Pod) []*corev1.Pod {
-	captured := r.Captures.Seen(job.UID)
-	if len(captured) == 0 {
-		return pods
-	}
-	there := sets.New(podUIDs(pods)...)
-	return slices.Concat(pods, slices.DeleteFunc(captured, func(pod *corev1.Pod) bool { return !there.Has(pod.UID) }))
 }
 
 func podsOf(run *results.Run) []*corev1.Pod {

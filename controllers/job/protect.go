@@ -25,7 +25,7 @@ func goes(job *batchv1.Job) bool {
 // countHeld counts the Job if its deletion is held up by our finalizer.
 func (r *Reconciler) countHeld(job *batchv1.Job) {
 	held := job.DeletionTimestamp != nil && policy.Protected(job)
-	r.Protection.SetHeld(r.runs.setHeld(job.UID, held))
+	r.Protection.SetHeld(r.Ledger.SetHeld(job.UID, held))
 }
 
 // countRelease counts a change by which a Job lost our finalizer, and ignores any
@@ -33,7 +33,7 @@ func (r *Reconciler) countHeld(job *batchv1.Job) {
 func (r *Reconciler) countRelease(from, to *batchv1.Job, why plan.Released) {
 	if policy.Protected(from) && !policy.Protected(to) {
 		r.Protection.Released(why)
-		r.Protection.SetHeld(r.runs.setHeld(from.UID, false))
+		r.Protection.SetHeld(r.Ledger.SetHeld(from.UID, false))
 	}
 }
 
@@ -63,7 +63,7 @@ func (r *Reconciler) giveUp(ctx context.Context, job *batchv1.Job, cause error) 
 	}
 	r.countRelease(job, released, plan.ReleasedDeadline)
 	ctrl.LoggerFrom(ctx).Error(cause, "job let go without results", "deadline", r.Options.ProtectDeadline)
-	r.warn(ctx, job, "protect", fmt.Sprintf(
+	r.Events.TryWarn(ctx, job, "protect", fmt.Sprintf(
 		"The Job goes without its results being stored: its deletion was held up for %s, and then: %v", r.Options.ProtectDeadline, cause))
 	r.forget(job.UID)
 	return nil

@@ -11,6 +11,7 @@ import (
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobstatus"
+	"github.com/job-handler/job-handler/internal/ledger"
 	"github.com/job-handler/job-handler/internal/results"
 )
 
@@ -41,7 +42,7 @@ const logDeadline = 15 * time.Minute
 
 func reader() (*Reconciler, *clocktesting.FakePassiveClock) {
 	clock := clocktesting.NewFakePassiveClock(noon)
-	return &Reconciler{Clock: clock, Options: Options{LogDeadline: logDeadline}}, clock
+	return &Reconciler{Clock: clock, Ledger: &ledger.Ledger{}, Options: Options{LogDeadline: logDeadline}}, clock
 }
 
 func TestReadAgain(t *testing.T) {
@@ -73,7 +74,7 @@ func TestReadAgain(t *testing.T) {
 			if got, _ := r.readAgain(run.Job, run, false); got != test.want {
 				t.Errorf("got %s, want %s", got, test.want)
 			}
-			if !r.runs.knownUnstored(run.Job) {
+			if !r.Ledger.Unstored(run.Job) {
 				t.Error("its logs were read, and it counts as stored")
 			}
 		})
@@ -187,8 +188,8 @@ func TestReadAgainByRun(t *testing.T) {
 	if got, _ := r.readAgain(first.Job, first, false); got != 0 {
 		t.Errorf("after its deadline it waits %s", got)
 	}
-	r.runs.reported(first.Job, clock.Now())
-	r.runs.lost(first.Job)
+	r.Ledger.Reported(first.Job, clock.Now())
+	r.Ledger.Missing(first.Job)
 	if got, _ := r.readAgain(first.Job, first, false); got != time.Second {
 		t.Errorf("once its results were lost it waits %s", got)
 	}

@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -19,10 +18,12 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/job-handler/job-handler/controllers/podlogs"
 	"github.com/job-handler/job-handler/internal/atwork"
-	"github.com/job-handler/job-handler/internal/capture"
 	"github.com/job-handler/job-handler/internal/events"
 	"github.com/job-handler/job-handler/internal/holdings"
+	"github.com/job-handler/job-handler/internal/ledger"
+	"github.com/job-handler/job-handler/internal/lookup"
 	"github.com/job-handler/job-handler/internal/metrics"
 	"github.com/job-handler/job-handler/internal/pager"
 	"github.com/job-handler/job-handler/internal/plan"
@@ -72,17 +73,16 @@ type Reconciler struct {
 	// each alone is bounded.
 	Lists *pager.Gate
 	Logs  LogCollector
-	// Captures keeps what is left of pods that are deleted before their Job is
-	// stored; nil: nothing is.
-	Captures *capture.Captures
-	// Metrics counts what is stored of Captures; nil: nobody does.
-	Metrics *metrics.Captures
+	// PodLogs keeps what is left of pods that are deleted before their Job is stored.
+	PodLogs *podlogs.Keeper
 	// Holdings is told what is stored, and says where too much is; nil: nobody is.
 	Holdings *holdings.Holdings
 	Events   *events.Recorder
 	// Warnings reads the Events of Jobs that failed; nil: results have none.
 	Warnings *events.Warnings
 	Clock    clock.PassiveClock
+	// Ledger remembers what this process knows of Jobs.
+	Ledger *ledger.Ledger
 	// Protection counts what becomes of our finalizer; nil: nobody does.
 	Protection *metrics.Protection
 	// AtWork gives Jobs their turn; nil: at once.
@@ -91,23 +91,11 @@ type Reconciler struct {
 	Jobs    *metrics.Jobs
 	Options Options
 
-	runs     runs
-	deleted  deleted
 	cronJobs cronJobs
 	// histories are kept by what firstSeen sees.
 	histories histories
-	spills    spills
-	restoring restoring
-	poison    poison
-	backlog   backlog
-	vanished  vanished
-	orphans   orphans
-	again     madeAgain
-	labels    labelFights
 	large     large
 	explained explanations
-	// capturing is what AwaitCaptures waits for.
-	capturing sync.WaitGroup
 }
 
 // +kubebuilder:rbac:groups=batch,resources=jobs,verbs=get;list;watch
@@ -124,14 +112,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return ctrl.Result{}, fmt.Errorf("getting job %s: %w", request.NamespacedName, err)
 	}
 	switch excluded := r.excluded(request.Namespace); {
-	case excluded && !plan.Holds(job), err != nil && r.deleted.has(request.NamespacedName):
+	case excluded && !plan.Holds(job), err != nil && r.Ledger.WasDeleted(request.NamespacedName):
 		return ctrl.Result{}, nil
 	case excluded, err != nil:
 		return r.release(ctx, request.NamespacedName)
-	case r.runs.behind(job, r.Clock.Now()):
+	case r.Ledger.Behind(job, r.Clock.Now()):
 		return ctrl.Result{RequeueAfter: cacheCatchUp}, nil
-	case r.deleted.awaited(job, r.Clock.Now()):
-		return ctrl.Result{RequeueAfter: cacheCatchUpDeadline}, nil
+	case r.Ledger.StillCached(job, r.Clock.Now()):
+		return ctrl.Result{RequeueAfter: ledger.CatchUp}, nil
 	}
 	result, err := r.handle(ctx, job)
 	result, err = r.answer(ctx, job, result, err)
@@ -173,6 +161,10 @@ func (r *Reconciler) carryOut(ctx context.Context, observed plan.Observation, de
 	}
 }
 
+// cacheCatchUp is when a Job is looked at again that the cache shows as it was before a
+// write of this process.
+const cacheCatchUp = 200 * time.Millisecond
+
 // recheck puts the Job back in line behind fresh work.
 func (r *Reconciler) recheck() ctrl.Result {
 	if r.Options.RecheckInterval == 0 {
@@ -195,7 +187,7 @@ func (r *Reconciler) release(ctx context.Context, key types.NamespacedName) (ctr
 	if err := r.Live.Get(ctx, key, job); err != nil {
 		return r.answer(ctx, job, ctrl.Result{}, client.IgnoreNotFound(err))
 	}
-	namespace, err := r.namespaceOf(ctx, job)
+	namespace, err := lookup.Namespace(ctx, r.Client, job.Namespace)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
@@ -204,7 +196,7 @@ func (r *Reconciler) release(ctx context.Context, key types.NamespacedName) (ctr
 		return ctrl.Result{}, nil
 	}
 	back := givesLabel(job, desired)
-	if left := r.labels.left(job, r.Clock.Now()); back && left > 0 {
+	if left := r.Ledger.LeaveLabel(job, r.Clock.Now()); back && left > 0 {
 		r.warnOfLabel(ctx, job)
 		return ctrl.Result{RequeueAfter: left}, nil
 	}
@@ -218,7 +210,7 @@ func (r *Reconciler) release(ctx context.Context, key types.NamespacedName) (ctr
 		r.countRelease(job, desired, plan.ReleasedOptedOut)
 	}
 	if err == nil && back {
-		r.labels.gave(job, r.Clock.Now())
+		r.Ledger.GaveLabel(job, r.Clock.Now())
 	}
 	return r.answer(ctx, job, ctrl.Result{}, err)
 }

@@ -43,7 +43,7 @@ func (r *Reconciler) remove(ctx context.Context, job *batchv1.Job) (ctrl.Result,
 		return ctrl.Result{}, err
 	}
 	if !noted {
-		return ctrl.Result{RequeueAfter: r.runs.untilNoted(job), Priority: new(recheckPriority)}, nil
+		return ctrl.Result{RequeueAfter: r.untilNoted(job), Priority: new(recheckPriority)}, nil
 	}
 	found, err := r.found(ctx, job)
 	if err != nil {
@@ -60,19 +60,16 @@ func (r *Reconciler) remove(ctx context.Context, job *batchv1.Job) (ctrl.Result,
 	}
 	if err == nil {
 		r.countDeleted(job)
-		r.again.deleted(job, r.Clock.Now())
+		r.Ledger.CausedDeletion(job, r.Clock.Now())
 	}
-	r.deleted.note(job, r.Clock.Now())
+	r.Ledger.Deleted(job, r.Clock.Now())
 	ctrl.LoggerFrom(ctx).V(1).Info("job deleted")
 	return ctrl.Result{}, nil
 }
 
 // untilNoted returns when to look again whether the Job's CronJob took note.
-func (r *runs) untilNoted(job *batchv1.Job) time.Duration {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	run := r.get(job.UID)
-	if run.looks++; run.looks > patientLooks {
+func (r *Reconciler) untilNoted(job *batchv1.Job) time.Duration {
+	if r.Ledger.LookedAtCronJob(job) > patientLooks {
 		return patientRecheck
 	}
 	return cronJobRecheck
@@ -96,7 +93,7 @@ func (r *Reconciler) changeSafely(ctx context.Context, job *batchv1.Job, decisio
 	changed, err := r.change(ctx, job, desired)
 	if err == nil {
 		r.countRelease(job, desired, decision.Released)
-		r.runs.wroteTTL(job, changed, r.Clock.Now())
+		r.Ledger.WroteTTL(job, changed, r.Clock.Now())
 	}
 	return ctrl.Result{}, err
 }
@@ -122,7 +119,7 @@ func (r *Reconciler) found(ctx context.Context, job *batchv1.Job) (bool, error) 
 	}
 	if err != nil {
 		ctrl.LoggerFrom(ctx).Info("results are not there, storing them again", "results", key.Name, "cause", err.Error())
-		r.runs.lost(job)
+		r.Ledger.Missing(job)
 		r.Jobs.Missing()
 		return false, nil
 	}

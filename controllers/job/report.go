@@ -35,11 +35,11 @@ func (r *Reconciler) report(ctx context.Context, observed plan.Observation, resu
 	}
 	r.warnOfMadeAgain(ctx, observed, results.value())
 	r.countRelease(observed.Job, job, plan.ReleasedStored)
-	r.runs.wroteTTL(observed.Job, job, r.Clock.Now())
-	r.again.delayed(observed.Job, job)
+	r.Ledger.WroteTTL(observed.Job, job, r.Clock.Now())
+	r.Ledger.GaveTTL(observed.Job, job)
 	r.countStored(observed, results)
-	r.runs.reported(job, r.Clock.Now())
-	r.Captures.Forget(job.UID)
+	r.Ledger.Reported(job, r.Clock.Now())
+	r.PodLogs.Stored(job.UID)
 	r.AtWork.Forgive(job.UID)
 	r.explained.forget(job.UID)
 	if job.DeletionTimestamp != nil && len(job.Finalizers) == 0 {
@@ -51,7 +51,7 @@ func (r *Reconciler) report(ctx context.Context, observed plan.Observation, resu
 	if plan.Decide(observed, r.Clock.Now()).Action == plan.Delete {
 		return r.remove(ctx, job)
 	}
-	r.removeSpills(ctx, job)
+	r.PodLogs.RemoveSaved(ctx, job)
 	return ctrl.Result{}, nil
 }
 

@@ -94,7 +94,7 @@ func (r *Reconciler) createResults(ctx context.Context, observed plan.Observatio
 		case errors.Is(err, results.ErrEarlierRun):
 		case errors.Is(err, results.ErrStranger), errors.Is(err, results.ErrDamaged):
 			note := fmt.Sprintf("%s %s cannot hold the results (%v); they get another name", kind, name, err)
-			r.warn(ctx, job, "name/"+name, note)
+			r.Events.TryWarn(ctx, job, "name/"+name, note)
 		default:
 			return stored{}, err
 		}

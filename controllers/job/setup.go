@@ -49,7 +49,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 		return fmt.Errorf("indexing pods by job: %w", err)
 	}
 	followed := source.Func(func(_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
-		r.Captures.OnQuiet(r.quiet(queue))
+		r.PodLogs.OnQuiet(r.quiet(queue))
 		return nil
 	})
 	err = ctrl.NewControllerManagedBy(mgr).
@@ -71,10 +71,10 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 	if err != nil {
 		return fmt.Errorf("setting up the job controller: %w", err)
 	}
-	if r.Captures == nil {
+	if !r.PodLogs.Enabled() {
 		return nil
 	}
-	if err := mgr.Add(&deletions{Reconciler: r, informers: mgr.GetCache()}); err != nil {
+	if err := mgr.Add(r.PodLogs.Watch(mgr.GetCache())); err != nil {
 		return fmt.Errorf("setting up the capture of deleted pods: %w", err)
 	}
 	return nil
@@ -88,11 +88,12 @@ func (r *Reconciler) leftCache(e event.DeleteEvent) bool {
 	if !ok {
 		return true
 	}
-	r.vanish(job)
+	if !r.excluded(job.Namespace) {
+		r.Ledger.Left(job)
+	}
 	r.forget(job.UID)
-	r.deleted.left(job)
 	if plan.Stored(job) {
-		r.spills.done(job.UID)
+		r.PodLogs.Left(job.UID)
 	}
 	return !plan.Stored(job) || policy.Protected(job)
 }
@@ -100,7 +101,7 @@ func (r *Reconciler) leftCache(e event.DeleteEvent) bool {
 // note keeps count of the Jobs that are to be stored, and has every one looked at.
 func (r *Reconciler) note(object client.Object) bool {
 	if job, ok := object.(*batchv1.Job); ok && !r.excluded(job.Namespace) {
-		r.backlog.note(job)
+		r.Ledger.Watched(job)
 	}
 	return true
 }

@@ -53,12 +53,12 @@ var _ = Describe("Captures of a Job that goes on", func() {
 	BeforeEach(func(ctx SpecContext) {
 		h = newHandler()
 		screen, _ = newConsole(capture.Options{})
-		h.Captures = capturesAt(screen, h.clock, 0)
+		h.PodLogs.Captures = capturesAt(screen, h.clock, 0)
 		var cancel context.CancelFunc
 		following, cancel = context.WithCancel(context.WithoutCancel(ctx))
 		DeferCleanup(func() {
 			cancel()
-			h.Captures.Stop()
+			h.PodLogs.Captures.Stop()
 			Expect(screen.streams()).To(BeZero())
 		})
 	})
@@ -71,18 +71,18 @@ var _ = Describe("Captures of a Job that goes on", func() {
 		Expect(kube.Get(ctx, client.ObjectKeyFromObject(pod), pod)).To(Succeed())
 		screen.write(name, text)
 		screen.end(name)
-		h.Captures.Begin(following, object.UID, pod.DeepCopy(), true)
-		Eventually(func() bool { return h.Captures.Following(object.UID) }).Should(BeFalse())
+		h.PodLogs.Captures.Begin(following, object.UID, pod.DeepCopy(), true)
+		Eventually(func() bool { return h.PodLogs.Captures.Following(object.UID) }).Should(BeFalse())
 		Expect(kube.Delete(ctx, pod, client.GracePeriodSeconds(0))).To(Succeed())
 		terminate(pod, 143)
-		h.Captures.Gone(object.UID, pod)
+		h.PodLogs.Captures.Gone(object.UID, pod)
 	}
 	// due lets as much time pass as it takes until what was captured is due.
 	due := func() { h.step(time.Minute) }
 	// restart has another process take over, which has captured nothing.
 	restart := func() {
 		h = h.restarted()
-		h.Captures = capturesAt(screen, h.clock, 0)
+		h.PodLogs.Captures = capturesAt(screen, h.clock, 0)
 	}
 	// finish has the Job's last pod end well, after so many that failed.
 	finish := func(ctx SpecContext, object *batchv1.Job, failed int32) results.Record {
@@ -99,11 +99,11 @@ var _ = Describe("Captures of a Job that goes on", func() {
 	It("are stored beside it five seconds after a pod's end, and are its results' when another process has taken over", func(ctx SpecContext) {
 		object := running(ctx, aJob())
 		captured(ctx, object, "first", linesOf("first"))
-		Expect(h.Spill(ctx)).To(BeNumerically("~", spillAfter, 2*time.Second))
+		Expect(h.save(ctx)).To(BeNumerically("~", spillAfter, 2*time.Second))
 		Expect(h.written()).To(BeEmpty())
 
 		due()
-		h.Spill(ctx)
+		h.save(ctx)
 
 		Expect(capturesIn(ctx)).To(HaveLen(1))
 		stored := configMap(ctx, name(object, 0))
@@ -118,7 +118,7 @@ var _ = Describe("Captures of a Job that goes on", func() {
 		Expect(results.Verify(stored, object, nil)).To(MatchError(results.ErrStranger))
 		h.forgetWrites()
 		h.step(time.Hour)
-		Expect(h.Spill(ctx)).To(BeZero())
+		Expect(h.save(ctx)).To(BeZero())
 		Expect(h.written()).To(BeEmpty(), "it is stored once")
 
 		restart()
@@ -136,14 +136,14 @@ var _ = Describe("Captures of a Job that goes on", func() {
 
 	DescribeTable("are due by the clock of the machine, though that of the API server says otherwise:", func(ctx SpecContext, fast time.Duration) {
 		machine := clocktesting.NewFakePassiveClock(h.clock.Now().Add(fast))
-		h.Captures = capturesAt(screen, machine, 0)
+		h.PodLogs.Captures = capturesAt(screen, machine, 0)
 		object := running(ctx, aJob())
 		captured(ctx, object, "first", linesOf("first"))
-		Expect(h.Spill(ctx)).To(Equal(spillAfter))
+		Expect(h.save(ctx)).To(Equal(spillAfter))
 
 		h.step(spillAfter)
 		machine.SetTime(machine.Now().Add(spillAfter))
-		h.Spill(ctx)
+		h.save(ctx)
 
 		Expect(capturesIn(ctx)).To(HaveLen(1))
 	},
@@ -168,7 +168,7 @@ var _ = Describe("Captures of a Job that goes on", func() {
 			captured(ctx, object, fmt.Sprintf("pod-%d", i), linesOf(fmt.Sprintf("pod-%d", i)))
 		}
 		due()
-		h.Spill(ctx)
+		h.save(ctx)
 		Expect(h.written()).To(HaveExactElements(createResults), "one object has all of them")
 		restart()
 
@@ -179,18 +179,18 @@ var _ = Describe("Captures of a Job that goes on", func() {
 	}, SpecTimeout(specTimeout))
 
 	It("are stored at once while memory runs short, before any is cut", func(ctx SpecContext) {
-		h.Captures = capturesAt(screen, h.clock, 32<<20)
+		h.PodLogs.Captures = capturesAt(screen, h.clock, 32<<20)
 		object := running(ctx, aJob())
 		for i := range 14 {
 			captured(ctx, object, fmt.Sprintf("pod-%d", i), long)
 			// The clock is behind that of the captures.
 			h.step(2 * time.Second)
-			h.Spill(ctx)
+			h.save(ctx)
 		}
 
 		Expect(capturesIn(ctx)).NotTo(BeEmpty())
-		Expect(h.Captures.Stats().Cut).To(BeZero())
-		Expect(h.Captures.OnlyStored(object.UID)).To(BeTrue())
+		Expect(h.PodLogs.Captures.Stats().Cut).To(BeZero())
+		Expect(h.PodLogs.Captures.OnlyStored(object.UID)).To(BeTrue())
 		record := finish(ctx, object, 14)
 		Expect(record.PodCounts).To(Equal(results.PodCounts{Succeeded: 1, Failed: 14, Seen: 15}))
 		for _, pod := range record.Pods {
@@ -209,7 +209,7 @@ var _ = Describe("Captures of a Job that goes on", func() {
 		}
 		for range 10 {
 			due()
-			h.Spill(ctx)
+			h.save(ctx)
 		}
 		stored := 0
 		for _, cm := range capturesIn(ctx) {
@@ -231,7 +231,7 @@ var _ = Describe("Captures of a Job that goes on", func() {
 		object := running(ctx, aJob())
 		captured(ctx, object, "first", linesOf("first"))
 		due()
-		h.Spill(ctx)
+		h.save(ctx)
 
 		Expect(created(ctx)).To(BeEmpty())
 		stored := secret(ctx, name(object, 0))
@@ -251,7 +251,7 @@ var _ = Describe("Captures of a Job that goes on", func() {
 		object := running(ctx, aJob())
 		captured(ctx, object, "first", linesOf("first"))
 		due()
-		h.Spill(ctx)
+		h.save(ctx)
 		inSecrets(ctx)
 		restart()
 		object = read(ctx, object)
@@ -265,10 +265,10 @@ var _ = Describe("Captures of a Job that goes on", func() {
 		captured(ctx, object, "first", linesOf("first"))
 		change(ctx, object)
 		due()
-		h.Spill(ctx)
-		h.SpillAll(ctx)
+		h.save(ctx)
+		h.saveAll(ctx)
 		Expect(created(ctx)).To(BeEmpty())
-		Expect(h.Captures.Pods(object.UID)).To(BeEmpty())
+		Expect(h.PodLogs.Captures.Pods(object.UID)).To(BeEmpty())
 	},
 		Entry("the Job is deleted", func(ctx context.Context, object *batchv1.Job) {
 			Expect(kube.Delete(ctx, object, client.PropagationPolicy(metav1.DeletePropagationBackground))).To(Succeed())
@@ -292,19 +292,19 @@ var _ = Describe("Captures of a Job that goes on", func() {
 		captured(ctx, object, "first", linesOf("first"))
 		due()
 		for range 20 {
-			Expect(h.Spill(ctx)).To(beSlow)
+			Expect(h.save(ctx)).To(beSlow)
 			h.step(time.Minute)
 		}
 		Expect(len(h.written())).To(BeNumerically("<", 15), "it is tried every few minutes only")
 		Expect(warningsOf(ctx, object)).To(ConsistOf(And(
 			ContainSubstring("in the manager's memory only"), ContainSubstring("exceeded quota"))))
-		Expect(h.Captures.Pods(object.UID)).To(HaveLen(1))
+		Expect(h.PodLogs.Captures.Pods(object.UID)).To(HaveLen(1))
 		other := running(ctx, aJobCalled("other"))
 		Expect(h.reconcile(ctx, other).RequeueAfter).To(Equal(recheckInterval), "nothing else is held up")
 
 		lift()
 		h.step(5 * time.Minute)
-		h.Spill(ctx)
+		h.save(ctx)
 		Expect(capturesIn(ctx)).To(HaveLen(1))
 	}, SpecTimeout(specTimeout))
 
@@ -314,7 +314,7 @@ var _ = Describe("Captures of a Job that goes on", func() {
 		prepare(h)
 		due()
 		for range 10 {
-			next := h.Spill(ctx)
+			next := h.save(ctx)
 			if next == 0 {
 				break
 			}
@@ -362,7 +362,7 @@ var _ = Describe("Captures of a Job that goes on", func() {
 		Expect(kube.Create(ctx, theirs)).To(Succeed())
 		captured(ctx, object, "first", linesOf("first"))
 		due()
-		h.Spill(ctx)
+		h.save(ctx)
 		configMap(ctx, name(object, 1))
 		restart()
 
@@ -383,7 +383,7 @@ var _ = Describe("Captures of a Job that goes on", func() {
 			return kube.Create(ctx, another)
 		}
 		due()
-		h.Spill(ctx)
+		h.save(ctx)
 		Expect(configMap(ctx, name(object, 1)).Labels).To(HaveKeyWithValue(api.CaptureOfLabel, string(object.UID)))
 		restart()
 
@@ -400,7 +400,7 @@ var _ = Describe("Captures of a Job that goes on", func() {
 			return nil
 		}
 		due()
-		h.Spill(ctx)
+		h.save(ctx)
 		Expect(warningsOf(ctx, object)).To(ConsistOf(ContainSubstring("are in the manager's memory only")))
 	})
 
@@ -408,7 +408,7 @@ var _ = Describe("Captures of a Job that goes on", func() {
 		object := running(ctx, aJob())
 		captured(ctx, object, "first", linesOf("first"))
 		due()
-		h.Spill(ctx)
+		h.save(ctx)
 		stored := configMap(ctx, name(object, 0))
 		Expect(kube.Delete(ctx, stored)).To(Succeed())
 		stored.ResourceVersion, stored.UID = "", ""
@@ -446,13 +446,13 @@ var _ = Describe("Captures of a Job that goes on", func() {
 	It("are named as lost where they are gone from memory, and what was stored is too", func(ctx SpecContext) {
 		// Well more than there is memory for.
 		const pods = 20
-		h.Captures = capturesAt(screen, h.clock, 24<<20)
+		h.PodLogs.Captures = capturesAt(screen, h.clock, 24<<20)
 		object := running(ctx, aJob())
 		for i := range pods {
 			captured(ctx, object, fmt.Sprintf("pod-%d", i), long)
 			// The clock is behind that of the captures.
 			h.step(2 * time.Second)
-			h.Spill(ctx)
+			h.save(ctx)
 		}
 		first := configMap(ctx, name(object, 0))
 		Expect(kube.Delete(ctx, first)).To(Succeed())
@@ -468,7 +468,7 @@ var _ = Describe("Captures of a Job that goes on", func() {
 		object := running(ctx, aJob())
 		captured(ctx, object, "first", linesOf("first"))
 		due()
-		h.Spill(ctx)
+		h.save(ctx)
 		restart()
 		h.beforeRead = func(_ context.Context, key types.NamespacedName, _ runtime.Object) error {
 			if key.Name == name(object, 0) {

@@ -85,7 +85,7 @@ var _ = Describe("What captures take", func() {
 	restart := func() {
 		held := h.Holdings
 		h = h.restarted()
-		h.Captures, h.Holdings = capturesAt(screen, h.clock, 0), held
+		h.PodLogs.Captures, h.Holdings = capturesAt(screen, h.clock, 0), held
 	}
 	// captured has pods of the Job be deleted, each after it wrote a log, and has the
 	// process store what is due.
@@ -98,14 +98,14 @@ var _ = Describe("What captures take", func() {
 			Expect(kube.Get(ctx, client.ObjectKeyFromObject(pod), pod)).To(Succeed())
 			screen.write(name, text(name))
 			screen.end(name)
-			h.Captures.Begin(following, object.UID, pod.DeepCopy(), true)
-			Eventually(func() bool { return h.Captures.Following(object.UID) }).Should(BeFalse())
+			h.PodLogs.Captures.Begin(following, object.UID, pod.DeepCopy(), true)
+			Eventually(func() bool { return h.PodLogs.Captures.Following(object.UID) }).Should(BeFalse())
 			Expect(kube.Delete(ctx, pod, client.GracePeriodSeconds(0))).To(Succeed())
 			terminate(pod, 143)
-			h.Captures.Gone(object.UID, pod)
+			h.PodLogs.Captures.Gone(object.UID, pod)
 			if i%4 == 3 {
 				h.step(time.Minute)
-				h.Spill(ctx)
+				h.save(ctx)
 			}
 		}
 	}
@@ -127,12 +127,12 @@ var _ = Describe("What captures take", func() {
 	BeforeEach(func(ctx SpecContext) {
 		h = newHandler()
 		screen, _ = newConsole(capture.Options{})
-		h.Captures = capturesAt(screen, h.clock, 0)
+		h.PodLogs.Captures = capturesAt(screen, h.clock, 0)
 		var cancel context.CancelFunc
 		following, cancel = context.WithCancel(context.WithoutCancel(ctx))
 		DeferCleanup(func() {
 			cancel()
-			h.Captures.Stop()
+			h.PodLogs.Captures.Stop()
 			Expect(screen.streams()).To(BeZero())
 		})
 	})

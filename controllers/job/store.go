@@ -11,8 +11,10 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/job-handler/job-handler/controllers/podlogs"
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobstatus"
+	"github.com/job-handler/job-handler/internal/ledger"
 	"github.com/job-handler/job-handler/internal/metrics"
 	"github.com/job-handler/job-handler/internal/plan"
 	"github.com/job-handler/job-handler/internal/policy"
@@ -33,7 +35,7 @@ const (
 // to the deletion where that is due. It may be called again after an error
 // anywhere: what is done already is found and adopted.
 func (r *Reconciler) store(ctx context.Context, observed plan.Observation, decision plan.Decision) (ctrl.Result, error) {
-	r.runs.atWork(observed.Job)
+	r.Ledger.Storing(observed.Job)
 	job, err := r.hold(ctx, observed.Job, decision)
 	if err != nil {
 		return ctrl.Result{}, err
@@ -55,16 +57,16 @@ func (r *Reconciler) store(ctx context.Context, observed plan.Observation, decis
 		return ctrl.Result{}, err
 	}
 	nodeGone := anyNodeGone(run.Pods)
-	releaseCaptured, err := r.addCaptured(ctx, &run, observed.Policy.ResultsKind)
-	if errors.Is(err, errRestoring) {
-		return ctrl.Result{RequeueAfter: restoreRecheck, Priority: new(recheckPriority)}, nil
+	releaseCaptured, err := r.PodLogs.AddTo(ctx, &run, observed.Policy.ResultsKind)
+	if errors.Is(err, podlogs.ErrBusy) {
+		return ctrl.Result{RequeueAfter: loadingRecheck, Priority: new(recheckPriority)}, nil
 	}
 	if err != nil {
 		return ctrl.Result{}, err
 	}
 	defer releaseCaptured()
 	if again, limit := r.readAgain(observed.Job, run, nodeGone); again > 0 {
-		r.warn(ctx, job, "logs", fmt.Sprintf(
+		r.Events.TryWarn(ctx, job, "logs", fmt.Sprintf(
 			"Logs cannot be read yet (%s); trying again for up to %s before storing the results without them",
 			results.Summarize(run).Why, limit))
 		r.Jobs.Retried(metrics.RetryLogs)
@@ -89,7 +91,7 @@ func (r *Reconciler) notYet(ctx context.Context, observed plan.Observation, pods
 	}
 	again := r.awaitEnds(job, observed.Policy.LogMode, pods)
 	if again == 0 {
-		again = r.awaitRestoring(job, observed.Policy.ResultsKind, pods)
+		again = r.awaitLoading(job, observed.Policy.ResultsKind, pods)
 	}
 	if again == 0 {
 		again = r.readEvents(ctx, job, pods)
@@ -107,13 +109,13 @@ func (r *Reconciler) hold(ctx context.Context, job *batchv1.Job, decision plan.D
 	changed, err := r.change(ctx, job, decision.Desired)
 	if err == nil {
 		r.countRelease(job, changed, decision.Released)
-		r.runs.wroteTTL(job, changed, r.Clock.Now())
+		r.Ledger.WroteTTL(job, changed, r.Clock.Now())
 		return changed, nil
 	}
 	if classify(err) != trouble.Refused {
 		return nil, err
 	}
-	r.warn(ctx, job, "hold", "The Job may be deleted before its results are stored: "+err.Error())
+	r.Events.TryWarn(ctx, job, "hold", "The Job may be deleted before its results are stored: "+err.Error())
 	return job, nil
 }
 
@@ -159,13 +161,13 @@ func (r *Reconciler) collect(ctx context.Context, observed plan.Observation, pod
 // pod that is there is gone, and may register again.
 func (r *Reconciler) readAgain(job *batchv1.Job, run results.Run, nodeGone bool) (again, limit time.Duration) {
 	now := r.Clock.Now()
-	first, tries := r.runs.begin(job, now)
+	first, tries := r.Ledger.Reading(job, now)
 	summary := results.Summarize(run)
 	limit = r.Options.LogDeadline
 	left := first.Add(limit).Sub(now)
 	if nodeGone && !summary.Curable {
 		limit = min(limit, results.NodeGrace)
-		left = min(left, limit-r.runs.since(job.UID, nodesGone, now))
+		left = min(left, limit-r.Ledger.Waited(job.UID, ledger.ForNodes, now))
 	}
 	if until, held := plan.HeldUntil(job, r.Options.ProtectDeadline); held {
 		left = min(left, until.Sub(now))

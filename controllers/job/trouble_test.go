@@ -25,6 +25,7 @@ import (
 
 	"github.com/job-handler/job-handler/internal/events"
 	"github.com/job-handler/job-handler/internal/jobtest"
+	"github.com/job-handler/job-handler/internal/ledger"
 	"github.com/job-handler/job-handler/internal/results"
 	"github.com/job-handler/job-handler/internal/trouble"
 )
@@ -144,7 +145,7 @@ func TestAnswer(t *testing.T) {
 					return c.Create(ctx, object, options...)
 				},
 			}).Build()
-			r := &Reconciler{Live: c, Events: events.New(c, clocktesting.NewFakePassiveClock(noon), "test")}
+			r := &Reconciler{Ledger: &ledger.Ledger{}, Live: c, Events: events.New(c, clocktesting.NewFakePassiveClock(noon), "test")}
 			var got answer
 			var err error
 			got.Result, err = r.answer(t.Context(), oneJob().Obj(), later, test.err)
@@ -173,7 +174,7 @@ func TestRefusedRetry(t *testing.T) {
 		10 * time.Minute: {time.Minute, 2 * time.Minute, 150 * time.Second, 150 * time.Second},
 		5 * time.Minute:  {time.Minute, 75 * time.Second, 75 * time.Second},
 	} {
-		r := &Reconciler{Options: Options{TTLFloor: floor}}
+		r := &Reconciler{Ledger: &ledger.Ledger{}, Options: Options{TTLFloor: floor}}
 		var got []time.Duration
 		for range want {
 			got = append(got, r.refusedRetry(oneJob().Obj()))
@@ -181,7 +182,7 @@ func TestRefusedRetry(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("floor %s: -want +got\n%s", floor, diff)
 		}
-		r.runs.reported(oneJob().Obj(), noon)
+		r.Ledger.Reported(oneJob().Obj(), noon)
 		if again := r.refusedRetry(oneJob().Obj()); again != time.Minute {
 			t.Errorf("floor %s: after a success it is %s", floor, again)
 		}
@@ -191,7 +192,7 @@ func TestRefusedRetry(t *testing.T) {
 // Each cause gets its Warning, and each but one an hour.
 func TestAnswerWarnsByCause(t *testing.T) {
 	c := fake.NewClientBuilder().WithScheme(scheme.Scheme).Build()
-	r := &Reconciler{Events: events.New(c, clocktesting.NewFakePassiveClock(noon), "test")}
+	r := &Reconciler{Ledger: &ledger.Ledger{}, Events: events.New(c, clocktesting.NewFakePassiveClock(noon), "test")}
 	for _, err := range []error{errQuota, errRights, errTooLong, errInvalid, errQuota, errRights, errEtcd} {
 		if _, err := r.answer(t.Context(), oneJob().Obj(), ctrl.Result{}, err); err != nil {
 			t.Fatal(err)

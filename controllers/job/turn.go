@@ -32,7 +32,7 @@ func (r *Reconciler) act(ctx context.Context, observed plan.Observation, decisio
 	}
 	defer turn.End()
 	if turn.SetAside() {
-		r.warn(ctx, job, "set-aside", fmt.Sprintf(
+		r.Events.TryWarn(ctx, job, "set-aside", fmt.Sprintf(
 			"The manager's process ended %d times while it was handling this Job. It handles this Job after all others, and alone", turn.Ended))
 	}
 	switch {

@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/lru"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
@@ -78,6 +79,14 @@ func (r *Recorder) Send(ctx context.Context, about client.Object, notice Notice)
 // class.
 func (r *Recorder) Warn(ctx context.Context, about client.Object, class, note string) error {
 	return r.WarnOf(ctx, about, Notice{Action: api.ActionHandle, Class: class, Note: note})
+}
+
+// TryWarn is Warn for what nothing waits for: Events may be refused for the very cause
+// that the Warning tells. An error is logged.
+func (r *Recorder) TryWarn(ctx context.Context, about client.Object, class, note string) {
+	if err := r.Warn(ctx, about, class, note); err != nil {
+		ctrl.LoggerFrom(ctx).V(1).Info("warning not sent", "class", class, "cause", err.Error())
+	}
 }
 
 // WarnOf is Warn for what is not about storing results. The type of notice is

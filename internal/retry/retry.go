@@ -15,6 +15,13 @@ const (
 	longest = 20 * time.Second
 )
 
+// What the API server refuses waits for people, who need minutes: each time the wait
+// doubles, up to the longest. The API server has others to serve meanwhile.
+const (
+	FirstRefused   = time.Minute
+	LongestRefused = 4 * time.Minute
+)
+
 // Limiter returns a rate limiter for a controller's queue: exponential from
 // 100 ms to 20 s for each request.
 func Limiter() workqueue.TypedRateLimiter[reconcile.Request] {

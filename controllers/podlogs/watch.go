@@ -1,4 +1,4 @@
-package job
+package podlogs
 
 import (
 	"context"
@@ -16,119 +16,113 @@ import (
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/capture"
 	"github.com/job-handler/job-handler/internal/jobstatus"
+	"github.com/job-handler/job-handler/internal/lookup"
 	"github.com/job-handler/job-handler/internal/plan"
 	"github.com/job-handler/job-handler/internal/policy"
 	"github.com/job-handler/job-handler/internal/why"
 )
 
-// deletions has what is left of pods captured that are deleted before the
-// results of their Job are stored, and, where a Job wants that, the logs of its
-// pods followed from their start. It is told of every change of a pod by the
-// watch, in order, rather than by a queue, which would keep neither the order nor
-// a pod's last state; and it waits for no other work. It runs where Jobs are
-// handled, and takes up pods that are being deleted when it starts. What a Job does
-// not take over soon it stores beside it, and all there is when it ends.
-type deletions struct {
-	*Reconciler
+// watch takes note of pods that are deleted before the results of their Job are stored,
+// and, where a Job wants that, of pods whose logs are to be followed from their start. It
+// is called for every change of a pod, in order, rather than by a queue, which would keep
+// neither the order nor a pod's last state; and it waits for no other work. It runs where
+// Jobs are handled, and takes up pods that are being deleted when it starts. What a Job
+// does not take over soon it saves beside the Job, and everything when it ends.
+type watch struct {
+	*Keeper
 	informers cache.Informers
 }
 
 // Start implements manager.Runnable.
-func (d *deletions) Start(ctx context.Context) error {
-	d.capturing.Add(1)
-	defer d.capturing.Done()
-	pods, err := d.informers.GetInformer(ctx, &corev1.Pod{})
+func (w *watch) Start(ctx context.Context) error {
+	w.watching.Add(1)
+	defer w.watching.Done()
+	pods, err := w.informers.GetInformer(ctx, &corev1.Pod{})
 	if err != nil {
 		return fmt.Errorf("watching pods: %w", err)
 	}
 	ctx = ctrl.LoggerInto(ctx, ctrl.Log.WithName("capture"))
 	watch, err := pods.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
-		AddFunc: func(object any) { d.changed(ctx, nil, object) },
+		AddFunc: func(object any) { w.changed(ctx, nil, object) },
 		UpdateFunc: func(old, object any) {
-			d.noteOrphan(ctx, old, object)
-			d.changed(ctx, old, object)
+			w.noteOrphan(ctx, old, object)
+			w.changed(ctx, old, object)
 		},
-		DeleteFunc: func(object any) { d.gone(ctx, object) },
+		DeleteFunc: func(object any) { w.gone(ctx, object) },
 	})
 	if err != nil {
 		return fmt.Errorf("watching pods: %w", err)
 	}
-	d.spills.begin(d.Clock.Now())
-	if err := d.findSpills(ctx); err != nil {
+	w.saved.begin(w.Clock.Now())
+	if err := w.findSaved(ctx); err != nil {
 		ctrl.LoggerFrom(ctx).V(1).Info("each Job that is there already is asked for what was captured of it", "cause", err.Error())
 	}
 	for ctx.Err() == nil {
-		d.Captures.Await(ctx, d.Spill(ctx))
+		w.Captures.Await(ctx, w.Save(ctx))
 	}
 	err = pods.RemoveEventHandler(watch)
-	d.Captures.Stop()
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastSpills)
+	w.Captures.Stop()
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastSaves)
 	defer cancel()
-	d.SpillAll(last)
+	w.SaveAll(last)
 	if err != nil {
 		return fmt.Errorf("ending the watch of pods: %w", err)
 	}
 	return nil
 }
 
-// AwaitCaptures waits until what was captured is stored beside its Jobs. A manager
-// that ends because it lost its lease waits for nothing; to store captures is safe
-// beside another leader, since their objects are created only, under numbers that
-// are free. It takes lastSpills at most, and no time after a manager that has waited.
-func (r *Reconciler) AwaitCaptures() { r.capturing.Wait() }
-
 // changed takes note of a pod as it is now; old is how the watch showed it before, nil
 // if it did not.
-func (d *deletions) changed(ctx context.Context, old, object any) {
+func (w *watch) changed(ctx context.Context, old, object any) {
 	now, isPod := object.(*corev1.Pod)
 	if !isPod {
 		return
 	}
 	before, _ := old.(*corev1.Pod)
 	kept := why.Keep(before, now)
-	pod := d.withOwner(ctx, kept)
+	pod := w.withOwner(ctx, kept)
 	if pod.DeletionTimestamp != nil {
-		d.capture(ctx, pod, func(job types.UID, mode string) { d.Captures.Begin(ctx, job, pod, mode != api.LogModeStatus) })
+		w.capture(ctx, pod, func(job types.UID, mode string) { w.Captures.Begin(ctx, job, pod, mode != api.LogModeStatus) })
 		return
 	}
 	if kept != now {
-		d.capture(ctx, pod, func(job types.UID, _ string) { d.Captures.Remember(job, pod) })
+		w.capture(ctx, pod, func(job types.UID, _ string) { w.Captures.Remember(job, pod) })
 	}
-	d.follow(ctx, pod)
+	w.follow(ctx, pod)
 }
 
 // follow has the logs of a pod followed if its Job wants that, and else, if it wants
 // any, those of its containers' instances be read when they end.
-func (d *deletions) follow(ctx context.Context, pod *corev1.Pod) {
-	job := d.jobOf(ctx, pod)
+func (w *watch) follow(ctx context.Context, pod *corev1.Pod) {
+	job := w.jobOf(ctx, pod)
 	if job == nil {
 		return
 	}
-	switch d.logMode(ctx, job) {
+	switch w.logMode(ctx, job) {
 	case api.LogModeFollow:
-		d.Captures.Follow(ctx, job.UID, pod)
+		w.Captures.Follow(ctx, job.UID, pod)
 	case api.LogModeStatus:
 		return
 	default:
 		if !capture.MayRestart(pod) {
 			return
 		}
-		d.Captures.Lives(ctx, job.UID, pod)
+		w.Captures.Lives(ctx, job.UID, pod)
 	}
-	d.forgetUnlessWanted(ctx, pod, job.UID)
+	w.forgetUnlessWanted(ctx, pod, job.UID)
 }
 
-func (d *deletions) gone(ctx context.Context, object any) {
+func (w *watch) gone(ctx context.Context, object any) {
 	missed, isMissed := object.(toolscache.DeletedFinalStateUnknown)
 	if isMissed {
 		object = missed.Obj
 	}
 	if pod, isPod := object.(*corev1.Pod); isPod {
-		pod = d.withOwner(ctx, pod)
+		pod = w.withOwner(ctx, pod)
 		if isMissed {
 			pod = lastUnknown(pod)
 		}
-		d.capture(ctx, pod, func(job types.UID, _ string) { d.Captures.Gone(job, pod) })
+		w.capture(ctx, pod, func(job types.UID, _ string) { w.Captures.Gone(job, pod) })
 	}
 }
 
@@ -145,38 +139,38 @@ func lastUnknown(pod *corev1.Pod) *corev1.Pod {
 
 // capture has take note of a pod if somebody will want to know of it: a Job that
 // is opted in, and that is neither stored nor deleted before it finished.
-func (d *deletions) capture(ctx context.Context, pod *corev1.Pod, take func(job types.UID, mode string)) {
-	job := d.jobOf(ctx, pod)
+func (w *watch) capture(ctx context.Context, pod *corev1.Pod, take func(job types.UID, mode string)) {
+	job := w.jobOf(ctx, pod)
 	if job == nil {
 		return
 	}
-	take(job.UID, d.logMode(ctx, job))
+	take(job.UID, w.logMode(ctx, job))
 	ctrl.LoggerFrom(ctx).V(1).Info("pod is deleted before its job is stored", "namespace", pod.Namespace, "job", job.Name, "pod", pod.Name)
-	d.forgetUnlessWanted(ctx, pod, job.UID)
+	w.forgetUnlessWanted(ctx, pod, job.UID)
 }
 
 // forgetUnlessWanted is for a Job that goes away while note is taken of its pod,
 // and has nobody forget what is kept for it.
-func (d *deletions) forgetUnlessWanted(ctx context.Context, pod *corev1.Pod, job types.UID) {
-	if d.jobOf(ctx, pod) == nil {
-		d.Captures.Forget(job)
+func (w *watch) forgetUnlessWanted(ctx context.Context, pod *corev1.Pod, job types.UID) {
+	if w.jobOf(ctx, pod) == nil {
+		w.Captures.Forget(job)
 	}
 }
 
 // jobOf returns the Job that wants to know of pod, nil if there is none.
-func (r *Reconciler) jobOf(ctx context.Context, pod *corev1.Pod) *batchv1.Job {
+func (k *Keeper) jobOf(ctx context.Context, pod *corev1.Pod) *batchv1.Job {
 	owner := metav1.GetControllerOfNoCopy(pod)
-	if owner == nil || owner.Kind != "Job" || r.excluded(pod.Namespace) {
+	if owner == nil || owner.Kind != "Job" || k.excluded(pod.Namespace) {
 		return nil
 	}
 	job := &batchv1.Job{}
-	err := r.Client.Get(ctx, client.ObjectKey{Namespace: pod.Namespace, Name: owner.Name}, job)
+	err := k.Client.Get(ctx, client.ObjectKey{Namespace: pod.Namespace, Name: owner.Name}, job)
 	if err != nil || job.UID != owner.UID {
 		return nil
 	}
 	finished := jobstatus.Of(job).Finished()
 	switch {
-	case !finished && job.DeletionTimestamp != nil, finished && plan.Stored(job) && !r.runs.knownUnstored(job):
+	case !finished && job.DeletionTimestamp != nil, finished && plan.Stored(job) && !k.Ledger.Unstored(job):
 		return nil
 	default:
 		return job
@@ -184,12 +178,21 @@ func (r *Reconciler) jobOf(ctx context.Context, pod *corev1.Pod) *batchv1.Job {
 }
 
 // logMode returns how much of the logs of the Job is to be read; full where its
-// Namespace cannot be asked.
-func (d *deletions) logMode(ctx context.Context, job *batchv1.Job) string {
-	namespace, err := d.namespaceOf(ctx, job)
+// Namespace cannot be read.
+func (w *watch) logMode(ctx context.Context, job *batchv1.Job) string {
+	wanted, err := w.policyOf(ctx, job)
 	if err != nil {
 		return api.LogModeFull
 	}
-	wanted, _ := policy.Resolve(job, namespace.Annotations, d.Options.Defaults)
 	return wanted.LogMode
+}
+
+// policyOf returns what is wanted for the Job.
+func (k *Keeper) policyOf(ctx context.Context, job *batchv1.Job) (policy.Policy, error) {
+	namespace, err := lookup.Namespace(ctx, k.Client, job.Namespace)
+	if err != nil {
+		return policy.Policy{}, err
+	}
+	wanted, _ := policy.Resolve(job, namespace.Annotations, k.Options.Defaults)
+	return wanted, nil
 }

@@ -1,4 +1,4 @@
-package job
+package podlogs
 
 import (
 	"fmt"
@@ -17,9 +17,9 @@ import (
 	"github.com/job-handler/job-handler/internal/results"
 )
 
-// TestMayHaveSpilled has a Job cost no request for captures that was seen from
+// TestMayBeSaved has a Job cost no request for captures that was seen from
 // its start and lost no pod.
-func TestMayHaveSpilled(t *testing.T) {
+func TestMayBeSaved(t *testing.T) {
 	began := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 	jobOf := func(age time.Duration, counted int32) *batchv1.Job {
 		return &batchv1.Job{
@@ -27,31 +27,31 @@ func TestMayHaveSpilled(t *testing.T) {
 			Status:     batchv1.JobStatus{Succeeded: 1, Failed: counted - 1},
 		}
 	}
-	watching := func() *Reconciler {
-		r := &Reconciler{Captures: capture.New(nil, capture.Options{})}
-		r.spills.begin(began)
-		return r
+	watching := func() *Keeper {
+		k := &Keeper{Captures: capture.New(nil, capture.Options{})}
+		k.saved.begin(began)
+		return k
 	}
-	found := func(earlier ...types.UID) *Reconciler {
-		r := watching()
-		r.spills.found(sets.New(earlier...))
-		return r
+	found := func(earlier ...types.UID) *Keeper {
+		k := watching()
+		k.saved.found(sets.New(earlier...))
+		return k
 	}
 	met := found()
-	met.spills.met("uid")
+	met.saved.met("uid")
 	seen := found()
-	seen.Captures.Gone("uid", fullPod())
+	seen.Captures.Gone("uid", new(podOf("gone", corev1.PodSucceeded)))
 	// What was forgotten may come back.
 	back := found("uid")
-	back.spills.forget("uid")
+	back.saved.forget("uid")
 	own := found()
-	own.spills.taken("uid", api.ResultsKindConfigMap, 0, 1)
-	own.spills.forget("uid")
+	own.saved.taken("uid", api.ResultsKindConfigMap, 0, 1)
+	own.saved.forget("uid")
 	done := found("uid")
-	done.spills.done("uid")
+	done.saved.done("uid")
 	const inConfigMap, inSecret = api.ResultsKindConfigMap, api.ResultsKindSecret
 	tests := map[string]struct {
-		r    *Reconciler
+		k    *Keeper
 		job  *batchv1.Job
 		kind string
 		pods int
@@ -75,8 +75,8 @@ func TestMayHaveSpilled(t *testing.T) {
 		"Secrets are not looked through": {found(), jobOf(-time.Second, 1), inSecret, 1, true},
 		"Secrets of one from its start":  {found(), jobOf(time.Hour, 1), inSecret, 1, false},
 		"what is stored is nowhere else": {onlyStored(t, watching()), jobOf(2*time.Minute, 2), inConfigMap, 2, true},
-		"nobody watches":                 {&Reconciler{Captures: capture.New(nil, capture.Options{})}, jobOf(time.Hour, 1), inConfigMap, 1, true},
-		"nothing is captured: from now":  {&Reconciler{}, jobOf(-time.Second, 2), inConfigMap, 1, false},
+		"nobody watches":                 {&Keeper{Captures: capture.New(nil, capture.Options{})}, jobOf(time.Hour, 1), inConfigMap, 1, true},
+		"nothing is captured: from now":  {&Keeper{}, jobOf(-time.Second, 2), inConfigMap, 1, false},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -84,40 +84,44 @@ func TestMayHaveSpilled(t *testing.T) {
 			for i := 1; i < tc.pods; i++ {
 				pods = append(pods, new(podOf(types.UID(fmt.Sprint("failed-", i)), corev1.PodFailed)))
 			}
-			if got := tc.r.mayHaveSpilled(tc.job, tc.kind, pods); got != tc.want {
+			if got := tc.k.mayBeSaved(tc.job, tc.kind, pods); got != tc.want {
 				t.Errorf("got %t", got)
 			}
 		})
 	}
 }
 
+func podOf(uid types.UID, phase corev1.PodPhase) corev1.Pod {
+	return corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: string(uid), UID: uid}, Status: corev1.PodStatus{Phase: phase}}
+}
+
 // onlyStored has the captures of the Job be given up for others, once stored.
-func onlyStored(t *testing.T, r *Reconciler) *Reconciler {
+func onlyStored(t *testing.T, k *Keeper) *Keeper {
 	t.Helper()
 	pod := func(name string) *corev1.Pod {
 		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID(name)}}
 	}
-	r.Captures.Gone("uid", pod("first"))
-	batch, err := r.Captures.Pack("uid", capture.PackOptions{MaxBytes: api.MaxResultsBytes})
+	k.Captures.Gone("uid", pod("first"))
+	batch, err := k.Captures.Pack("uid", capture.PackOptions{MaxBytes: api.MaxResultsBytes})
 	if err != nil || batch == nil {
 		t.Fatalf("packed %v, %v", batch, err)
 	}
 	batch.Stored()
 	batch.Release()
-	for i := 0; !r.Captures.OnlyStored("uid"); i++ {
+	for i := 0; !k.Captures.OnlyStored("uid"); i++ {
 		if i > 10_000 {
 			t.Fatal("nothing is given up")
 		}
-		r.Captures.Gone("uid", pod(fmt.Sprint("pod-", i)))
+		k.Captures.Gone("uid", pod(fmt.Sprint("pod-", i)))
 	}
-	return r
+	return k
 }
 
 // TestSpillRoom has each object leave as much again as it takes, until that is
 // too little to be of use.
 func TestSpillRoom(t *testing.T) {
 	const job types.UID = "uid"
-	var s spills
+	var s saved
 	var rooms []int
 	for number := range 100 {
 		room := s.room(job, 4<<20)
@@ -148,7 +152,7 @@ func TestSpillRoom(t *testing.T) {
 // not much more where that is a lot.
 func TestSpillBytes(t *testing.T) {
 	for results, want := range map[int]int{32 << 10: 128 << 10, 1 << 20: 4 << 20, 4 << 20: 8 << 20, 16 << 20: 20 << 20} {
-		if got := spillBytes(results); got != want {
+		if got := mostBytes(results); got != want {
 			t.Errorf("%d bytes where results may take %d, want %d", got, results, want)
 		}
 	}
@@ -159,24 +163,24 @@ func TestSpillBytes(t *testing.T) {
 func TestSpillPauses(t *testing.T) {
 	const job types.UID = "uid"
 	now := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
-	var s spills
+	var s saved
 	var pauses []time.Duration
-	for number := range maxSpills {
+	for number := range maxObjects {
 		s.failed(job)
 		s.taken(job, api.ResultsKindConfigMap, number, 100)
 		s.stored(job, api.ResultsKindConfigMap, now)
 		pauses = append(pauses, s.wait(job, now))
 	}
-	for i, pause := range pauses[:promptSpills] {
+	for i, pause := range pauses[:promptObjects] {
 		if pause != 0 {
 			t.Errorf("a pause of %s after %d objects", pause, i+1)
 		}
 	}
 	want := []time.Duration{10 * time.Second, 20 * time.Second, 40 * time.Second}
-	if diff := cmp.Diff(want, pauses[promptSpills:promptSpills+3]); diff != "" {
+	if diff := cmp.Diff(want, pauses[promptObjects:promptObjects+3]); diff != "" {
 		t.Errorf("pauses (-want +got):\n%s", diff)
 	}
-	if last := pauses[maxSpills-1]; last != longestSpillPause || s.failed(job) != 1 {
+	if last := pauses[maxObjects-1]; last != longestPause || s.failed(job) != 1 {
 		t.Errorf("the last pause is %s", last)
 	}
 	s.forget(job)
@@ -186,7 +190,7 @@ func TestSpillPauses(t *testing.T) {
 }
 
 func TestSpillKinds(t *testing.T) {
-	var s spills
+	var s saved
 	s.taken("uid", api.ResultsKindSecret, 2, 10)
 	tests := map[string]struct {
 		job  types.UID

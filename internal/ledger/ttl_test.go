@@ -1,4 +1,4 @@
-package job
+package ledger
 
 import (
 	"testing"
@@ -14,40 +14,40 @@ import (
 func withTTL(ttl int32) *batchv1.Job { return oneJob().TTL(ttl).Obj() }
 
 func TestLeaveTTL(t *testing.T) {
-	var r runs
-	correct := func(at time.Time) { r.wroteTTL(withTTL(10), withTTL(3600), at) }
+	var l Ledger
+	correct := func(at time.Time) { l.WroteTTL(withTTL(10), withTTL(3600), at) }
 	correct(noon)
 	for i := range maxCorrections {
-		if r.leaveTTL(withTTL(10), noon) {
+		if l.LeaveTTL(withTTL(10), noon) {
 			t.Fatalf("left after %d corrections", i)
 		}
 		correct(noon.Add(time.Duration(i) * time.Minute))
 	}
-	if !r.leaveTTL(withTTL(10), noon.Add(time.Hour-1)) {
+	if !l.LeaveTTL(withTTL(10), noon.Add(time.Hour-1)) {
 		t.Error("corrected once more")
 	}
-	if r.leaveTTL(withTTL(10), noon.Add(time.Hour)) {
+	if l.LeaveTTL(withTTL(10), noon.Add(time.Hour)) {
 		t.Error("left for longer than the window")
 	}
 	other := oneJob().UID("other").TTL(10).Obj()
-	if r.leaveTTL(other, noon) || len(r.byID) != 1 {
-		t.Errorf("another Job is left, or remembered: %d", len(r.byID))
+	if l.LeaveTTL(other, noon) || len(l.jobs) != 1 {
+		t.Errorf("another Job is left, or remembered: %d", len(l.jobs))
 	}
-	r.forget("job-uid")
-	if r.leaveTTL(withTTL(10), noon) {
+	l.Forget("job-uid")
+	if l.LeaveTTL(withTTL(10), noon) {
 		t.Error("not forgotten")
 	}
 }
 
 // A TTL of ours that is only extended, or follows what its user wants, is no fight.
 func TestWritesOfOurOwnAreNoCorrections(t *testing.T) {
-	var r runs
-	r.wroteTTL(withTTL(10), withTTL(3600), noon)
+	var l Ledger
+	l.WroteTTL(withTTL(10), withTTL(3600), noon)
 	for i := range 10 {
-		r.wroteTTL(withTTL(3600+int32(i)), withTTL(3601+int32(i)), noon)
+		l.WroteTTL(withTTL(3600+int32(i)), withTTL(3601+int32(i)), noon)
 	}
-	r.wroteTTL(withTTL(1), withTTL(1), noon)
-	if r.leaveTTL(withTTL(10), noon) {
+	l.WroteTTL(withTTL(1), withTTL(1), noon)
+	if l.LeaveTTL(withTTL(10), noon) {
 		t.Error("left")
 	}
 }
@@ -56,15 +56,15 @@ func TestWritesOfOurOwnAreNoCorrections(t *testing.T) {
 // any hour.
 func TestCorrectionsAreBounded(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var r runs
+		var l Ledger
 		now := noon
 		var corrected []time.Time
 		for range rapid.IntRange(0, 60).Draw(t, "writes") {
 			now = now.Add(time.Duration(rapid.IntRange(0, 1800).Draw(t, "seconds")) * time.Second)
-			if r.leaveTTL(withTTL(10), now) {
+			if l.LeaveTTL(withTTL(10), now) {
 				continue
 			}
-			r.wroteTTL(withTTL(10), withTTL(3600), now)
+			l.WroteTTL(withTTL(10), withTTL(3600), now)
 			corrected = append(corrected, now)
 		}
 		for i := range corrected {
@@ -72,7 +72,7 @@ func TestCorrectionsAreBounded(t *testing.T) {
 				t.Fatalf("%d corrections within an hour", maxCorrections+2)
 			}
 		}
-		if kept := len(r.get("job-uid").ttl.corrected); kept > maxCorrections {
+		if kept := len(l.of("job-uid").ttl.corrected); kept > maxCorrections {
 			t.Fatalf("remembers %d", kept)
 		}
 	})
@@ -83,18 +83,18 @@ func TestTTLIsLeftToTheJobsController(t *testing.T) {
 	undone := func(b *jobtest.JobBuilder) *batchv1.Job {
 		return b.TTL(10).Annotation(api.TTLAnnotation, "10;raised=3600").Obj()
 	}
-	var r runs
-	if r.leaveTTL(undone(oneJob()), noon) {
+	var l Ledger
+	if l.LeaveTTL(undone(oneJob()), noon) {
 		t.Error("a Job without controller")
 	}
-	if r.leaveTTL(undone(oneJob().OwnedBy("batch/v1", "CronJob", "c", "u")), noon) {
+	if l.LeaveTTL(undone(oneJob().OwnedBy("batch/v1", "CronJob", "c", "u")), noon) {
 		t.Error("a CronJob's")
 	}
 	operated := func() *jobtest.JobBuilder { return oneJob().OwnedBy("example.com/v1", "Report", "r", "u") }
-	if r.leaveTTL(operated().TTL(10).Obj(), noon) {
+	if l.LeaveTTL(operated().TTL(10).Obj(), noon) {
 		t.Error("an operator's that was not raised yet")
 	}
-	if !r.leaveTTL(undone(operated()), noon) || !r.leaveTTL(operated().TTL(10).Obj(), noon.Add(time.Minute)) {
+	if !l.LeaveTTL(undone(operated()), noon) || !l.LeaveTTL(operated().TTL(10).Obj(), noon.Add(time.Minute)) {
 		t.Error("an operator's is fought over")
 	}
 }

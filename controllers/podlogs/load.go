@@ -1,4 +1,4 @@
-package job
+package podlogs
 
 import (
 	"context"
@@ -22,19 +22,19 @@ import (
 // restore returns what was stored of captures of the Job; nil if there is nothing,
 // or was nothing to be asked for. Objects that are somebody else's, or not whole,
 // are passed over, with a Warning.
-func (r *Reconciler) restore(ctx context.Context, run *results.Run, kind string) (*capture.Restored, error) {
+func (k *Keeper) load(ctx context.Context, run *results.Run, kind string) (*capture.Restored, error) {
 	job := run.Job
-	if !r.mayHaveSpilled(job, kind, podsOf(run)) {
+	if !k.mayBeSaved(job, kind, podsOf(run)) {
 		return nil, nil //nolint:nilnil // of most Jobs nothing was stored
 	}
-	end, ok := r.restoring.begin(job.Namespace)
+	end, ok := k.loading.begin(job.Namespace)
 	if !ok {
-		return nil, errRestoring
+		return nil, ErrBusy
 	}
 	defer end()
-	restored := r.Captures.Restore(job.Namespace, job.UID)
-	for kind, known := range r.spills.kinds(job.UID, kind) {
-		if err := r.restoreKind(ctx, job, kind, known, restored); err != nil {
+	restored := k.Captures.Restore(job.Namespace, job.UID)
+	for kind, known := range k.saved.kinds(job.UID, kind) {
+		if err := k.loadKind(ctx, job, kind, known, restored); err != nil {
 			restored.Release()
 			return nil, err
 		}
@@ -42,31 +42,31 @@ func (r *Reconciler) restore(ctx context.Context, run *results.Run, kind string)
 	return restored, nil
 }
 
-// mayHaveSpilled reports whether captures of the Job, of which these pods were
+// mayBeSaved reports whether captures of the Job, of which these pods were
 // found, may be stored and nowhere else: in this process they are given up for
 // others, an earlier one may have left them, and where pods are missing anything
 // may be. Of a Job that lost no pod, and was seen from its start, they are not; nor of
 // one of which nothing was found when this process began, unless a pod of it was seen
 // deleted since: an earlier process may have sent its last one as it ended.
-func (r *Reconciler) mayHaveSpilled(job *batchv1.Job, kind string, pods []*corev1.Pod) bool {
+func (k *Keeper) mayBeSaved(job *batchv1.Job, kind string, pods []*corev1.Pod) bool {
 	switch {
-	case r.Captures == nil:
+	case k.Captures == nil:
 		return false
-	case r.Captures.OnlyStored(job.UID), !plan.MissingPods(job, r.known(job, pods)).None():
+	case k.Captures.OnlyStored(job.UID), !plan.MissingPods(job, k.Known(job, pods)).None():
 		return true
-	case r.spills.sawStart(job.CreationTimestamp.Time):
+	case k.saved.sawStart(job.CreationTimestamp.Time):
 		return false
 	default:
-		return r.spills.mayBeEarlier(job.UID, kind) || len(r.Captures.Pods(job.UID)) > 0
+		return k.saved.mayBeEarlier(job.UID, kind) || len(k.Captures.Pods(job.UID)) > 0
 	}
 }
 
 // +kubebuilder:rbac:groups="",resources=configmaps,verbs=list
 
-// findSpills looks once of which Jobs an earlier process stored captures, so that
+// findSaved looks once of which Jobs an earlier process stored captures, so that
 // not each Job that is there already has to be asked for. Where that fails they are.
 // Secrets are not listed: where they are wanted, each is asked for.
-func (r *Reconciler) findSpills(ctx context.Context) error {
+func (k *Keeper) findSaved(ctx context.Context) error {
 	found := sets.Set[types.UID]{}
 	query := pager.Query{List: pager.Metadata(corev1.SchemeGroupVersion.WithKind("ConfigMap")), Prune: func(object client.Object) {
 		object.SetLabels(map[string]string{api.CaptureOfLabel: object.GetLabels()[api.CaptureOfLabel]})
@@ -74,16 +74,16 @@ func (r *Reconciler) findSpills(ctx context.Context) error {
 		object.SetManagedFields(nil)
 	}}
 	client.HasLabels{api.CaptureOfLabel}.ApplyToList(&query.Options)
-	err := r.lister().Each(ctx, query, func(object client.Object) error {
+	err := k.lister().Each(ctx, query, func(object client.Object) error {
 		if found.Insert(types.UID(object.GetLabels()[api.CaptureOfLabel])); len(found) > mostEarlier {
-			return errTooManySpills
+			return errTooMany
 		}
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("listing captured logs: %w", err)
 	}
-	r.spills.found(found)
+	k.saved.found(found)
 	return nil
 }
 
@@ -91,20 +91,20 @@ func (r *Reconciler) findSpills(ctx context.Context) error {
 // captures of them.
 const mostEarlier = 100_000
 
-var errTooManySpills = errors.New("there are more than can be remembered")
+var errTooMany = errors.New("there are more than can be remembered")
 
-// restoreKind adds what objects of a kind have, of which at least known are there.
+// loadKind adds what objects of a kind have, of which at least known are there.
 // They are numbered without a gap, so that the first that is not there ends them,
 // and nobody needs to list.
-func (r *Reconciler) restoreKind(ctx context.Context, job *batchv1.Job, kind string, known int, to *capture.Restored) error {
-	for number := range maxSpills {
-		key := spillKey(job, number)
-		if why := r.poison.of(job.UID, kind, number); why != nil {
-			r.warnSpill(ctx, job, kind, key, why)
+func (k *Keeper) loadKind(ctx context.Context, job *batchv1.Job, kind string, known int, to *capture.Restored) error {
+	for number := range maxObjects {
+		key := objectKey(job, number)
+		if why := k.refused.of(job.UID, kind, number); why != nil {
+			k.warnOfObject(ctx, job, kind, key, why)
 			continue
 		}
 		object := emptyResults(kind)
-		err := r.Live.Get(ctx, key, object)
+		err := k.Live.Get(ctx, key, object)
 		if apierrors.IsNotFound(err) {
 			if number < known {
 				continue
@@ -112,35 +112,35 @@ func (r *Reconciler) restoreKind(ctx context.Context, job *batchv1.Job, kind str
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("getting captured logs %s: %w", key, r.explain(kind, key.Namespace, err))
+			return fmt.Errorf("getting captured logs %s: %w", key, k.explain(kind, key.Namespace, err))
 		}
-		values, err := spillValues(object, job)
+		values, err := valuesOf(object, job)
 		if err == nil {
-			r.spills.holds(job.UID, kind, object)
+			k.saved.holds(job.UID, kind, object)
 			err = to.Add(values)
 		}
-		if err := r.judgeSpill(ctx, job, kind, number, err); err != nil {
+		if err := k.judge(ctx, job, kind, number, err); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// judgeSpill tells of an object that is not taken for captures of the Job, and
+// judge tells of an object that is not taken for captures of the Job, and
 // remembers one that never will be. It returns the error if there is none to blame.
-func (r *Reconciler) judgeSpill(ctx context.Context, job *batchv1.Job, kind string, number int, err error) error {
+func (k *Keeper) judge(ctx context.Context, job *batchv1.Job, kind string, number int, err error) error {
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, capture.ErrMemory):
-		return errRestoring
+		return ErrBusy
 	case !errors.Is(err, capture.ErrTooMuch):
-		r.poison.add(job.UID, kind, number, err)
+		k.refused.add(job.UID, kind, number, err)
 	}
-	r.warnSpill(ctx, job, kind, spillKey(job, number), err)
+	k.warnOfObject(ctx, job, kind, objectKey(job, number), err)
 	return nil
 }
 
-func (r *Reconciler) warnSpill(ctx context.Context, job *batchv1.Job, kind string, key types.NamespacedName, err error) {
-	r.warn(ctx, job, "capture/"+key.Name, fmt.Sprintf("%s %s is not taken for logs of deleted pods of this Job: %v", kind, key.Name, err))
+func (k *Keeper) warnOfObject(ctx context.Context, job *batchv1.Job, kind string, key types.NamespacedName, err error) {
+	k.Events.TryWarn(ctx, job, "capture/"+key.Name, fmt.Sprintf("%s %s is not taken for logs of deleted pods of this Job: %v", kind, key.Name, err))
 }

@@ -1,4 +1,4 @@
-package job
+package podlogs
 
 import (
 	"fmt"
@@ -16,14 +16,14 @@ import (
 	"github.com/job-handler/job-handler/internal/results"
 )
 
-// spillKey is where an object is, or would be, that keeps captures of the Job.
-func spillKey(job *batchv1.Job, number int) types.NamespacedName {
+// objectKey is where an object is, or would be, that keeps captures of the Job.
+func objectKey(job *batchv1.Job, number int) types.NamespacedName {
 	return types.NamespacedName{Namespace: job.Namespace, Name: names.Capture(job.Name, job.UID, number)}
 }
 
-// newSpill returns values as an immutable object of a kind of results that belongs
+// newObject returns values as an immutable object of a kind of results that belongs
 // to the Job, and so goes with it.
-func newSpill(kind string, job *batchv1.Job, key types.NamespacedName, values map[string][]byte) client.Object {
+func newObject(kind string, job *batchv1.Job, key types.NamespacedName, values map[string][]byte) client.Object {
 	size := 0
 	for _, value := range values {
 		size += len(value)
@@ -46,10 +46,10 @@ func newSpill(kind string, job *batchv1.Job, key types.NamespacedName, values ma
 	return &corev1.ConfigMap{ObjectMeta: meta, Immutable: new(true), BinaryData: values}
 }
 
-// spillValues returns what an object keeps that newSpill made for this Job, or what
+// valuesOf returns what an object keeps that newObject made for this Job, or what
 // is wrong with it: it may be anybody's. Its values are still to be distrusted,
 // since whoever may create such objects can make a digest too.
-func spillValues(object client.Object, job *batchv1.Job) (map[string][]byte, error) {
+func valuesOf(object client.Object, job *batchv1.Job) (map[string][]byte, error) {
 	values, immutable := map[string][]byte{}, false
 	switch o := object.(type) {
 	case *corev1.Secret:

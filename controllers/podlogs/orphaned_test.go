@@ -1,8 +1,9 @@
-package job
+package podlogs
 
 import (
 	"testing"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
 
@@ -26,4 +27,8 @@ func TestOrphans(t *testing.T) {
 	if len(o.byPod) > 0 || len(o.byJob) > 0 {
 		t.Errorf("%d pods of %d Jobs are remembered", len(o.byPod), len(o.byJob))
 	}
+}
+
+func ownedBy(kind string, uid types.UID) metav1.OwnerReference {
+	return metav1.OwnerReference{APIVersion: "batch/v1", Kind: kind, Name: "report", UID: uid, Controller: new(true)}
 }

@@ -1,4 +1,4 @@
-package job
+package podlogs
 
 import (
 	"context"
@@ -60,26 +60,26 @@ func (o *orphans) forget(job types.UID) {
 }
 
 // noteOrphan remembers a pod that loses its Job, if that Job wants to know of it.
-func (d *deletions) noteOrphan(ctx context.Context, before, now any) {
+func (w *watch) noteOrphan(ctx context.Context, before, now any) {
 	old, isPod := before.(*corev1.Pod)
 	pod, arePods := now.(*corev1.Pod)
-	if !isPod || !arePods || old.UID != pod.UID || metav1.GetControllerOfNoCopy(pod) != nil || d.jobOf(ctx, old) == nil {
+	if !isPod || !arePods || old.UID != pod.UID || metav1.GetControllerOfNoCopy(pod) != nil || w.jobOf(ctx, old) == nil {
 		return
 	}
 	owner := metav1.GetControllerOfNoCopy(old)
-	d.orphans.note(pod.UID, *owner)
-	if d.jobOf(ctx, old) == nil {
-		d.orphans.forget(owner.UID)
+	w.orphans.note(pod.UID, *owner)
+	if w.jobOf(ctx, old) == nil {
+		w.orphans.forget(owner.UID)
 	}
 }
 
 // withOwner returns the pod with the Job as its controller from which the garbage
 // collector took it, and any other pod as it is.
-func (d *deletions) withOwner(ctx context.Context, pod *corev1.Pod) *corev1.Pod {
-	if metav1.GetControllerOfNoCopy(pod) != nil || d.excluded(pod.Namespace) {
+func (w *watch) withOwner(ctx context.Context, pod *corev1.Pod) *corev1.Pod {
+	if metav1.GetControllerOfNoCopy(pod) != nil || w.excluded(pod.Namespace) {
 		return pod
 	}
-	owner := d.orphans.owner(pod.UID)
+	owner := w.orphans.owner(pod.UID)
 	known := owner.UID != ""
 	if !known {
 		owner.Name, owner.UID = pod.Labels[batchv1.JobNameLabel], types.UID(pod.Labels[batchv1.ControllerUidLabel])
@@ -88,7 +88,7 @@ func (d *deletions) withOwner(ctx context.Context, pod *corev1.Pod) *corev1.Pod 
 		return pod
 	}
 	job := &batchv1.Job{}
-	err := d.Client.Get(ctx, client.ObjectKey{Namespace: pod.Namespace, Name: owner.Name}, job)
+	err := w.Client.Get(ctx, client.ObjectKey{Namespace: pod.Namespace, Name: owner.Name}, job)
 	if err != nil || job.UID != owner.UID || !plan.Owns(job, pod, known) {
 		return pod
 	}

@@ -1,4 +1,4 @@
-package job
+package ledger
 
 import (
 	"fmt"
@@ -18,16 +18,16 @@ var noon = time.Date(2026, 11, 3, 12, 0, 0, 0, time.UTC)
 
 func oneJob() *jobtest.JobBuilder { return jobtest.MakeJob("team", "report").UID("job-uid") }
 
-func TestRunsCountTries(t *testing.T) {
+func TestLedgerCountTries(t *testing.T) {
 	type try struct {
 		First time.Time
 		Tries int
 	}
-	var r runs
+	var l Ledger
 	job, other := oneJob().Obj(), oneJob().UID("other-uid").Obj()
 	at := func(minutes int) time.Time { return noon.Add(time.Duration(minutes) * time.Minute) }
 	begin := func(job *batchv1.Job, minutes int) try {
-		first, tries := r.begin(job, at(minutes))
+		first, tries := l.Reading(job, at(minutes))
 		return try{first, tries}
 	}
 	for _, step := range []struct {
@@ -44,12 +44,12 @@ func TestRunsCountTries(t *testing.T) {
 			t.Errorf("%s: -want +got\n%s", step.name, diff)
 		}
 	}
-	r.reported(job, at(4))
-	r.lost(job)
+	l.Reported(job, at(4))
+	l.Missing(job)
 	if diff := cmp.Diff(try{at(5), 1}, begin(job, 5)); diff != "" {
 		t.Errorf("stored and lost, it starts anew: -want +got\n%s", diff)
 	}
-	r.forget(other.UID)
+	l.Forget(other.UID)
 	if diff := cmp.Diff(try{at(6), 1}, begin(other, 6)); diff != "" {
 		t.Errorf("forgotten, it starts anew: -want +got\n%s", diff)
 	}
@@ -58,13 +58,13 @@ func TestRunsCountTries(t *testing.T) {
 // knows is what the process knows after what happened to the Job.
 type knows struct{ Unstored, Behind bool }
 
-func TestRunsKnow(t *testing.T) {
-	type step = func(r *runs, job *batchv1.Job)
-	begin := func(r *runs, job *batchv1.Job) { r.begin(job, noon.Add(-time.Minute)) }
-	work := func(r *runs, job *batchv1.Job) { r.atWork(job) }
-	report := func(r *runs, job *batchv1.Job) { r.reported(job, noon) }
-	lose := func(r *runs, job *batchv1.Job) { r.lost(job) }
-	forget := func(r *runs, job *batchv1.Job) { r.forget(job.UID) }
+func TestLedgerKnow(t *testing.T) {
+	type step = func(l *Ledger, job *batchv1.Job)
+	begin := func(l *Ledger, job *batchv1.Job) { l.Reading(job, noon.Add(-time.Minute)) }
+	work := func(l *Ledger, job *batchv1.Job) { l.Storing(job) }
+	report := func(l *Ledger, job *batchv1.Job) { l.Reported(job, noon) }
+	lose := func(l *Ledger, job *batchv1.Job) { l.Missing(job) }
+	forget := func(l *Ledger, job *batchv1.Job) { l.Forget(job.UID) }
 	for name, test := range map[string]struct {
 		steps []step
 		// later is when it is asked, after noon.
@@ -96,21 +96,21 @@ func TestRunsKnow(t *testing.T) {
 		"forgotten before it was known":    {steps: []step{forget}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var r runs
+			var l Ledger
 			for _, step := range test.steps {
-				step(&r, oneJob().Obj())
+				step(&l, oneJob().Obj())
 			}
 			b := oneJob()
 			if test.stored {
 				b.Annotation(api.StatusAnnotation, api.StatusCompleted)
 			}
-			got := knows{Unstored: r.knownUnstored(b.Obj()), Behind: r.behind(b.Obj(), noon.Add(test.later))}
+			got := knows{Unstored: l.Unstored(b.Obj()), Behind: l.Behind(b.Obj(), noon.Add(test.later))}
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("-want +got\n%s", diff)
 			}
 			// A Job re-created under the same name is another run.
 			again := oneJob().UID("next-uid").Obj()
-			if r.knownUnstored(again) || r.behind(again, noon) {
+			if l.Unstored(again) || l.Behind(again, noon) {
 				t.Error("it is taken for its successor")
 			}
 		})
@@ -118,41 +118,41 @@ func TestRunsKnow(t *testing.T) {
 }
 
 // To ask is not to remember: what is asked about may be gone already.
-func TestRunsAskedRememberNothing(t *testing.T) {
-	var r runs
-	r.knownUnstored(oneJob().Obj())
-	r.behind(oneJob().Obj(), noon)
-	r.forget("job-uid")
-	if len(r.byID) > 0 {
-		t.Errorf("%d runs are remembered", len(r.byID))
+func TestLedgerAskedRememberNothing(t *testing.T) {
+	var l Ledger
+	l.Unstored(oneJob().Obj())
+	l.Behind(oneJob().Obj(), noon)
+	l.Forget("job-uid")
+	if len(l.jobs) > 0 {
+		t.Errorf("%d runs are remembered", len(l.jobs))
 	}
-	r.begin(oneJob().Obj(), noon)
-	r.forget("job-uid")
-	if len(r.byID) > 0 {
-		t.Errorf("%d runs are remembered after the last is gone", len(r.byID))
+	l.Reading(oneJob().Obj(), noon)
+	l.Forget("job-uid")
+	if len(l.jobs) > 0 {
+		t.Errorf("%d runs are remembered after the last is gone", len(l.jobs))
 	}
 }
 
 // Workers share it: for the race detector.
-func TestRunsAreShared(t *testing.T) {
-	var r runs
+func TestLedgerAreShared(t *testing.T) {
+	var l Ledger
 	var group sync.WaitGroup
 	for i := range 8 {
 		group.Go(func() {
 			job := oneJob().UID(types.UID(fmt.Sprint(i % 4))).Obj()
 			for range 100 {
-				r.atWork(job)
-				r.begin(job, noon)
-				r.knownUnstored(job)
-				r.reported(job, noon)
-				r.behind(job, noon)
-				r.lost(job)
-				r.forget(job.UID)
+				l.Storing(job)
+				l.Reading(job, noon)
+				l.Unstored(job)
+				l.Reported(job, noon)
+				l.Behind(job, noon)
+				l.Missing(job)
+				l.Forget(job.UID)
 			}
 		})
 	}
 	group.Wait()
-	if len(r.byID) > 0 {
-		t.Errorf("%d runs are remembered", len(r.byID))
+	if len(l.jobs) > 0 {
+		t.Errorf("%d runs are remembered", len(l.jobs))
 	}
 }

@@ -1,4 +1,4 @@
-package job
+package ledger
 
 import (
 	"fmt"
@@ -100,8 +100,8 @@ func TestPatientClientsAreLeftAlone(t *testing.T) {
 // A delay that the Namespace or a flag gives the Job ends in a deletion too; a TTL of
 // its user's own is none of ours.
 func TestMadeAgainAfterADelay(t *testing.T) {
-	var m madeAgain
-	end := noon
+	var l Ledger
+	m, end := &l.again, noon
 	for i := range 3 {
 		before := createdAt(i, "report", end.Add(time.Second))
 		end = before.CreationTimestamp.Add(10 * time.Minute)
@@ -111,11 +111,11 @@ func TestMadeAgainAfterADelay(t *testing.T) {
 		if times := m.times(before); times != i {
 			t.Fatalf("run %d: made again %d times", i+1, times)
 		}
-		m.delayed(before, stored)
+		l.GaveTTL(before, stored)
 	}
 	own := createdAt(9, "other", noon)
 	own.Spec.TTLSecondsAfterFinished = new(int32(60))
-	m.delayed(own, own)
+	l.GaveTTL(own, own)
 	if m.deletions.Len()+m.again.Len() != 2 {
 		t.Errorf("remembers %d and %d", m.deletions.Len(), m.again.Len())
 	}

@@ -1,0 +1,116 @@
+package podlogs
+
+import (
+	"context"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/capture"
+	"github.com/job-handler/job-handler/internal/plan"
+	"github.com/job-handler/job-handler/internal/results"
+)
+
+// captured returns what is kept of pods of the run, here and beside the Job. The
+// logs are to be used until release is called.
+func (k *Keeper) captured(ctx context.Context, run *results.Run, kind string) (all []capture.Captured, release func(), err error) {
+	restored, err := k.load(ctx, run, kind)
+	if err != nil {
+		return nil, nil, err
+	}
+	here, releaseHere := k.Captures.Of(run.Job.UID)
+	if restored == nil {
+		return here, releaseHere, nil
+	}
+	all, releaseAll := restored.With(here)
+	return all, func() {
+		releaseHere()
+		releaseAll()
+		restored.Release()
+	}, nil
+}
+
+// AddTo adds to the run the pods that were captured and are gone, and to
+// those that are still there what was captured of their logs and is more than
+// could be read. The logs are to be used until release is called.
+func (k *Keeper) AddTo(ctx context.Context, run *results.Run, kind string) (release func(), err error) {
+	captured, release, err := k.captured(ctx, run, kind)
+	if err != nil {
+		return nil, err
+	}
+	withLogs := run.LogMode != api.LogModeStatus
+	there := map[types.UID]*results.Pod{}
+	for i := range run.Pods {
+		there[run.Pods[i].Pod.UID] = &run.Pods[i]
+	}
+	pods := podsOf(run)
+	var gone []results.Pod
+	for _, c := range captured {
+		switch pod := there[c.Pod.UID]; {
+		case pod == nil && withLogs:
+			gone = append(gone, results.Pod{Pod: c.Pod, Logs: c.Logs(nil)})
+		case pod == nil:
+			gone = append(gone, results.Pod{Pod: c.Pod})
+		case withLogs:
+			addLogs(pod, c.Logs(pod.Pod))
+		}
+	}
+	run.Pods = append(run.Pods, gone...)
+	for _, c := range captured {
+		pods = append(pods, c.Pod)
+	}
+	lacking := plan.MissingPods(run.Job, pods)
+	run.MissingPods, run.PerhapsMissingPods = lacking.Pods, lacking.Perhaps
+	return sync.OnceFunc(release), nil
+}
+
+// addLogs gives the pod those of the captured logs that are better than what was
+// read of them.
+func addLogs(pod *results.Pod, captured []results.ContainerLog) {
+	for _, log := range captured {
+		found := false
+		for i := range pod.Logs {
+			read := &pod.Logs[i]
+			if !sameInstance(read, &log) {
+				continue
+			}
+			if found = true; log.Capture.Reason == results.ReasonNotFollowed {
+				noteNotFollowed(read)
+			} else {
+				*read = results.BetterLog(*read, log)
+			}
+		}
+		if !found {
+			pod.Logs = append(pod.Logs, log)
+		}
+	}
+}
+
+// sameInstance reports whether both are logs of one instance. Where the kubelet does not
+// tell which one it was, it is the one in the same place.
+func sameInstance(read, captured *results.ContainerLog) bool {
+	if read.Container != captured.Container || captured.Earlier != nil {
+		return false
+	}
+	return read.Previous == captured.Previous &&
+		(read.InstanceID == captured.InstanceID || read.InstanceID == "" || captured.InstanceID == "")
+}
+
+// noteNotFollowed says of a log that was read that it should have been followed.
+func noteNotFollowed(read *results.ContainerLog) {
+	if read.Capture.Message == "" {
+		read.Capture.Message = capture.NotFollowed
+		return
+	}
+	read.Capture.Message += "; " + capture.NotFollowed
+}
+
+func podsOf(run *results.Run) []*corev1.Pod {
+	pods := make([]*corev1.Pod, 0, len(run.Pods))
+	for _, pod := range run.Pods {
+		pods = append(pods, pod.Pod)
+	}
+	return pods
+}

@@ -1,0 +1,153 @@
+package podlogs
+
+import (
+	"slices"
+	"sync"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+
+	"github.com/job-handler/job-handler/internal/capture"
+	"github.com/job-handler/job-handler/internal/events"
+	"github.com/job-handler/job-handler/internal/holdings"
+	"github.com/job-handler/job-handler/internal/ledger"
+	"github.com/job-handler/job-handler/internal/metrics"
+	"github.com/job-handler/job-handler/internal/pager"
+	"github.com/job-handler/job-handler/internal/plan"
+	"github.com/job-handler/job-handler/internal/policy"
+	"github.com/job-handler/job-handler/internal/redact"
+	"github.com/job-handler/job-handler/internal/why"
+)
+
+// Options are what the operator sets.
+type Options struct {
+	// Namespace is the manager's own.
+	Namespace          string
+	Defaults           policy.Defaults
+	ExcludedNamespaces []string
+	// MaxResultsBytes bounds what is stored of one Job; 0 means api.MaxResultsBytes.
+	MaxResultsBytes int
+	// Redact replaces credentials in messages; nil: none.
+	Redact *redact.Set
+}
+
+// Keeper keeps what is left of deleted pods.
+type Keeper struct {
+	// Client reads Jobs and Namespaces from the cache and writes.
+	Client client.Client
+	// Live reads from the API server.
+	Live client.Reader
+	// Lists bounds the lists of live objects, with those of other controllers; nil: each
+	// alone is bounded.
+	Lists *pager.Gate
+	// Captures has the logs and last states of deleted pods in memory; nil keeps nothing.
+	Captures *capture.Captures
+	// Metrics counts what is saved of Captures; nil disables counting.
+	Metrics *metrics.Captures
+	// Holdings notes what is saved, and says where results take too much; nil: neither.
+	Holdings *holdings.Holdings
+	Events   *events.Recorder
+	Clock    clock.PassiveClock
+	Ledger   *ledger.Ledger
+	Options  Options
+
+	orphans orphans
+	saved   saved
+	loading loading
+	refused refused
+	// watching is what Wait waits for.
+	watching sync.WaitGroup
+}
+
+// Watch returns what watches pods and saves what is due, for as long as the manager
+// handles Jobs.
+func (k *Keeper) Watch(informers cache.Informers) manager.Runnable {
+	return &watch{Keeper: k, informers: informers}
+}
+
+// Wait waits until what was captured is saved beside its Jobs. A manager that ends
+// because it lost its lease waits for nothing; to save captures is safe beside another
+// leader, since their objects are created only, under numbers that are free. It takes
+// lastSaves at most, and no time after a manager that has waited.
+func (k *Keeper) Wait() { k.watching.Wait() }
+
+// Following reports whether logs of the Job's pods are being followed, from now on only
+// until they end.
+func (k *Keeper) Following(job types.UID) bool {
+	k.Captures.Finish(job)
+	return k.Captures.Following(job)
+}
+
+// OnQuiet has f called with a pod after none of its Job's logs is followed any more.
+func (k *Keeper) OnQuiet(f func(pod *corev1.Pod)) { k.Captures.OnQuiet(f) }
+
+// Enabled reports whether deleted pods are captured at all.
+func (k *Keeper) Enabled() bool { return k.Captures != nil }
+
+// Owns reports whether the pod is the Job's, also where the garbage collector took the
+// Job from it.
+func (k *Keeper) Owns(job *batchv1.Job, pod *corev1.Pod) bool {
+	return plan.Owns(job, pod, k.orphans.has(job.UID, pod.UID))
+}
+
+// Known returns the pods, and those of the Job of which something was captured: the same
+// pod may be there twice.
+func (k *Keeper) Known(job *batchv1.Job, pods []*corev1.Pod) []*corev1.Pod {
+	return slices.Concat(pods, k.Captures.Seen(job.UID))
+}
+
+// AsSeen returns the pods with what the watch showed of those that did not start, where
+// that tells more than their state now.
+func (k *Keeper) AsSeen(job *batchv1.Job, pods []*corev1.Pod) []*corev1.Pod {
+	for _, seen := range k.Captures.Seen(job.UID) {
+		for i, pod := range pods {
+			if pod.UID == seen.UID {
+				pods[i] = why.Keep(seen, pod)
+			}
+		}
+	}
+	return pods
+}
+
+// AsDeleted returns the pods, and how those of them were seen that were captured.
+func (k *Keeper) AsDeleted(job *batchv1.Job, pods []*corev1.Pod) []*corev1.Pod {
+	captured := k.Captures.Seen(job.UID)
+	if len(captured) == 0 {
+		return pods
+	}
+	there := sets.Set[types.UID]{}
+	for _, pod := range pods {
+		there.Insert(pod.UID)
+	}
+	return slices.Concat(pods, slices.DeleteFunc(captured, func(pod *corev1.Pod) bool { return !there.Has(pod.UID) }))
+}
+
+// Stored drops what memory has of a Job whose results are stored.
+func (k *Keeper) Stored(job types.UID) { k.Captures.Forget(job) }
+
+// Left drops what is known of a Job that left the watch after its results were stored.
+func (k *Keeper) Left(job types.UID) { k.saved.done(job) }
+
+// Forget drops what is known of a Job that is gone, or left alone.
+func (k *Keeper) Forget(job types.UID) {
+	k.forgetSaved(job)
+	k.orphans.forget(job)
+	k.refused.forget(job)
+	k.Captures.Forget(job)
+}
+
+func (k *Keeper) excluded(namespace string) bool {
+	return slices.Contains(k.Options.ExcludedNamespaces, namespace)
+}
+
+func (k *Keeper) lister() pager.Lister { return pager.Lister{Live: k.Live, Gate: k.Lists} }
+
+func ended(pod *corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+}

@@ -1,0 +1,104 @@
+package podlogs
+
+import (
+	"errors"
+	"sync"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+)
+
+const (
+	// loadingAtOnce is how many Jobs may have their stored captures unpacked at the
+	// same time. That takes memory and CPU time, and anybody may store some.
+	loadingAtOnce = 4
+)
+
+// ErrBusy says, of a Job of which captures are to be unpacked, that captures of other Jobs are being unpacked.
+var ErrBusy = errors.New("captures of other Jobs are being unpacked")
+
+// loading are the namespaces in which captures of a Job are being unpacked: one Job
+// at a time in each, so that one namespace does not keep others waiting. The zero
+// value is ready.
+type loading struct {
+	mu         sync.Mutex
+	namespaces sets.Set[string]
+}
+
+// begin reports whether captures of a Job in the namespace may be unpacked, until end
+// is called.
+func (l *loading) begin(namespace string) (end func(), ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.isBusy(namespace) {
+		return nil, false
+	}
+	if l.namespaces == nil {
+		l.namespaces = sets.Set[string]{}
+	}
+	l.namespaces.Insert(namespace)
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.namespaces.Delete(namespace)
+	}, true
+}
+
+// busy reports whether begin would fail.
+func (l *loading) busy(namespace string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.isBusy(namespace)
+}
+
+func (l *loading) isBusy(namespace string) bool {
+	return l.namespaces.Has(namespace) || l.namespaces.Len() >= loadingAtOnce
+}
+
+// Busy reports whether captures of the Job, of which these pods were found, are to be
+// unpacked and cannot be now: its logs would be read in vain.
+func (k *Keeper) Busy(job *batchv1.Job, kind string, pods []*corev1.Pod) bool {
+	return k.mayBeSaved(job, kind, pods) && k.loading.busy(job.Namespace)
+}
+
+// refused are the objects that were refused when captures of a Job were restored: they
+// are immutable, so each is unpacked once. The zero value is ready.
+type refused struct {
+	mu   sync.Mutex
+	byID map[types.UID]map[refusedKey]error
+}
+
+// refusedKey is the kind of an object, and its number.
+type refusedKey struct {
+	kind   string
+	number int
+}
+
+// add notes why an object was refused.
+func (r *refused) add(job types.UID, kind string, number int, why error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.byID == nil {
+		r.byID = map[types.UID]map[refusedKey]error{}
+	}
+	if r.byID[job] == nil {
+		r.byID[job] = map[refusedKey]error{}
+	}
+	r.byID[job][refusedKey{kind, number}] = why
+}
+
+// of returns why an object was refused, nil if it was not.
+func (r *refused) of(job types.UID, kind string, number int) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.byID[job][refusedKey{kind, number}]
+}
+
+// forget drops what is known of a Job.
+func (r *refused) forget(job types.UID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.byID, job)
+}

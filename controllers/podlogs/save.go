@@ -1,0 +1,290 @@
+package podlogs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	batchv1 "k8s.io/api/batch/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
+
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/capture"
+	"github.com/job-handler/job-handler/internal/holdings"
+	"github.com/job-handler/job-handler/internal/lookup"
+	"github.com/job-handler/job-handler/internal/metrics"
+	"github.com/job-handler/job-handler/internal/results"
+	"github.com/job-handler/job-handler/internal/retain"
+	"github.com/job-handler/job-handler/internal/retry"
+	"github.com/job-handler/job-handler/internal/trouble"
+)
+
+const (
+	// savesAtOnce is of how many Jobs captures are stored at the same time, and
+	// saveTimeout how long one may take, so that a namespace whose webhooks hang
+	// holds nobody up for long.
+	savesAtOnce = 4
+	saveTimeout = 10 * time.Second
+	// lastSaves is how long a process that ends stores what it has captured. The
+	// lease is given back after that.
+	lastSaves = 7 * time.Second
+)
+
+// Save stores beside their Jobs, once, the captures that are due, and returns
+// after how long there may be more; 0 means when Captures say so. A failure is the
+// Job's alone, and is tried again.
+func (k *Keeper) Save(ctx context.Context) time.Duration {
+	due, next := k.Captures.Due()
+	var ready []capture.Owed
+	for _, owed := range due {
+		if wait := k.saved.wait(owed.Job, k.Clock.Now()); wait > 0 {
+			next = sooner(next, wait)
+			continue
+		}
+		ready = append(ready, owed)
+	}
+	k.saveEach(ctx, ready, false)
+	for _, owed := range ready {
+		if wait := k.saved.wait(owed.Job, k.Clock.Now()); wait > 0 {
+			next = sooner(next, wait)
+		}
+	}
+	return next
+}
+
+// sooner returns the shorter of two times to wait, where 0 means for ever.
+func sooner(a, b time.Duration) time.Duration {
+	if a == 0 || b < a {
+		return b
+	}
+	return a
+}
+
+// SaveAll stores beside their Jobs all captures that are not stored, as far as it
+// gets until ctx ends: it is the last thing that a process does with them.
+func (k *Keeper) SaveAll(ctx context.Context) {
+	k.saveEach(ctx, k.Captures.Unstored(), true)
+}
+
+// saveEach stores the captures of each Job that are due, or all of them.
+func (k *Keeper) saveEach(ctx context.Context, owed []capture.Owed, all bool) {
+	var group errgroup.Group
+	group.SetLimit(savesAtOnce)
+	for _, each := range owed {
+		group.Go(func() error {
+			k.saveJob(ctx, each, all)
+			return nil
+		})
+	}
+	// There is no error to return: each is answered where it happens.
+	_ = group.Wait()
+}
+
+// saveJob stores captures of one Job, if that still wants to know of its pods.
+func (k *Keeper) saveJob(ctx context.Context, owed capture.Owed, all bool) {
+	job := k.jobOf(ctx, owed.Pod)
+	if job == nil {
+		k.forgetSaved(owed.Job)
+		k.Captures.Forget(owed.Job)
+		return
+	}
+	if err := k.savePods(ctx, job, all); err != nil && ctx.Err() == nil {
+		k.answer(ctx, job, err)
+	}
+}
+
+// savePods stores the Job's captures, object after object.
+func (k *Keeper) savePods(ctx context.Context, job *batchv1.Job, all bool) error {
+	wanted, err := k.policyOf(ctx, job)
+	if err != nil {
+		return err
+	}
+	kind := wanted.ResultsKind
+	for {
+		batch, err := k.nextBatch(job, kind, all)
+		if err != nil || batch == nil {
+			return err
+		}
+		if err := k.storeBatch(ctx, job, kind, batch); err != nil {
+			batch.Release()
+			if trouble.TooLarge(err) && k.saved.smaller(job.UID) {
+				continue
+			}
+			return err
+		}
+		batch.Stored()
+		batch.Release()
+		k.Metrics.Spilled(batch.Pods, batch.Bytes)
+		k.saved.stored(job.UID, kind, k.Clock.Now())
+		ctrl.LoggerFrom(ctx).V(1).Info("captured pods stored beside their job", "namespace", job.Namespace, "job", job.Name, "pods", batch.Pods)
+		if !all && k.saved.wait(job.UID, k.Clock.Now()) > 0 {
+			return nil
+		}
+	}
+}
+
+var (
+	// errFull says that no more is stored of a Job's captures before its end.
+	errFull = errors.New("as much is stored of its deleted pods as may be before its end; what else there is, is in memory only")
+	// errOverBudget says the same where results take more than they may.
+	errOverBudget = errors.New("little is stored of deleted pods")
+)
+
+const (
+	// shrunkBytes is what objects with captures of a Job may hold together above
+	// a budget, and shrunkPodBytes what the logs of one pod take of that: the last
+	// words of some twenty pods.
+	shrunkBytes    = 128 << 10
+	shrunkPodBytes = 4 << 10
+)
+
+// mostBytes is what objects with captures of a Job may hold together where results
+// may take so much.
+func mostBytes(results int) int { return min(copies*results, results+mostAbove) }
+
+// nextBatch returns what is to be stored next of the Job, nil if there is nothing.
+func (k *Keeper) nextBatch(job *batchv1.Job, kind string, all bool) (*capture.Batch, error) {
+	total, full := mostBytes(k.sizes()[0]), errFull
+	options := capture.PackOptions{Due: !all, MaxBytes: api.MaxResultsBytes, Redact: k.Options.Redact}
+	if budget := k.Holdings.Over(job.Namespace); budget != retain.WithinBudget {
+		total, full = shrunkBytes, fmt.Errorf("%w: %s", errOverBudget, k.Holdings.Exceeded(job.Namespace, budget))
+		options.MaxBytes, options.MaxPodBytes, options.Short = results.MinBytes, shrunkPodBytes, shortCapture(budget)
+	}
+	room := k.saved.room(job.UID, total)
+	options.MaxBytes = min(options.MaxBytes, max(room, results.MinBytes))
+	batch, err := k.Captures.Pack(job.UID, options)
+	if err != nil {
+		return nil, fmt.Errorf("packing captures of job %s/%s: %w", job.Namespace, job.Name, err)
+	}
+	if batch != nil && (room == 0 || k.saved.number(job.UID, kind) >= maxObjects) {
+		batch.Release()
+		return nil, full
+	}
+	return batch, nil
+}
+
+// shortCapture is what results say of a log that was shortened for a budget before
+// its Job had finished, if nothing else has all of it by then.
+func shortCapture(budget retain.Budget) results.Capture {
+	return results.Capture{
+		Reason:  holdings.ShortReason(budget),
+		Message: "the pod was deleted while results took more than they may, and little of its log was saved until the Job finished",
+	}
+}
+
+// storeBatch creates the object of the first number that is free, or finds that
+// it is there already.
+func (k *Keeper) storeBatch(ctx context.Context, job *batchv1.Job, kind string, batch *capture.Batch) error {
+	ctx, cancel := context.WithTimeout(ctx, saveTimeout)
+	defer cancel()
+	for number := k.saved.number(job.UID, kind); number < maxObjects; number++ {
+		wanted := newObject(kind, job, objectKey(job, number), batch.Values)
+		digest := wanted.GetAnnotations()[api.SHA256Annotation]
+		err := k.Client.Create(ctx, wanted)
+		if apierrors.IsAlreadyExists(err) {
+			ours, bytes, err := k.savedBefore(ctx, kind, wanted)
+			if err != nil {
+				return err
+			}
+			k.saved.taken(job.UID, kind, number, bytes)
+			k.saved.met(job.UID)
+			if ours == digest {
+				return nil
+			}
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("storing captured logs in %s %s: %w", kind, wanted.GetName(), k.explain(kind, job.Namespace, err))
+		}
+		k.saved.taken(job.UID, kind, number, batch.Bytes)
+		k.Holdings.Stored(kind, wanted)
+		// What the server made of it: an admission webhook may have changed it.
+		if _, err := valuesOf(wanted, job); err != nil {
+			return fmt.Errorf("storing captured logs in %s %s: %w", kind, wanted.GetName(), err)
+		}
+		k.saved.holds(job.UID, kind, wanted)
+		return nil
+	}
+	return errFull
+}
+
+// savedBefore returns the digest and the size of an object that has the name of
+// wanted, as its annotations tell them; "" and 0 of one that is not for this Job.
+func (k *Keeper) savedBefore(ctx context.Context, kind string, wanted client.Object) (digest string, bytes int, err error) {
+	key := client.ObjectKeyFromObject(wanted)
+	there := &metav1.PartialObjectMetadata{}
+	gvk, err := apiutil.GVKForObject(wanted, k.Client.Scheme())
+	if err != nil {
+		return "", 0, fmt.Errorf("finding the kind of %s: %w", key, err)
+	}
+	there.SetGroupVersionKind(gvk)
+	if err := k.Live.Get(ctx, key, there); err != nil {
+		return "", 0, conflictIfGone(kind, key.Name, fmt.Errorf("getting captured logs %s: %w", key, k.explain(kind, key.Namespace, err)))
+	}
+	if there.Labels[api.CaptureOfLabel] != wanted.GetLabels()[api.CaptureOfLabel] {
+		return "", 0, nil
+	}
+	bytes, err = strconv.Atoi(there.Annotations[api.BytesAnnotation])
+	if err != nil || bytes < 0 || bytes > api.MaxResultsBytes {
+		return "", 0, nil //nolint:nilerr // anybody may edit annotations: it is not what we made
+	}
+	return there.Annotations[api.SHA256Annotation], bytes, nil
+}
+
+// answer decides when to try again after an error, and tells of it.
+func (k *Keeper) answer(ctx context.Context, job *batchv1.Job, err error) {
+	class := classify(err)
+	k.Metrics.SpillFailed(saveFailure(class, err))
+	logger := ctrl.LoggerFrom(ctx).WithValues("namespace", job.Namespace, "job", job.Name)
+	if class == trouble.Gone && !lookup.StillThere(ctx, k.Live, job) {
+		logger.V(1).Info("captured pods not stored, their job is gone", "cause", err.Error())
+		k.Forget(job.UID)
+		return
+	}
+	failures := k.saved.failed(job.UID)
+	wait := min(longestRetry, firstRetry<<min(failures-1, 10))
+	if class == trouble.Refused {
+		wait = min(retry.LongestRefused, retry.FirstRefused<<min(failures-1, 10))
+		k.Events.TryWarn(ctx, job, "spill/"+trouble.Cause(err), "Logs of deleted pods of this Job are in the manager's memory only: "+err.Error())
+	}
+	k.saved.pause(job.UID, k.Clock.Now().Add(wait))
+	logger.Info("captured pods not stored, trying again", "after", wait, "cause", err.Error())
+}
+
+func classify(err error) trouble.Class {
+	if errors.Is(err, errFull) || errors.Is(err, errOverBudget) || unlike(err) {
+		return trouble.Refused
+	}
+	return trouble.Of(err)
+}
+
+// saveFailure returns the value with which metrics count err.
+func saveFailure(class trouble.Class, err error) metrics.SpillFailure {
+	switch class {
+	case trouble.Gone:
+		return metrics.SpillGone
+	case trouble.Conflict, trouble.Passing:
+		return metrics.SpillPassing
+	case trouble.Refused:
+	}
+	if errors.Is(err, errOverBudget) {
+		return metrics.SpillBudget
+	}
+	switch trouble.Cause(err) {
+	case "quota":
+		return metrics.SpillQuota
+	case "rights":
+		return metrics.SpillRights
+	case "size":
+		return metrics.SpillSize
+	default:
+		return metrics.SpillOther
+	}
+}
