@@ -19,6 +19,7 @@ import (
 	"github.com/job-handler/job-handler/internal/capture"
 	"github.com/job-handler/job-handler/internal/joblogs"
 	"github.com/job-handler/job-handler/internal/ledger"
+	"github.com/job-handler/job-handler/internal/plan"
 )
 
 // held is a LogStreamer of logs that end when it is closed.
@@ -57,6 +58,9 @@ func atWork(job *batchv1.Job) *corev1.Pod {
 // and besides seldom: some times, not thousands, until the deadline.
 func TestAwaitLogs(t *testing.T) {
 	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: "batch", Name: "job", UID: "uid"}}
+	again := func(r *Reconciler) time.Duration {
+		return r.patience(job).FollowedLogs(job, r.PodLogs.Following(job.UID))
+	}
 	follow := func(t *testing.T, test func(r *Reconciler, logs held, asked func() int)) {
 		t.Helper()
 		synctest.Test(t, func(t *testing.T) {
@@ -69,7 +73,7 @@ func TestAwaitLogs(t *testing.T) {
 			}
 			queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
 			defer queue.ShutDown()
-			r.PodLogs.Captures.OnQuiet(r.quiet(queue))
+			r.PodLogs.Captures.OnQuiet(lookWhenQuiet(queue))
 			r.PodLogs.Captures.Begin(ctx, job.UID, atWork(job), true)
 			test(r, logs, func() int {
 				synctest.Wait()
@@ -85,16 +89,16 @@ func TestAwaitLogs(t *testing.T) {
 
 	t.Run("until it ends", func(t *testing.T) {
 		follow(t, func(r *Reconciler, logs held, asked func() int) {
-			if again := r.awaitLogs(job); again <= 0 || again > time.Second || asked() != 0 {
-				t.Errorf("again after %s", again)
+			if next := again(r); next <= 0 || next > time.Second || asked() != 0 {
+				t.Errorf("again after %s", next)
 			}
 			<-time.After(5 * time.Minute)
-			if again := r.awaitLogs(job); again != longestLogRetry || asked() != 0 {
-				t.Errorf("again after %s", again)
+			if next := again(r); next != 20*time.Second || asked() != 0 {
+				t.Errorf("again after %s", next)
 			}
 			close(logs)
-			<-time.After(2 * captureRecheck)
-			if asked() != 1 || r.awaitLogs(job) != 0 {
+			<-time.After(2 * plan.SoonAgain)
+			if asked() != 1 || again(r) != 0 {
 				t.Error("it is not looked at when the log has ended")
 			}
 		})
@@ -102,9 +106,9 @@ func TestAwaitLogs(t *testing.T) {
 	t.Run("until the deadline", func(t *testing.T) {
 		follow(t, func(r *Reconciler, _ held, _ func() int) {
 			began, looks := r.Clock.Now(), 0
-			for again := r.awaitLogs(job); again > 0; again = r.awaitLogs(job) {
+			for next := again(r); next > 0; next = again(r) {
 				looks++
-				<-time.After(again)
+				<-time.After(next)
 			}
 			if took := r.Clock.Since(began); took != r.Options.LogDeadline+capture.Slack || looks > 60 {
 				t.Errorf("%d looks in %s", looks, took)

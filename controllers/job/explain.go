@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/utils/clock"
 	"k8s.io/utils/lru"
 	ctrl "sigs.k8s.io/controller-runtime"
 
@@ -72,26 +73,38 @@ func (e *explanations) forget(job types.UID) {
 	e.jobs.Remove(job)
 }
 
-// readEvents reads the Warning Events of a Job that failed and of its pods, before its
+// explainer finds what Events say of Jobs.
+type explainer struct {
+	*explanations
+	// warnings reads Events; nil: results have none.
+	warnings *events.Warnings
+	clock    clock.PassiveClock
+}
+
+func (r *Reconciler) explainer() explainer {
+	return explainer{explanations: &r.explained, warnings: r.Warnings, clock: r.Clock}
+}
+
+// read reads the Warning Events of a Job that failed and of its pods, before its
 // logs are read. It returns after how long to look again since others do that, 0 if it
 // is done. Where Events cannot be listed the results will say so.
-func (r *Reconciler) readEvents(ctx context.Context, job *batchv1.Job, pods []*corev1.Pod) time.Duration {
-	uids := concerned(job, r.PodLogs.Known(job, pods))
-	if _, known := r.explained.of(job.UID); known || r.Warnings == nil || uids.Len() == 0 {
+func (e explainer) read(ctx context.Context, job *batchv1.Job, pods []*corev1.Pod) time.Duration {
+	uids := concerned(job, pods)
+	if _, known := e.of(job.UID); known || e.warnings == nil || uids.Len() == 0 {
 		return 0
 	}
-	found, err := r.Warnings.TryAbout(ctx, job.Namespace, uids)
+	found, err := e.warnings.TryAbout(ctx, job.Namespace, uids)
 	if errors.Is(err, events.ErrBusy) {
 		return eventsRecheck
 	}
-	r.noteEvents(ctx, job, uids, found, err)
+	e.note(ctx, job, uids, found, err)
 	return 0
 }
 
-// noteEvents remembers what was found of the objects, and why there may be more.
-func (r *Reconciler) noteEvents(ctx context.Context, job *batchv1.Job, uids sets.Set[types.UID], found []why.Event, err error) explanation {
+// note remembers what was found of the objects, and why there may be more.
+func (e explainer) note(ctx context.Context, job *batchv1.Job, uids sets.Set[types.UID], found []why.Event, err error) explanation {
 	one := explanation{asked: uids, events: found}
-	age := r.Clock.Now().Sub(job.CreationTimestamp.Time)
+	age := e.clock.Now().Sub(job.CreationTimestamp.Time)
 	switch {
 	case err != nil:
 		ctrl.LoggerFrom(ctx).Info("results will have no Events", "cause", err.Error())
@@ -99,21 +112,21 @@ func (r *Reconciler) noteEvents(ctx context.Context, job *batchv1.Job, uids sets
 	case age > eventsExpire:
 		one.note = fmt.Sprintf("Kubernetes keeps Events for an hour by default, and the Job is %s old", age.Truncate(time.Minute))
 	}
-	r.explained.remember(job.UID, one)
+	e.remember(job.UID, one)
 	return one
 }
 
-// addEvents adds to the run what readEvents read. Where that is forgotten, or pods were
+// addTo adds to the run what read read. Where that is forgotten, or pods were
 // found since in what was stored beside the Job, it reads again.
-func (r *Reconciler) addEvents(ctx context.Context, run *results.Run) {
+func (e explainer) addTo(ctx context.Context, run *results.Run) {
 	uids := concerned(run.Job, podsOf(run))
-	if r.Warnings == nil || uids.Len() == 0 {
+	if e.warnings == nil || uids.Len() == 0 {
 		return
 	}
-	known, is := r.explained.of(run.Job.UID)
+	known, is := e.of(run.Job.UID)
 	if !is || !known.asked.IsSuperset(uids) {
-		found, err := r.Warnings.About(ctx, run.Job.Namespace, uids)
-		known = r.noteEvents(ctx, run.Job, uids, found, err)
+		found, err := e.warnings.About(ctx, run.Job.Namespace, uids)
+		known = e.note(ctx, run.Job, uids, found, err)
 	}
 	run.Events, run.EventsNote = known.events, known.note
 }

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
+	"github.com/job-handler/job-handler/controllers/podlogs"
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobstatus"
 	"github.com/job-handler/job-handler/internal/jobtest"
@@ -53,7 +54,7 @@ func TestOwned(t *testing.T) {
 		podOf("owned, not controlled", corev1.PodSucceeded, plain),
 		podOf("b", corev1.PodRunning, plain, ownedBy("Job", "job-uid")),
 	}
-	pods := new(Reconciler).owned(&batchv1.Job{ObjectMeta: metav1.ObjectMeta{UID: "job-uid"}}, items)
+	pods := (&podReader{podLogs: &podlogs.Keeper{}}).owned(&batchv1.Job{ObjectMeta: metav1.ObjectMeta{UID: "job-uid"}}, items)
 	if diff := cmp.Diff([]types.UID{"a", "b"}, podUIDs(pods)); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}

@@ -10,17 +10,6 @@ import (
 	"github.com/job-handler/job-handler/internal/results"
 )
 
-// owned returns the pods that are the Job's.
-func (r *Reconciler) owned(job *batchv1.Job, items []corev1.Pod) []*corev1.Pod {
-	var pods []*corev1.Pod
-	for i := range items {
-		if r.PodLogs.Owns(job, &items[i]) {
-			pods = append(pods, &items[i])
-		}
-	}
-	return pods
-}
-
 func podsOf(run *results.Run) []*corev1.Pod {
 	pods := make([]*corev1.Pod, 0, len(run.Pods))
 	for _, pod := range run.Pods {

@@ -8,6 +8,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"github.com/job-handler/job-handler/internal/api"
@@ -15,27 +16,6 @@ import (
 	"github.com/job-handler/job-handler/internal/policy"
 	"github.com/job-handler/job-handler/internal/trouble"
 )
-
-// goes reports whether the Job is being deleted and we do not hold it: there is
-// no time to wait for what might still be read.
-func goes(job *batchv1.Job) bool {
-	return job.DeletionTimestamp != nil && !policy.Protected(job)
-}
-
-// countHeld counts the Job if its deletion is held up by our finalizer.
-func (r *Reconciler) countHeld(job *batchv1.Job) {
-	held := job.DeletionTimestamp != nil && policy.Protected(job)
-	r.Protection.SetHeld(r.Ledger.SetHeld(job.UID, held))
-}
-
-// countRelease counts a change by which a Job lost our finalizer, and ignores any
-// other.
-func (r *Reconciler) countRelease(from, to *batchv1.Job, why plan.Released) {
-	if policy.Protected(from) && !policy.Protected(to) {
-		r.Protection.Released(why)
-		r.Protection.SetHeld(r.Ledger.SetHeld(from.UID, false))
-	}
-}
 
 // inTime has a Job whose deletion is held up looked at again when it was for as
 // long as it may be.
@@ -61,7 +41,7 @@ func (r *Reconciler) giveUp(ctx context.Context, job *batchv1.Job, cause error) 
 	if err != nil {
 		return err
 	}
-	r.countRelease(job, released, plan.ReleasedDeadline)
+	r.counts().release(job, released, plan.ReleasedDeadline)
 	ctrl.LoggerFrom(ctx).Error(cause, "job let go without results", "deadline", r.Options.ProtectDeadline)
 	r.Events.TryWarn(ctx, job, "protect", fmt.Sprintf(
 		"The Job goes without its results being stored: its deletion was held up for %s, and then: %v", r.Options.ProtectDeadline, cause))
@@ -84,7 +64,7 @@ func (r *Reconciler) letGo(ctx context.Context, job *batchv1.Job) (ctrl.Result, 
 	_, err := r.change(ctx, job, desired)
 	switch {
 	case err == nil:
-		r.countRelease(job, desired, plan.ReleasedNamespace)
+		r.counts().release(job, desired, plan.ReleasedNamespace)
 	case classify(err) == trouble.Conflict:
 		return ctrl.Result{RequeueAfter: conflictRetry}, nil
 	}
@@ -102,19 +82,21 @@ var protectionEnds = predicate.Funcs{
 	},
 }
 
-// protectedIn returns the Jobs of a Namespace that have our finalizer.
-func (r *Reconciler) protectedIn(ctx context.Context, namespace client.Object) []ctrl.Request {
-	var jobs batchv1.JobList
-	// They are only looked at: copies of all Jobs of a namespace may take long and much.
-	if err := r.Client.List(ctx, &jobs, client.InNamespace(namespace.GetName()), client.UnsafeDisableDeepCopy); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "protected jobs are not looked at before their time", "namespace", namespace.GetName())
-		return nil
-	}
-	var requests []ctrl.Request
-	for i := range jobs.Items {
-		if policy.Protected(&jobs.Items[i]) {
-			requests = append(requests, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(&jobs.Items[i])})
+// protectedIn returns what finds the Jobs of a Namespace that have our finalizer.
+func protectedIn(cached client.Reader) handler.MapFunc {
+	return func(ctx context.Context, namespace client.Object) []ctrl.Request {
+		var jobs batchv1.JobList
+		// They are only looked at: copies of all Jobs of a namespace may take long and much.
+		if err := cached.List(ctx, &jobs, client.InNamespace(namespace.GetName()), client.UnsafeDisableDeepCopy); err != nil {
+			ctrl.LoggerFrom(ctx).Error(err, "protected jobs are not looked at before their time", "namespace", namespace.GetName())
+			return nil
 		}
+		var requests []ctrl.Request
+		for i := range jobs.Items {
+			if policy.Protected(&jobs.Items[i]) {
+				requests = append(requests, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(&jobs.Items[i])})
+			}
+		}
+		return requests
 	}
-	return requests
 }

@@ -115,14 +115,14 @@ func TestDroppedIsReadAgain(t *testing.T) {
 	r := &Reconciler{Live: fake.NewClientBuilder().WithScheme(scheme.Scheme).WithObjects(whole.DeepCopy()).Build()}
 	job := whole.DeepCopy()
 	pruneJob(job, policy.Defaults{PropagatableLabels: []string{"team/*"}})
-	labels, err := r.labelsOf(t.Context(), job, []string{"team/zzz", "team/none"})
+	labels, err := r.podReader().labelsOf(t.Context(), job, []string{"team/zzz", "team/none"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(map[string]string{"team/zzz": "last"}, labels); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
-	selector, err := r.selector(t.Context(), job)
+	selector, err := r.podReader().selector(t.Context(), job)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +136,7 @@ func TestUsualLabelsAreInTheCache(t *testing.T) {
 	job := fullJob()
 	job.Labels["team/a"] = "x"
 	pruneJob(job, policy.Defaults{PropagatableLabels: []string{"team/*"}})
-	labels, err := (&Reconciler{}).labelsOf(t.Context(), job, []string{"team/a", "team/b"})
+	labels, err := (&podReader{}).labelsOf(t.Context(), job, []string{"team/a", "team/b"})
 	if diff := cmp.Diff(map[string]string{"team/a": "x"}, labels); diff != "" || err != nil {
 		t.Errorf("%v\n%s", err, diff)
 	}

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/controllers/podlogs"
+	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/atwork"
 	"github.com/job-handler/job-handler/internal/events"
 	"github.com/job-handler/job-handler/internal/holdings"
@@ -91,9 +92,7 @@ type Reconciler struct {
 	Jobs    *metrics.Jobs
 	Options Options
 
-	cronJobs cronJobs
-	// histories are kept by what firstSeen sees.
-	histories histories
+	cronJobs  cronJobs
 	large     large
 	explained explanations
 }
@@ -135,8 +134,8 @@ func (r *Reconciler) handle(ctx context.Context, job *batchv1.Job) (ctrl.Result,
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	r.countHeld(job)
-	r.warnOfTTL(ctx, observed)
+	r.counts().held(job)
+	warnOfTTL(ctx, r.Events, r.Options.Defaults.LeftAlone, observed)
 	decision := plan.Decide(observed, r.Clock.Now())
 	ctrl.LoggerFrom(ctx).V(1).Info("decided", "action", decision.Action, "why", decision.Why)
 	result, err := r.act(ctx, observed, decision)
@@ -197,7 +196,7 @@ func (r *Reconciler) release(ctx context.Context, key types.NamespacedName) (ctr
 	}
 	back := givesLabel(job, desired)
 	if left := r.Ledger.LeaveLabel(job, r.Clock.Now()); back && left > 0 {
-		r.warnOfLabel(ctx, job)
+		warnOfLabel(ctx, r.Events, job)
 		return ctrl.Result{RequeueAfter: left}, nil
 	}
 	leave, entered := r.large.enter(job)
@@ -207,7 +206,7 @@ func (r *Reconciler) release(ctx context.Context, key types.NamespacedName) (ctr
 	defer leave()
 	_, err = r.change(ctx, job, desired)
 	if err == nil {
-		r.countRelease(job, desired, plan.ReleasedOptedOut)
+		r.counts().release(job, desired, plan.ReleasedOptedOut)
 	}
 	if err == nil && back {
 		r.Ledger.GaveLabel(job, r.Clock.Now())
@@ -228,4 +227,9 @@ func (r *Reconciler) withoutLabel(job *batchv1.Job, namespace metav1.Object) *ba
 		return nil
 	}
 	return desired
+}
+
+// givesLabel reports whether desired has the label that job lacks.
+func givesLabel(job, desired *batchv1.Job) bool {
+	return job.Labels[api.EnabledLabel] != api.True && desired.Labels[api.EnabledLabel] == api.True
 }

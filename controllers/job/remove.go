@@ -38,7 +38,7 @@ const storeAgain = time.Millisecond
 // else still has to see it. The Job deleted is the one decided about: the same
 // object in the same state.
 func (r *Reconciler) remove(ctx context.Context, job *batchv1.Job) (ctrl.Result, error) {
-	noted, err := r.cronJobTookNote(ctx, job)
+	noted, err := tookNote(ctx, r.Live, job)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
@@ -59,7 +59,7 @@ func (r *Reconciler) remove(ctx context.Context, job *batchv1.Job) (ctrl.Result,
 		return ctrl.Result{}, fmt.Errorf("deleting job %s/%s: %w", job.Namespace, job.Name, err)
 	}
 	if err == nil {
-		r.countDeleted(job)
+		r.counts().deleted(job)
 		r.Ledger.CausedDeletion(job, r.Clock.Now())
 	}
 	r.Ledger.Deleted(job, r.Clock.Now())
@@ -92,7 +92,7 @@ func (r *Reconciler) changeSafely(ctx context.Context, job *batchv1.Job, decisio
 	}
 	changed, err := r.change(ctx, job, desired)
 	if err == nil {
-		r.countRelease(job, desired, decision.Released)
+		r.counts().release(job, desired, decision.Released)
 		r.Ledger.WroteTTL(job, changed, r.Clock.Now())
 	}
 	return ctrl.Result{}, err
@@ -130,19 +130,4 @@ func (r *Reconciler) found(ctx context.Context, job *batchv1.Job) (bool, error) 
 // whole, rather than that this cannot be found out.
 func unlike(err error) bool {
 	return errors.Is(err, results.ErrStranger) || errors.Is(err, results.ErrEarlierRun) || errors.Is(err, results.ErrDamaged)
-}
-
-// +kubebuilder:rbac:groups=batch,resources=cronjobs,verbs=get
-
-func (r *Reconciler) cronJobTookNote(ctx context.Context, job *batchv1.Job) (bool, error) {
-	owner, owned := plan.CronJobOf(job)
-	if !owned {
-		return true, nil
-	}
-	cronJob := &batchv1.CronJob{}
-	key := types.NamespacedName{Namespace: job.Namespace, Name: owner.Name}
-	if err := r.Live.Get(ctx, key, cronJob); client.IgnoreNotFound(err) != nil {
-		return false, fmt.Errorf("getting cronjob %s: %w", key, err)
-	}
-	return plan.TookNote(cronJob, job), nil
 }

@@ -7,6 +7,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -49,7 +50,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 		return fmt.Errorf("indexing pods by job: %w", err)
 	}
 	followed := source.Func(func(_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
-		r.PodLogs.OnQuiet(r.quiet(queue))
+		r.PodLogs.OnQuiet(lookWhenQuiet(queue))
 		return nil
 	})
 	err = ctrl.NewControllerManagedBy(mgr).
@@ -59,8 +60,8 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 			UpdateFunc: func(e event.UpdateEvent) bool { return r.note(e.ObjectNew) },
 			DeleteFunc: r.leftCache,
 		})).
-		Watches(&batchv1.Job{}, handler.EnqueueRequestsFromMapFunc(r.siblings), builder.WithPredicates(r.firstSeen())).
-		WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.protectedIn), builder.WithPredicates(protectionEnds)).
+		Watches(&batchv1.Job{}, handler.EnqueueRequestsFromMapFunc(r.cronJobs.siblings(r.Clock)), builder.WithPredicates(r.cronJobs.firstSeen())).
+		WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(protectedIn(r.Client)), builder.WithPredicates(protectionEnds)).
 		WatchesRawSource(followed).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: r.Options.Workers,
@@ -96,6 +97,14 @@ func (r *Reconciler) leftCache(e event.DeleteEvent) bool {
 		r.PodLogs.Left(job.UID)
 	}
 	return !plan.Stored(job) || policy.Protected(job)
+}
+
+// forget drops what is known of a Job that is stored, gone, or left alone.
+func (r *Reconciler) forget(job types.UID) {
+	r.Protection.SetHeld(r.Ledger.Forget(job))
+	r.PodLogs.Forget(job)
+	r.explained.forget(job)
+	r.AtWork.Forgive(job)
 }
 
 // note keeps count of the Jobs that are to be stored, and has every one looked at.

@@ -4,32 +4,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/controllers/podlogs"
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobstatus"
-	"github.com/job-handler/job-handler/internal/ledger"
 	"github.com/job-handler/job-handler/internal/metrics"
 	"github.com/job-handler/job-handler/internal/plan"
-	"github.com/job-handler/job-handler/internal/policy"
 	"github.com/job-handler/job-handler/internal/results"
 	"github.com/job-handler/job-handler/internal/trouble"
 )
 
-const (
-	firstLogRetry = time.Second
-	// Even a node that is away for long is tried again this often.
-	longestLogRetry = 20 * time.Second
-	// readShare is the part of the TTL floor for which one pass reads logs. It
-	// begins with half of the floor left, in which there is time to store them too.
-	readShare = 4
-)
+// readShare is the part of the TTL floor for which one pass reads logs. It begins with
+// half of the floor left, in which there is time to store them too.
+const readShare = 4
 
 // store brings a finished Job's results into an object, tells so, and goes on
 // to the deletion where that is due. It may be called again after an error
@@ -41,10 +32,10 @@ func (r *Reconciler) store(ctx context.Context, observed plan.Observation, decis
 		return ctrl.Result{}, err
 	}
 	observed.Job = job
-	if again := r.awaitLogs(job); again > 0 {
+	if again := r.patience(job).FollowedLogs(job, r.PodLogs.Following(job.UID)); again > 0 {
 		return ctrl.Result{RequeueAfter: again, Priority: new(recheckPriority)}, nil
 	}
-	pods, err := r.pods(ctx, observed.Job)
+	pods, err := r.podReader().podsOf(ctx, observed.Job)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
@@ -72,7 +63,7 @@ func (r *Reconciler) store(ctx context.Context, observed plan.Observation, decis
 		r.Jobs.Retried(metrics.RetryLogs)
 		return ctrl.Result{RequeueAfter: again, Priority: new(recheckPriority)}, nil
 	}
-	r.addEvents(ctx, &run)
+	r.explainer().addTo(ctx, &run)
 	done, err := r.storeResults(ctx, observed, run, podUIDs(pods))
 	if err != nil {
 		return ctrl.Result{}, err
@@ -86,15 +77,16 @@ func (r *Reconciler) store(ctx context.Context, observed plan.Observation, decis
 // whether that is so: since of its pods more will be known soon, or others are at work.
 func (r *Reconciler) notYet(ctx context.Context, observed plan.Observation, pods []*corev1.Pod) (result ctrl.Result, wait bool) {
 	job := observed.Job
-	if again := r.awaitPods(job, pods); again > 0 {
+	patience, known := r.patience(job), r.PodLogs.Known(job, pods)
+	if again := patience.MissingPods(job, known); again > 0 && r.PodLogs.Enabled() {
 		return ctrl.Result{RequeueAfter: again}, true
 	}
-	again := r.awaitEnds(job, observed.Policy.LogMode, pods)
-	if again == 0 {
-		again = r.awaitLoading(job, observed.Policy.ResultsKind, pods)
+	again := patience.EndOfPods(job, observed.Policy.LogMode, pods)
+	if again == 0 && r.PodLogs.Busy(job, observed.Policy.ResultsKind, pods) {
+		again = loadingRecheck
 	}
 	if again == 0 {
-		again = r.readEvents(ctx, job, pods)
+		again = r.explainer().read(ctx, job, known)
 	}
 	return ctrl.Result{RequeueAfter: again, Priority: new(recheckPriority)}, again > 0
 }
@@ -108,7 +100,7 @@ func (r *Reconciler) hold(ctx context.Context, job *batchv1.Job, decision plan.D
 	}
 	changed, err := r.change(ctx, job, decision.Desired)
 	if err == nil {
-		r.countRelease(job, changed, decision.Released)
+		r.counts().release(job, changed, decision.Released)
 		r.Ledger.WroteTTL(job, changed, r.Clock.Now())
 		return changed, nil
 	}
@@ -123,7 +115,7 @@ func (r *Reconciler) hold(ctx context.Context, job *batchv1.Job, decision plan.D
 // is possible before the Job's TTL has to be looked after again.
 func (r *Reconciler) collect(ctx context.Context, observed plan.Observation, pods []*corev1.Pod) (results.Run, func(), error) {
 	job := observed.Job
-	labels, err := r.labelsOf(ctx, job, observed.Policy.PropagateLabels)
+	labels, err := r.podReader().labelsOf(ctx, job, observed.Policy.PropagateLabels)
 	if err != nil {
 		return results.Run{}, func() {}, err
 	}
@@ -155,33 +147,6 @@ func (r *Reconciler) collect(ctx context.Context, observed plan.Observation, pod
 	return run, release, nil
 }
 
-// readAgain returns after how long the logs should be read once more, and for how
-// long that goes on in all. 0 if what there is should be stored: it is all, or will
-// not get better, or the deadline has passed. With nodeGone, the Node object of a
-// pod that is there is gone, and may register again.
-func (r *Reconciler) readAgain(job *batchv1.Job, run results.Run, nodeGone bool) (again, limit time.Duration) {
-	now := r.Clock.Now()
-	first, tries := r.Ledger.Reading(job, now)
-	summary := results.Summarize(run)
-	limit = r.Options.LogDeadline
-	left := first.Add(limit).Sub(now)
-	if nodeGone && !summary.Curable {
-		limit = min(limit, results.NodeGrace)
-		left = min(left, limit-r.Ledger.Waited(job.UID, ledger.ForNodes, now))
-	}
-	if until, held := plan.HeldUntil(job, r.Options.ProtectDeadline); held {
-		left = min(left, until.Sub(now))
-	}
-	if summary.Complete || !summary.Curable && !nodeGone || left <= 0 || goes(job) {
-		return 0, limit
-	}
-	wait := longestLogRetry
-	if tries < 6 {
-		wait = min(wait, firstLogRetry<<(tries-1))
-	}
-	return min(wait, left), limit
-}
-
 // anyNodeGone reports whether a log of the pods could not be read because a Node
 // object is gone.
 func anyNodeGone(pods []results.Pod) bool {
@@ -193,28 +158,4 @@ func anyNodeGone(pods []results.Pod) bool {
 		}
 	}
 	return false
-}
-
-// labelsOf returns the Job's labels with these keys. Where the cache had no room for
-// all of its labels the Job is read again.
-func (r *Reconciler) labelsOf(ctx context.Context, job *batchv1.Job, keys []string) (map[string]string, error) {
-	chosen := chosenLabels(job, keys)
-	if len(chosen) == len(keys) || !policy.DroppedOf(job).Labels {
-		return chosen, nil
-	}
-	whole := &batchv1.Job{}
-	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(job), whole); err != nil {
-		return nil, fmt.Errorf("getting the labels of job %s/%s: %w", job.Namespace, job.Name, err)
-	}
-	return chosenLabels(whole, keys), nil
-}
-
-func chosenLabels(job *batchv1.Job, keys []string) map[string]string {
-	labels := make(map[string]string, len(keys))
-	for _, key := range keys {
-		if value, set := job.Labels[key]; set {
-			labels[key] = value
-		}
-	}
-	return labels
 }

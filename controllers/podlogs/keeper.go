@@ -147,7 +147,3 @@ func (k *Keeper) excluded(namespace string) bool {
 }
 
 func (k *Keeper) lister() pager.Lister { return pager.Lister{Live: k.Live, Gate: k.Lists} }
-
-func ended(pod *corev1.Pod) bool {
-	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
-}

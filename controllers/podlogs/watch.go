@@ -129,7 +129,7 @@ func (w *watch) gone(ctx context.Context, object any) {
 // lastUnknown returns a pod of which the watch missed the last states: one that had not
 // ended may have started meanwhile.
 func lastUnknown(pod *corev1.Pod) *corev1.Pod {
-	if ended(pod) {
+	if jobstatus.PodEnded(pod) {
 		return pod
 	}
 	pod = pod.DeepCopy()

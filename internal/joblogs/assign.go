@@ -5,6 +5,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/job-handler/job-handler/internal/jobstatus"
 	"github.com/job-handler/job-handler/internal/logtext"
 	"github.com/job-handler/job-handler/internal/results"
 )
@@ -163,7 +164,7 @@ func endReported(pod *corev1.Pod) bool {
 			return false
 		}
 	}
-	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+	return jobstatus.PodEnded(pod)
 }
 
 // unscheduled returns what the scheduler says, "" if nothing.
@@ -188,7 +189,7 @@ func curable(reason, message string) results.Capture {
 
 // unlessFinal returns a capture that is curable while the pod can still change.
 func unlessFinal(pod *corev1.Pod, reason, message string) results.Capture {
-	if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
+	if jobstatus.PodEnded(pod) {
 		return incurable(reason, message)
 	}
 	return curable(reason, message)

@@ -35,7 +35,7 @@ type entry struct {
 	first time.Time
 	tries int
 	// waiting is since when the Job waits for what.
-	waiting map[Wait]time.Time
+	waiting map[plan.Waiting]time.Time
 	// refusals counts how often the API server refused what its results need.
 	refusals int
 	// looks counts how often its CronJob was asked whether it took note.

@@ -13,17 +13,6 @@ import (
 // process. If it still does after that, another client undid the write.
 const CatchUp = 5 * time.Second
 
-// Wait is what a finished Job waits for before it is stored.
-type Wait string
-
-// What Jobs wait for.
-const (
-	ForFollowedLogs Wait = "logs are followed"
-	ForMissingPods  Wait = "pods are missing"
-	ForNodes        Wait = "nodes are gone"
-	ForEndOfPods    Wait = "pods are ending"
-)
-
 // Storing notes that the Job has finished and that its results are being stored.
 func (l *Ledger) Storing(job *batchv1.Job) {
 	l.mu.Lock()
@@ -46,12 +35,12 @@ func (l *Ledger) Reading(job *batchv1.Job, now time.Time) (first time.Time, trie
 }
 
 // Waited returns how long ago the Job was first found waiting for this.
-func (l *Ledger) Waited(job types.UID, what Wait, now time.Time) time.Duration {
+func (l *Ledger) Waited(job types.UID, what plan.Waiting, now time.Time) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	known := l.of(job)
 	if known.waiting == nil {
-		known.waiting = map[Wait]time.Time{}
+		known.waiting = map[plan.Waiting]time.Time{}
 	}
 	if known.waiting[what].IsZero() {
 		known.waiting[what] = now

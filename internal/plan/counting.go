@@ -169,7 +169,7 @@ func merge(pods []*corev1.Pod) []seenPod {
 // does the state of a pod that has ended and is not being deleted: no such pod is
 // deleted without being counted.
 func tells(pod *corev1.Pod) int {
-	ended := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+	ended := jobstatus.PodEnded(pod)
 	leaving := pod.DeletionTimestamp != nil
 	switch {
 	case ended && !leaving:

@@ -8,9 +8,11 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"github.com/job-handler/job-handler/internal/plan"
@@ -25,69 +27,70 @@ const (
 // historyDeletes reports whether the CronJob controller may delete the Job in the
 // moment in which it finishes. Not to know is no reason to stop: it is asked for
 // again.
-func (r *Reconciler) historyDeletes(ctx context.Context, observed plan.Observation) bool {
+func (c *cronJobs) historyDeletes(ctx context.Context, live client.Reader, observed plan.Observation, now time.Time) bool {
 	if !plan.MayNeedHistory(observed) {
 		return false
 	}
-	cronJob, err := r.cronJobOf(ctx, observed.Job)
+	cronJob, err := c.of(ctx, live, observed.Job, now)
 	if err != nil {
 		ctrl.LoggerFrom(ctx).V(1).Info("history of the cronjob is not known", "cause", err.Error())
 		return false
 	}
-	return r.histories.deletes(cronJob, observed.Job)
+	return c.histories.deletes(cronJob, observed.Job)
 }
 
-// cronJobOf returns what tells about the history of the CronJob that made the Job,
+// of returns what tells about the history of the CronJob that made the Job,
 // as it was a minute ago at most; one without limits if it is gone.
-func (r *Reconciler) cronJobOf(ctx context.Context, job *batchv1.Job) (*batchv1.CronJob, error) {
+func (c *cronJobs) of(ctx context.Context, live client.Reader, job *batchv1.Job, now time.Time) (*batchv1.CronJob, error) {
 	owner, _ := plan.CronJobOf(job)
-	now := r.Clock.Now()
-	if cronJob := r.cronJobs.get(owner.UID, now); cronJob != nil {
+	if cronJob := c.get(owner.UID, now); cronJob != nil {
 		return cronJob, nil
 	}
 	cronJob := &batchv1.CronJob{}
 	key := types.NamespacedName{Namespace: job.Namespace, Name: owner.Name}
-	if err := r.Live.Get(ctx, key, cronJob); client.IgnoreNotFound(err) != nil {
+	if err := live.Get(ctx, key, cronJob); client.IgnoreNotFound(err) != nil {
 		return nil, fmt.Errorf("getting cronjob %s: %w", key, err)
 	}
 	if cronJob.UID != owner.UID {
 		cronJob = &batchv1.CronJob{}
 	}
 	cronJob.Namespace, cronJob.UID = job.Namespace, owner.UID
-	return r.cronJobs.add(cronJob, now), nil
+	return c.add(cronJob, now), nil
 }
 
 // firstSeen sees Jobs that are new: those which their CronJob made before may need
 // protection from then on. It keeps the histories of CronJobs up to date.
-func (r *Reconciler) firstSeen() predicate.Predicate {
+func (c *cronJobs) firstSeen() predicate.Predicate {
 	note := func(object client.Object) {
 		if job, isJob := object.(*batchv1.Job); isJob {
-			r.histories.note(job)
+			c.histories.note(job)
 		}
 	}
 	return predicate.Funcs{
 		CreateFunc: func(e event.CreateEvent) bool { note(e.Object); return true },
 		UpdateFunc: func(e event.UpdateEvent) bool { note(e.ObjectNew); return false },
-		DeleteFunc: func(e event.DeleteEvent) bool { r.histories.forget(e.Object.GetUID()); return false },
+		DeleteFunc: func(e event.DeleteEvent) bool { c.histories.forget(e.Object.GetUID()); return false },
 	}
 }
 
-// siblings returns those Jobs of the CronJob that made a new Job which may need
+// siblings returns what finds those Jobs of the CronJob that made a new Job which may need
 // protection because of it.
-func (r *Reconciler) siblings(_ context.Context, object client.Object) []ctrl.Request {
-	job, isJob := object.(*batchv1.Job)
-	if !isJob {
-		return nil
+func (c *cronJobs) siblings(clk clock.PassiveClock) handler.MapFunc {
+	return func(_ context.Context, object client.Object) []ctrl.Request {
+		job, isJob := object.(*batchv1.Job)
+		if !isJob {
+			return nil
+		}
+		owner, child := plan.CronJobOf(job)
+		if !child {
+			return nil
+		}
+		var requests []ctrl.Request
+		for _, key := range c.histories.siblings(c.get(owner.UID, clk.Now()), job) {
+			requests = append(requests, ctrl.Request{NamespacedName: key})
+		}
+		return requests
 	}
-	owner, child := plan.CronJobOf(job)
-	if !child {
-		return nil
-	}
-	var requests []ctrl.Request
-	for _, key := range r.histories.siblings(r.cronJobs.get(owner.UID, r.Clock.Now()), job) {
-		requests = append(requests, ctrl.Request{NamespacedName: key})
-	}
-	return requests
 }
 
 // histories are the Jobs of each CronJob, as the watch tells of them. The zero value
@@ -162,6 +165,9 @@ func (h *histories) siblings(cronJob *batchv1.CronJob, job *batchv1.Job) []types
 // cronJobs remembers CronJobs for a short while, by the UID that their Jobs name,
 // and of them what tells about their history. The zero value is ready.
 type cronJobs struct {
+	// histories are kept by what firstSeen sees.
+	histories histories
+
 	mu    sync.Mutex
 	known map[types.UID]knownCronJob
 }
@@ -200,4 +206,20 @@ func (c *cronJobs) add(cronJob *batchv1.CronJob, now time.Time) *batchv1.CronJob
 	}
 	c.known[kept.UID] = knownCronJob{cronJob: kept, until: now.Add(cronJobsKnown)}
 	return kept
+}
+
+// +kubebuilder:rbac:groups=batch,resources=cronjobs,verbs=get
+
+// tookNote reports whether the CronJob that made the Job took note of its end.
+func tookNote(ctx context.Context, live client.Reader, job *batchv1.Job) (bool, error) {
+	owner, owned := plan.CronJobOf(job)
+	if !owned {
+		return true, nil
+	}
+	cronJob := &batchv1.CronJob{}
+	key := types.NamespacedName{Namespace: job.Namespace, Name: owner.Name}
+	if err := live.Get(ctx, key, cronJob); client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("getting cronjob %s: %w", key, err)
+	}
+	return plan.TookNote(cronJob, job), nil
 }

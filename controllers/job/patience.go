@@ -1,0 +1,51 @@
+package job
+
+import (
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/job-handler/job-handler/internal/capture"
+	"github.com/job-handler/job-handler/internal/plan"
+	"github.com/job-handler/job-handler/internal/results"
+)
+
+// loadingRecheck is how soon a Job is looked at again whose captures cannot be loaded now.
+const loadingRecheck = time.Second
+
+// patience returns what says for how long the Job waits before it is stored.
+func (r *Reconciler) patience(job *batchv1.Job) *plan.Patience {
+	now := r.Clock.Now()
+	return &plan.Patience{
+		Now: now, LogDeadline: r.Options.LogDeadline, FollowSlack: capture.Slack, NodeGrace: results.NodeGrace,
+		ProtectDeadline: r.Options.ProtectDeadline,
+		Waited:          func(what plan.Waiting) time.Duration { return r.Ledger.Waited(job.UID, what, now) },
+	}
+}
+
+// readAgain returns after how long the logs of the run are to be read once more, and for
+// how long that goes on in all. 0 if what was read is to be stored.
+func (r *Reconciler) readAgain(job *batchv1.Job, run results.Run, nodeGone bool) (again, limit time.Duration) {
+	patience, summary := r.patience(job), results.Summarize(run)
+	first, tries := r.Ledger.Reading(job, patience.Now)
+	return patience.ReadAgain(job, plan.Reading{
+		First: first, Tries: tries, Complete: summary.Complete, Retryable: summary.Curable, NodeGone: nodeGone,
+	})
+}
+
+// lookWhenQuiet returns what puts the Job of a pod into the queue, soon after none of its
+// logs is followed any more: the end of a stream may come before the watch reports that
+// of its container.
+func lookWhenQuiet(queue workqueue.TypedRateLimitingInterface[reconcile.Request]) func(pod *corev1.Pod) {
+	return func(pod *corev1.Pod) {
+		if owner := metav1.GetControllerOfNoCopy(pod); owner != nil {
+			job := types.NamespacedName{Namespace: pod.Namespace, Name: owner.Name}
+			queue.AddAfter(reconcile.Request{NamespacedName: job}, plan.SoonAgain)
+		}
+	}
+}
