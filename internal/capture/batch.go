@@ -135,7 +135,7 @@ func (b *Batch) pack(pods []chosen, opts PackOptions) (bool, error) {
 			return false, err
 		}
 		if one == nil {
-			b.captures.setUnfit(pods[i].pod)
+			pods[i].pod.setUnfit()
 			continue
 		}
 		if len(b.packed) > 0 && (one.size > room || text+len(one.record) > maxPodsText) {
@@ -176,9 +176,9 @@ func (b *Batch) Stored() {
 	}
 }
 
-func (c *Captures) setUnfit(p *pod) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func (p *pod) setUnfit() {
+	p.of.mu.Lock()
+	defer p.of.mu.Unlock()
 	p.unfit = true
 }
 

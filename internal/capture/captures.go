@@ -84,20 +84,19 @@ type Captures struct {
 	mu sync.Mutex
 	// stopped is true once no log may be followed any more.
 	stopped bool
-	jobs    map[types.UID][]*pod
-	pods    int
+	keptPods
 	// finished are the Jobs with pods here that have finished, quiet is called when
 	// none of the logs of such a Job is followed any more.
 	finished sets.Set[types.UID]
 	quiet    func(pod *corev1.Pod)
-	// earlier counts the logs that are kept of instances before the last two.
-	earlier earlierLogs
 
 	spilling
 }
 
 // pod is one pod that was deleted, or whose logs are followed.
 type pod struct {
+	// of is what keeps it.
+	of  *Captures
 	job types.UID
 	// object is as it was last seen. It is never changed.
 	object *corev1.Pod
@@ -132,7 +131,7 @@ func New(reader *joblogs.Reader, opts Options) *Captures {
 	c := &Captures{
 		reader: reader, clock: opts.Clock, metrics: opts.Metrics,
 		streams: fairshare.New(int64(opts.Streams), shared), running: fairshare.New(int64(opts.FollowStreams), shared),
-		memory: newMemory(opts.MemoryBytes), jobs: map[types.UID][]*pod{}, spilling: newSpilling(),
+		memory: newMemory(opts.MemoryBytes), keptPods: newKeptPods(), spilling: newSpilling(),
 		finished: sets.New[types.UID](), quiet: func(*corev1.Pod) {},
 	}
 	c.memory.pressure = c.wake
@@ -208,13 +207,13 @@ func (c *Captures) Finish(job types.UID) {
 		for _, l := range p.logs {
 			switch {
 			case l.mayFallBack():
-				c.fallBack(l)
+				l.fallBack()
 			case l.parked && l.active() && !p.leaving():
 				// It is for others to read, and what was read before counts too.
 				l.capture.Curable = true
 				l.cancel()
 			case l.state == following && l.until.IsZero():
-				c.limit(l, catchUp)
+				l.limit(catchUp)
 			}
 		}
 	}
@@ -238,7 +237,7 @@ func (c *Captures) Gone(job types.UID, object *corev1.Pod) {
 				l.cancel()
 			}
 		}
-		c.limitAll(p)
+		p.limitAll()
 		p.noteLives()
 		c.settle(p)
 	}
@@ -252,15 +251,6 @@ func (c *Captures) Following(job types.UID) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.anyFollowed(job)
-}
-
-func (c *Captures) anyFollowed(job types.UID) bool {
-	for _, p := range c.jobs[job] {
-		if p.following() {
-			return true
-		}
-	}
-	return false
 }
 
 // Pods returns the UIDs of the pods of job of which something is kept.
@@ -284,13 +274,7 @@ func (c *Captures) Forget(job types.UID) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, p := range c.jobs[job] {
-		p.drop()
-		c.earlier.set(p, 0)
-	}
-	c.pods -= len(c.jobs[job])
-	delete(c.jobs, job)
-	delete(c.onlyStored, job)
+	c.keptPods.forget(job)
 	c.finished.Delete(job)
 }
 
@@ -309,17 +293,12 @@ func (p *pod) leaving() bool { return p.gone || p.object.DeletionTimestamp != ni
 // find returns what is kept of a pod, and makes room for one that is new. It
 // returns nil where there is none.
 func (c *Captures) find(job types.UID, object *corev1.Pod) *pod {
-	for _, p := range c.jobs[job] {
-		if p.object.UID == object.UID {
-			return p
-		}
+	if p := c.get(job, object.UID); p != nil {
+		return p
 	}
-	if !c.makeRoom(job) {
-		c.dropped++
+	p := &pod{of: c, job: job, object: object}
+	if !c.add(p) {
 		return nil
 	}
-	p := &pod{job: job, object: object}
-	c.jobs[job] = append(c.jobs[job], p)
-	c.pods++
 	return p
 }

@@ -93,16 +93,16 @@ func (p *pod) noteNext(container, id string, started time.Time) {
 
 // forgetEarlier drops what is kept of instances between the first and the last ones of
 // their container, where there are too many.
-func (c *Captures) forgetEarlier(p *pod) {
+func (k *keptPods) forgetEarlier(p *pod) {
 	most := mostLives
-	if c.earlier.crowded(p.object.Namespace) {
+	if k.earlier.crowded(p.object.Namespace) {
 		most = told
 	}
 	for p.moreThan(told) > 0 && most > told && p.keepable(most) > maxEarlierOfPod {
 		most--
 	}
 	p.trim(most)
-	c.earlier.set(p, p.moreThan(told))
+	k.earlier.set(p, p.moreThan(told))
 }
 
 // byContainer returns how many logs of each container there are.

@@ -36,12 +36,12 @@ type ending struct {
 // container runs. If that ends at once too and brings nothing, the container has ended.
 // Waiting for the report instead would lose logs that are whole: the kubelet may remove
 // the log of a deleted pod before.
-func (c *Captures) compare(ctx context.Context, l *followedLog, f *joblogs.Following, before ending, lasted time.Duration) results.Capture {
-	now, short := c.clock.Now(), lasted <= endsAtOnce
+func (w *worker) compare(ctx context.Context, f *joblogs.Following, before ending, lasted time.Duration) results.Capture {
+	now, short := w.c.clock.Now(), lasted <= endsAtOnce
 	again := before.open && short && !f.Brought()
-	log, _ := c.look(l)
+	log, _ := w.look()
 	if !again {
-		log = c.awaitEnd(ctx, l)
+		log = w.awaitEnd(ctx)
 	}
 	capture := unseen
 	switch {
@@ -50,10 +50,10 @@ func (c *Captures) compare(ctx context.Context, l *followedLog, f *joblogs.Follo
 		capture = f.Confirm(ctx, log)
 	default:
 		// Of streams that end again and again every other one waits.
-		l.ending = ending{open: true, at: now, atOnce: !before.atOnce || !short}
+		w.ending = ending{open: true, at: now, atOnce: !before.atOnce || !short}
 	}
 	if !again || capture.Curable {
-		c.reopened(before)
+		w.reopened(before)
 	}
 	return capture
 }
@@ -61,13 +61,13 @@ func (c *Captures) compare(ctx context.Context, l *followedLog, f *joblogs.Follo
 // compareGone tells, after a stream of the log could not be opened or broke off, whether
 // the log was removed with its container just after the stream before it had ended: then
 // that was the end. Else it returns what went wrong.
-func (c *Captures) compareGone(ctx context.Context, l *followedLog, f *joblogs.Following, before ending, wrong results.Capture) results.Capture {
+func (w *worker) compareGone(ctx context.Context, f *joblogs.Following, before ending, wrong results.Capture) results.Capture {
 	if wrong.Complete {
 		return wrong
 	}
-	c.reopened(before)
-	log, _ := c.look(l)
-	if !before.atOnce || f.Brought() || !log.Readable() || ctx.Err() != nil || c.clock.Since(before.at) > endsAtOnce {
+	w.reopened(before)
+	log, _ := w.look()
+	if !before.atOnce || f.Brought() || !log.Readable() || ctx.Err() != nil || w.c.clock.Since(before.at) > endsAtOnce {
 		return wrong
 	}
 	if capture := f.Confirm(ctx, log); f.IsGone() {
@@ -77,19 +77,19 @@ func (c *Captures) compareGone(ctx context.Context, l *followedLog, f *joblogs.F
 }
 
 // reopened counts a stream that was opened without a pause and was not the last.
-func (c *Captures) reopened(before ending) {
+func (w *worker) reopened(before ending) {
 	if before.atOnce {
-		c.metrics.Reconnected()
+		w.c.metrics.Reconnected()
 	}
 }
 
 // awaitEnd waits until the container of a running pod is known to have ended, since
 // its stream has, and returns the log as it is to be asked for then: that of a
 // container that was started again is another one.
-func (c *Captures) awaitEnd(ctx context.Context, l *followedLog) joblogs.Log {
-	patience := c.clock.After(endToldAfter)
+func (w *worker) awaitEnd(ctx context.Context) joblogs.Log {
+	patience := w.c.clock.After(endToldAfter)
 	for {
-		log, wait := c.look(l)
+		log, wait := w.look()
 		if wait == nil {
 			return log
 		}

@@ -50,9 +50,6 @@ type followedLog struct {
 	urgent chan struct{}
 	// breakOff has the stream that is open be followed by another one.
 	breakOff func()
-	// lease is the stream that may be open, nil while none may. Only the goroutine that
-	// follows the log uses it.
-	lease *fairshare.Lease
 
 	// latest is the log as the pod tells of it now; not Readable once its
 	// container has been started so often that it cannot be read any more. news
@@ -70,9 +67,6 @@ type followedLog struct {
 	// queued is true once it had to wait for its turn, parked while it waits for
 	// another stream since it gave one up.
 	queued, parked bool
-	// ending is what its last stream left open. Only the goroutine that follows the log
-	// uses it.
-	ending ending
 	// readToEnd is true if its last stream ended by itself, with words later than the
 	// signal to end, and could not be compared.
 	readToEnd bool
@@ -91,9 +85,6 @@ type followedLog struct {
 	sure  bool
 	first time.Time
 	lifeOf
-	// nodeGone is since when its Node object is gone; zero: it is not known to be.
-	// Only who follows the log asks.
-	nodeGone time.Time
 }
 
 // state is how far following a log has come.
@@ -125,14 +116,14 @@ func (c *Captures) followAll(ctx context.Context, p *pod) {
 		if !log.Readable() || p.log(log) != nil {
 			continue
 		}
-		c.launch(ctx, p, log, c.follow)
+		c.launch(ctx, p, log, (*worker).follow)
 	}
-	c.limitAll(p)
+	p.limitAll()
 }
 
 // launch has the log be read by read.
 func (c *Captures) launch(
-	ctx context.Context, p *pod, log joblogs.Log, read func(ctx, turn context.Context, l *followedLog),
+	ctx context.Context, p *pod, log joblogs.Log, read func(w *worker, ctx, turn context.Context),
 ) *followedLog {
 	following, turn, l := newFollowedLog(ctx, p, log)
 	p.logs = append(p.logs, l)
@@ -143,7 +134,7 @@ func (c *Captures) launch(
 	c.metrics.Waiting(1)
 	p.changed()
 	c.following.Go(func() {
-		read(following, turn, l)
+		read(&worker{c: c, log: l}, following, turn)
 		c.followed(ctx, p, l)
 	})
 	return l
@@ -174,168 +165,181 @@ func (l *followedLog) wake() {
 }
 
 // fallBack leaves the log for others to read.
-func (c *Captures) fallBack(l *followedLog) {
+func (l *followedLog) fallBack() {
 	l.state = fellBack
 	l.cancel()
-	c.metrics.FellBack()
+	l.pod.of.metrics.FellBack()
+}
+
+// worker follows or reads one log, in a goroutine of its own. What it shares with others
+// is in the log, which Captures.mu guards.
+type worker struct {
+	c   *Captures
+	log *followedLog
+	// lease is the stream that may be open, nil while none may.
+	lease *fairshare.Lease
+	// ending is what the last stream left open.
+	ending ending
+	// nodeGone is since when the Node object is gone; zero: it is not known to be.
+	nodeGone time.Time
 }
 
 // follow follows one log to its end, over as many streams as that takes.
-func (c *Captures) follow(ctx, turn context.Context, l *followedLog) {
-	defer c.end(l)
-	defer c.giveTurn(l)
-	err := c.takeTurn(ctx, turn, l)
-	c.metrics.Waiting(-1)
+func (w *worker) follow(ctx, turn context.Context) {
+	defer w.end()
+	defer w.giveTurn()
+	err := w.takeTurn(ctx, turn)
+	w.c.metrics.Waiting(-1)
 	if err != nil {
-		c.keep(l, nil, results.Capture{Reason: results.ReasonCaptureLimit, Message: noStream})
+		w.keep(nil, results.Capture{Reason: results.ReasonCaptureLimit, Message: noStream})
 		return
 	}
-	f := c.open(l)
+	f := w.open()
 	if f == nil {
 		return
 	}
-	for pause := firstPause; c.stream(ctx, l, f); {
-		if l.ending.atOnce {
+	for pause := firstPause; w.stream(ctx, f); {
+		if w.ending.atOnce {
 			continue
 		}
-		if !c.pause(ctx, turn, l, pause) {
+		if !w.pause(ctx, turn, pause) {
 			break
 		}
 		pause = min(2*pause, longestPauseRunning)
-		c.metrics.Reconnected()
+		w.c.metrics.Reconnected()
 	}
-	c.finish(l, f)
+	w.finish(f)
 }
 
 // stream follows the log with one stream, and reports whether another one may
 // bring more.
-func (c *Captures) stream(ctx context.Context, l *followedLog, f *joblogs.Following) bool {
-	log, _ := c.look(l)
+func (w *worker) stream(ctx context.Context, f *joblogs.Following) bool {
+	log, _ := w.look()
 	if !log.Readable() {
-		c.keep(l, f, unseen)
+		w.keep(f, unseen)
 		return false
 	}
-	opened := c.clock.Now()
-	one, stop := c.interruptible(ctx, l)
+	opened := w.c.clock.Now()
+	one, stop := w.interruptible(ctx)
 	ended, capture := f.Stream(one, log)
 	interrupted := one.Err() != nil && ctx.Err() == nil
 	stop()
-	before := l.ending
-	l.ending = ending{}
+	before := w.ending
+	w.ending = ending{}
 	switch {
 	case interrupted && !ended:
 		return true
 	case ended:
-		capture = c.compare(ctx, l, f, before, c.clock.Since(opened))
+		capture = w.compare(ctx, f, before, w.c.clock.Since(opened))
 	default:
-		capture = c.compareGone(ctx, l, f, before, capture)
+		capture = w.compareGone(ctx, f, before, capture)
 	}
-	if l.ending.open {
+	if w.ending.open {
 		return true
 	}
-	c.keep(l, f, capture)
-	again := l.awaitsNode(capture, c.clock.Now())
+	w.keep(f, capture)
+	again := w.awaitsNode(capture, w.c.clock.Now())
 	return again || capture.Curable
 }
 
 // awaitsNode reports whether a log that could not be read is worth another stream
 // because its Node object is gone, and may register again.
-func (l *followedLog) awaitsNode(capture results.Capture, now time.Time) bool {
+func (w *worker) awaitsNode(capture results.Capture, now time.Time) bool {
 	if capture.Reason != results.ReasonNodeGone {
-		l.nodeGone = time.Time{}
+		w.nodeGone = time.Time{}
 		return false
 	}
-	if l.nodeGone.IsZero() {
-		l.nodeGone = now
+	if w.nodeGone.IsZero() {
+		w.nodeGone = now
 	}
-	return now.Sub(l.nodeGone) < results.NodeGrace
+	return now.Sub(w.nodeGone) < results.NodeGrace
 }
 
 // look returns the log as it is known now. If its end is still to be told and waited
 // for, news is closed when that changes; else it is nil.
-func (c *Captures) look(l *followedLog) (log joblogs.Log, news <-chan struct{}) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if l.latest.Ended || !l.latest.Readable() || !l.until.IsZero() {
-		return l.latest, nil
+func (w *worker) look() (log joblogs.Log, news <-chan struct{}) {
+	w.c.mu.Lock()
+	defer w.c.mu.Unlock()
+	if w.log.latest.Ended || !w.log.latest.Readable() || !w.log.until.IsZero() {
+		return w.log.latest, nil
 	}
-	return l.latest, l.news
+	return w.log.latest, w.log.news
 }
 
 // pause waits before another stream is opened, shorter where the log will not be
 // there for long, and for longer where others are to be followed. It reports false
 // if none is to be opened.
-func (c *Captures) pause(ctx, turn context.Context, l *followedLog, pause time.Duration) bool {
-	c.mu.Lock()
-	if !l.until.IsZero() {
+func (w *worker) pause(ctx, turn context.Context, pause time.Duration) bool {
+	w.c.mu.Lock()
+	if !w.log.until.IsZero() {
 		pause = min(pause, longestPause)
 	}
-	c.mu.Unlock()
+	w.c.mu.Unlock()
 	select {
 	case <-ctx.Done():
 		return false
-	case <-l.lease.CalledBack():
-		return c.park(ctx, turn, l)
-	case <-c.clock.After(pause):
+	case <-w.lease.CalledBack():
+		return w.park(ctx, turn)
+	case <-w.c.clock.After(pause):
 		return true
 	}
 }
 
-func (c *Captures) end(l *followedLog) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if l.active() {
-		l.state = done
+func (w *worker) end() {
+	w.c.mu.Lock()
+	defer w.c.mu.Unlock()
+	if w.log.active() {
+		w.log.state = done
 	}
-	l.cancel()
-	l.stopTimers()
+	w.log.cancel()
+	w.log.stopTimers()
 }
 
 // open begins a log, nil if it was taken or dropped meanwhile.
-func (c *Captures) open(l *followedLog) *joblogs.Following {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !l.active() {
+func (w *worker) open() *joblogs.Following {
+	w.c.mu.Lock()
+	defer w.c.mu.Unlock()
+	if !w.log.active() {
 		return nil
 	}
-	l.state = following
-	l.text = c.memory.open(l.namespace)
-	l.following = c.reader.NewFollowing(heard{l, l.text})
-	if l.latest.Ended {
-		c.limit(l, catchUp)
+	w.log.state = following
+	w.log.text = w.c.memory.open(w.log.namespace)
+	w.log.following = w.c.reader.NewFollowing(heard{w, w.log.text})
+	if w.log.latest.Ended {
+		w.log.limit(catchUp)
 	}
-	return l.following
+	return w.log.following
 }
 
 // keep notes how a stream ended. A log that was taken or dropped meanwhile stays as
 // it is.
-func (c *Captures) keep(l *followedLog, f *joblogs.Following, capture results.Capture) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !l.active() {
+func (w *worker) keep(f *joblogs.Following, capture results.Capture) {
+	w.c.mu.Lock()
+	defer w.c.mu.Unlock()
+	if !w.log.active() {
 		return
 	}
 	if f != nil {
-		l.redacted = maps.Clone(f.Redacted())
+		w.log.redacted = maps.Clone(f.Redacted())
 	}
-	if capture.Reason == results.ReasonStillRunning && l.capture.Reason != "" {
+	if capture.Reason == results.ReasonStillRunning && w.log.capture.Reason != "" {
 		// What went wrong all the time tells more.
-		capture = l.capture
+		capture = w.log.capture
 	}
-	l.capture = capture
+	w.log.capture = capture
 }
 
 // finish notes that nothing more comes.
-func (c *Captures) finish(l *followedLog, f *joblogs.Following) {
+func (w *worker) finish(f *joblogs.Following) {
 	redacted, _ := f.Close()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if l.active() {
-		l.redacted = redacted
-		l.readToEnd = f.ReadToEnd(signalled(l.pod.object))
-		if !l.capture.Complete && l.capture.Reason == "" {
-			l.capture = joblogs.GivenUp()
+	w.c.mu.Lock()
+	defer w.c.mu.Unlock()
+	if w.log.active() {
+		w.log.redacted = redacted
+		w.log.readToEnd = f.ReadToEnd(signalled(w.log.pod.object))
+		if !w.log.capture.Complete && w.log.capture.Reason == "" {
+			w.log.capture = joblogs.GivenUp()
 		}
 	}
-	l.text.end()
+	w.log.text.end()
 }

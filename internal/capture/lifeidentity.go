@@ -17,23 +17,23 @@ import (
 //     pod changes any more;
 //   - the log of the next instance is known, and its first line is a later one. Times of
 //     lines are known to the nanosecond.
-func (c *Captures) identify(ctx context.Context, l *followedLog, got lifeText) lifeText {
-	settled, again := c.clock.After(settles), false
+func (w lifeWorker) identify(ctx context.Context, got lifeText) lifeText {
+	settled, again := w.c.clock.After(settles), false
 	for {
-		now := c.lifeNow(l)
+		now := w.lifeNow()
 		if now.isAskedOtherwise(got) && !again && now.identity(got) == joblogs.MayBe {
-			got, again = c.readAgain(ctx, l, now, got), true
-			settled = c.clock.After(settles)
+			got, again = w.readAgain(ctx, now, got), true
+			settled = w.c.clock.After(settles)
 			continue
 		}
-		if identity, known := c.told(ctx, &now, got); known {
+		if identity, known := w.told(ctx, &now, got); known {
 			got.Identity = identity
 			return got
 		}
 		select {
 		case <-now.news:
 		case <-settled:
-			if now = c.lifeNow(l); now.seems(got) {
+			if now = w.lifeNow(); now.seems(got) {
 				got.Identity = joblogs.Same
 				return got
 			}
@@ -45,12 +45,12 @@ func (c *Captures) identify(ctx context.Context, l *followedLog, got lifeText) l
 }
 
 // told returns what is known now of whose log it is, if anything is, or will be.
-func (c *Captures) told(ctx context.Context, now *lifeNow, got lifeText) (identity joblogs.Identity, known bool) {
+func (w lifeWorker) told(ctx context.Context, now *lifeNow, got lifeText) (identity joblogs.Identity, known bool) {
 	if identity = now.identity(got); identity != joblogs.MayBe {
 		return identity, true
 	}
 	if now.last.Readable() {
-		first, read := c.reader.FirstLine(ctx, now.last)
+		first, read := w.c.reader.FirstLine(ctx, now.last)
 		if read && !got.First.IsZero() && (first.IsZero() || got.First.Before(first)) {
 			return joblogs.Same, true
 		}
@@ -62,14 +62,14 @@ func (c *Captures) told(ctx context.Context, now *lifeNow, got lifeText) (identi
 // readAgain reads the log again, since it is to be asked for in another way now. What was
 // read before is kept where that begins with an earlier line: it is that of an earlier
 // instance.
-func (c *Captures) readAgain(ctx context.Context, l *followedLog, now lifeNow, got lifeText) lifeText {
+func (w lifeWorker) readAgain(ctx context.Context, now lifeNow, got lifeText) lifeText {
 	none, cancel := context.WithCancel(ctx)
 	cancel()
-	if c.takeTurn(ctx, none, l) != nil {
+	if w.takeTurn(ctx, none) != nil {
 		return got
 	}
-	defer c.giveTurn(l)
-	again := c.readOnce(ctx, l, now)
+	defer w.giveTurn()
+	again := w.readOnce(ctx, now)
 	if again.Identity == joblogs.Other || !again.Capture.Complete || !got.First.IsZero() && again.First.After(got.First) {
 		again.text.drop()
 		return got
@@ -98,20 +98,20 @@ type lifeNow struct {
 	nextDone bool
 }
 
-func (c *Captures) lifeNow(l *followedLog) lifeNow {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	p := l.pod
-	now := lifeNow{log: l.latest, span: l.span, final: isFinal(p.object) || p.gone && allEnded(p.object), news: l.news}
+func (w lifeWorker) lifeNow() lifeNow {
+	w.c.mu.Lock()
+	defer w.c.mu.Unlock()
+	p := w.log.pod
+	now := lifeNow{log: w.log.latest, span: w.log.span, final: isFinal(p.object) || p.gone && allEnded(p.object), news: w.log.news}
 	if p.gone && !now.final {
 		// Nobody tells of its containers any more.
 		now.log = joblogs.Log{}
 	}
-	if now.next = p.next(l); now.next != nil {
+	if now.next = p.next(w.log); now.next != nil {
 		now.nextFirst, now.nextKnown = now.next.firstLine()
 		now.nextDone = !now.next.active()
 	} else if now.final && !p.gone {
-		now.last = p.lastAfter(l)
+		now.last = p.lastAfter(w.log)
 	}
 	return now
 }

@@ -8,34 +8,38 @@ import (
 	"github.com/job-handler/job-handler/internal/results"
 )
 
+// lifeWorker reads the log of an instance that has ended.
+type lifeWorker struct{ *worker }
+
 // readLife reads the log of an instance that has ended. It is kept once it is known to
 // be that one's.
-func (c *Captures) readLife(ctx, turn context.Context, l *followedLog) {
-	defer c.end(l)
-	defer c.giveTurn(l)
-	l.hurry()
+func readLife(of *worker, ctx, turn context.Context) {
+	w := lifeWorker{of}
+	defer w.end()
+	defer w.giveTurn()
+	w.log.hurry()
 	for try, pause := 1, firstPause; ; try, pause = try+1, min(4*pause, longestPauseRunning) {
-		err := c.takeTurn(ctx, turn, l)
+		err := w.takeTurn(ctx, turn)
 		if try == 1 {
-			c.metrics.Waiting(-1)
+			w.c.metrics.Waiting(-1)
 		}
 		if err != nil {
-			c.keepLife(l, lifeText{LifeReading: joblogs.LifeReading{
+			w.keepLife(lifeText{LifeReading: joblogs.LifeReading{
 				Capture: results.Capture{Reason: results.ReasonCaptureLimit, Message: noStream},
 			}})
 			return
 		}
-		again := c.tryLife(ctx, l)
-		c.giveTurn(l)
-		if !again || try == lifeTries || !c.pauseLife(ctx, pause) {
+		again := w.tryLife(ctx)
+		w.giveTurn()
+		if !again || try == lifeTries || !w.pauseLife(ctx, pause) {
 			return
 		}
 	}
 }
 
-func (c *Captures) pauseLife(ctx context.Context, pause time.Duration) bool {
+func (w lifeWorker) pauseLife(ctx context.Context, pause time.Duration) bool {
 	select {
-	case <-c.clock.After(pause):
+	case <-w.c.clock.After(pause):
 		return true
 	case <-ctx.Done():
 		return false
@@ -61,48 +65,48 @@ func (t lifeText) nothing() lifeText {
 }
 
 // tryLife reads the log once, and reports whether to read it again.
-func (c *Captures) tryLife(ctx context.Context, l *followedLog) (again bool) {
-	now := c.lifeNow(l)
+func (w lifeWorker) tryLife(ctx context.Context) (again bool) {
+	now := w.lifeNow()
 	if !now.log.Readable() {
-		c.keepLife(l, lifeText{LifeReading: joblogs.LifeReading{Capture: joblogs.Replaced()}})
+		w.keepLife(lifeText{LifeReading: joblogs.LifeReading{Capture: joblogs.Replaced()}})
 		return false
 	}
-	got := c.readOnce(ctx, l, now)
+	got := w.readOnce(ctx, now)
 	if got.Identity == joblogs.MayBe && got.Capture.Complete {
 		// It waits without a stream.
-		c.giveTurn(l)
-		got = c.identify(ctx, l, got)
+		w.giveTurn()
+		got = w.identify(ctx, got)
 	}
 	if got.Identity == joblogs.Same {
-		c.keepLife(l, got)
+		w.keepLife(got)
 		return got.Capture.Curable
 	}
 	got = got.nothing()
-	c.keepLife(l, got)
-	return got.Capture.Curable || got.Identity == joblogs.Other && c.lifeNow(l).log.Previous != got.previous
+	w.keepLife(got)
+	return got.Capture.Curable || got.Identity == joblogs.Other && w.lifeNow().log.Previous != got.previous
 }
 
 // readOnce reads the log once.
-func (c *Captures) readOnce(ctx context.Context, l *followedLog, now lifeNow) lifeText {
-	got := lifeText{text: c.memory.open(l.namespace), previous: now.log.Previous}
-	got.LifeReading = c.reader.ReadLife(ctx, now.log, now.span, heard{l, got.text})
+func (w lifeWorker) readOnce(ctx context.Context, now lifeNow) lifeText {
+	got := lifeText{text: w.c.memory.open(w.log.namespace), previous: now.log.Previous}
+	got.LifeReading = w.c.reader.ReadLife(ctx, now.log, now.span, heard{w.worker, got.text})
 	got.text.end()
 	return got
 }
 
 // keepLife keeps what was read of an instance, rather than what was read of it before,
 // if that was less.
-func (c *Captures) keepLife(l *followedLog, got lifeText) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !l.active() || got.text.seen() < l.text.seen() {
+func (w lifeWorker) keepLife(got lifeText) {
+	w.c.mu.Lock()
+	defer w.c.mu.Unlock()
+	if !w.log.active() || got.text.seen() < w.log.text.seen() {
 		got.text.drop()
 		return
 	}
-	l.state = following
-	l.text.drop()
-	l.text, l.redacted, l.capture = got.text, got.Redacted, got.Capture
-	l.sure, l.first = got.Identity == joblogs.Same, got.First
+	w.log.state = following
+	w.log.text.drop()
+	w.log.text, w.log.redacted, w.log.capture = got.text, got.Redacted, got.Capture
+	w.log.sure, w.log.first = got.Identity == joblogs.Same, got.First
 }
 
 // disown drops what was followed of a container that was to be removed and started

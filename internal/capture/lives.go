@@ -35,7 +35,7 @@ func (c *Captures) Lives(ctx context.Context, job types.UID, object *corev1.Pod)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	since, known := restartingSince(object), c.keeps(job, object.UID)
+	since, known := restartingSince(object), c.get(job, object.UID) != nil
 	if !known && since.IsZero() && !anyEnded(object) {
 		return
 	}
@@ -66,22 +66,12 @@ func (c *Captures) readLives(ctx context.Context, p *pod, logs []joblogs.Log, si
 	}
 	for _, log := range logs {
 		if toRead(p.object, log) && p.log(log) == nil {
-			c.launch(ctx, p, log, c.readLife).ofLife = true
+			c.launch(ctx, p, log, readLife).ofLife = true
 		}
 	}
 	if !since.IsZero() && !isFinal(p.object) {
 		c.followRestarting(ctx, p, since)
 	}
-}
-
-// keeps reports whether something of this pod is kept.
-func (c *Captures) keeps(job, pod types.UID) bool {
-	for _, p := range c.jobs[job] {
-		if p.object.UID == pod {
-			return true
-		}
-	}
-	return false
 }
 
 // followRestarting follows the logs of a pod whose containers are removed and started

@@ -145,7 +145,7 @@ func (r *Restored) addRecord(record *podRecord, decoded int64, logs *packedLogs)
 			return fmt.Errorf("%w: their logs have more than %d bytes", ErrTooMuch, maxUnpacked)
 		}
 		before := logs.text.read
-		l, err := r.captures.restoreLog(r.namespace, log, logs)
+		l, err := r.captures.memory.restoreLog(r.namespace, log, logs)
 		if r.text -= logs.text.read - before; err != nil {
 			return err
 		}

@@ -89,24 +89,23 @@ func (p *packedLogs) end() error {
 func (p *packedLogs) close() { p.text.close() }
 
 // restoreLog returns the log, of a pod in namespace, that comes next in packed.
-func (c *Captures) restoreLog(namespace string, record *logRecord, packed *packedLogs) (*followedLog, error) {
+func (m *memory) restoreLog(namespace string, record *logRecord, packed *packedLogs) (*followedLog, error) {
 	text, err := packed.next(record.Size)
 	if err != nil {
 		return nil, err
 	}
-	memory := c.memory
-	room := min(maxText, memory.limit/textShare)
+	room := min(maxText, m.limit/textShare)
 	work := int(min(int64(room), record.Head+record.Tail)) * bufferCopies
-	memory.reserve(work)
-	defer memory.reserve(-work)
+	m.reserve(work)
+	defer m.reserve(-work)
 	head, tail := logtext.NewBuffer(room), logtext.NewBuffer(room)
 	var all *logpack.Log
 	if record.Head+record.Tail > int64(room) {
-		all = memory.pool.OpenFor(namespace, false)
+		all = m.pool.OpenFor(namespace, false)
 	}
 	if err := unpackInto(text, record, writers{head, tail, all}); err != nil {
 		if all != nil {
-			memory.pool.Drop(all)
+			m.pool.Drop(all)
 		}
 		return nil, err
 	}
@@ -118,7 +117,7 @@ func (c *Captures) restoreLog(namespace string, record *logRecord, packed *packe
 	buffer.Shrink(room)
 	l := &followedLog{
 		container: record.Container, instance: record.Instance, previous: record.Previous,
-		cancel: func() {}, state: done, text: memory.adopt(namespace, buffer, all),
+		cancel: func() {}, state: done, text: m.adopt(namespace, buffer, all),
 		redacted: record.Redacted, capture: results.Capture(record.Capture),
 	}
 	if err := record.Life.restore(l); err != nil {

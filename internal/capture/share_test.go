@@ -219,7 +219,7 @@ func TestTimeLeft(t *testing.T) {
 			if tc.noneTold {
 				pod.DeletionTimestamp = nil
 			}
-			if left := c.timeLeft(pod); left < tc.least || left > tc.most {
+			if left := timeLeft(pod, now); left < tc.least || left > tc.most {
 				t.Errorf("%s, want %s to %s", left, tc.least, tc.most)
 			}
 			if at := signalled(pod); at.IsZero() != tc.notSignalled {

@@ -31,14 +31,10 @@ type spilling struct {
 	packing sync.Mutex
 	// woken has an element once there is something new to be stored.
 	woken chan struct{}
-	// onlyStored are the Jobs of which pods that were dropped here are stored.
-	onlyStored map[types.UID]bool
-	// dropped counts the pods of which nothing is left.
-	dropped int64
 }
 
 func newSpilling() spilling {
-	return spilling{woken: make(chan struct{}, 1), onlyStored: map[types.UID]bool{}}
+	return spilling{woken: make(chan struct{}, 1)}
 }
 
 // spillState is what is known of storing a pod.
@@ -235,15 +231,6 @@ func (c *Captures) OnlyStored(job types.UID) bool {
 	return c.onlyStored[job] || slices.ContainsFunc(c.jobs[job], func(p *pod) bool {
 		return slices.ContainsFunc(p.logs, func(l *followedLog) bool { return l.text.isReleased() })
 	})
-}
-
-// noteDropped takes note that p is kept here no longer. Called with c.mu held.
-func (c *Captures) noteDropped(job types.UID, p *pod) {
-	if p.stored {
-		c.onlyStored[job] = true
-		return
-	}
-	c.dropped++
 }
 
 // Stats tells what Captures hold and do.

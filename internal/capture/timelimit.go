@@ -10,7 +10,7 @@ import (
 
 // timeLeft returns how long the containers of a deleted pod may still run, between
 // Slack and longestGrace more.
-func (c *Captures) timeLeft(object *corev1.Pod) time.Duration {
+func timeLeft(object *corev1.Pod, now time.Time) time.Duration {
 	if object.DeletionTimestamp == nil {
 		return Slack
 	}
@@ -19,7 +19,7 @@ func (c *Captures) timeLeft(object *corev1.Pod) time.Duration {
 	if grace := object.DeletionGracePeriodSeconds; grace != nil {
 		return graceOf(*grace) + Slack
 	}
-	return min(max(0, object.DeletionTimestamp.Sub(c.clock.Now())), longestGrace) + Slack
+	return min(max(0, object.DeletionTimestamp.Sub(now)), longestGrace) + Slack
 }
 
 // graceOf returns a grace period in seconds as a duration, between 0 and
@@ -41,21 +41,21 @@ func signalled(object *corev1.Pod) time.Time {
 // limitAll limits for how long the logs of p are followed, as far as that is known:
 // those of a pod that is deleted until its time is over, and those of a container
 // that has ended until what it wrote should have been read. They are in a hurry then.
-func (c *Captures) limitAll(p *pod) {
+func (p *pod) limitAll() {
 	for _, l := range p.logs {
 		switch {
 		case p.leaving():
 			l.hurry()
-			c.limit(l, c.timeLeft(p.object))
+			l.limit(timeLeft(p.object, p.of.clock.Now()))
 		case l.state == following && (l.latest.Ended || !l.latest.Readable()):
-			c.limit(l, catchUp)
+			l.limit(catchUp)
 		}
 	}
 }
 
 // limit has expire look at the log after left, unless it does earlier.
-func (c *Captures) limit(l *followedLog, left time.Duration) {
-	until := c.clock.Now().Add(left)
+func (l *followedLog) limit(left time.Duration) {
+	until := l.pod.of.clock.Now().Add(left)
 	if !l.active() || !l.until.IsZero() && !until.Before(l.until) {
 		return
 	}
@@ -63,20 +63,21 @@ func (c *Captures) limit(l *followedLog, left time.Duration) {
 		// The end of the container is awaited no longer.
 		l.wake()
 	}
-	c.setLimit(l, left)
+	l.setLimit(left)
 }
 
-func (c *Captures) setLimit(l *followedLog, left time.Duration) {
-	l.until, l.before = c.clock.Now().Add(left), l.text.seen()
+func (l *followedLog) setLimit(left time.Duration) {
+	clk := l.pod.of.clock
+	l.until, l.before = clk.Now().Add(left), l.text.seen()
 	l.stopTimers()
 	if left > stillComing {
-		l.timers = append(l.timers, c.clock.AfterFunc(left-stillComing, func() { c.note(l) }))
+		l.timers = append(l.timers, clk.AfterFunc(left-stillComing, func() { l.note() }))
 	}
 	if l.pod.leaving() {
 		// The kubelet kills the containers soon, and removes their logs.
-		l.timers = append(l.timers, c.clock.AfterFunc(max(0, left-Slack-stillComing), l.urge))
+		l.timers = append(l.timers, clk.AfterFunc(max(0, left-Slack-stillComing), l.urge))
 	}
-	l.timers = append(l.timers, c.clock.AfterFunc(left, func() { c.expire(l) }))
+	l.timers = append(l.timers, clk.AfterFunc(left, func() { l.expire() }))
 }
 
 // stopTimers lets go of what was to happen to the log, and so of the log: users
@@ -89,9 +90,9 @@ func (l *followedLog) stopTimers() {
 }
 
 // note takes note of how much there is of a log.
-func (c *Captures) note(l *followedLog) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func (l *followedLog) note() {
+	l.pod.of.mu.Lock()
+	defer l.pod.of.mu.Unlock()
 	if l.active() {
 		l.before = l.text.seen()
 	}
@@ -103,18 +104,18 @@ func (c *Captures) note(l *followedLog) {
 // pod is gone, or until what there is of it is taken for the results of its Job. Of
 // a container that has ended another stream is opened: the one that is open should
 // have ended too.
-func (c *Captures) expire(l *followedLog) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func (l *followedLog) expire() {
+	l.pod.of.mu.Lock()
+	defer l.pod.of.mu.Unlock()
 	switch {
-	case !l.active() || c.clock.Now().Before(l.until):
+	case !l.active() || l.pod.of.clock.Now().Before(l.until):
 	case l.text.seen() > l.before && !l.pod.gone:
-		c.setLimit(l, stillComing)
+		l.setLimit(stillComing)
 	case l.mayComeToItsEnd():
 		if l.latest.Ended {
 			l.breakOff()
 		}
-		c.setLimit(l, Slack)
+		l.setLimit(Slack)
 	default:
 		l.cancel()
 	}

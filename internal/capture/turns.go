@@ -11,26 +11,26 @@ import (
 
 // takeTurn waits until the log may be followed: one of a running pod among those
 // until turn ends, and then, as those of pods that are deleted, until ctx does.
-func (c *Captures) takeTurn(ctx, turn context.Context, l *followedLog) error {
+func (w *worker) takeTurn(ctx, turn context.Context) error {
 	lease := (*fairshare.Lease)(nil)
 	if turn.Err() == nil {
 		// None is urgent: the log of a pod that is there can be read later.
-		lease = c.waitFor(turn, c.running, fairshare.Request{Owner: l.namespace}, l)
+		lease = w.waitFor(turn, w.c.running, fairshare.Request{Owner: w.log.namespace})
 	}
 	if lease == nil && ctx.Err() == nil {
-		lease = c.waitFor(ctx, c.streams, fairshare.Request{Owner: l.namespace, Urgent: l.urgent}, l)
+		lease = w.waitFor(ctx, w.c.streams, fairshare.Request{Owner: w.log.namespace, Urgent: w.log.urgent})
 	}
 	if lease == nil {
 		return fmt.Errorf("waiting to follow a log: %w", ctx.Err())
 	}
-	l.lease = lease
-	c.metrics.Following(1)
+	w.lease = lease
+	w.c.metrics.Following(1)
 	return nil
 }
 
 // waitFor returns a stream of the pool, nil if ctx ends before there is one.
-func (c *Captures) waitFor(ctx context.Context, pool *fairshare.Pool, wanted fairshare.Request, l *followedLog) *fairshare.Lease {
-	if lease := pool.TryAcquire(wanted); lease != nil || !c.queue(l) {
+func (w *worker) waitFor(ctx context.Context, pool *fairshare.Pool, wanted fairshare.Request) *fairshare.Lease {
+	if lease := pool.TryAcquire(wanted); lease != nil || !w.queue() {
 		return lease
 	}
 	// The error is that of ctx.
@@ -40,62 +40,62 @@ func (c *Captures) waitFor(ctx context.Context, pool *fairshare.Pool, wanted fai
 
 // queue notes that the log has to wait, and reports whether there is anything to
 // wait for: the log of a pod that is gone cannot be opened.
-func (c *Captures) queue(l *followedLog) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	l.queued = true
-	return !l.pod.gone
+func (w *worker) queue() bool {
+	w.c.mu.Lock()
+	defer w.c.mu.Unlock()
+	w.log.queued = true
+	return !w.log.pod.gone
 }
 
 // giveTurn gives the stream of the log back, if it has one.
-func (c *Captures) giveTurn(l *followedLog) {
-	if l.lease == nil {
+func (w *worker) giveTurn() {
+	if w.lease == nil {
 		return
 	}
-	l.lease.Release()
-	l.lease = nil
-	c.metrics.Following(-1)
+	w.lease.Release()
+	w.lease = nil
+	w.c.metrics.Following(-1)
 }
 
 // park gives the stream of the log back, for others to be followed, and waits for
 // another one: until then what was read is kept, and how far. It reports whether
 // there is one.
-func (c *Captures) park(ctx, turn context.Context, l *followedLog) bool {
-	c.setParked(l, true)
-	c.giveTurn(l)
-	c.metrics.GaveUp()
-	c.metrics.Parked(1)
-	err := c.takeTurn(ctx, turn, l)
-	c.metrics.Parked(-1)
+func (w *worker) park(ctx, turn context.Context) bool {
+	w.setParked(true)
+	w.giveTurn()
+	w.c.metrics.GaveUp()
+	w.c.metrics.Parked(1)
+	err := w.takeTurn(ctx, turn)
+	w.c.metrics.Parked(-1)
 	if err != nil {
 		return false
 	}
-	c.setParked(l, false)
+	w.setParked(false)
 	return true
 }
 
-func (c *Captures) setParked(l *followedLog, is bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch l.parked = is; {
-	case !l.active():
+func (w *worker) setParked(is bool) {
+	w.c.mu.Lock()
+	defer w.c.mu.Unlock()
+	switch w.log.parked = is; {
+	case !w.log.active():
 	case is:
-		l.capture = results.Capture{Reason: results.ReasonCaptureLimit, Message: parked}
+		w.log.capture = results.Capture{Reason: results.ReasonCaptureLimit, Message: parked}
 	default:
-		l.capture = results.Capture{}
+		w.log.capture = results.Capture{}
 	}
 }
 
 // interruptible returns a context for one stream of the log, which ends with ctx,
 // when the stream is to be given back, or when another one is to be opened. stop
 // frees what it takes.
-func (c *Captures) interruptible(ctx context.Context, l *followedLog) (one context.Context, stop func()) {
+func (w *worker) interruptible(ctx context.Context) (one context.Context, stop func()) {
 	one, cancel := context.WithCancel(ctx)
-	c.mu.Lock()
-	l.breakOff = cancel
-	c.mu.Unlock()
-	called := l.lease.CalledBack()
-	c.following.Go(func() {
+	w.c.mu.Lock()
+	w.log.breakOff = cancel
+	w.c.mu.Unlock()
+	called := w.lease.CalledBack()
+	w.c.following.Go(func() {
 		select {
 		case <-called:
 			cancel()
@@ -107,13 +107,13 @@ func (c *Captures) interruptible(ctx context.Context, l *followedLog) (one conte
 
 // heard keeps what comes of a log, and notes that its stream is not silent.
 type heard struct {
-	log  *followedLog
-	text *text
+	worker *worker
+	text   *text
 }
 
 // Write implements io.Writer.
 func (h heard) Write(p []byte) (int, error) {
-	if lease := h.log.lease; lease != nil {
+	if lease := h.worker.lease; lease != nil {
 		lease.Heard()
 	}
 	return h.text.Write(p)
