@@ -129,8 +129,7 @@ install-manifest: $(KUSTOMIZE) ## Render bin/install.yaml, one file for kubectl 
 
 .PHONY: chart
 chart: $(HELM) ## Package the Helm chart into bin, with IMAGE and VERSION
-	@cd config && go run ../internal/tools/chart --image '$(NAMED_IMAGE)' --version '$(VERSION)' ../bin/chart/job-handler
-	@$(HELM) package bin/chart/job-handler --destination bin
+	@internal/tools/package-chart '$(HELM)' '$(NAMED_IMAGE)' '$(VERSION)' bin
 
 .PHONY: image
 image: ## Build the manager's image into bin/image.tar, an OCI archive, without a container engine
@@ -242,7 +241,6 @@ fmt: $(GOLANGCI_LINT) ## Format the code
 
 ##@ Generate
 
-# The chart is made of the manifests too.
 .PHONY: generate
 generate: manifests ## Regenerate what `go generate` makes, from the manifests on
 	@go generate ./...

@@ -3,11 +3,17 @@ package config_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"maps"
+	"os"
 	"os/exec"
+	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/google/go-cmp/cmp"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"github.com/spf13/pflag"
@@ -31,6 +37,9 @@ const chartFolder = "chart/job-handler"
 var chartComponents = map[string]string{
 	"fail-closed": "failClosed=true", "prometheus": "metrics.enabled=true", "secret-results": "secretResults.enabled=true",
 }
+
+// digest is that of some image.
+var digest = "sha256:" + strings.Repeat("a", 64)
 
 // everyValue sets all that is not set by default.
 var everyValue = []string{
@@ -64,10 +73,10 @@ var _ = Describe("The Helm chart", Ordered, ContinueOnFailure, func() {
 		}
 		return string(text), err
 	}
-	// rendered returns what the chart makes in a namespace with values.
-	rendered := func(ctx context.Context, namespace string, values ...string) (string, []*unstructured.Unstructured) {
+	// renderedFrom returns what a chart makes in a namespace with values.
+	renderedFrom := func(ctx context.Context, chart, namespace string, values ...string) (string, []*unstructured.Unstructured) {
 		GinkgoHelper()
-		args := []string{"template", "any", chartFolder, "--namespace", namespace, "--no-hooks"}
+		args := []string{"template", "any", chart, "--namespace", namespace, "--no-hooks"}
 		for _, value := range values {
 			args = append(args, "--set", value)
 		}
@@ -76,6 +85,10 @@ var _ = Describe("The Helm chart", Ordered, ContinueOnFailure, func() {
 		objects, err := config.Decode([]byte(text))
 		Expect(err).NotTo(HaveOccurred())
 		return text, objects
+	}
+	rendered := func(ctx context.Context, namespace string, values ...string) (string, []*unstructured.Unstructured) {
+		GinkgoHelper()
+		return renderedFrom(ctx, chartFolder, namespace, values...)
 	}
 
 	DescribeTable("makes what kustomize makes, object by object", func(ctx SpecContext, components ...string) {
@@ -89,11 +102,7 @@ var _ = Describe("The Helm chart", Ordered, ContinueOnFailure, func() {
 		want := byName(objects)
 		// The namespace is there before: Helm keeps its own notes in it.
 		delete(want, "Namespace  "+api.ManagerNamespace)
-		got := byName(ours)
-		Expect(slices.Sorted(maps.Keys(got))).To(Equal(slices.Sorted(maps.Keys(want))))
-		for name, object := range want {
-			Expect(got[name]).To(Equal(object), name)
-		}
+		expectSame(byName(ours), want, values)
 	},
 		Entry("default"),
 		Entry("fail-closed", "fail-closed"),
@@ -101,6 +110,72 @@ var _ = Describe("The Helm chart", Ordered, ContinueOnFailure, func() {
 		Entry("secret-results", "secret-results"),
 		Entry("all components", "fail-closed", "prometheus", "secret-results"),
 	)
+
+	It("has a value for each component", func() {
+		folders, err := os.ReadDir("components")
+		Expect(err).NotTo(HaveOccurred())
+		var components []string
+		for _, folder := range folders {
+			components = append(components, folder.Name())
+		}
+		Expect(slices.Sorted(maps.Keys(chartComponents))).To(Equal(components),
+			"a component of config/components needs a value in the chart, and here an entry in chartComponents and in the table of comparisons")
+	})
+
+	DescribeTable("leaves out what the Prometheus operator reads, on demand", func(ctx SpecContext, value, kind string) {
+		_, all := rendered(ctx, api.ManagerNamespace, chartComponents["prometheus"])
+		want := byName(all)
+		maps.DeleteFunc(want, func(_ string, object map[string]any) bool { return object["kind"] == kind })
+		Expect(want).To(HaveLen(len(all) - 1))
+		_, ours := rendered(ctx, api.ManagerNamespace, chartComponents["prometheus"], value)
+		expectSame(byName(ours), want, []string{value})
+	},
+		Entry("the ServiceMonitor", "metrics.serviceMonitor=false", "ServiceMonitor"),
+		Entry("the alerts", "metrics.prometheusRule=false", "PrometheusRule"),
+	)
+
+	// No kustomization names its manifest, since it is applied in namespaces of others.
+	It("binds the rights on Secrets in each namespace that is named", func(ctx SpecContext) {
+		values := []string{chartComponents["secret-results"], "secretResults.namespaces={team-a,team-b}"}
+		_, without := rendered(ctx, api.ManagerNamespace, values[0])
+		want := byName(without)
+		objects, err := config.Load(config.SecretResultsManifests...)
+		Expect(err).NotTo(HaveOccurred())
+		for _, namespace := range []string{"team-a", "team-b"} {
+			binding := find[unstructured.Unstructured](objects, "RoleBinding", api.SecretResultsRole).DeepCopy()
+			binding.SetNamespace(namespace)
+			maps.Copy(want, byName([]*unstructured.Unstructured{binding}))
+		}
+		_, ours := rendered(ctx, api.ManagerNamespace, values...)
+		expectSame(byName(ours), want, values)
+	})
+
+	DescribeTable("is packaged with an image of one's own", func(ctx SpecContext, image, repository, want, appVersion string) {
+		folder := GinkgoT().TempDir()
+		output, err := exec.CommandContext(ctx, "../internal/tools/package-chart", program, image, "v1.2.3", folder).CombinedOutput()
+		Expect(err).NotTo(HaveOccurred(), string(output))
+		packaged := filepath.Join(folder, "job-handler-1.2.3.tgz")
+		about, err := run(ctx, "show", "chart", packaged)
+		Expect(err).NotTo(HaveOccurred(), about)
+		Expect(strings.Split(about, "\n")).To(ContainElements("version: 1.2.3", "appVersion: "+appVersion))
+		readme, err := run(ctx, "show", "readme", packaged)
+		Expect(err).NotTo(HaveOccurred(), readme)
+		Expect(readme).To(ContainSubstring("| `image.repository` | `" + repository + "` |"))
+		_, objects := renderedFrom(ctx, packaged, api.ManagerNamespace)
+		deployment := find[appsv1.Deployment](objects, "Deployment", api.ManagerName)
+		Expect(deployment.Spec.Template.Spec.Containers[0].Image).To(Equal(want))
+	},
+		Entry("by its tag", "localhost:5000/a/b:v2", "localhost:5000/a/b", "localhost:5000/a/b:v2", "v2"),
+		Entry("by its digest", "localhost:5000/a/b@"+digest, "localhost:5000/a/b", "localhost:5000/a/b@"+digest, "v1.2.3"),
+		Entry("by both", "example.com/a:v2@"+digest, "example.com/a", "example.com/a@"+digest, "v2"),
+		Entry("by none", "", "job-handler", "job-handler:dev", "dev"),
+	)
+
+	DescribeTable("is not packaged with an image that may change", func(ctx SpecContext, image string) {
+		output, err := exec.CommandContext(ctx, "../internal/tools/package-chart", program, image, "v1.2.3", GinkgoT().TempDir()).CombinedOutput()
+		Expect(err).To(HaveOccurred())
+		Expect(string(output)).To(ContainSubstring("has neither tag nor digest"))
+	}, Entry("without a tag", "example.com/job-handler"), Entry("with a port", "localhost:5000/job-handler"))
 
 	It("makes it for any namespace", func(ctx SpecContext) {
 		text, objects := rendered(ctx, "123", append(slices.Collect(maps.Values(chartComponents)), "secretResults.namespaces={team-a}")...)
@@ -158,7 +233,6 @@ var _ = Describe("The Helm chart", Ordered, ContinueOnFailure, func() {
 	})
 
 	It("runs an image by its digest rather than by a tag", func(ctx SpecContext) {
-		digest := "sha256:" + strings.Repeat("a", 64)
 		_, objects := rendered(ctx, api.ManagerNamespace, "image.tag=v1", "image.digest="+digest)
 		deployment := find[appsv1.Deployment](objects, "Deployment", api.ManagerName)
 		Expect(deployment.Spec.Template.Spec.Containers[0].Image).To(Equal("job-handler@" + digest))
@@ -213,4 +287,54 @@ func byName(objects []*unstructured.Unstructured) map[string]map[string]any {
 		named[object.GetKind()+" "+object.GetNamespace()+" "+object.GetName()] = object.Object
 	}
 	return named
+}
+
+// expectSame fails, and names the files to edit, if the chart does not make what it
+// should with the values.
+func expectSame(got, want map[string]map[string]any, values []string) {
+	GinkgoHelper()
+	sources := sourcesOf()
+	both := maps.Clone(want)
+	maps.Copy(both, got)
+	var problems []string
+	for _, name := range slices.Sorted(maps.Keys(both)) {
+		diff := cmp.Diff(want[name], got[name])
+		if diff == "" {
+			continue
+		}
+		object := unstructured.Unstructured{Object: both[name]}
+		source := sources[object.GetKind()+" "+object.GetName()]
+		problems = append(problems, fmt.Sprintf("config/%s/templates/%s does not make %s as config/%s does (-config +chart, values %q):\n%s",
+			chartFolder, source, strings.Join(strings.Fields(name), " "), source, values, diff))
+	}
+	if len(problems) > 0 {
+		Fail(strings.Join(problems, "\n"))
+	}
+}
+
+// sourcesOf returns the manifests below config by the kinds and names in them.
+func sourcesOf() map[string]string {
+	GinkgoHelper()
+	sources := map[string]string{}
+	err := fs.WalkDir(os.DirFS("."), ".", func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && slices.Contains([]string{"chart", "samples", "alerts"}, name):
+			return fs.SkipDir
+		case entry.IsDir() || path.Ext(name) != ".yaml" || path.Base(name) == "kustomization.yaml":
+			return nil
+		}
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		objects, err := config.Decode(text)
+		for _, object := range objects {
+			sources[object.GetKind()+" "+object.GetName()] = name
+		}
+		return err
+	})
+	Expect(err).NotTo(HaveOccurred())
+	return sources
 }

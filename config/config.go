@@ -13,10 +13,9 @@ import (
 	"k8s.io/apimachinery/pkg/util/yaml"
 )
 
-// The last makes templates of what the others and the bases say.
 //go:generate go run ../internal/tools/manifests webhook/manifests.yaml
 //go:generate go run ../internal/tools/alerts alerts/rules.yaml components/prometheus/alerts.yaml
-//go:generate go run ../internal/tools/chart chart/job-handler
+//go:generate cp alerts/rules.yaml chart/job-handler/files/alerts.yaml
 
 // Manifests holds the YAML files of this folder by their paths, such as
 // rbac/role.yaml.
