@@ -100,18 +100,21 @@ run: build bin/devrun ## Run the manager here against the cluster of `make clust
 
 ##@ Install
 
+# Which cluster kubectl works on.
+ON_CLUSTER = $(if $(filter local,$(CLUSTER)),KUBECONFIG='$(abspath $(CLUSTER_DIR)/kubeconfig)' PATH='$(abspath $(CLUSTER_DIR)/bin)':"$$PATH")
+
 # On the local cluster the image is the one built here, under a name that stays
 # the same; elsewhere it comes from a registry, and IMAGE has to say which.
 .PHONY: deploy
-deploy: bin/devrun $(KUSTOMIZE) $(if $(filter local,$(CLUSTER)),image-load) ## Install on CLUSTER, with IMAGE and COMPONENTS, and wait until it works
+deploy: $(KUSTOMIZE) $(if $(filter local,$(CLUSTER)),image-load) ## Install on CLUSTER, with IMAGE and COMPONENTS, and wait until it works
 	@internal/tools/install-manifest '$(KUSTOMIZE)' '$(if $(filter local,$(CLUSTER)),$(IMAGE),$(NAMED_IMAGE))' bin/install.yaml $(COMPONENTS)
-	@bin/devrun deploy --on '$(CLUSTER)' --cluster $(CLUSTER_DIR) --manifest bin/install.yaml $(if $(filter local,$(CLUSTER)),--restart)
+	@$(ON_CLUSTER) internal/tools/deploy bin/install.yaml $(if $(filter local,$(CLUSTER)),--restart)
 
 # With whatever components it was installed.
 .PHONY: undeploy
-undeploy: bin/devrun $(KUSTOMIZE) ## Release what the manager holds and remove it from CLUSTER; results stay
+undeploy: $(KUSTOMIZE) build ## Release what the manager holds and remove it from CLUSTER; results stay
 	@internal/tools/install-manifest '$(KUSTOMIZE)' job-handler:any bin/uninstall.yaml $(notdir $(wildcard config/components/*))
-	@bin/devrun undeploy --on '$(CLUSTER)' --cluster $(CLUSTER_DIR) --manifest bin/uninstall.yaml
+	@$(ON_CLUSTER) internal/tools/undeploy bin/job-handler bin/uninstall.yaml
 
 ##@ Build
 

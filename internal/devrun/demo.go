@@ -16,7 +16,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
-	"github.com/job-handler/job-handler/internal/deploy"
 	"github.com/job-handler/job-handler/internal/hostmanager"
 	"github.com/job-handler/job-handler/internal/localcluster"
 )
@@ -49,7 +48,7 @@ func demoOn(ctx context.Context, binary string, on target) (err error) {
 	} else if err != nil {
 		return fmt.Errorf("looking for Job Handler in %s: %w", found.name, err)
 	}
-	if err := deploy.AwaitAdmission(ctx, kube); err != nil {
+	if err := hostmanager.AwaitAdmission(ctx, kube); err != nil {
 		return err
 	}
 	plugins, err := filepath.Abs(filepath.Dir(binary))

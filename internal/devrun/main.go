@@ -2,7 +2,7 @@
 // work: `devrun run` runs the manager on this machine against the cluster of
 // `make cluster`, until interrupted; `devrun demo` tells some stories, on a
 // cluster of its own that leaves nothing behind, or on one where Job Handler is
-// installed; `devrun deploy` and `devrun undeploy` install it and take it away.
+// installed.
 package main
 
 import (
@@ -48,14 +48,13 @@ func newCommand() *cobra.Command {
 	root.PersistentFlags().StringVar(&on.dir, "cluster", "bin/cluster", "folder of the local cluster")
 	root.PersistentFlags().StringVar(&on.on, "on", onLocal,
 		"local: a cluster on this machine; current: that of kubectl's current context")
-	root.AddCommand(newDeploy(&on)...)
 	root.AddCommand(&cobra.Command{
 		Use: "run [-- manager flags]", Short: "Run the manager against the local cluster until interrupted",
 		RunE: func(command *cobra.Command, args []string) error {
 			return runManager(command.Context(), binary, on, args)
 		},
 	}, &cobra.Command{
-		Use: "demo", Short: "Show three Jobs: on a cluster made for it, or where Job Handler is installed", Args: cobra.NoArgs,
+		Use: "demo", Short: "Show four Jobs: on a cluster made for it, or where Job Handler is installed", Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			if on.on == onLocal {
 				return demo(command.Context(), binary)

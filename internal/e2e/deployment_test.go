@@ -19,7 +19,7 @@ import (
 
 	"github.com/job-handler/job-handler/config"
 	"github.com/job-handler/job-handler/internal/api"
-	"github.com/job-handler/job-handler/internal/deploy"
+	"github.com/job-handler/job-handler/internal/localcluster"
 )
 
 const (
@@ -36,9 +36,13 @@ var managerPods = client.MatchingLabels{"app.kubernetes.io/name": api.ManagerNam
 // deployment is the manager as people install it: config/default as it is, but
 // for the name of the image.
 type deployment struct {
-	client   client.WithWatch
-	deployer *deploy.Deployer
-	objects  []*unstructured.Unstructured
+	client  client.WithWatch
+	cluster *localcluster.Cluster
+	// program is the manager's, for its subcommands.
+	program string
+	// dir gets manifests, and the file deploy.log.
+	dir     string
+	objects []*unstructured.Unstructured
 }
 
 // install puts the manager's image on the node, applies config/default and
@@ -49,32 +53,73 @@ func (w *world) install(t *testing.T, archive string) {
 	if err := w.cluster.LoadArchive(ctx, archive); err != nil {
 		t.Fatal(err)
 	}
-	w.newDeployer(t)
+	w.newDeployment()
 	d := &w.manager
 	var err error
 	if d.objects, err = w.render(ctx, moduleRoot, "e2e"); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.deployer.Deploy(ctx, d.objects, false); err != nil {
-		log, _ := os.ReadFile(w.deployLog())
+	if err := d.deploy(ctx, d.objects); err != nil {
+		log, _ := os.ReadFile(d.log())
 		t.Fatalf("deploying the manager: %v\n%s\n%s", err, log, w.log.last(20))
 	}
 }
 
-func (w *world) deployLog() string { return filepath.Join(w.dir, "deploy.log") }
+// newDeployment has the manager be deployed by what `make deploy` uses.
+func (w *world) newDeployment() {
+	w.manager.client, w.manager.cluster, w.manager.program, w.manager.dir = w.client, w.cluster, w.binary, w.dir
+}
 
-// newDeployer has the manager be deployed by what `make deploy` uses.
-func (w *world) newDeployer(t *testing.T) {
-	t.Helper()
-	output, err := os.Create(w.deployLog())
+func (d *deployment) log() string { return filepath.Join(d.dir, "deploy.log") }
+
+// deploy brings what is installed to what the objects say, and waits until Jobs are
+// sent to it.
+func (d *deployment) deploy(ctx context.Context, objects []*unstructured.Unstructured, flags ...string) error {
+	manifest, err := d.manifest(objects)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	t.Cleanup(func() { output.Close() })
-	w.manager.client = w.client
-	if w.manager.deployer, err = deploy.New(w.cluster.RESTConfig(), output); err != nil {
-		t.Fatal(err)
+	return d.script(ctx, "deploy", append([]string{manifest}, flags...)...)
+}
+
+// undeploy removes the objects, and what would go on acting without them.
+func (d *deployment) undeploy(ctx context.Context) error {
+	manifest, err := d.manifest(d.objects)
+	if err != nil {
+		return err
 	}
+	return d.script(ctx, "undeploy", d.program, manifest)
+}
+
+// manifest returns a file with the objects.
+func (d *deployment) manifest(objects []*unstructured.Unstructured) (string, error) {
+	var text []byte
+	for _, object := range objects {
+		encoded, err := object.MarshalJSON()
+		if err != nil {
+			return "", err
+		}
+		text = append(text, encoded...)
+	}
+	file := filepath.Join(d.dir, "manifest.json")
+	return file, os.WriteFile(file, text, 0o600)
+}
+
+// script runs a script of internal/tools, as `make` does for the local cluster.
+func (d *deployment) script(ctx context.Context, name string, args ...string) error {
+	log, err := os.OpenFile(d.log(), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	command := exec.CommandContext(ctx, filepath.Join(moduleRoot, "internal", "tools", name), args...)
+	command.Env = append(os.Environ(), "KUBECONFIG="+d.cluster.Kubeconfig(),
+		"PATH="+filepath.Dir(d.cluster.Kubectl())+string(os.PathListSeparator)+os.Getenv("PATH"))
+	command.Stdout, command.Stderr = log, log
+	if err := command.Run(); err != nil {
+		return fmt.Errorf("running %s, see %s: %w", name, log.Name(), err)
+	}
+	return nil
 }
 
 // buildImage makes the archive of the manager's image, without a container
@@ -155,7 +200,7 @@ func (d *deployment) start(ctx context.Context) error {
 	if err := d.scale(ctx, replicas); err != nil {
 		return err
 	}
-	return d.deployer.Deploy(ctx, d.objects, false)
+	return d.deploy(ctx, d.objects)
 }
 
 func (d *deployment) scale(ctx context.Context, replicas int32) error {

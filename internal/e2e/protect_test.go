@@ -250,7 +250,7 @@ func (s *story) withArgument(argument string) (restore func()) {
 	deploy := func(ctx context.Context, objects []*unstructured.Unstructured) {
 		s.t.Helper()
 		s.Expect(within(ctx, func(ctx context.Context) error {
-			return s.w.manager.deployer.Deploy(ctx, objects, false)
+			return s.w.manager.deploy(ctx, objects)
 		})).To(Succeed())
 		s.allReady()
 	}

@@ -182,6 +182,6 @@ func (s *story) evict(pod *corev1.Pod) {
 func (s *story) update() {
 	s.t.Helper()
 	s.Expect(within(s.ctx(), func(ctx context.Context) error {
-		return s.w.manager.deployer.Deploy(ctx, s.w.manager.objects, true)
+		return s.w.manager.deploy(ctx, s.w.manager.objects, "--restart")
 	})).To(Succeed())
 }

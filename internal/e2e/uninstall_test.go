@@ -26,12 +26,10 @@ func uninstalled(t *testing.T, w *world) {
 	exits := watchExits(t, w)
 
 	s.Expect(release(s, "--dry-run")).To(MatchRegexp(`\nReleased [1-9]\d* Namespaces? and [1-9]\d* Jobs?: .* \(dry run\)\n$`))
-	s.Expect(within(t.Context(), func(ctx context.Context) error {
-		return w.manager.deployer.Undeploy(ctx, w.manager.objects)
-	})).To(Succeed())
+	s.Expect(within(t.Context(), w.manager.undeploy)).To(Succeed())
 	s.Expect(exits()).To(And(HaveLen(replicas), HaveEach(BeEquivalentTo(0))), "how the manager's containers ended")
 	s.Expect(release(s)).To(ContainSubstring("Nothing to release: "))
-	s.Expect(w.manager.deployer.Undeploy(t.Context(), w.manager.objects)).To(Succeed())
+	s.Expect(w.manager.undeploy(t.Context())).To(Succeed())
 
 	for _, object := range w.manager.objects {
 		err := w.client.Get(t.Context(), client.ObjectKeyFromObject(object), object.DeepCopy())

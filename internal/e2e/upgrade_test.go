@@ -37,7 +37,7 @@ func TestUpgrade(t *testing.T) {
 		}
 	}
 	u := &upgrade{earlier: rendered(t, w, source, "earlier"), now: rendered(t, w, moduleRoot, "e2e")}
-	w.newDeployer(t)
+	w.newDeployment()
 	w.tell(t, []told{
 		{"upgraded", u.upgraded},
 		{"downgraded", u.downgraded},
@@ -97,7 +97,7 @@ func (u *upgrade) install(s *story, objects []*unstructured.Unstructured) {
 	s.t.Helper()
 	s.w.manager.objects = objects
 	s.Expect(within(s.ctx(), func(ctx context.Context) error {
-		return s.w.manager.deployer.Deploy(ctx, objects, false)
+		return s.w.manager.deploy(ctx, objects)
 	})).To(Succeed())
 	s.allReady()
 }

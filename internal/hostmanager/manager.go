@@ -24,7 +24,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
-	"github.com/job-handler/job-handler/internal/deploy"
 	"github.com/job-handler/job-handler/internal/localcluster"
 )
 
@@ -192,7 +191,7 @@ func (m *Manager) AwaitAdmission(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("building a client: %w", err)
 	}
-	return deploy.AwaitAdmission(ctx, kube)
+	return AwaitAdmission(ctx, kube)
 }
 
 // Ready returns nil if the manager says that it is ready, and else why not.
