@@ -49,7 +49,7 @@ func keyGroups(file string) ([]keyGroup, error) {
 	}
 	for i := range groups {
 		for j := range groups[i].Keys {
-			groups[i].Keys[j].Description = described(groups[i].Keys[j].Description, values)
+			groups[i].Keys[j].Description = explained(groups[i].Keys[j].Description, values)
 		}
 	}
 	return groups, nil
@@ -116,9 +116,9 @@ func valueOf(expression ast.Expr, values map[string]string) (string, error) {
 	}
 }
 
-// described returns the comment of a constant for a table: without the name that
+// explained returns the comment of a constant for a table: without the name that
 // it starts with, and with values for the names of others.
-func described(comment string, values map[string]string) string {
+func explained(comment string, values map[string]string) string {
 	_, text, _ := strings.Cut(cell(comment), " ")
 	names := make([]string, 0, len(values))
 	for name := range values {

@@ -1,36 +1,21 @@
-// Command metricsdocs writes docs/metrics.md, every metric of the manager with the
-// values of its labels, from the definitions that they are made of, to the folder
-// named by its argument.
 package main
 
 import (
 	_ "embed"
 	"fmt"
-	"os"
 	"strings"
 	"text/template"
 
 	"github.com/job-handler/job-handler/internal/metrics"
-	"github.com/job-handler/job-handler/internal/tools/docs"
 )
 
-//go:generate go run . ../../../docs
-
-const pageFile = "metrics.md"
+const metricsFile = "metrics.md"
 
 //go:embed metrics.md.tmpl
-var pageTemplate string
+var metricsTemplate string
 
-func main() {
-	if err := docs.Write(os.Args[1:], render); err != nil {
-		fmt.Fprintln(os.Stderr, "metricsdocs:", err)
-		os.Exit(1)
-	}
-}
-
-func render() (docs.Files, error) {
-	text, err := docs.Fill(pageTemplate, template.FuncMap{"buckets": buckets, "labels": labels}, metrics.Groups())
-	return docs.Files{pageFile: text}, err
+func metricsPage() ([]byte, error) {
+	return fill(metricsTemplate, template.FuncMap{"buckets": buckets, "labels": labels}, metrics.Groups())
 }
 
 // buckets returns the upper bounds of a histogram's buckets, comma-separated.

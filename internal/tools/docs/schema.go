@@ -16,8 +16,10 @@ import (
 
 const (
 	// here is this package's path, from which that of the types is told.
-	here    = "github.com/job-handler/job-handler/internal/tools/resultsdocs"
+	here    = "github.com/job-handler/job-handler/internal/tools/docs"
 	sources = "../../results"
+
+	schemaFile = "job-v1.schema.json"
 
 	// Counts that are those of the API server, or no counts.
 	signed = "exitCode signal index restartCount succeeded failed"
@@ -97,8 +99,12 @@ func described(comment string) string {
 
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
-// encode returns schema as people read it.
-func encode(schema *jsonschema.Schema) ([]byte, error) {
+// schemaText returns the schema as people read it.
+func schemaText() ([]byte, error) {
+	schema, err := jobSchema()
+	if err != nil {
+		return nil, err
+	}
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false)

@@ -17,14 +17,15 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"github.com/job-handler/job-handler/internal/api"
-	"github.com/job-handler/job-handler/internal/tools/docs"
 )
 
-//go:embed results.md.tmpl
-var pageTemplate string
+const resultsFile = "results.md"
 
-// page is what the template is given.
-type page struct {
+//go:embed results.md.tmpl
+var resultsTemplate string
+
+// resultsContent is what the template is given.
+type resultsContent struct {
 	// Data, Labels and Annotations are those of the example, Binary the size of
 	// its logs.gz in bytes, and Exact what that holds.
 	Data, Labels, Annotations map[string]string
@@ -46,7 +47,11 @@ type field struct{ Name, Type, Always, Description string }
 // reason is a constant with the sentences that declare it.
 type reason struct{ Name, Description string }
 
-func renderPage(schema *jsonschema.Schema) ([]byte, error) {
+func resultsPage() ([]byte, error) {
+	schema, err := jobSchema()
+	if err != nil {
+		return nil, err
+	}
 	content, err := readExample()
 	if err != nil {
 		return nil, err
@@ -56,7 +61,7 @@ func renderPage(schema *jsonschema.Schema) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := page{
+	p := resultsContent{
 		Data: content.Data, Labels: content.Labels, Annotations: content.Annotations,
 		Binary: len(archive), Exact: exact, Objects: objects(schema),
 	}
@@ -66,7 +71,7 @@ func renderPage(schema *jsonschema.Schema) ([]byte, error) {
 	if p.OwnReasons, err = reasons("own.go", "Own"); err != nil {
 		return nil, err
 	}
-	return docs.Fill(pageTemplate, template.FuncMap{"quote": strconv.Quote, "first": firstLine}, p)
+	return fill(resultsTemplate, template.FuncMap{"quote": strconv.Quote, "first": firstLine}, p)
 }
 
 func decompressed(archive []byte) (string, error) {
@@ -109,7 +114,7 @@ func (w *walker) walk(definition, path string) {
 	type child struct{ definition, path string }
 	var children []child
 	for pair := schema.Properties.Oldest(); pair != nil; pair = pair.Next() {
-		kind, of := kindOf(pair.Value)
+		kind, of := typeOf(pair.Value)
 		always := ""
 		for _, required := range schema.Required {
 			if required == pair.Key {
@@ -131,9 +136,9 @@ func (w *walker) walk(definition, path string) {
 	}
 }
 
-// kindOf returns the type of a value in words, and the definition of the
+// typeOf returns the type of a value in words, and the definition of the
 // objects that it is or has.
-func kindOf(schema *jsonschema.Schema) (kind, definition string) {
+func typeOf(schema *jsonschema.Schema) (kind, definition string) {
 	const definitions = "#/$defs/"
 	switch {
 	case schema.Ref != "":
