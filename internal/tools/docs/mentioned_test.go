@@ -31,12 +31,16 @@ func TestDocumentsNameFlags(t *testing.T) {
 			known = append(known, flagged.FindString(" " + flag.Name)[1:])
 		}
 	}
-	paths, err := filepath.Glob(documents + "docs/*.md")
-	if err != nil {
-		t.Fatal(err)
+	paths := []string{documents + "README.md"}
+	for _, pattern := range []string{"docs/*.md", "docs/development/*/*.md"} {
+		found, err := filepath.Glob(documents + pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		paths = append(paths, found...)
 	}
 	seen := 0
-	for _, path := range append(paths, documents+"README.md") {
+	for _, path := range paths {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
