@@ -31,7 +31,7 @@ const (
 //
 // The kubelet sends the current log file alone and does not tell of earlier
 // ones, so a head that is gone cannot be seen, only supposed: see
-// docs/architecture.md.
+// docs/development/decisions/rotated-head.md.
 func (r *Reader) head(ctx context.Context, t *task, text *logtext.Buffer, capture results.Capture) results.Capture {
 	if !capture.Complete || stored(text) < leastRotated {
 		return capture
