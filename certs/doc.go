@@ -1,9 +1,8 @@
-// Package certs looks after the certificate with which the webhook server
-// answers: it loads the files and loads them again when they change, and says
-// whether the API server can trust what is served, since a webhook that it
-// cannot trust is left out silently.
+// Package certs loads the webhook's serving certificate, loads it again when the
+// files change, and reports whether the API server can trust it. The API server
+// skips a webhook that it cannot trust, without a word.
 //
-// The certificate comes from cert-manager's Certificate, or from elsewhere;
-// cert-manager need not be installed. judge decides what is wrong, from what
-// Monitor observed. The package must import neither controllers nor webhooks.
+// The certificate comes from cert-manager or from elsewhere; cert-manager need not
+// be installed. Monitor observes, judge decides what is wrong. The package must not
+// import cmd, controllers or webhooks.
 package certs

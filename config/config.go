@@ -1,5 +1,5 @@
-// Package config holds the manifests by which the manager is installed, for
-// programs that install it without a checkout at hand.
+// Package config embeds the manifests that install the manager, for programs that
+// run without a checkout. It must not import other packages of Job Handler.
 package config
 
 import (

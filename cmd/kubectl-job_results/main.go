@@ -1,6 +1,7 @@
-// Command kubectl-job_results is a kubectl plugin: `kubectl job-results` lists
-// what finished Jobs left behind, shows it, prints their logs, and waits for
-// it. See --help.
+// Command kubectl-job_results is a kubectl plugin: `kubectl job-results` lists the
+// results of finished Jobs, shows them, prints their logs, and waits for them. See
+// --help. It uses the rights of its user and must not import controllers, webhooks
+// or certs.
 package main
 
 import (

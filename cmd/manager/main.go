@@ -1,5 +1,6 @@
-// Command job-handler is the manager: admission webhook and controllers in one
-// process. See --help.
+// Command job-handler is the manager: admission webhook, controllers and retention
+// in one process. See --help. It builds them from flags and decides nothing about
+// Jobs.
 package main
 
 import (

@@ -1,6 +1,6 @@
-// Package job reconciles Jobs: it looks at each opted-in Job, has package plan
-// decide, and acts. It holds no rule of its own about what should happen to a
-// Job, only about how to bring it about.
+// Package job reconciles Jobs: it observes each opted-in Job, package plan decides,
+// and it performs the decision. It decides how to perform an action, not which one.
+// It must not import webhooks, certs or cmd.
 package job
 
 import (

@@ -1,6 +1,6 @@
-// Package namespace reconciles Namespaces: it keeps the label by which
-// admission selects them in step with the annotation, and looks in opted-in
-// ones for Jobs that admission missed.
+// Package namespace reconciles Namespaces: it copies the opt-in annotation to the
+// label that admission selects by, and searches opted-in Namespaces for Jobs that
+// admission missed. It must not import webhooks, certs or cmd.
 package namespace
 
 import (

@@ -1,7 +1,7 @@
-// Package retention deletes results that are not to be kept any longer, and
-// counts what the others take. It is apart from the Job controller since results
-// outlive their Jobs: no Job's change says that their time has come. What is to go
-// is decided by package retain; this one looks, makes sure, and deletes.
+// Package retention deletes expired results and measures how much space the others
+// take. Results outlive their Jobs, so no change of a Job triggers this work, and it
+// has a loop of its own. Package retain decides which results to delete; this
+// package lists, checks and deletes. It must not import webhooks, certs or cmd.
 package retention
 
 import (

@@ -1,8 +1,8 @@
-// Package api declares every key, value and name by which Job Handler speaks
-// with the people who use it: labels, annotations, the finalizer, the keys of
-// a results object and the reason of its Events. It holds constants only, each
-// with where it sits, who writes it, what it may hold and whether it can
-// change. Nothing outside this package spells a key out.
+// Package api declares every key, value and name that users see: labels,
+// annotations, the finalizer, the keys of a results object and the reason of its
+// Events. It holds constants only. Each comment says where the constant sits, who
+// writes it, which values it has and whether it can change. Other packages never
+// spell a key out. The package must not import anything of Job Handler.
 package api
 
 // Prefix starts every label, annotation and finalizer of Job Handler.

@@ -1,10 +1,10 @@
 // Package atwork notes on a Lease which Jobs the manager is handling, so that the
-// next process knows what this one was at when it was killed, and gives Jobs their
-// turn by that. The rules are in package setaside.
+// next process knows what a killed one was doing, and decides when each Job may
+// start. Package setaside has the rules. This package must not import controllers.
 //
-// The Lease is one of its own, not that of the leader election: the elector writes
-// the object as it last saw it, so that each note would have its next renewal
-// refused with a conflict.
+// The Lease is separate from that of the leader election. The elector writes its
+// Lease as it last saw it, so each note would make its next renewal fail with a
+// conflict.
 package atwork
 
 import (

@@ -1,8 +1,7 @@
-// Command devrun is behind the targets of the Makefile that show Job Handler at
-// work: `devrun run` runs the manager on this machine against the cluster of
-// `make cluster`, until interrupted; `devrun demo` tells some stories, on a
-// cluster of its own that leaves nothing behind, or on one where Job Handler is
-// installed.
+// Command devrun runs the Makefile targets that show Job Handler at work. `devrun
+// run` runs the manager on this machine against the cluster of `make cluster`, until
+// interrupted. `devrun demo` shows some Jobs, on a temporary cluster or on one where
+// Job Handler is installed.
 package main
 
 import (

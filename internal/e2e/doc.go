@@ -1,10 +1,9 @@
-// Package e2e tells the stories of people who use Job Handler, on a real
-// cluster of one node, with real containers and the manager's program as it is
-// shipped. It asserts what these people see: Jobs, results, Events, and that
-// nothing gets in their way. What the rules decide in rare cases is tested
-// where the rules are.
+// Package e2e tests Job Handler as its users see it: on a real cluster of one node,
+// with real containers and the program as it is shipped. The tests, called stories,
+// assert on Jobs, results and Events. Rare cases of rules are tested beside the
+// rules.
 //
-// The stories run at the same time, each in a namespace of its own, so that
-// the whole takes little longer than the longest of them. Those that need the
-// manager to be away share one time in which it is.
+// Stories run at the same time, each in its own namespace, so that the whole takes
+// little longer than the longest of them. Stories that need the manager to be away
+// share one period without it.
 package e2e

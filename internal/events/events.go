@@ -1,8 +1,8 @@
-// Package events tells people about Jobs, and about the webhook, through
-// Kubernetes Events. An Event is written directly, under a name made from what
-// it is about, so that writing it twice leaves one, whichever process does it.
-// No Event holds text of a log. What is wrong for long is told of in the log of
-// the manager too.
+// Package events sends Kubernetes Events about Jobs and the webhook, and lists the
+// Warning Events of a namespace. The name of an Event is made from what it is about,
+// so that writing it twice leaves one, whichever process writes it. No Event
+// contains text of a log. Lasting problems are also logged. The package must not
+// import controllers.
 package events
 
 import (

@@ -1,8 +1,8 @@
 // Package fairshare divides a pool, such as the log streams that may be open at
-// once, fairly between its owners, which are namespaces. While the pool has room,
-// an owner may hold as much of it as it wants. Once the pool is full, an owner that
-// holds less than its share takes from those that hold more than theirs: its share
-// is the pool divided by the owners that hold something or wait.
+// once, fairly between its owners, which are namespaces. While the pool has room, an
+// owner may hold as much of it as it wants. Once the pool is full, an owner that
+// holds less than its share takes from owners that hold more. A share is the pool
+// divided by the owners that hold something or wait.
 //
-// It does no I/O, and must import nothing of Job Handler.
+// It does no I/O and must not import anything of Job Handler.
 package fairshare

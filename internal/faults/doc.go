@@ -1,9 +1,8 @@
-// Package faults shows what the webhook's faults and the renewal of its
-// certificates do to people who create Jobs, with the manager as a process of
-// its own, under its own rights, on a real API server with real Job
-// controllers and a real cert-manager. No pod ever runs.
+// Package faults tests what a broken webhook and the renewal of its certificates do
+// to users who create Jobs. The manager runs as a process with its own rights, on a
+// real API server with real Job controllers and a real cert-manager. No pod runs.
 //
-// The API server calls the manager through a proxy of the tests, which has the
-// faults: there is nothing at the other end, or something that hangs, answers
-// nonsense, or is somebody else.
+// The API server calls the manager through a proxy of the tests. The proxy injects
+// the faults: a missing server, one that hangs, one that answers nonsense, or one
+// with another identity.
 package faults

@@ -1,7 +1,7 @@
-// Package holdings keeps count of what results take in each namespace, and of
-// which of them are to go next, between the lists from which that is known: the
-// Job controller says what it stores, retention what it finds and deletes. It
-// keeps numbers and names only, and calls no API.
+// Package holdings counts how much space results take in each namespace, and
+// remembers which are deleted next, between two lists. The Job controller reports
+// what it stores, retention reports what it finds and deletes. The package keeps
+// numbers and names only. It must not import a client.
 package holdings
 
 import (

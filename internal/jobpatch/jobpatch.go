@@ -1,6 +1,6 @@
-// Package jobpatch makes the patches by which Jobs, and the metadata of Namespaces,
-// are changed: only what differs, and only if the object is still the one that was
-// looked at.
+// Package jobpatch makes the patches that change Jobs and the metadata of
+// Namespaces. A patch holds the differences only, and fails if the object has
+// changed since it was read.
 package jobpatch
 
 import (

@@ -1,5 +1,5 @@
-// Package jobstatus reads from a Job's status whether and how it ended. It is
-// pure and imports no client.
+// Package jobstatus decides from a Job's status whether and how it ended. It is pure
+// and must not import a client.
 package jobstatus
 
 import (

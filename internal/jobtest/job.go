@@ -1,7 +1,7 @@
-// Package jobtest builds objects for tests. What a builder returns is valid on
-// a real API server unless the test makes it otherwise. Builders change and
-// return themselves, so that calls can be chained; Obj returns the object,
-// which the builder does not touch afterwards unless it is used again.
+// Package jobtest builds objects for tests. An object is valid on a real API server
+// unless the test makes it otherwise. Builders change and return themselves, so that
+// calls can be chained. Obj returns the object; the builder does not touch it
+// afterwards unless it is used again. Product code must not import this package.
 package jobtest
 
 import (

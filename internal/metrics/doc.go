@@ -1,4 +1,4 @@
-// Package metrics declares every metric of Job Handler, each with the values
-// of its labels, and is the only one that imports a metrics library. It decides
-// nothing: others say what is the case.
+// Package metrics defines every metric of Job Handler with the values of its labels.
+// No other package imports a metrics library. It decides nothing: its callers report
+// what happened. It must not import controllers or webhooks.
 package metrics

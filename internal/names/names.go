@@ -1,6 +1,7 @@
 // Package names makes the names of results objects and shortens names to label
-// values. Every function is pure and total: the same input gives the same
-// output in every process, and every output is valid where it is used.
+// values. Every function is pure and total: the same input gives the same output in
+// every process, and every output is valid where it is used. It must not import a
+// client.
 package names
 
 import (

@@ -1,6 +1,6 @@
-// Package options declares the flags of the manager: their names, groups,
-// units, defaults and limits. It validates them all at once and builds nothing
-// from them; cmd/manager does that.
+// Package options declares the manager's flags: their names, groups, units, defaults
+// and limits. It validates all of them at once. It builds nothing from them;
+// cmd/manager does that. It must not import controllers or webhooks.
 package options
 
 import (

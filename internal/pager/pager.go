@@ -1,8 +1,8 @@
-// Package pager lists live objects whose size others choose, in pages of bounded
-// bytes: it asks for a few objects first and then for as many as the last page
-// suggests. An answer that is larger than its page may be is given up while it is
-// read (see Transport), and asked for again in smaller pages. All lists of the
-// process share a Gate. It decides nothing about the objects.
+// Package pager lists live objects whose size users control, in pages of bounded
+// bytes. It asks for a few objects first, and then for as many as the last page
+// suggests. It gives up an answer that is larger than its page may be while reading
+// it (see Transport), and asks again for smaller pages. All lists of the process
+// share a Gate. The package decides nothing about the objects.
 package pager
 
 import (

@@ -1,7 +1,7 @@
-// Package plan decides what the manager does with a Job: nothing, change it,
-// store its results, or delete it. Every rule is here, and every function is
-// pure: what it knows comes in as an Observation, and the time as an argument.
-// It imports no client; controllers/job observes and acts.
+// Package plan decides what the manager does with a Job: nothing, change it, store
+// its results, or delete it. Every rule is here, and every function is pure: facts
+// come in as an Observation, the time as an argument. The package must not import a
+// client; controllers/job observes and acts.
 package plan
 
 import (

@@ -1,6 +1,6 @@
-// Package redact replaces credentials in text: well-known forms by a built-in
-// set of rules, and what an operator's patterns match. It works on streams in
-// bounded memory, whatever pieces they come in, never changes the number of
-// lines, and counts by rule what it replaced. It is pure: it keeps nothing of
-// what it replaced, and knows nothing of Kubernetes.
+// Package redact replaces credentials in text: well-known forms by built-in rules,
+// others by an operator's patterns. It works on streams in bounded memory, however
+// they are split, never changes the number of lines, and counts by rule what it
+// replaced. It is pure, keeps no replaced text, and must not import anything of Job
+// Handler.
 package redact

@@ -1,6 +1,6 @@
-// Package results decides what a run leaves behind: it builds the immutable
-// object that holds a Job's outcome, container states and logs, within the API
-// server's limits, and tells whether an object that exists is such a one,
-// whole, of this very run. It is pure: no clock, no I/O, and no client package
-// is imported. Names of objects are the caller's (package names).
+// Package results decides what a run leaves behind. It builds the immutable object
+// that holds a Job's outcome, container states and logs, within the limits of the
+// API server, and checks whether an existing object is one of these, whole, and of
+// this run. It is pure: no clock, no I/O, and it must not import a client. Callers
+// name the objects (package names).
 package results

@@ -1,4 +1,4 @@
-// Package retry says how often controllers try again.
+// Package retry decides how often controllers retry. It must not import controllers.
 package retry
 
 import (

@@ -1,9 +1,9 @@
-// Package selftest finds out whether Jobs are stamped when they are created.
-// With failurePolicy Ignore a webhook that the API server cannot reach is left
-// out in silence; so the manager creates a Job itself, in a dry run, and looks
-// at what comes back. Which replica's webhook answered does not matter: the
-// answer is about the cluster, and each replica asks for itself.
+// Package selftest checks whether Jobs are stamped when they are created. With
+// failurePolicy Ignore the API server silently skips a webhook that it cannot reach.
+// So the manager creates a Job itself, in a dry run, and looks at the answer. Any
+// replica's webhook may answer: the result is about the cluster, and each replica
+// asks for itself.
 //
-// What the webhook does with such a Job is decided in package webhooks, which
-// is not imported; nor does this package decide about anybody else's Job.
+// Package webhooks decides how to answer such a Job, and must not be imported. This
+// package decides nothing about other Jobs.
 package selftest

@@ -1,6 +1,7 @@
-// Package serverclock tells the time as the API server has it, so that a machine
-// whose clock is off neither deletes a Job early nor takes what is new for old:
-// when a Job ended, and by when its TTL is over, is told by the cluster's clock.
+// Package serverclock tells the time of the API server, so that a wrong clock on
+// this machine neither deletes a Job early nor makes new Jobs look old: the
+// cluster's clock says when a Job ended and when its TTL is over. It must not import
+// anything of Job Handler.
 package serverclock
 
 import (

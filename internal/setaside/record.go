@@ -1,7 +1,7 @@
-// Package setaside decides which Jobs are handled after all others and alone:
-// those during whose handling the manager's process ended, again and again,
-// without being asked to. It keeps no state and does no I/O; package atwork
-// stores the Record.
+// Package setaside decides which Jobs are handled after all others and alone: Jobs
+// during whose handling the process was killed repeatedly. It keeps no state, does
+// no I/O, and must not import anything of Job Handler. Package atwork stores the
+// Record.
 package setaside
 
 import (

@@ -1,4 +1,4 @@
-// Package termination reads the results that a container reports about its own
-// work in its termination message. It is pure, decides nothing about where they
-// are kept, and must not import client packages.
+// Package termination parses the results that a container reports in its termination
+// message. It is pure, does not decide where they are kept, and must not import
+// anything of Job Handler.
 package termination

@@ -1,5 +1,5 @@
-// Package trouble sorts errors of the API server by what should be done about
-// them. It is pure: controllers decide how long to wait.
+// Package trouble classifies errors of the API server by what to do about them. It
+// must not import a client. Controllers decide how long to wait.
 package trouble
 
 import (

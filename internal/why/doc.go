@@ -1,4 +1,4 @@
-// Package why finds the reason for which a Job failed, or a pod of it never ran: in
-// what the watch showed of its pods, and in the Warning Events of the Job and its
-// pods. It is pure: what it is given was read by others. It must not import a client.
+// Package why decides why a Job failed, or why a pod of it never ran, from the
+// states of its pods that the watch reported and the Warning Events of Job and pods.
+// It is pure: callers read and pass these in. It must not import a client.
 package why

@@ -1,4 +1,4 @@
-// Package writelimit bounds how many writing requests a process has in flight.
+// Package writelimit limits how many writing requests a process has in flight.
 // Beyond some number the API server only queues them, and refuses some.
 package writelimit
 

@@ -1,5 +1,5 @@
-// Package allocated measures how much memory a function allocates, for tests of
-// decoders: what they allocate for an input must not be out of proportion to it.
+// Package allocated measures how much memory a function allocates. Tests of decoders
+// use it: memory must stay in proportion to the input.
 package allocated
 
 import (

@@ -1,8 +1,7 @@
-// Package apiserver gives a test suite a real kube-apiserver with etcd, and
-// users with the rights of the installed manager. Unless a test asks for them no
-// controller runs: what they would do, such as setting the status of Jobs, making
-// pods, or ending a Namespace, is the test's part, so that nothing happens at a
-// time of its own.
+// Package apiserver gives a test suite a real kube-apiserver with etcd, and users
+// with the rights of the installed manager. No controller runs unless a test asks
+// for it. The test does their work, such as setting the status of Jobs, making pods
+// or ending a Namespace, so that nothing happens at an unexpected time.
 package apiserver
 
 import (

@@ -1,5 +1,5 @@
-// Package fakenode gives tests a node as far as others can see it: a Node object,
-// and a server of logs to which the API server connects. Nothing runs there.
+// Package fakenode gives tests a node as far as others see it: a Node object, and a
+// server of logs that the API server connects to. It runs no containers.
 package fakenode
 
 import (

@@ -1,5 +1,5 @@
 // Package pinned gives tests the programs that a module below internal/tools pins,
-// as `make` builds them. It knows nothing of what they do.
+// as `make` builds them.
 package pinned
 
 import (

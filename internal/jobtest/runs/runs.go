@@ -1,5 +1,5 @@
-// Package runs builds finished runs of Jobs for tests, from which the real
-// builder makes results objects.
+// Package runs builds finished runs of Jobs for tests. Package results makes results
+// objects of them.
 package runs
 
 import (

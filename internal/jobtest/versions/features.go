@@ -1,6 +1,6 @@
-// Package versions says which features of Kubernetes the API server of a test has,
-// and skips what needs another one. docs/kubernetes-versions.md tells users what they
-// get instead; each feature here has a row there.
+// Package versions decides which features the API server of a test has, and skips
+// tests that need another one. Each feature here has a row in
+// docs/kubernetes-versions.md, which tells users what they get instead.
 package versions
 
 import (

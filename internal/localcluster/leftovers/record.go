@@ -1,9 +1,9 @@
-// Package leftovers removes from the machine what a node of a local cluster
-// put there and what does not end with its processes: the bridge with its
-// veths, iptables chains, cgroups, mount points and kernel settings. A record,
-// written before any of it is made, says what that is, so that another process
-// can remove it after a crash. The package assumes that the node's processes
-// are gone, and must not import the packages that start them.
+// Package leftovers removes from the machine what a node of a local cluster put
+// there and what does not end with its processes: the bridge with its veths,
+// iptables chains, cgroups, mount points and kernel settings. A record lists them
+// before they are made, so that another process can remove them after a crash. The
+// package assumes that the node's processes are gone. It must not import the
+// packages that start them.
 package leftovers
 
 import (

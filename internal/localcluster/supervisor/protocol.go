@@ -1,9 +1,8 @@
-// Package supervisor runs the programs of one local cluster below a single
-// process, so that ending that process ends all of them: on a node by the
-// kernel, since it is the init of a PID namespace, elsewhere by the signal
-// that the kernel sends a child when its parent dies. It decides nothing about
-// Kubernetes; it starts, signals and reaps what it is told to over a unix
-// socket, and must not import the packages that know more.
+// Package supervisor runs the programs of one local cluster below a single process,
+// so that ending that process ends all of them. On a node it is the init of a PID
+// namespace, and the kernel ends the rest; elsewhere the kernel signals each child
+// when its parent dies. Over a unix socket it starts, signals and reaps programs. It
+// decides nothing about Kubernetes, and must not import the packages that use it.
 package supervisor
 
 import (

@@ -1,8 +1,8 @@
-// Package harness measures Job Handler on a real control plane, as its own
-// process with the rights that it is installed with, side by side with what
-// people would use instead. It plays the kubelet, and sets the status of Jobs and
-// pods itself, so that what is measured is the manager and the API server.
+// Package harness measures Job Handler on a real control plane, as a process of its
+// own with its installed rights, side by side with the alternatives that users have.
+// It plays the kubelet and sets the status of Jobs and pods, so that it measures the
+// manager and the API server only.
 //
-// It must not import controllers or certs, and of webhooks the paths alone: what it
-// measures is the program.
+// It must not import cmd, controllers or certs, and of webhooks it uses the paths
+// only, since it measures the program.
 package harness

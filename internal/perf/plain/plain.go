@@ -1,8 +1,8 @@
-// Package plain is a controller that does with Jobs what one writes first: every
-// Job, pod and ConfigMap in the cache, whole; the client's default limits; one
-// worker; a live list of pods; a log that is read into memory, however long.
-// The benchmark compares with it. It is not for use: it trusts a log that ends,
-// overwrites nothing but checks nothing, and deletes whatever has finished.
+// Package plain is a controller as a first attempt at the task would be: every Job,
+// pod and ConfigMap in the cache, whole; the client's default limits; one worker; a
+// live list of pods; a log read into memory, however long. The benchmark compares
+// with it. It is not for use: it trusts a log that ends, checks nothing it finds,
+// and deletes whatever has finished.
 package plain
 
 import (

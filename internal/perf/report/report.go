@@ -1,6 +1,6 @@
-// Package report holds what a benchmark found: its form as JSON, the tables,
-// plots and documentation that are made of it, and the bounds that it is held
-// against. It measures nothing.
+// Package report holds the result of a benchmark: its form as JSON, the tables,
+// plots and documentation made of it, and the limits that it is compared with. It
+// measures nothing.
 package report
 
 import (

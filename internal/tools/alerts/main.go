@@ -1,5 +1,5 @@
-// Command alerts writes the PrometheusRule, which the Prometheus operator reads, of
-// the rules file, which Prometheus reads: alerts <rules file> <PrometheusRule>.
+// Command alerts writes the PrometheusRule for the Prometheus operator from the
+// plain rules file of Prometheus: alerts <rules file> <PrometheusRule>.
 package main
 
 import (

@@ -1,8 +1,8 @@
-// Command image builds the manager's image without a container engine: a
-// static program on nothing, as an OCI archive that docker load, podman load,
-// kind load image-archive and containerd take. The same commit, Go release and
-// certificates make the same bytes. The Dockerfile makes an image that runs
-// alike, for those who have an engine.
+// Command image builds the manager's image without a container engine: a static
+// program in an otherwise empty image, as an OCI archive that docker load, podman
+// load, kind load image-archive and containerd take. The same commit, Go release and
+// certificates give the same bytes. The Dockerfile makes an equivalent image with an
+// engine.
 package main
 
 import (

@@ -1,6 +1,6 @@
-// Command manifests writes the webhook configurations, as package webhooks
-// declares them, to the file named by its argument. The API server reaches the
-// manager through its Service there.
+// Command manifests writes the webhook configurations, as package webhooks declares
+// them, to the file named by its argument. In them the API server reaches the
+// manager through its Service.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// Command queries tells which metrics and labels PromQL expressions use. It reads
-// a JSON list of expressions, and writes a list with an answer for each.
+// Command queries prints which metrics and labels PromQL expressions use. It reads a
+// JSON list of expressions and writes a list with an answer for each.
 package main
 
 import (

@@ -1,7 +1,7 @@
-// Command kubernetesmodules writes the Go modules of the older releases of
-// Kubernetes below internal/localcluster/programs: go.mod and go.sum of each
-// release of localcluster.Releases, or of the minors that are its arguments. It
-// asks the module proxy.
+// Command kubernetesmodules writes the Go modules of older Kubernetes releases below
+// internal/localcluster/programs: go.mod and go.sum of each release of
+// localcluster.Releases, or of the minors given as arguments. It asks the module
+// proxy.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// Command localcluster starts, shows and ends a local Kubernetes cluster that
-// is left running.
+// Command localcluster starts, shows and stops a local Kubernetes cluster that keeps
+// running after the command ends.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// Command pause is what runs in the sandbox of every pod: it keeps the pod's
-// namespaces, and does nothing.
+// Command pause runs in the sandbox of every pod. It keeps the pod's namespaces
+// alive and does nothing else.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// Command supervisor runs the programs of one local cluster; it is started by
-// package localcluster and by nobody else.
+// Command supervisor runs the programs of one local cluster. Only package
+// localcluster starts it.
 package main
 
 import (

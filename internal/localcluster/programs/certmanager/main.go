@@ -1,8 +1,8 @@
-// Command certmanager runs cert-manager's own controllers and CA injector, for
-// tests: issuers of the kinds CA and SelfSigned, the Certificates that they
-// sign, and caBundles of webhook configurations. cert-manager's programs are
-// modules that no proxy serves; this one is made of the same packages. Its CRDs
-// have to be there, and it has all rights.
+// Command certmanager runs cert-manager's own controllers and CA injector for tests:
+// issuers of the kinds CA and SelfSigned, the Certificates that they sign, and
+// caBundles of webhook configurations. No proxy serves cert-manager's programs as
+// modules, so this one is made of the same packages. Its CRDs must exist, and it has
+// all rights.
 package main
 
 import (

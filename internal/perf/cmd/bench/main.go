@@ -1,7 +1,7 @@
-// Command bench measures Job Handler: `bench run` runs the scenarios and writes
-// tables, JSON, plots and profiles; `bench check` holds a report against the
-// bounds that are kept with the code; `bench docs` writes the tables and plots of
-// the documentation from reports.
+// Command bench measures Job Handler. `bench run` runs the scenarios and writes
+// tables, JSON, plots and profiles. `bench check` compares a report with the limits
+// that are kept with the code. `bench docs` writes the tables and plots of the
+// documentation from reports.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// Command plain runs the controller of package plain, for the benchmark alone.
+// Command plain runs the controller of package plain. It is for the benchmark only.
 package main
 
 import (
