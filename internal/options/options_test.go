@@ -195,15 +195,15 @@ func TestHelp(t *testing.T) {
 	cliflag.PrintSections(&help, sets, 0)
 	for name, want := range map[string]string{
 		"a group":      `(?m)^Manager flags:$`,
-		"a namespace":  `(?m)^ +--namespace string +Namespace of the manager: .*\(default "job-handler-system"\)$`,
+		"a namespace":  `(?m)^ +--namespace string +Namespace of the manager\. .*\(default "job-handler-system"\)$`,
 		"a short flag": `(?m)^ +-v, --v level +Log level: `,
 		"an address":   `(?m)^ +--metrics-bind-address string +host:port of the metrics; 0 turns them off\. .*\(default "127\.0\.0\.1:8080"\)$`,
 		"a duration":   `(?m)^ +--ttl-floor duration .*\(default 1h0m0s\)$`,
 		"a delay":      `(?m)^ +--delete-after-success string .*\(s m h d w\).*or never\. \(default "0s"\)$`,
 		"a size":       `(?m)^ +--log-memory quantity .*in bytes \(Ki, Mi, Gi\)\. \(default 128Mi\)$`,
-		"a list":       `(?m)^ +--redact pattern +Replace also what matches this pattern`,
+		"a list":       `(?m)^ +--redact pattern +Also replace text within a line that matches this pattern`,
 		"a switch":     `(?m)^ +--webhook\S* +Answer admission requests\. .*\(default true\)$`,
-		"a count":      `(?m)^ +--writes int +Writing requests in flight at the same time\. \(default 32\)$`,
+		"a count":      `(?m)^ +--writes int +Write requests in flight concurrently\. \(default 32\)$`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			if !regexp.MustCompile(want).MatchString(help.String()) {

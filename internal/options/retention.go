@@ -41,17 +41,17 @@ func newRetention() Retention {
 
 func (r *Retention) addFlags(fs *pflag.FlagSet) {
 	fs.DurationVar(&r.Interval, "retention-interval", r.Interval,
-		"How often all results are looked at, for those to delete and for what they take; 0 turns retention off, "+
-			"with --max-results-bytes and --max-results-bytes-per-namespace. Results are deleted in time between two looks too.")
+		"How often all results are checked, for those to delete and for their size; 0 turns retention off, "+
+			"with --max-results-bytes and --max-results-bytes-per-namespace. Results that expire between two checks are deleted in time too.")
 	fs.IntVar(&r.KeepCompleted, "keep-completed-results-per-cronjob", r.KeepCompleted,
-		"Results kept of the newest completed Jobs of each CronJob; older ones are deleted. 0 keeps all.")
+		"Number of completed Jobs of each CronJob whose results are kept, the newest first; older results are deleted. 0 keeps all.")
 	fs.IntVar(&r.KeepFailed, "keep-failed-results-per-cronjob", r.KeepFailed,
-		"Results kept of the newest failed Jobs of each CronJob; older ones are deleted. 0 keeps all.")
+		"Number of failed Jobs of each CronJob whose results are kept, the newest first; older results are deleted. 0 keeps all.")
 	fs.Var(&r.NamespaceSize, "max-results-bytes-per-namespace",
-		"Bytes (Ki, Mi, Gi) that results may take in a namespace. Above it 16Ki of logs is stored for each new Job; 0 for no bound.")
+		"Bytes (Ki, Mi, Gi) that results may take in a namespace. Above it only 16Ki of logs is stored for each new Job; 0 means no limit.")
 	fs.Var(&r.ClusterSize, "max-results-bytes",
-		"Bytes (Ki, Mi, Gi) that results may take in all namespaces. Above it 16Ki of logs is stored for each new Job in namespaces that take their "+
-			"fair share, which is this divided by the namespaces with results, and above one and a half times it in all; 0 for no bound.")
+		"Bytes (Ki, Mi, Gi) that results may take in all namespaces. Above it only 16Ki of logs is stored for each new Job in namespaces at or above their "+
+			"fair share, which is this limit divided by the namespaces with results. Above one and a half times the limit that applies to all namespaces; 0 means no limit.")
 }
 
 func (r *Retention) validate() error {
