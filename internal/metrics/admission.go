@@ -47,10 +47,10 @@ var (
 	}}
 	admissionRequests = Definition{
 		Name: webhookPrefix + "requests_total", Kind: Counter,
-		Help: "Admission requests by what they are about and how they were answered, dry runs included.",
+		Help: "Admission requests by object and answer, dry runs included.",
 		Labels: []Label{admissionKinds, {Name: "result", Values: []Value{
-			value(AdmissionStamped, "The Job is opted in, and is handled from now on; or its new TTL is recorded, and raised if need be."),
-			value(AdmissionChecked, "The CronJob was looked at and admitted."),
+			value(AdmissionStamped, "The Job is opted in, and is handled from now on; or its new TTL is recorded, and raised if necessary."),
+			value(AdmissionChecked, "The CronJob was checked and admitted."),
 			value(AdmissionSkipped, "Not opted in, or in a namespace that is left alone."),
 			value(AdmissionRefused, "Refused for invalid values."),
 			value(AdmissionUnread, "Admitted as it was, since it could not be read."),
@@ -59,7 +59,7 @@ var (
 	}
 	admissionWarned = Definition{
 		Name: webhookPrefix + "warned_requests_total", Kind: Counter,
-		Help:   "Admission requests that were answered with warnings, by what they are about.",
+		Help:   "Admission requests that were answered with warnings, by object.",
 		Labels: []Label{admissionKinds},
 	}
 )

@@ -17,7 +17,7 @@ var (
 	}
 	backlogOldest = Definition{
 		Name: backlogPrefix + "oldest_seconds", Kind: Gauge,
-		Help: "For how long the one of them has been finished that has been so longest; 0 without any.",
+		Help: "For how long the oldest of them has been finished; 0 without any.",
 	}
 )
 

@@ -4,7 +4,7 @@ func buildDefinitions() []Definition { return []Definition{buildInfo} }
 
 var buildInfo = Definition{
 	Name: Prefix + "build_info", Kind: Gauge,
-	Help:   "Always 1: the manager is there, and which build it is.",
+	Help:   "Always 1; the labels say which build the manager is.",
 	Labels: []Label{{Name: "version", Open: "Of the build; one for each process."}},
 }
 

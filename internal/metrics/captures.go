@@ -18,7 +18,7 @@ const (
 	// SpillBudget: results take more than they may, and captures of the Job as much as
 	// they may then.
 	SpillBudget SpillFailure = "budget"
-	// SpillGone: Job or namespace were not there any more, or about to go.
+	// SpillGone: The Job or its namespace was deleted, or is being deleted.
 	SpillGone SpillFailure = "gone"
 	// SpillPassing: the API server was busy or away.
 	SpillPassing SpillFailure = "passing"
@@ -37,7 +37,7 @@ func captureDefinitions() []Definition {
 var (
 	capturePods = Definition{
 		Name: capturePrefix + "pods", Kind: Gauge,
-		Help: "Pods that are kept in memory since they were deleted before their Job was stored.",
+		Help: "Deleted pods that are kept in memory until the results of their Job are stored.",
 	}
 	captureMemory = Definition{
 		Name: capturePrefix + "memory_bytes", Kind: Gauge,
@@ -45,11 +45,11 @@ var (
 	}
 	captureCuts = Definition{
 		Name: capturePrefix + "cuts_total", Kind: Counter,
-		Help: "How often a captured log was shortened since --capture-memory was used up.",
+		Help: "How often a captured log was shortened because --capture-memory was used up.",
 	}
 	captureDropped = Definition{
 		Name: capturePrefix + "dropped_pods_total", Kind: Counter,
-		Help: "Captured pods of which nothing is left since there were too many.",
+		Help: "Captured pods that were dropped because there were too many.",
 	}
 	spilledObjects = Definition{
 		Name: capturePrefix + "spilled_objects_total", Kind: Counter,
@@ -65,13 +65,13 @@ var (
 	}
 	spillFailures = Definition{
 		Name: capturePrefix + "spill_failures_total", Kind: Counter,
-		Help: "Tries to store captures that failed, by cause.",
+		Help: "Failed tries to store captures, by cause.",
 		Labels: []Label{{Name: "cause", Values: []Value{
 			value(SpillQuota, "A quota of the namespace refused it."),
 			value(SpillRights, "The manager lacks a right, or a policy refused it."),
 			value(SpillSize, "The API server found it too large."),
-			value(SpillBudget, "Results take more than a budget, and captures of the Job as much as they may then."),
-			value(SpillGone, "Job or namespace were not there any more, or about to go."),
+			value(SpillBudget, "Results are above a budget, and captures of the Job have reached the lower limit that applies then."),
+			value(SpillGone, "The Job or its namespace was deleted, or is being deleted."),
 			value(SpillPassing, "The API server was busy or away."),
 			value(SpillOther, "Anything else."),
 		}}},

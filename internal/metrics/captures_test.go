@@ -22,19 +22,19 @@ func TestCaptures(t *testing.T) {
 	captures.SpillFailed(SpillPassing)
 	captures.SpillFailed(SpillPassing)
 
-	want := `# HELP job_handler_capture_cuts_total How often a captured log was shortened since --capture-memory was used up.
+	want := `# HELP job_handler_capture_cuts_total How often a captured log was shortened because --capture-memory was used up.
 # TYPE job_handler_capture_cuts_total counter
 job_handler_capture_cuts_total 5
-# HELP job_handler_capture_dropped_pods_total Captured pods of which nothing is left since there were too many.
+# HELP job_handler_capture_dropped_pods_total Captured pods that were dropped because there were too many.
 # TYPE job_handler_capture_dropped_pods_total counter
 job_handler_capture_dropped_pods_total 6
 # HELP job_handler_capture_memory_bytes Memory in use by captured logs, of --capture-memory.
 # TYPE job_handler_capture_memory_bytes gauge
 job_handler_capture_memory_bytes 2
-# HELP job_handler_capture_pods Pods that are kept in memory since they were deleted before their Job was stored.
+# HELP job_handler_capture_pods Deleted pods that are kept in memory until the results of their Job are stored.
 # TYPE job_handler_capture_pods gauge
 job_handler_capture_pods 1
-# HELP job_handler_capture_spill_failures_total Tries to store captures that failed, by cause.
+# HELP job_handler_capture_spill_failures_total Failed tries to store captures, by cause.
 # TYPE job_handler_capture_spill_failures_total counter
 job_handler_capture_spill_failures_total{cause="budget"} 0
 job_handler_capture_spill_failures_total{cause="gone"} 0

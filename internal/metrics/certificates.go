@@ -15,7 +15,7 @@ func certificateDefinitions() []Definition {
 var (
 	certificateExpiry = Definition{
 		Name: webhookPrefix + "certificate_expiry_timestamp_seconds", Kind: Gauge,
-		Help:   "When the certificate expires that the webhook server answers with, in seconds since 1970.",
+		Help:   "When the webhook server's certificate expires, in seconds since 1970.",
 		Absent: "While there is no certificate.",
 	}
 	certificateIssued = Definition{
@@ -25,8 +25,8 @@ var (
 	}
 	bundleMatches = Definition{
 		Name: webhookPrefix + "ca_bundle_matches", Kind: Gauge,
-		Help:   "1 if every webhook of the configuration trusts the certificate that the webhook server answers with, else 0.",
-		Absent: "Until the configurations were looked at.",
+		Help:   "1 if every webhook of the configuration trusts the webhook server's certificate, else 0.",
+		Absent: "Until the configurations were checked.",
 		Labels: []Label{{Name: "kind", Values: []Value{
 			{"mutating", "The MutatingWebhookConfiguration, for Jobs."},
 			{"validating", "The ValidatingWebhookConfiguration, for CronJobs."},

@@ -23,11 +23,11 @@ func TestCertificates(t *testing.T) {
 	metrics.SetBundleMatches("mutating", true)
 	metrics.SetBundleMatches("validating", false)
 	want := `
-# HELP job_handler_webhook_ca_bundle_matches 1 if every webhook of the configuration trusts the certificate that the webhook server answers with, else 0.
+# HELP job_handler_webhook_ca_bundle_matches 1 if every webhook of the configuration trusts the webhook server's certificate, else 0.
 # TYPE job_handler_webhook_ca_bundle_matches gauge
 job_handler_webhook_ca_bundle_matches{kind="mutating"} 1
 job_handler_webhook_ca_bundle_matches{kind="validating"} 0
-# HELP job_handler_webhook_certificate_expiry_timestamp_seconds When the certificate expires that the webhook server answers with, in seconds since 1970.
+# HELP job_handler_webhook_certificate_expiry_timestamp_seconds When the webhook server's certificate expires, in seconds since 1970.
 # TYPE job_handler_webhook_certificate_expiry_timestamp_seconds gauge
 job_handler_webhook_certificate_expiry_timestamp_seconds 1.8e+09
 # HELP job_handler_webhook_certificate_issued 1 if cert-manager's Certificate for the webhook server is Ready, else 0; absent without cert-manager.

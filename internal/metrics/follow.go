@@ -21,11 +21,11 @@ var (
 	}
 	followParked = Definition{
 		Name: followPrefix + "parked", Kind: Gauge,
-		Help: "Logs whose stream was closed for other logs to be followed, and that wait for another one.",
+		Help: "Logs whose stream was closed in favor of other logs, and that wait for another one.",
 	}
 	followGivenUp = Definition{
 		Name: followPrefix + "given_up_total", Kind: Counter,
-		Help: "Streams closed for other logs to be followed: silent ones, or those of a namespace above its fair share.",
+		Help: "Streams closed in favor of other logs: silent ones, or those of a namespace above its fair share.",
 	}
 	followFallbacks = Definition{
 		Name: followPrefix + "fallbacks_total", Kind: Counter,
@@ -33,7 +33,7 @@ var (
 	}
 	followReconnects = Definition{
 		Name: followPrefix + "reconnects_total", Kind: Counter,
-		Help: "Streams opened to go on with a log after another one broke off, or ended before the log did.",
+		Help: "Streams opened to continue a log after another one broke off, or ended before the log did.",
 	}
 )
 

@@ -29,13 +29,13 @@ func TestFollow(t *testing.T) {
 # HELP job_handler_follow_fallbacks_total Logs that did not get their turn to be followed while their Job ran, and are read at its end.
 # TYPE job_handler_follow_fallbacks_total counter
 job_handler_follow_fallbacks_total 1
-# HELP job_handler_follow_given_up_total Streams closed for other logs to be followed: silent ones, or those of a namespace above its fair share.
+# HELP job_handler_follow_given_up_total Streams closed in favor of other logs: silent ones, or those of a namespace above its fair share.
 # TYPE job_handler_follow_given_up_total counter
 job_handler_follow_given_up_total 2
-# HELP job_handler_follow_parked Logs whose stream was closed for other logs to be followed, and that wait for another one.
+# HELP job_handler_follow_parked Logs whose stream was closed in favor of other logs, and that wait for another one.
 # TYPE job_handler_follow_parked gauge
 job_handler_follow_parked 1
-# HELP job_handler_follow_reconnects_total Streams opened to go on with a log after another one broke off, or ended before the log did.
+# HELP job_handler_follow_reconnects_total Streams opened to continue a log after another one broke off, or ended before the log did.
 # TYPE job_handler_follow_reconnects_total counter
 job_handler_follow_reconnects_total 2
 # HELP job_handler_follow_streams Logs that are being followed while they are written.

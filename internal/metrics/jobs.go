@@ -37,10 +37,10 @@ var (
 	}}
 	jobsStored = Definition{
 		Name: Prefix + "jobs_stored_total", Kind: Counter,
-		Help: "Jobs whose results were stored and told of, by outcome and by whether their logs are all there.",
+		Help: "Jobs whose results were stored and reported, by outcome and by whether their logs are complete.",
 		Labels: []Label{outcomes, {Name: "capture", Values: []Value{
 			value(CaptureComplete, "Every log is stored whole."),
-			value(CaptureIncomplete, "Logs are missing or shortened, and no time heals that."),
+			value(CaptureIncomplete, "Logs are missing or shortened, for good."),
 			value(CaptureKept, "Logs could not be read until `--log-deadline`, and the Job is kept for that."),
 		}}},
 	}
@@ -49,17 +49,17 @@ var (
 	durations      = []float64{0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600}
 	finishToStored = Definition{
 		Name: Prefix + "finish_to_stored_seconds", Kind: Histogram,
-		Help:   "From the end of a Job, which is told in whole seconds, until its results were stored and told of.",
+		Help:   "From the end of a Job, which is known in whole seconds, until its results were stored and reported.",
 		Labels: []Label{outcomes}, Buckets: durations,
 	}
 	finishToDeleted = Definition{
 		Name: Prefix + "finish_to_deleted_seconds", Kind: Histogram,
-		Help:   "From the end of a Job, which is told in whole seconds, until the manager deleted it; what a TTL deletes is not counted.",
+		Help:   "From the end of a Job, which is known in whole seconds, until the manager deleted it; deletions by a TTL are not counted.",
 		Labels: []Label{outcomes}, Buckets: durations,
 	}
 	resultsSize = Definition{
 		Name: resultsPrefix + "size_bytes", Kind: Histogram,
-		Help:    "What the results of a Job take, parts included, in bytes.",
+		Help:    "Size of the results of a Job, parts included, in bytes.",
 		Buckets: []float64{4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20, 16 << 20},
 	}
 	logKept = Definition{
@@ -76,26 +76,26 @@ var (
 	}
 	resultsLost = Definition{
 		Name: resultsPrefix + "lost_total", Kind: Counter,
-		Help: "Finished Jobs that are gone, in a namespace that stays, and no results of theirs are there. It should be 0.",
+		Help: "Finished Jobs that were deleted without results, in a namespace that is not being deleted. It should be 0.",
 	}
 	resultsMissing = Definition{
 		Name: resultsPrefix + "missing_total", Kind: Counter,
-		Help: "Results that a Job called stored and that were not there, or not whole, before the Job was to go; they are stored again.",
+		Help: "Results that a Job called stored and that were missing or damaged before the Job was deleted; they are stored again.",
 	}
 	retries = Definition{
 		Name: Prefix + "retries_total", Kind: Counter,
-		Help: "Looks at a Job that ended with having to look again, by class.",
+		Help: "Passes over a Job that have to be repeated, by class.",
 		Labels: []Label{{Name: "class", Values: []Value{
 			{"conflict", "The Job changed meanwhile."},
 			{"passing", "The API server was busy or away."},
-			{"refused", "People have to mend something: see `" + Prefix + "refusals_total`."},
-			{"gone", "Something was not found, though the Job is there."},
+			{"refused", "A user or operator has to act: see `" + Prefix + "refusals_total`."},
+			{"gone", "Something was not found, although the Job exists."},
 			{RetryLogs, "Logs could not be read yet."},
 		}}},
 	}
 	refusals = Definition{
 		Name: Prefix + "refusals_total", Kind: Counter,
-		Help:   "Looks at a Job that ended with a refusal by the API server, by cause.",
+		Help:   "Passes over a Job that the API server ended with a refusal, by cause.",
 		Labels: []Label{causes},
 	}
 )

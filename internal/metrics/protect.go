@@ -19,13 +19,13 @@ var (
 			value(plan.ReleasedUnfinished, "They were deleted before they finished: there are no results to wait for."),
 			value(plan.ReleasedOptedOut, "They are not handled any more."),
 			value(plan.ReleasedNamespace, "Their namespace terminates."),
-			value(plan.ReleasedWithdrawn, "Nobody wants protection any more."),
-			value(plan.ReleasedDeadline, "Their deletion was held up for `--protect-deadline`, and their results were not stored."),
+			value(plan.ReleasedWithdrawn, "Protection is no longer asked for."),
+			value(plan.ReleasedDeadline, "Their deletion was delayed for `--protect-deadline`, and their results were not stored."),
 		}}},
 	}
 	protectHeld = Definition{
 		Name: protectPrefix + "held_deletions", Kind: Gauge,
-		Help: "Jobs that somebody deleted and the finalizer job-handler/results holds until their results are stored.",
+		Help: "Deleted Jobs that the finalizer job-handler/results holds until their results are stored.",
 	}
 )
 

@@ -22,7 +22,7 @@ func TestProtection(t *testing.T) {
 	metrics.SetHeld(7)
 	metrics.SetHeld(3)
 	const want = `
-# HELP job_handler_protect_held_deletions Jobs that somebody deleted and the finalizer job-handler/results holds until their results are stored.
+# HELP job_handler_protect_held_deletions Deleted Jobs that the finalizer job-handler/results holds until their results are stored.
 # TYPE job_handler_protect_held_deletions gauge
 job_handler_protect_held_deletions 3
 # HELP job_handler_protect_releases_total Jobs that lost the finalizer job-handler/results by reason.

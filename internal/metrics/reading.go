@@ -21,7 +21,7 @@ var (
 	}
 	readWaiting = Definition{
 		Name: readPrefix + "waiting", Kind: Gauge,
-		Help: "What waits before logs of finished Jobs are read, by what for.",
+		Help: "Jobs and logs that wait before logs of finished Jobs are read, by reason.",
 		Labels: []Label{{Name: "resource", Values: []Value{
 			{waitMemory, "Jobs that wait for memory for their logs."},
 			{waitStream, "Logs that wait until one more may be read."},
@@ -29,7 +29,7 @@ var (
 	}
 	readBytes = Definition{
 		Name: readPrefix + "bytes_total", Kind: Counter,
-		Help: "Bytes of logs that came from the API server, followed ones included, what was read again too.",
+		Help: "Bytes of logs that the API server sent, followed logs and repeated reads included.",
 	}
 )
 

@@ -32,7 +32,7 @@ var causes = Label{Name: "cause", Values: []Value{
 	{"quota", "A quota of the namespace."},
 	{"rights", "The manager lacks a right, or a policy forbids it."},
 	{"size", "Too large, for the API server or etcd."},
-	{"other", "Anything else, somebody's admission webhook for one."},
+	{"other", "Anything else, such as an admission webhook."},
 }}
 
 func retentionDefinitions() []Definition {
@@ -47,29 +47,29 @@ const countedByRetention = "Until all results were counted."
 var (
 	resultsBytes = Definition{
 		Name: resultsPrefix + "bytes", Kind: Gauge,
-		Help:   "What results take in a namespace, parts and captures included, in bytes, of the 100 namespaces where they take most.",
+		Help:   "Size of the results in a namespace, parts and captures included, in bytes, for the 100 namespaces with most.",
 		Absent: countedByRetention,
-		Labels: []Label{{Name: "namespace", Open: "The namespaces with results, at most 100: those where they take most."}},
+		Labels: []Label{{Name: "namespace", Open: "The namespaces with results, at most 100: those with the largest results."}},
 	}
 	resultsAllBytes = Definition{
-		Name: resultsPrefix + "all_bytes", Kind: Gauge, Help: "What results take in all namespaces, parts and captures included, in bytes.",
+		Name: resultsPrefix + "all_bytes", Kind: Gauge, Help: "Size of the results in all namespaces, parts and captures included, in bytes.",
 		Absent: countedByRetention,
 	}
 	resultsNamespaces = Definition{
-		Name: resultsPrefix + "namespaces", Kind: Gauge, Help: "Namespaces in which there are results.",
+		Name: resultsPrefix + "namespaces", Kind: Gauge, Help: "Namespaces with results.",
 		Absent: countedByRetention,
 	}
 	resultsBudget = Definition{
 		Name: resultsPrefix + "budget_bytes", Kind: Gauge,
-		Help: "What results may take in a namespace before less of logs is stored, in bytes; 0 for no bound.",
+		Help: "Size of the results in a namespace from which less log text is stored, in bytes; 0 means no limit.",
 	}
 	resultsAllBudget = Definition{
 		Name: resultsPrefix + "all_budget_bytes", Kind: Gauge,
-		Help: "What results may take in all namespaces before less of logs is stored, in bytes; 0 for no bound.",
+		Help: "Size of the results in all namespaces from which less log text is stored, in bytes; 0 means no limit.",
 	}
 	resultsShrunk = Definition{
 		Name: resultsPrefix + "shrunk_total", Kind: Counter,
-		Help: "Runs of which less log text was stored since results were above a budget, by budget.",
+		Help: "Runs with less log text stored because results were above a budget, by budget.",
 		Labels: []Label{{Name: "budget", Values: []Value{
 			value(retain.NamespaceBudget, "That of their namespace: `--max-results-bytes-per-namespace`."),
 			value(retain.ClusterBudget, "That of the whole cluster: `--max-results-bytes`."),
@@ -82,13 +82,13 @@ var (
 			value(retain.ReasonSurplus, "Their CronJob has more than are kept."),
 			value(retain.ReasonPart, "A part of results that were deleted."),
 			value(retain.ReasonOrphan, "A part that no results list."),
-			value(retain.ReasonCapture, "Captures that are left over, of a Job whose results are stored."),
+			value(retain.ReasonCapture, "Captures left over, of a Job whose results are stored."),
 		}}},
 	}
 	retentionPasses = Definition{
-		Name: retentionPrefix + "passes_total", Kind: Counter, Help: "Looks at all results by result.",
+		Name: retentionPrefix + "passes_total", Kind: Counter, Help: "Passes over all results, by outcome.",
 		Labels: []Label{{Name: "result", Values: []Value{
-			value(PassComplete, "Everything was looked at, and deleted as far as it could be."),
+			value(PassComplete, "Everything was checked, and deleted as far as possible."),
 			value(PassFailed, "The API server did not answer, or refused the list."),
 		}}},
 	}
@@ -98,27 +98,27 @@ var (
 	}
 	retentionDuration = Definition{
 		Name: retentionPrefix + "pass_duration_seconds", Kind: Histogram,
-		Help:    "How long a complete look at all results took, deletions included.",
+		Help:    "How long a complete pass over all results took, deletions included.",
 		Buckets: []float64{0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600},
 	}
 	retentionLast = Definition{
 		Name: retentionPrefix + "last_pass_timestamp_seconds", Kind: Gauge,
-		Help:   "When all results were last looked at completely, in seconds since 1970; absent until they were.",
+		Help:   "When the last complete pass over all results ended, in seconds since 1970; absent before.",
 		Absent: countedByRetention,
 	}
 	retentionObjects = Definition{
-		Name: retentionPrefix + "objects", Kind: Gauge, Help: "Objects labelled as results at the last look by class.",
+		Name: retentionPrefix + "objects", Kind: Gauge, Help: "Objects labelled as results in the last pass, by class.",
 		Absent: countedByRetention,
 		Labels: []Label{{Name: "class", Values: []Value{
 			value(retain.Results, "Results."),
 			value(retain.Part, "Parts of results."),
 			value(retain.Captured, "Logs of deleted pods, saved beside Jobs whose results are not stored yet."),
-			value(retain.Foreign, "What is labelled so and is not ours; it is left alone."),
+			value(retain.Foreign, "Other objects with this label; they are left alone."),
 		}}},
 	}
 	retentionMalformed = Definition{
 		Name: retentionPrefix + "malformed_results", Kind: Gauge,
-		Help: "Results at the last look that are kept since their expires-at cannot be read.",
+		Help: "Results in the last pass that are kept because their expires-at cannot be read.",
 	}
 )
 

@@ -37,17 +37,17 @@ func TestRetention(t *testing.T) {
 		"job_handler_results_bytes", "job_handler_results_budget_bytes", "job_handler_results_all_budget_bytes", "job_handler_results_shrunk_total",
 	}
 	const want = `
-# HELP job_handler_results_budget_bytes What results may take in a namespace before less of logs is stored, in bytes; 0 for no bound.
+# HELP job_handler_results_budget_bytes Size of the results in a namespace from which less log text is stored, in bytes; 0 means no limit.
 # TYPE job_handler_results_budget_bytes gauge
 job_handler_results_budget_bytes 1000
-# HELP job_handler_results_all_budget_bytes What results may take in all namespaces before less of logs is stored, in bytes; 0 for no bound.
+# HELP job_handler_results_all_budget_bytes Size of the results in all namespaces from which less log text is stored, in bytes; 0 means no limit.
 # TYPE job_handler_results_all_budget_bytes gauge
 job_handler_results_all_budget_bytes 5000
-# HELP job_handler_results_bytes What results take in a namespace, parts and captures included, in bytes, of the 100 namespaces where they take most.
+# HELP job_handler_results_bytes Size of the results in a namespace, parts and captures included, in bytes, for the 100 namespaces with most.
 # TYPE job_handler_results_bytes gauge
 job_handler_results_bytes{namespace="other"} 20
 job_handler_results_bytes{namespace="team"} 11
-# HELP job_handler_results_shrunk_total Runs of which less log text was stored since results were above a budget, by budget.
+# HELP job_handler_results_shrunk_total Runs with less log text stored because results were above a budget, by budget.
 # TYPE job_handler_results_shrunk_total counter
 job_handler_results_shrunk_total{budget="cluster"} 1
 job_handler_results_shrunk_total{budget="namespace"} 0
@@ -58,19 +58,19 @@ job_handler_retention_deleted_total{reason="expired"} 2
 job_handler_retention_deleted_total{reason="orphan"} 1
 job_handler_retention_deleted_total{reason="part"} 0
 job_handler_retention_deleted_total{reason="surplus"} 0
-# HELP job_handler_retention_last_pass_timestamp_seconds When all results were last looked at completely, in seconds since 1970; absent until they were.
+# HELP job_handler_retention_last_pass_timestamp_seconds When the last complete pass over all results ended, in seconds since 1970; absent before.
 # TYPE job_handler_retention_last_pass_timestamp_seconds gauge
 job_handler_retention_last_pass_timestamp_seconds 1.8e+09
-# HELP job_handler_retention_malformed_results Results at the last look that are kept since their expires-at cannot be read.
+# HELP job_handler_retention_malformed_results Results in the last pass that are kept because their expires-at cannot be read.
 # TYPE job_handler_retention_malformed_results gauge
 job_handler_retention_malformed_results 0
-# HELP job_handler_retention_objects Objects labelled as results at the last look by class.
+# HELP job_handler_retention_objects Objects labelled as results in the last pass, by class.
 # TYPE job_handler_retention_objects gauge
 job_handler_retention_objects{class="capture"} 4
 job_handler_retention_objects{class="foreign"} 1
 job_handler_retention_objects{class="part"} 0
 job_handler_retention_objects{class="results"} 2
-# HELP job_handler_retention_passes_total Looks at all results by result.
+# HELP job_handler_retention_passes_total Passes over all results, by outcome.
 # TYPE job_handler_retention_passes_total counter
 job_handler_retention_passes_total{result="complete"} 1
 job_handler_retention_passes_total{result="failed"} 1

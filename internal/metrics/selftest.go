@@ -30,8 +30,8 @@ func selfTestDefinitions() []Definition {
 var (
 	selfTestWorks = Definition{
 		Name: selfTestPrefix + "stamping_works", Kind: Gauge,
-		Help:   "1 if a Job that is created comes back from the API server with the webhook's stamp, else 0; absent until a test has told.",
-		Absent: "Until a test has told.",
+		Help:   "1 if a created Job comes back from the API server with the webhook's stamp, else 0; absent until the first test.",
+		Absent: "Until the first test.",
 	}
 	selfTestLast = Definition{
 		Name: selfTestPrefix + "last_success_timestamp_seconds", Kind: Gauge,

@@ -42,7 +42,7 @@ job_handler_self_test_runs_total{result="unstamped"} 1
 # HELP job_handler_self_test_last_success_timestamp_seconds When a Job last came back with the webhook's stamp, in seconds since 1970; absent until one has.
 # TYPE job_handler_self_test_last_success_timestamp_seconds gauge
 job_handler_self_test_last_success_timestamp_seconds 1.800000002e+09
-# HELP job_handler_self_test_stamping_works 1 if a Job that is created comes back from the API server with the webhook's stamp, else 0; absent until a test has told.
+# HELP job_handler_self_test_stamping_works 1 if a created Job comes back from the API server with the webhook's stamp, else 0; absent until the first test.
 # TYPE job_handler_self_test_stamping_works gauge
 job_handler_self_test_stamping_works 0
 `)
