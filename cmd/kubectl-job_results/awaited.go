@@ -108,11 +108,11 @@ func (a *awaited) ofJob(s *subject) decision {
 	case concealed && s.job.stored():
 		return decision{told: a.job}
 	case concealed && !a.tells:
-		return decision{never: s.job.whyConcealed(a.in, name) + "; with the right to list and watch Jobs its outcome could be told without them"}
+		return decision{never: s.job.whyConcealed(a.in, name) + "; with the right to list and watch Jobs the command could print its outcome without them"}
 	}
 	text := fmt.Sprintf("job %s, run %s, %s", name, a.job.UID, phase(a.job))
 	if concealed {
-		text += "; its results will be in a Secret that you may not read, but the Job itself will tell its outcome"
+		text += "; its results will be in a Secret that you may not read, but the Job itself shows its outcome"
 	}
 	return decision{text: text}
 }
@@ -161,7 +161,7 @@ func (a *awaited) withoutJob(s *subject) decision {
 	name, run := s.target.name, s.target.run
 	switch {
 	case s.named && a.fresh:
-		return decision{never: fmt.Sprintf("%s is there already, and never changes: --new waits for a run by its Job's name, which is %s",
+		return decision{never: fmt.Sprintf("%s exists already, and never changes: --new waits for a run by its Job's name, which is %s",
 			s.object.Object, s.object.Job.Name)}
 	case s.named:
 		return decision{never: s.anotherRun().Error()}
@@ -171,12 +171,12 @@ func (a *awaited) withoutJob(s *subject) decision {
 	case run != "" && !s.job.hidden:
 		return decision{never: fmt.Sprintf("there is no Job %s of run %s any more, and no results of it%s", name, run, s.others())}
 	}
-	text := fmt.Sprintf("job %s in namespace %s; there is no such Job and no results of it yet", name, a.in)
+	text := fmt.Sprintf("job %s in namespace %s; there is no such Job and there are no results yet", name, a.in)
 	if a.fresh {
-		text = fmt.Sprintf("a new run of job %s in namespace %s; it is not there yet", name, a.in)
+		text = fmt.Sprintf("a new run of job %s in namespace %s; it does not exist yet", name, a.in)
 	}
 	if s.job.hidden {
-		text = fmt.Sprintf("results of %s in namespace %s; whether they can come, cannot be told without the right to get Jobs there", name, a.in)
+		text = fmt.Sprintf("results of %s in namespace %s; without the right to get Jobs there the command cannot tell whether they will come", name, a.in)
 	}
 	return decision{text: text + s.job.perhapsConcealed(a.in)}
 }
@@ -184,7 +184,7 @@ func (a *awaited) withoutJob(s *subject) decision {
 // others names the runs that there are.
 func (s *subject) others() string {
 	if len(s.runs) == 0 {
-		return "; kubectl job-results list shows all that there are"
+		return "; kubectl job-results list shows all of them"
 	}
 	uids := make([]string, 0, len(s.runs))
 	for i := range s.runs {

@@ -38,7 +38,7 @@ func newCommand(streams genericiooptions.IOStreams, passive clock.PassiveClock) 
 	p := &plugin{IOStreams: streams, config: genericclioptions.NewConfigFlags(true), clock: passive}
 	root := &cobra.Command{
 		Use:           "kubectl-job_results",
-		Short:         "Read what finished Jobs left behind",
+		Short:         "Read the results of finished Jobs",
 		Long:          description,
 		Version:       version.String(),
 		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl job-results"},

@@ -55,7 +55,7 @@ func (c *cluster) logs(ctx context.Context, run *resultsview.Run) (*resultsview.
 			return run.Logs(ctx, c.fetch(k))
 		}
 	}
-	return nil, fmt.Errorf("%s is of a kind that cannot be read", run.Object)
+	return nil, fmt.Errorf("the kind of %s cannot be read", run.Object)
 }
 
 // runsOf returns the results of all runs of the Job, the newest first.

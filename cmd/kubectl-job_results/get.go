@@ -22,8 +22,8 @@ type getOptions struct {
 func newGet(p *plugin) *cobra.Command {
 	o := &getOptions{plugin: p, output: printFlags()}
 	command := &cobra.Command{
-		Use: "get NAME", Short: "Show on one screen what happened", Args: cobra.ExactArgs(1),
-		Example: "  # The newest run of a Job, which may be gone\n  kubectl job-results get nightly-report\n\n" +
+		Use: "get NAME", Short: "Show a run on one screen", Args: cobra.ExactArgs(1),
+		Example: "  # The newest run of a Job, which may be deleted already\n  kubectl job-results get nightly-report\n\n" +
 			"  # One value that the Job reported\n  kubectl job-results get nightly-report -o jsonpath='{.data.records-processed}'",
 		ValidArgsFunction: p.completeName,
 		RunE: func(command *cobra.Command, args []string) error {

@@ -141,7 +141,7 @@ Last lines of pod import-2, container main:
 
 		Expect(succeed(ctx, append(reader, "list", "-o", "name")...)).To(Equal("configmap/report-results\n"))
 		Expect(succeed(ctx, append(reader, "wait", "report")...)).To(HavePrefix("job report completed"))
-		Expect(fail(ctx, append(reader, "get", "other")...)).To(HavePrefix(`Error: no results of "other" in namespace ` + namespace + "; why, cannot be told"))
+		Expect(fail(ctx, append(reader, "get", "other")...)).To(HavePrefix(`Error: no results of "other" in namespace ` + namespace + "; without the right to get Jobs there the command cannot tell why"))
 		Expect(fail(ctx, append(reader, "list", "-A")...)).To(ContainSubstring("forbidden"))
 	})
 

@@ -45,10 +45,10 @@ func newList(p *plugin) *cobra.Command {
 	o.output.AddFlags(command)
 	flags := command.Flags()
 	flags.BoolVarP(&o.allNamespaces, "all-namespaces", "A", false, "List the results in all namespaces.")
-	flags.StringVarP(&o.selector, "selector", "l", "", "Label selector, such as -l team=billing; labels of the Job are there if they are propagated.")
+	flags.StringVarP(&o.selector, "selector", "l", "", "Label selector, such as -l team=billing. It matches labels of the Job if they are propagated.")
 	flags.BoolVar(&o.failed, "failed", false, "List only Jobs that failed.")
 	flags.StringVar(&o.cronJob, "cronjob", "", "List only the runs of this CronJob.")
-	flags.StringVar(&o.since, "since", "", "List only Jobs that finished in this last time (s m h d w), such as 24h.")
+	flags.StringVar(&o.since, "since", "", "List only Jobs that finished within this time before now (s m h d w), such as 24h.")
 	return command
 }
 

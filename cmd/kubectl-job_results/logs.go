@@ -47,11 +47,11 @@ func newLogs(p *plugin) *cobra.Command {
 	var previous bool
 	command := &cobra.Command{
 		Use: "logs NAME", Short: "Print the logs of a run, all of them or some", Args: cobra.ExactArgs(1),
-		Long: "Print what is kept of the logs of a run. Control characters are made visible; --raw prints the bytes\n" +
-			"that the containers wrote, after redaction. What was left out, or is missing, is said in the text, with\n" +
-			"--raw or where one log is chosen on standard error.",
-		Example: "  # All that a Job wrote, pod by pod\n  kubectl job-results logs nightly-report\n\n" +
-			"  # What one container wrote, byte for byte\n  kubectl job-results logs nightly-report -c main --raw > report.bin",
+		Long: "Print the stored logs of a run. Control characters are made visible; --raw prints the bytes\n" +
+			"that the containers wrote, after redaction. The text says what was left out or is missing, with\n" +
+			"--raw or for a single log on standard error.",
+		Example: "  # The logs of a Job, pod by pod\n  kubectl job-results logs nightly-report\n\n" +
+			"  # The log of one container, byte for byte\n  kubectl job-results logs nightly-report -c main --raw > report.bin",
 		ValidArgsFunction: p.completeName,
 		RunE: func(command *cobra.Command, args []string) error {
 			o.target.name = args[0]
@@ -68,7 +68,7 @@ func newLogs(p *plugin) *cobra.Command {
 	flags.BoolVarP(&previous, "previous", "p", false,
 		"Print only the instances before the last restart; false: only the last ones. Default: these and earlier ones.")
 	flags.IntVar(&o.tail, "tail", allLines, "Last lines to print of each log; -1 prints all.")
-	flags.BoolVar(&o.raw, "raw", false, "Print the bytes as the containers wrote them. They may steer a terminal.")
+	flags.BoolVar(&o.raw, "raw", false, "Print the bytes as the containers wrote them. They may control your terminal.")
 	return command
 }
 
@@ -108,7 +108,7 @@ func (w *logWriter) print(run *resultsview.Run, logs *resultsview.Logs, o *logsO
 		return err
 	}
 	if run.Omitted.Containers > 0 {
-		fmt.Fprintf(o.ErrOut, "Note: the Job had too many containers to tell all apart; %d are only in the whole text: kubectl job-results logs %s\n",
+		fmt.Fprintf(o.ErrOut, "Note: the Job had too many containers to list all; %d are only in the whole text: kubectl job-results logs %s\n",
 			run.Omitted.Containers, run.Name)
 	}
 	if err := wantExact(run, chosen); err != nil {

@@ -58,9 +58,9 @@ func (c *cluster) lookAround(ctx context.Context) (*corev1.Namespace, error) {
 func (s sight) whyMissing(in, name string) string {
 	switch {
 	case s.hidden:
-		return fmt.Sprintf("no results of %q in namespace %s; why, cannot be told without the right to get Jobs there%s", name, in, s.perhapsConcealed(in))
+		return fmt.Sprintf("no results of %q in namespace %s; without the right to get Jobs there the command cannot tell why%s", name, in, s.perhapsConcealed(in))
 	case s.job == nil:
-		return fmt.Sprintf("no Job and no results of that name in namespace %s: %q (kubectl job-results list -A shows all that there are)%s",
+		return fmt.Sprintf("no Job and no results of that name in namespace %s: %q (kubectl job-results list -A shows all of them)%s",
 			in, name, s.perhapsConcealed(in))
 	}
 	if why := s.whyNever(in, name); why != "" {
@@ -76,7 +76,7 @@ func (s sight) whyMissing(in, name string) string {
 		return fmt.Sprintf("no results for Job %s: it is still running (kubectl job-results wait %s, or kubectl logs job/%s)", name, name, name)
 	default:
 		return fmt.Sprintf("no results for Job %s yet: it has finished, and they are about to be stored: kubectl job-results wait %s "+
-			"(what holds them up: kubectl get events -n %s --field-selector reason=%s)", name, name, in, api.ReasonJobProcessing)
+			"(what delays them: kubectl get events -n %s --field-selector reason=%s)", name, name, in, api.ReasonJobProcessing)
 	}
 }
 
@@ -88,8 +88,8 @@ func (s sight) whyNever(in, name string) string {
 		return ""
 	case s.stored():
 		kind := plan.ResultsKind(s.job)
-		return fmt.Sprintf("the results of job %s (%s) were stored in %s %q and are not there any more: they expired, or were deleted. "+
-			"Only a new run brings new ones; what the Job itself still tells: kubectl describe -n %s job %s",
+		return fmt.Sprintf("the results of job %s (%s) were stored in %s %q and no longer exist: they expired, or were deleted. "+
+			"Only a new run brings new ones. To see the Job itself: kubectl describe -n %s job %s",
 			name, s.job.Annotations[api.StatusAnnotation], kind, s.job.Annotations[api.ResultsNameAnnotation], in, name)
 	case !s.optedIn():
 		return fmt.Sprintf("job %s is not opted in: label it, or its namespace, for results to be kept: kubectl label -n %s job %s %s=%s",
@@ -98,7 +98,7 @@ func (s sight) whyNever(in, name string) string {
 		return fmt.Sprintf("job %s had finished before namespace %s was opted in, and is left alone: label it for results to be kept: "+
 			"kubectl label -n %s job %s %s=%s", name, in, in, name, api.EnabledLabel, api.True)
 	case s.namespace != nil && s.namespace.DeletionTimestamp != nil:
-		return fmt.Sprintf("namespace %s is being deleted: nothing can be stored in it any more", in)
+		return fmt.Sprintf("namespace %s is being deleted: nothing more can be stored in it", in)
 	default:
 		return ""
 	}

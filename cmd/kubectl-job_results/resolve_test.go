@@ -110,8 +110,8 @@ var _ = Describe("NAME", func() {
 			resolved{why: lacks, ends: exitFailed, says: lacks},
 			resolved{why: lacks, ends: exitFailed, says: lacks}, SpecTimeout(soon*2)),
 		Entry("nothing", func(SpecContext) {}, "",
-			resolved{why: "no Job and no results", ends: exitTimedOut, says: "there is no such Job and no results of it yet"},
-			resolved{why: "no Job and no results", ends: exitTimedOut, says: "there is no such Job and no results of it yet"}, SpecTimeout(soon*2)),
+			resolved{why: "no Job and no results", ends: exitTimedOut, says: "there is no such Job and there are no results yet"},
+			resolved{why: "no Job and no results", ends: exitTimedOut, says: "there is no such Job and there are no results yet"}, SpecTimeout(soon*2)),
 	)
 
 	It("of results in a Secret names the missing right at once where the Job cannot tell", func(ctx SpecContext) {

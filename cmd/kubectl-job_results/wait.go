@@ -24,7 +24,7 @@ const (
 	recent = time.Minute
 )
 
-const waitDescription = `Wait until the results of a Job are there, and say how it ended.
+const waitDescription = `Wait until the results of a Job are stored, and say how it ended.
 
 Exits with 0 if the Job completed, 1 if it failed, 2 if there were no results in
 time, and 3 as soon as no results can come any more, or on any other error: the
@@ -53,7 +53,7 @@ type waitOptions struct {
 func newWait(p *plugin) *cobra.Command {
 	o := &waitOptions{plugin: p}
 	command := &cobra.Command{
-		Use: "wait NAME", Short: "Wait until the results of a Job are there", Long: waitDescription,
+		Use: "wait NAME", Short: "Wait until the results of a Job are stored", Long: waitDescription,
 		// The exit code 1 says that the Job failed.
 		Args: func(command *cobra.Command, args []string) error {
 			return useless(cobra.ExactArgs(1)(command, args))
@@ -71,9 +71,9 @@ func newWait(p *plugin) *cobra.Command {
 	command.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return useless(err) })
 	o.target.addFlags(command)
 	command.Flags().DurationVar(&o.timeout, "timeout", 30*time.Second,
-		"How long to wait; 0 looks once, less than 0 waits for a week.")
+		"How long to wait; 0 checks once, less than 0 waits for a week.")
 	command.Flags().BoolVar(&o.fresh, "new", false,
-		"Wait for a run whose results are not there yet when the command starts. Results of earlier runs do not count.")
+		"Wait for a run whose results do not exist yet when the command starts. Results of earlier runs do not count.")
 	return command
 }
 
@@ -191,7 +191,7 @@ func (w *waiter) conclude(ctx context.Context, s *subject) (*ending, decision, e
 	case d.never != "":
 		return nil, d, errors.New(d.never)
 	case d.told != nil:
-		fmt.Fprintf(w.ErrOut, "Note: you may not read the results; this is what the Job tells. You lack the %s.\n", secretsRight(w.in))
+		fmt.Fprintf(w.ErrOut, "Note: you may not read the results; this is what the Job itself shows. You lack the %s.\n", secretsRight(w.in))
 		status := d.told.Annotations[api.StatusAnnotation]
 		return &ending{d.told.Name, status, api.ResultsKindSecret + " " + d.told.Annotations[api.ResultsNameAnnotation]}, d, nil
 	case d.found != nil:
@@ -213,9 +213,9 @@ func (w *waiter) ended(s *subject, run *resultsview.Run) *ending {
 	if old && w.said == "" && w.job == nil && w.target.run == "" && !s.named {
 		why := "there is no Job of this name now"
 		if s.job.hidden {
-			why = "whether the Job runs again, cannot be told without the right to get Jobs"
+			why = "without the right to get Jobs the command cannot tell whether the Job runs again"
 		}
-		fmt.Fprintf(w.ErrOut, "Note: this run finished %s; %s. To wait for a run that is to come: kubectl job-results wait %s --new\n",
+		fmt.Fprintf(w.ErrOut, "Note: this run finished %s; %s. To wait for the next run: kubectl job-results wait %s --new\n",
 			ago(w.clock.Now(), run.Finished()), why, safe(s.target.name))
 	}
 	return &ending{run.Job.Name, run.Status, run.String()}

@@ -54,7 +54,7 @@ var _ = Describe("wait", func() {
 		store(ctx, runs.Of(failed("import", 1)))
 
 		old := func(job string) string {
-			return "Note: this run finished 24h ago; there is no Job of this name now. To wait for a run that is to come: kubectl job-results wait " + job + " --new\n"
+			return "Note: this run finished 24h ago; there is no Job of this name now. To wait for the next run: kubectl job-results wait " + job + " --new\n"
 		}
 		Expect(command(ctx, "wait", "report")).To(Equal(outcome{out: "job report completed: ConfigMap report-results\n", err: old("report")}))
 		Expect(command(ctx, "wait", "import")).To(Equal(outcome{out: "job import failed: ConfigMap import-results\n", err: old("import"), code: exitFailed}))
@@ -84,7 +84,7 @@ var _ = Describe("wait", func() {
 
 		Eventually(done).Should(Receive(Equal(outcome{
 			out: "job later completed: ConfigMap later-results\n",
-			err: "Waiting for job later in namespace " + namespace + "; there is no such Job and no results of it yet ...\n",
+			err: "Waiting for job later in namespace " + namespace + "; there is no such Job and there are no results yet ...\n",
 		})))
 	})
 
@@ -148,7 +148,7 @@ var _ = Describe("wait", func() {
 		Eventually(done).Should(Receive(&last))
 		Expect(last.out).To(Equal("job payroll completed: Secret payroll-results\n"))
 		Expect(last.code).To(BeZero())
-		Expect(last.err).To(And(ContainSubstring("the Job itself will tell its outcome"), ContainSubstring("rights to get, list and watch Secrets in namespace "+namespace)))
+		Expect(last.err).To(And(ContainSubstring("the Job itself shows its outcome"), ContainSubstring("rights to get, list and watch Secrets in namespace "+namespace)))
 	})
 
 	It("times out with a reason", func(ctx SpecContext) {
