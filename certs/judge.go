@@ -65,10 +65,10 @@ func (c *certificate) judge(issuedBefore bool) []problem {
 		p.Remedy = "install cert-manager, or leave --webhook-certificate empty and put tls.crt and tls.key into --webhook-cert-dir"
 	case c.err != nil:
 		p.Text = fmt.Sprintf("Certificate %s cannot be read: %v", c.name, c.err)
-		p.Remedy = "if it goes on, check the connection to the API server and the manager's Role"
+		p.Remedy = "if this persists, check the connection to the API server and the manager's Role"
 	default:
 		p.Text = fmt.Sprintf("Certificate %s is not Ready: %s", c.name, c.reason())
-		p.Remedy = describe + "; cert-manager's log says more"
+		p.Remedy = describe + "; see also cert-manager's log"
 	}
 	return []problem{p}
 }
@@ -83,7 +83,7 @@ func (c *certificate) reason() string {
 	if condition := c.ready(); condition != nil {
 		return condition.Reason + ": " + condition.Message
 	}
-	return "cert-manager has not looked at it yet"
+	return "cert-manager has not processed it yet"
 }
 
 func (c *certificate) ready() *certmanagerv1.CertificateCondition {
@@ -108,7 +108,7 @@ func judgeServed(o *observation, now time.Time) []problem {
 		p.Text, p.Remedy = fmt.Sprintf("there is no certificate in %s: %v", o.dir, o.loadError), fill
 	case leaf == nil:
 		p.Text = fmt.Sprintf("the webhook server does not answer on %s: %v", o.address, o.serveError)
-		p.Remedy = "restart the manager if it goes on"
+		p.Remedy = "restart the manager if this persists"
 	case !leaf.Equal(o.loaded):
 		p.Text = fmt.Sprintf("%s answers with another certificate than that in %s", o.address, o.dir)
 		p.Remedy = "look for another process on the port, or set --webhook-port"
@@ -129,7 +129,7 @@ func judgeServed(o *observation, now time.Time) []problem {
 
 func (c *certificate) renew() string {
 	if c.name.Name == "" {
-		return "replace tls.crt and tls.key; they are taken up without a restart"
+		return "replace tls.crt and tls.key; they are loaded without a restart"
 	}
 	return fmt.Sprintf("see why cert-manager does not renew it: kubectl describe certificate --namespace %s %s; "+
 		"if it is renewed, see whether its Secret is mounted", c.name.Namespace, c.name.Name)
@@ -159,7 +159,7 @@ func (c *configuration) judge(served []*x509.Certificate, now time.Time) []probl
 		p.Remedy = "apply config/webhook; until then Jobs are stamped when the manager first sees them"
 	case c.err != nil:
 		p.Text = fmt.Sprintf("the %s webhook configuration %s cannot be read: %v", c.kind, c.name, c.err)
-		p.Remedy = "if it goes on, check the connection to the API server and the manager's ClusterRole"
+		p.Remedy = "if this persists, check the connection to the API server and the manager's ClusterRole"
 		// What was read before still tells whether it is trusted.
 		p.blocks = c.object == nil || c.distrust(served, now) != nil
 	default:

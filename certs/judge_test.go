@@ -96,7 +96,7 @@ func TestJudge(t *testing.T) {
 		},
 		"the Certificate is new": {
 			change: func(o *observation) { o.certificate.object = certificateWith() },
-			want:   map[string]string{"!certificate": "Certificate ns/serving is not Ready: cert-manager has not looked at it yet"},
+			want:   map[string]string{"!certificate": "Certificate ns/serving is not Ready: cert-manager has not processed it yet"},
 		},
 		"the Certificate is not issued": {
 			change: func(o *observation) {

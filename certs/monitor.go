@@ -92,7 +92,7 @@ func (m *Monitor) Check(*http.Request) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.looked {
-		return errors.New("the webhook's certificate has not been looked at yet")
+		return errors.New("the webhook's certificate has not been checked yet")
 	}
 	var errs []error
 	for _, p := range m.problems {

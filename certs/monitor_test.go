@@ -99,7 +99,7 @@ func configurations() []client.Object {
 func TestTell(t *testing.T) {
 	certificate := &certmanagerv1.Certificate{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "serving", UID: "c"}}
 	w := newWatched(t, append(configurations(), certificate)...)
-	if err := w.Check(nil); err == nil || !strings.Contains(err.Error(), "has not been looked at yet") {
+	if err := w.Check(nil); err == nil || !strings.Contains(err.Error(), "has not been checked yet") {
 		t.Errorf("before the first look: %v", err)
 	}
 	for _, step := range []struct {

@@ -175,7 +175,7 @@ var _ = Describe("A CronJob in an opted-in Namespace", func() {
 		Expect(warned.take()).To(BeEmpty())
 		Expect(c.Create(ctx, jobtest.MakeCronJob(namespace, "risky").JobAnnotation(api.ResultsNameAnnotation, "a-results").History(1, 0).Obj())).To(Succeed())
 		Expect(warned.take()).To(Equal([]string{
-			api.ResultsNameAnnotation + " in jobTemplate: every run wants this name, only the first gets it without a suffix",
+			api.ResultsNameAnnotation + " in jobTemplate: all runs ask for this name; only the first gets it without a suffix",
 			"spec.successfulJobsHistoryLimit 1 can delete a Job before its results are stored: allow more",
 			"spec.failedJobsHistoryLimit 0 can delete a Job before its results are stored: allow more",
 		}))

@@ -80,7 +80,7 @@ func TestCronJobWarnings(t *testing.T) {
 		"what is mended":             {plainCronJob(), bad(), nil},
 		"one mended, one kept":       {bad(), bad().JobAnnotation(api.ResultsKindAnnotation, "x"), []string{badWarning}},
 		"a template that opts out":   {bad().JobLabel(api.EnabledLabel, api.False).History(0, 0), nil, nil},
-		"a fixed results-name":       {plainCronJob().JobAnnotation(api.ResultsNameAnnotation, "a-results"), nil, []string{api.ResultsNameAnnotation + " in jobTemplate: every run wants this name, only the first gets it without a suffix"}},
+		"a fixed results-name":       {plainCronJob().JobAnnotation(api.ResultsNameAnnotation, "a-results"), nil, []string{api.ResultsNameAnnotation + " in jobTemplate: all runs ask for this name; only the first gets it without a suffix"}},
 		"an unknown key":             {plainCronJob().JobAnnotation(api.Prefix+"log-mod", "full"), nil, []string{"annotation " + api.Prefix + "log-mod is unknown: did you mean " + api.LogModeAnnotation + "?"}},
 		"results-ttl, retention on":  {plainCronJob().JobAnnotation(api.ResultsTTLAnnotation, "1d"), nil, nil},
 		"no history":                 {plainCronJob().History(0, 0).Concurrency(batchv1.ForbidConcurrent), nil, []string{history(successful + " 0"), history(failed + " 0")}},

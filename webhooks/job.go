@@ -113,7 +113,7 @@ func (h *jobHandler) review(job *batchv1.Job, namespace metav1.Object) (field.Er
 	policy.LabelName(job)
 	policy.Stamp(job, h.TTLFloor, true, h.Defaults.LeftAlone)
 	if policy.Protect(job, wanted.Protect.Wanted) && !wanted.Protect.Wanted {
-		warnings = append(warnings, fmt.Sprintf("finalizer %s removed: %s asks for it", api.ResultsFinalizer, api.ProtectAnnotation))
+		warnings = append(warnings, fmt.Sprintf("finalizer %s removed: set annotation %s instead", api.ResultsFinalizer, api.ProtectAnnotation))
 	}
 	return append(errs, problems.Job...), warnings
 }

@@ -153,7 +153,7 @@ func TestJobWarnings(t *testing.T) {
 		},
 		"a finalizer that nobody asked for": {
 			inLabelled, namespace(), plainJob().Finalizer(api.ResultsFinalizer),
-			[]string{"finalizer job-handler/results removed: job-handler/protect asks for it"},
+			[]string{"finalizer job-handler/results removed: set annotation job-handler/protect instead"},
 		},
 		"a finalizer that is asked for": {
 			inLabelled, namespace().Annotation(api.ProtectAnnotation, api.True), plainJob().Finalizer(api.ResultsFinalizer), nil,

@@ -38,7 +38,7 @@ func answerSafely(
 ) (response admission.Response, result metrics.AdmissionResult) {
 	defer func() {
 		if r := recover(); r != nil {
-			log.FromContext(ctx).Error(fmt.Errorf("panic: %v", r), "admitting unseen", "stack", string(debug.Stack()))
+			log.FromContext(ctx).Error(fmt.Errorf("panic: %v", r), "admitting without change", "stack", string(debug.Stack()))
 			response, result = unseen(request), metrics.AdmissionUnread
 		}
 	}()
@@ -52,7 +52,7 @@ func skipped() (admission.Response, metrics.AdmissionResult) {
 
 // unread admits an object that could not be decoded or encoded.
 func unread(ctx context.Context, request admission.Request, err error) (admission.Response, metrics.AdmissionResult) {
-	log.FromContext(ctx).Error(err, "admitting unseen")
+	log.FromContext(ctx).Error(err, "admitting without change")
 	return unseen(request), metrics.AdmissionUnread
 }
 

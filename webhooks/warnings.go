@@ -45,7 +45,7 @@ func nameWarning(template *batchv1.JobTemplateSpec) []string {
 	if _, fixed := template.Annotations[api.ResultsNameAnnotation]; !fixed {
 		return nil
 	}
-	return []string{fmt.Sprintf("%s in jobTemplate: every run wants this name, only the first gets it without a suffix",
+	return []string{fmt.Sprintf("%s in jobTemplate: all runs ask for this name; only the first gets it without a suffix",
 		api.ResultsNameAnnotation)}
 }
 

@@ -109,7 +109,7 @@ var _ = Describe("A TTL that is raised", func() {
 			complete(ctx, namespace, "migrate")
 			Eventually(func(g Gomega) {
 				g.Expect(jobNow(ctx, namespace, "migrate").Annotations).To(HaveKey(api.StatusAnnotation))
-				g.Expect(warningsIn(ctx, namespace)).To(ContainElement(ContainSubstring("Another client creates this Job again after each deletion")))
+				g.Expect(warningsIn(ctx, namespace)).To(ContainElement(ContainSubstring("Another client recreates this Job after each deletion")))
 			}).Should(Succeed())
 			Consistently(func(g Gomega) { jobNow(ctx, namespace, "migrate") }, "2s").Should(Succeed())
 		}, SpecTimeout(specTimeout))

@@ -25,7 +25,7 @@ func addCacheReadiness(ctx context.Context, mgr ctrl.Manager) error {
 	}
 	return addReadiness(mgr, "caches", func(*http.Request) error {
 		if !informer.HasSynced() {
-			return errors.New("the namespaces have not been read yet (to do: if it goes on, check the connection to " +
+			return errors.New("the namespaces have not been read yet (to do: if this persists, check the connection to " +
 				"the API server and the manager's ClusterRole)")
 		}
 		return nil

@@ -15,7 +15,7 @@ import (
 	"github.com/job-handler/job-handler/internal/release"
 )
 
-const releaseDescription = `Take back what would go on acting once Job Handler is gone.
+const releaseDescription = `Undo what would still act once Job Handler is removed.
 
 Run it with the manager stopped and before its rights are removed; it refuses
 while a leader renews the manager's lease, or waits for its end with --wait. In
@@ -50,7 +50,7 @@ func newRelease(width int) *cobra.Command {
 	values := &releaseFlags{namespace: options.New().Manager.Namespace}
 	command := &cobra.Command{
 		Use:   "release",
-		Short: "Take back what would go on acting once Job Handler is gone",
+		Short: "Undo what would still act once Job Handler is removed",
 		Long:  releaseDescription,
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
@@ -60,15 +60,15 @@ func newRelease(width int) *cobra.Command {
 	var sets cliflag.NamedFlagSets
 	flags := sets.FlagSet("Release")
 	flags.StringVar(&values.kubeconfig, "kubeconfig", "",
-		"File with the connection to the cluster. Empty: $KUBECONFIG, then the pod's own account, then ~/.kube/config.")
+		"Kubeconfig file. If empty: $KUBECONFIG, then the pod's own account, then ~/.kube/config.")
 	flags.StringVar(&values.namespace, "namespace", values.namespace,
-		"Namespace of the manager: its lease tells whether it still runs. $POD_NAMESPACE sets the default.")
+		"Namespace of the manager. Its lease shows whether it still runs. $POD_NAMESPACE sets the default.")
 	flags.DurationVar(&values.wait, "wait", 0,
-		"How long a manager that still runs is given to end. 0 refuses at once.")
+		"How long to wait for a running manager to stop. 0 refuses at once.")
 	flags.BoolVar(&values.dryRun, "dry-run", false,
-		"Have the API server check every change and make none. The manager may be running.")
+		"Let the API server check every change without making it. The manager may be running.")
 	flags.BoolVar(&values.deleting, "deleting", false,
-		"Only let Jobs go that are being deleted and that the finalizer holds. The manager may be running.")
+		"Only release Jobs that are being deleted and that the finalizer holds. The manager may be running.")
 	command.Flags().AddFlagSet(flags)
 	cliflag.SetUsageAndHelpFunc(command, sets, width)
 	return command

@@ -14,7 +14,7 @@ import (
 	"github.com/job-handler/job-handler/webhooks"
 )
 
-const selfTestDescription = `Test once whether Jobs are stamped when they are created.
+const selfTestDescription = `Check once that the webhook stamps Jobs.
 
 It creates a Job in a dry run in the manager's namespace, as the manager itself
 does every --self-test-interval, and looks at what comes back. Nothing is
@@ -33,7 +33,7 @@ func newSelfTest(width int) *cobra.Command {
 	values := &selfTestFlags{namespace: options.New().Manager.Namespace, timeout: 30 * time.Second}
 	command := &cobra.Command{
 		Use:   "self-test",
-		Short: "Test once whether Jobs are stamped when they are created",
+		Short: "Check once that the webhook stamps Jobs",
 		Long:  selfTestDescription,
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
@@ -43,10 +43,10 @@ func newSelfTest(width int) *cobra.Command {
 	var sets cliflag.NamedFlagSets
 	flags := sets.FlagSet("Self-test")
 	flags.StringVar(&values.kubeconfig, "kubeconfig", "",
-		"File with the connection to the cluster. Empty: $KUBECONFIG, then the pod's own account, then ~/.kube/config.")
+		"Kubeconfig file. If empty: $KUBECONFIG, then the pod's own account, then ~/.kube/config.")
 	flags.StringVar(&values.namespace, "namespace", values.namespace, "Namespace of the manager. $POD_NAMESPACE sets the default.")
 	flags.DurationVar(&values.timeout, "timeout", values.timeout,
-		"How long is tried again: API servers take a moment to notice a webhook configuration.")
+		"How long to retry. API servers take a moment to notice a webhook configuration.")
 	command.Flags().AddFlagSet(flags)
 	cliflag.SetUsageAndHelpFunc(command, sets, width)
 	return command

@@ -24,7 +24,7 @@ func (r *Reconciler) bound(ctx context.Context, run *results.Run) {
 	}
 	run.MaxLogBytes, run.MaxLogReason = shrunkLogBytes, holdings.ShortReason(budget)
 	if r.Holdings.Shrunk(run.Job.Namespace, budget) {
-		r.Events.TryWarn(ctx, run.Job, "budget", fmt.Sprintf("%s: 16Ki is kept of the logs of new results until some are deleted; "+
+		r.Events.TryWarn(ctx, run.Job, "budget", fmt.Sprintf("%s. Only 16Ki of logs is stored for each new Job until results are deleted; "+
 			"annotation %s makes results expire", r.Holdings.Exceeded(run.Job.Namespace, budget), api.ResultsTTLAnnotation))
 	}
 }

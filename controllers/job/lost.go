@@ -27,7 +27,7 @@ func (r *Reconciler) countLost(ctx context.Context, key types.NamespacedName) er
 		}
 		if lost {
 			r.Jobs.Lost()
-			ctrl.LoggerFrom(ctx).Info("a finished job is gone and no results of it are there", "uid", job.UID)
+			ctrl.LoggerFrom(ctx).Info("a finished job was deleted and has no results", "uid", job.UID)
 		}
 	}
 	return nil

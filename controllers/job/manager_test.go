@@ -281,7 +281,7 @@ var _ = Describe("The controller in a manager", func() {
 		}
 		object := completed(ctx, aJob())
 		Eventually(ctx, func() []string { return warningsOf(ctx, object) }).Should(ContainElement(
-			ContainSubstring("Another client creates this Job again after each deletion")))
+			ContainSubstring("Another client recreates this Job after each deletion")))
 		expectStored(ctx, object)
 		Consistently(ctx, gone(object)).Should(BeFalse())
 	}, SpecTimeout(time.Minute))

@@ -114,7 +114,7 @@ var _ = Describe("What a program writes", func() {
 		refused := running(ctx, aJobCalled("refused"))
 		addPod(ctx, refused, ended(1), say)
 		fail(ctx, refused, 1)
-		Eventually(ctx, warningsOf).WithArguments(refused).Should(ContainElement(ContainSubstring("Not done with this Job yet")))
+		Eventually(ctx, warningsOf).WithArguments(refused).Should(ContainElement(ContainSubstring("This Job could not be handled yet")))
 
 		Expect(log.String()).To(And(ContainSubstring("results stored"), ContainSubstring("decided"), Not(ContainSubstring(marker))))
 		var events eventsv1.EventList

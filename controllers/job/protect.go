@@ -42,9 +42,9 @@ func (r *Reconciler) giveUp(ctx context.Context, job *batchv1.Job, cause error) 
 		return err
 	}
 	r.counts().release(job, released, plan.ReleasedDeadline)
-	ctrl.LoggerFrom(ctx).Error(cause, "job let go without results", "deadline", r.Options.ProtectDeadline)
+	ctrl.LoggerFrom(ctx).Error(cause, "job released without results", "deadline", r.Options.ProtectDeadline)
 	r.Events.TryWarn(ctx, job, "protect", fmt.Sprintf(
-		"The Job goes without its results being stored: its deletion was held up for %s, and then: %v", r.Options.ProtectDeadline, cause))
+		"The Job is deleted without stored results: its deletion was delayed for %s, and the last try failed: %v", r.Options.ProtectDeadline, cause))
 	r.forget(job.UID)
 	return nil
 }
@@ -88,7 +88,7 @@ func protectedIn(cached client.Reader) handler.MapFunc {
 		var jobs batchv1.JobList
 		// They are only looked at: copies of all Jobs of a namespace may take long and much.
 		if err := cached.List(ctx, &jobs, client.InNamespace(namespace.GetName()), client.UnsafeDisableDeepCopy); err != nil {
-			ctrl.LoggerFrom(ctx).Error(err, "protected jobs are not looked at before their time", "namespace", namespace.GetName())
+			ctrl.LoggerFrom(ctx).Error(err, "protected jobs are not checked before their next re-check", "namespace", namespace.GetName())
 			return nil
 		}
 		var requests []ctrl.Request

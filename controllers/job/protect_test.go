@@ -373,7 +373,7 @@ var _ = Describe("The deadline of a protected Job's deletion", func() {
 		Expect(resultsIn(ctx)).To(BeEmpty())
 		Expect(released()).To(Equal(only(plan.ReleasedDeadline)))
 		Expect(warningsOf(ctx, object)).To(ContainElement(And(
-			ContainSubstring("goes without its results"), ContainSubstring("1h0m0s"), ContainSubstring("exceeded quota"))))
+			ContainSubstring("is deleted without stored results"), ContainSubstring("1h0m0s"), ContainSubstring("exceeded quota"))))
 		Expect(outcomesOf(ctx, object)).To(BeEmpty())
 	}, SpecTimeout(specTimeout))
 

@@ -118,7 +118,7 @@ func (r *Reconciler) found(ctx context.Context, job *batchv1.Job) (bool, error) 
 		return false, err
 	}
 	if err != nil {
-		ctrl.LoggerFrom(ctx).Info("results are not there, storing them again", "results", key.Name, "cause", err.Error())
+		ctrl.LoggerFrom(ctx).Info("results are missing, storing them again", "results", key.Name, "cause", err.Error())
 		r.Ledger.Missing(job)
 		r.Jobs.Missing()
 		return false, nil

@@ -420,7 +420,7 @@ var _ = Describe("Captures of a Job that goes on", func() {
 
 		Expect(record.PodCounts.Missing).To(Equal(1))
 		Expect(onlyResults(ctx).Data[api.DataLogs]).NotTo(ContainSubstring("first 0"))
-		Expect(warningsOf(ctx, object)).To(ContainElement(ContainSubstring("not taken for logs of deleted pods")))
+		Expect(warningsOf(ctx, object)).To(ContainElement(ContainSubstring("does not hold logs of deleted pods")))
 	},
 		Entry("mutable", func(cm *corev1.ConfigMap) { cm.Immutable = nil }),
 		Entry("not labelled", func(cm *corev1.ConfigMap) { delete(cm.Labels, api.CreatedLabel) }),

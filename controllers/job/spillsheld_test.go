@@ -251,7 +251,7 @@ var _ = Describe("What captures take", func() {
 			c := pod.Containers[0].Capture
 			Expect(c.Complete).To(BeFalse(), pod.Name)
 			if c.Reason == results.ReasonNamespaceBudget {
-				Expect(c.Message).To(ContainSubstring("the pod was deleted while results took more than they may"))
+				Expect(c.Message).To(ContainSubstring("the pod was deleted while results were above their limit"))
 				short++
 			}
 		}

@@ -45,7 +45,7 @@ func (r *Reconciler) answer(ctx context.Context, job *batchv1.Job, result ctrl.R
 		wait := r.refusedRetry(job)
 		r.Jobs.Refused(trouble.Cause(err))
 		logger.Error(err, "job not handled, trying again", "after", wait)
-		r.Events.TryWarn(ctx, job, "refused/"+trouble.Cause(err), "Not done with this Job yet, trying again: "+err.Error())
+		r.Events.TryWarn(ctx, job, "refused/"+trouble.Cause(err), "This Job could not be handled yet, trying again: "+err.Error())
 		return ctrl.Result{RequeueAfter: wait, Priority: new(recheckPriority)}, nil
 	default:
 		return ctrl.Result{}, err

@@ -133,7 +133,7 @@ func TestAnswer(t *testing.T) {
 		"a 404, the namespace is gone": {err: notFound, there: []client.Object{oneJob().Obj()}},
 		"conflict":                     {err: apierrors.NewConflict(batchv1.Resource("jobs"), "report", errors.New("modified")), want: answer{Result: ctrl.Result{RequeueAfter: 100 * time.Millisecond}}},
 		"passing":                      {err: away, want: answer{Err: away.Error()}},
-		"refused":                      {err: errRights, want: answer{Result: slowly, Notes: []string{"Not done with this Job yet, trying again: " + errRights.Error()}}},
+		"refused":                      {err: errRights, want: answer{Result: slowly, Notes: []string{"This Job could not be handled yet, trying again: " + errRights.Error()}}},
 		"refused, no Warning":          {err: errRights, warnings: errRights, want: answer{Result: slowly}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -33,7 +33,7 @@ func (r *Reconciler) act(ctx context.Context, observed plan.Observation, decisio
 	defer turn.End()
 	if turn.SetAside() {
 		r.Events.TryWarn(ctx, job, "set-aside", fmt.Sprintf(
-			"The manager's process ended %d times while it was handling this Job. It handles this Job after all others, and alone", turn.Ended))
+			"The manager's process ended %d times while it was handling this Job. It now handles this Job after all others, and alone", turn.Ended))
 	}
 	switch {
 	case turn.After > 0 && turn.Again() && decision.Overdue:

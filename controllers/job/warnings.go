@@ -20,15 +20,15 @@ func warnOfTTL(ctx context.Context, recorder *events.Recorder, leftAlone policy.
 		return
 	}
 	recorder.TryWarn(ctx, job, "ttl", fmt.Sprintf(
-		"Another client keeps setting ttlSecondsAfterFinished to %d, below the floor of %s, so it is left there: "+
+		"Another client keeps setting ttlSecondsAfterFinished to %d, below the floor of %s, so the manager leaves it there: "+
 			"if Kubernetes deletes the Job before its results are stored, they and the logs are lost",
 		*job.Spec.TTLSecondsAfterFinished, observed.TTLFloor))
 }
 
 // warnOfLabel warns of a label that is left off, and what is lost meanwhile.
 func warnOfLabel(ctx context.Context, recorder *events.Recorder, job *batchv1.Job) {
-	recorder.TryWarn(ctx, job, "label", "Another client keeps removing the label "+api.EnabledLabel+", so it is left off for up to an hour: "+
-		"until the Job has it again, its results and logs are not stored, and if the Job is deleted before, they are lost. "+
+	recorder.TryWarn(ctx, job, "label", "Another client keeps removing the label "+api.EnabledLabel+", so the manager does not restore it for up to an hour. "+
+		"Until then the results and logs of the Job are not stored; if the Job is deleted before, they are lost. "+
 		"To opt the Job out, set the label to "+api.False)
 }
 
@@ -46,6 +46,6 @@ func warnOfMadeAgain(ctx context.Context, recorder *events.Recorder, observed pl
 		return
 	}
 	recorder.TryWarn(ctx, observed.Job, "made-again", fmt.Sprintf(
-		"Another client creates this Job again after each deletion, and it runs again each time, so it is kept. "+
-			"To have it deleted all the same, set %s on the Job", api.DeleteAfterSuccessAnnotation))
+		"Another client recreates this Job after each deletion, and it runs again each time, so the manager keeps it. "+
+			"To delete it anyway, set %s on the Job", api.DeleteAfterSuccessAnnotation))
 }

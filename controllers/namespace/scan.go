@@ -111,7 +111,7 @@ func (r *Reconciler) visit(ctx context.Context, found *metav1.PartialObjectMetad
 		return r.stampOrRelease(ctx, job, since)
 	})
 	if err != nil {
-		return fmt.Errorf("bringing job %s in step: %w", found.Name, err)
+		return fmt.Errorf("updating job %s: %w", found.Name, err)
 	}
 	return nil
 }

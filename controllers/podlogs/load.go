@@ -91,7 +91,7 @@ func (k *Keeper) findSaved(ctx context.Context) error {
 // captures of them.
 const mostEarlier = 100_000
 
-var errTooMany = errors.New("there are more than can be remembered")
+var errTooMany = errors.New("there are too many to remember")
 
 // loadKind adds what objects of a kind have, of which at least known are there.
 // They are numbered without a gap, so that the first that is not there ends them,
@@ -142,5 +142,5 @@ func (k *Keeper) judge(ctx context.Context, job *batchv1.Job, kind string, numbe
 }
 
 func (k *Keeper) warnOfObject(ctx context.Context, job *batchv1.Job, kind string, key types.NamespacedName, err error) {
-	k.Events.TryWarn(ctx, job, "capture/"+key.Name, fmt.Sprintf("%s %s is not taken for logs of deleted pods of this Job: %v", kind, key.Name, err))
+	k.Events.TryWarn(ctx, job, "capture/"+key.Name, fmt.Sprintf("%s %s is ignored, it does not hold logs of deleted pods of this Job: %v", kind, key.Name, err))
 }

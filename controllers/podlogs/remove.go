@@ -90,12 +90,12 @@ func (k *Keeper) RemoveSaved(ctx context.Context, job *batchv1.Job) {
 	logger := ctrl.LoggerFrom(ctx)
 	for _, name := range k.saved.unseen(job) {
 		if err := k.findObject(ctx, job, name); err != nil {
-			logger.V(1).Info("captures are left for now", "kind", name.kind, "capture", name.name, "cause", err.Error())
+			logger.V(1).Info("captures not deleted for now", "kind", name.kind, "capture", name.name, "cause", err.Error())
 		}
 	}
 	for _, held := range k.saved.drop(job.UID) {
 		if err := k.removeObject(ctx, held); err != nil {
-			logger.V(1).Info("captures are left for now", "capture", held.String(), "cause", err.Error())
+			logger.V(1).Info("captures not deleted for now", "capture", held.String(), "cause", err.Error())
 		}
 	}
 }

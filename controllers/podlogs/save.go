@@ -132,9 +132,9 @@ func (k *Keeper) savePods(ctx context.Context, job *batchv1.Job, all bool) error
 
 var (
 	// errFull says that no more is stored of a Job's captures before its end.
-	errFull = errors.New("as much is stored of its deleted pods as may be before its end; what else there is, is in memory only")
+	errFull = errors.New("no more of its deleted pods can be saved while the Job still runs")
 	// errOverBudget says the same where results take more than they may.
-	errOverBudget = errors.New("little is stored of deleted pods")
+	errOverBudget = errors.New("only little of deleted pods is saved")
 )
 
 const (
@@ -175,7 +175,7 @@ func (k *Keeper) nextBatch(job *batchv1.Job, kind string, all bool) (*capture.Ba
 func shortCapture(budget retain.Budget) results.Capture {
 	return results.Capture{
 		Reason:  holdings.ShortReason(budget),
-		Message: "the pod was deleted while results took more than they may, and little of its log was saved until the Job finished",
+		Message: "the pod was deleted while results were above their limit, and only little of its log was saved before the Job finished",
 	}
 }
 

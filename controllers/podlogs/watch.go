@@ -55,7 +55,7 @@ func (w *watch) Start(ctx context.Context) error {
 	}
 	w.saved.begin(w.Clock.Now())
 	if err := w.findSaved(ctx); err != nil {
-		ctrl.LoggerFrom(ctx).V(1).Info("each Job that is there already is asked for what was captured of it", "cause", err.Error())
+		ctrl.LoggerFrom(ctx).V(1).Info("captures of existing Jobs are looked up one by one", "cause", err.Error())
 	}
 	for ctx.Err() == nil {
 		w.Captures.Await(ctx, w.Save(ctx))
@@ -145,7 +145,7 @@ func (w *watch) capture(ctx context.Context, pod *corev1.Pod, take func(job type
 		return
 	}
 	take(job.UID, w.logMode(ctx, job))
-	ctrl.LoggerFrom(ctx).V(1).Info("pod is deleted before its job is stored", "namespace", pod.Namespace, "job", job.Name, "pod", pod.Name)
+	ctrl.LoggerFrom(ctx).V(1).Info("pod deleted before the results of its job are stored", "namespace", pod.Namespace, "job", job.Name, "pod", pod.Name)
 	w.forgetUnlessWanted(ctx, pod, job.UID)
 }
 

@@ -44,7 +44,7 @@ func (r *Retainer) removeCapture(ctx context.Context, ref retain.Ref) error {
 	if err := r.delete(ctx, object, retain.ReasonCapture); err != nil {
 		return ignoreGone(err)
 	}
-	ctrl.LoggerFrom(ctx).Info("captures deleted of a job whose results are stored",
+	ctrl.LoggerFrom(ctx).Info("captures of a job with stored results deleted",
 		"namespace", ref.Namespace, "capture", ref.Name, "kind", ref.Kind)
 	return nil
 }

@@ -81,6 +81,6 @@ func (r *Retainer) removeOrphan(ctx context.Context, ref retain.Ref) error {
 	if err := r.delete(ctx, part, retain.ReasonOrphan); !gone(err) {
 		return err
 	}
-	ctrl.LoggerFrom(ctx).Info("part deleted that no results list", "namespace", ref.Namespace, "part", ref.Name, "kind", ref.Kind)
+	ctrl.LoggerFrom(ctx).Info("part deleted, no results list it", "namespace", ref.Namespace, "part", ref.Name, "kind", ref.Kind)
 	return nil
 }

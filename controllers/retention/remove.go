@@ -30,7 +30,7 @@ func (r *Retainer) removeCandidate(ctx context.Context, candidate retain.Candida
 		return err
 	}
 	if atWork {
-		r.keep(ctx, candidate, "the manager is not done with their job")
+		r.keep(ctx, candidate, "the manager has not finished with their job")
 		return nil
 	}
 	err = r.delete(ctx, object, candidate.Reason)

@@ -83,7 +83,7 @@ func (r *Retainer) Start(ctx context.Context) error {
 		next := r.Clock.Now().Add(r.Options.Interval)
 		if err := r.Look(ctx); err != nil && ctx.Err() == nil {
 			again := r.Clock.Now().Add(r.retry(err))
-			logger.Info("not all results were looked at", "again", again, "cause", err.Error())
+			logger.Info("not all results were checked", "again", again, "cause", err.Error())
 			next = earlier(next, again)
 		}
 		r.wait(ctx, next)
@@ -106,7 +106,7 @@ func (r *Retainer) wait(ctx context.Context, until time.Time) {
 		err := r.RemoveDue(ctx)
 		now := r.Clock.Now()
 		if err != nil && ctx.Err() == nil {
-			ctrl.LoggerFrom(ctx).Info("results not deleted that are due, trying again", "cause", err.Error())
+			ctrl.LoggerFrom(ctx).Info("expired results not deleted, trying again", "cause", err.Error())
 			until = earlier(until, now.Add(failedRetry))
 		}
 		if !now.Before(until) {
@@ -174,7 +174,7 @@ func (r *Retainer) look(ctx context.Context, now time.Time) error {
 			return work.err()
 		}
 	}
-	ctrl.LoggerFrom(ctx).V(1).Info("looked at all results", "results", survey.Counts[retain.Results],
+	ctrl.LoggerFrom(ctx).V(1).Info("checked all results", "results", survey.Counts[retain.Results],
 		"parts", survey.Counts[retain.Part], "captures", survey.Counts[retain.Captured], "toGo", len(candidates), "suspects", len(suspects))
 	return work.err()
 }

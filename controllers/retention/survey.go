@@ -62,7 +62,7 @@ func (r *Retainer) list(ctx context.Context, kind, namespace string, survey *ret
 	}, func(object client.Object) error {
 		survey.Add(kind, object)
 		if listed++; listed%progressObjects == 0 {
-			ctrl.LoggerFrom(ctx).Info("looking at results", "kind", kind, "so far", listed)
+			ctrl.LoggerFrom(ctx).Info("checking results", "kind", kind, "soFar", listed)
 		}
 		return nil
 	})
@@ -97,7 +97,7 @@ func (r *Retainer) listSecrets(ctx context.Context, namespace string, survey *re
 	switch trouble.Of(err) {
 	case trouble.Gone, trouble.Refused:
 		if err != nil && r.hourly("secrets") {
-			ctrl.LoggerFrom(ctx).Info("results in Secrets are not looked at", "namespace", namespace, "cause", err.Error())
+			ctrl.LoggerFrom(ctx).Info("results in Secrets are not checked", "namespace", namespace, "cause", err.Error())
 		}
 		return nil
 	default:
@@ -121,7 +121,7 @@ func (r *Retainer) withSecrets(ctx context.Context) ([]string, error) {
 		may, err := r.mayListSecrets(ctx, name)
 		if trouble.Of(err) == trouble.Refused {
 			if r.hourly("review") {
-				ctrl.LoggerFrom(ctx).Info("results in Secrets are not looked at: the manager cannot ask for its rights", "cause", err.Error())
+				ctrl.LoggerFrom(ctx).Info("results in Secrets are not checked: the manager cannot ask for its rights", "cause", err.Error())
 			}
 			return nil, nil
 		}

@@ -72,7 +72,7 @@ var captureBomb = attack{name: "captures", prepare: func(ctx context.Context, s 
 			}
 		}
 		// A pod that is counted is not there.
-		s.expect(job, "is not taken for logs of deleted pods")
+		s.expect(job, "is ignored, it does not hold logs of deleted pods")
 		return s.complete(ctx, job, 1)
 	})
 }}

@@ -164,7 +164,7 @@ func (k *Keeper) judge(ctx context.Context, err error, now time.Time) {
 	}
 	if !k.failing && ctx.Err() == nil {
 		k.failing = true
-		logger.Info("the Jobs at work cannot be noted; they are handled all the same", "lease", k.key.String(), "cause", err.Error())
+		logger.Info("running Jobs cannot be noted on the Lease; they are handled anyway", "lease", k.key.String(), "cause", err.Error())
 	}
 }
 
@@ -217,7 +217,7 @@ func (k *Keeper) takeOver(ctx context.Context, now time.Time) error {
 	k.record = next
 	if unclean {
 		k.careful = now.Add(carefulFor)
-		ctrl.LoggerFrom(ctx).WithName("atwork").Info("the process before ended without being asked to",
+		ctrl.LoggerFrom(ctx).WithName("atwork").Info("the previous process ended unexpectedly",
 			"process", before.Holder, "jobsAtWork", before.AtWork)
 	}
 	return nil
@@ -268,7 +268,7 @@ func (k *Keeper) finish(ctx context.Context) {
 		err = k.write(ctx, "", text)
 	}
 	if err != nil {
-		ctrl.LoggerFrom(ctx).WithName("atwork").Info("the end could not be noted", "cause", err.Error())
+		ctrl.LoggerFrom(ctx).WithName("atwork").Info("the end of the process could not be noted on the Lease", "cause", err.Error())
 	}
 }
 

@@ -168,7 +168,7 @@ func TestFollowedAgain(t *testing.T) {
 // TestNotWhole holds why a log is not whole, and that a pod that is gone has no
 // cause that could heal.
 func TestNotWhole(t *testing.T) {
-	running := results.Capture{Reason: results.ReasonStillRunning, Message: "following the log was given up before it had ended"}
+	running := results.Capture{Reason: results.ReasonStillRunning, Message: "the manager stopped following the log before it ended"}
 	tests := map[string]struct {
 		happens func(ctx context.Context, n *node, c *Captures, pod *corev1.Pod)
 		want    kept
@@ -326,7 +326,7 @@ func TestStillThere(t *testing.T) {
 		evicted := lost(pod)
 		evicted.Status.Phase = corev1.PodFailed
 		want[0][0].Capture = results.Capture{
-			Reason: results.ReasonEndNotSeen, Message: "the pod ended, and its container was not reported to have",
+			Reason: results.ReasonEndNotSeen, Message: "the pod ended, but the end of its container was not reported",
 		}
 		if diff := cmp.Diff(want, keptOf(t, c, evicted)); diff != "" {
 			t.Errorf("the kubelet has lost it (-want +got):\n%s", diff)

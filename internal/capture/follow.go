@@ -25,13 +25,13 @@ const (
 // The messages in the captures of logs that found no stream, or lost it to others.
 const (
 	noStream = "too many logs of deleted pods were followed at once"
-	parked   = "its stream was closed for another log to be followed, and no other one was opened in time"
+	parked   = "its stream was closed in favor of another log, and not opened again in time"
 )
 
 // tooMany is the message in the capture of a log that was to be followed and is
 // for others to read, NotFollowed once it was read.
 const (
-	tooMany     = "as many logs were being followed as the manager follows at once"
+	tooMany     = "the manager already followed the maximum number of logs"
 	NotFollowed = "read at the end: " + tooMany
 )
 

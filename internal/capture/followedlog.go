@@ -149,7 +149,7 @@ func (l *followedLog) judge(log joblogs.Log, left presence, nothing bool) result
 	switch unended := l.capture.Complete && !log.Ended; {
 	case l.text.isReleased():
 		return results.Capture{
-			Reason: results.ReasonCaptureLost, Message: "what was captured was stored in an object that is not there, or not whole",
+			Reason: results.ReasonCaptureLost, Message: "the object with the captured log is missing or damaged",
 		}
 	case l.state == fellBack:
 		return results.Capture{Reason: results.ReasonNotFollowed, Message: tooMany, Curable: true}
@@ -159,7 +159,7 @@ func (l *followedLog) judge(log joblogs.Log, left presence, nothing bool) result
 		}
 	case unended && left == final:
 		return results.Capture{
-			Reason: results.ReasonEndNotSeen, Message: "the pod ended, and its container was not reported to have",
+			Reason: results.ReasonEndNotSeen, Message: "the pod ended, but the end of its container was not reported",
 		}
 	case unended:
 		return results.Capture{

@@ -255,7 +255,7 @@ func TestFollowFinished(t *testing.T) {
 			t.Error("it is still followed")
 		}
 		expect(t, c, []kept{{Container: "main", Text: "working\n", Capture: results.Capture{
-			Reason: results.ReasonStillRunning, Message: "following the log was given up before it had ended",
+			Reason: results.ReasonStillRunning, Message: "the manager stopped following the log before it ended",
 		}}})
 	})
 }

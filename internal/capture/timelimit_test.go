@@ -40,7 +40,7 @@ func TestStillComing(t *testing.T) {
 				t.Error("it is still followed")
 			}
 		}, kept{Container: "main", Text: want, Capture: results.Capture{
-			Reason: results.ReasonStillRunning, Message: "following the log was given up before it had ended",
+			Reason: results.ReasonStillRunning, Message: "the manager stopped following the log before it ended",
 		}}},
 		"the pod is gone": {func(_ *node, c *Captures, pod *corev1.Pod) {
 			c.Gone(job, pod)
@@ -50,7 +50,7 @@ func TestStillComing(t *testing.T) {
 				t.Error("it is still followed")
 			}
 		}, kept{Container: "main", Text: want, Capture: results.Capture{
-			Reason: results.ReasonStillRunning, Message: "following the log was given up before it had ended",
+			Reason: results.ReasonStillRunning, Message: "the manager stopped following the log before it ended",
 		}}},
 	}
 	for title, tc := range tests {

@@ -219,7 +219,7 @@ func protectDeadlinePassed(s *story) {
 	s.Expect(time.Since(deleted)).To(And(BeNumerically(">=", protectDeadline), BeNumerically("<", time.Minute)))
 	s.eventually(func(g Gomega) {
 		g.Expect(s.told(job, corev1.EventTypeWarning)).To(ContainElement(And(
-			ContainSubstring("goes without its results"), ContainSubstring(protectDeadline.String()))))
+			ContainSubstring("is deleted without stored results"), ContainSubstring(protectDeadline.String()))))
 	})
 	var found corev1.ConfigMapList
 	s.Expect(s.w.client.List(s.ctx(), &found, client.InNamespace(s.namespace), client.MatchingLabels{api.CreatedLabel: api.True})).To(Succeed())

@@ -47,7 +47,7 @@ const (
 )
 
 // ErrBusy is returned by TryAbout while as many callers wait as may.
-var ErrBusy = errors.New("as many Jobs wait for Events as may")
+var ErrBusy = errors.New("too many Jobs wait for Events")
 
 // Metrics count lists of Events.
 type Metrics interface {

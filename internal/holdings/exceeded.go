@@ -22,7 +22,7 @@ func ShortReason(budget retain.Budget) string {
 func (h *Holdings) Exceeded(namespace string, budget retain.Budget) string {
 	budgets := h.Budgets()
 	if budget == retain.ClusterBudget {
-		return fmt.Sprintf("The results in all namespaces take %s (--max-results-bytes) or more, and those in namespace %s their share of it",
+		return fmt.Sprintf("The results in all namespaces take %s (--max-results-bytes) or more, and namespace %s takes its share or more",
 			resource.NewQuantity(budgets.Cluster, resource.BinarySI), namespace)
 	}
 	return fmt.Sprintf("The results in namespace %s take %s (--max-results-bytes-per-namespace) or more",

@@ -120,7 +120,7 @@ func terminatedWithoutLog(pod *corev1.Pod, c results.Container, end *corev1.Cont
 	default:
 		// Asked without a container ID, the kubelet would send the log of the
 		// instance before.
-		return incurable(results.ReasonContainerGone, "the kubelet does not know the container any more")
+		return incurable(results.ReasonContainerGone, "the kubelet no longer knows the container")
 	}
 }
 

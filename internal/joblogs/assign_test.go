@@ -133,7 +133,7 @@ func TestAssign(t *testing.T) {
 			status: corev1.ContainerStatus{State: withoutID(), LastTerminationState: ended(), RestartCount: 1},
 			want: []outcome{
 				{Previous: true, Capture: read},
-				{Capture: gone("the kubelet does not know the container any more")},
+				{Capture: gone("the kubelet no longer knows the container")},
 			},
 		},
 		"previous instance lost": {

@@ -162,7 +162,7 @@ func (f *Following) Brought() bool { return f.brought }
 
 // GivenUp returns the capture of a log of which more may have come.
 func GivenUp() results.Capture {
-	return incurable(results.ReasonStillRunning, "following the log was given up before it had ended")
+	return incurable(results.ReasonStillRunning, "the manager stopped following the log before it ended")
 }
 
 // NotCompared returns the capture of a log that was ReadToEnd, of a container that

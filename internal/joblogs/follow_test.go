@@ -128,7 +128,7 @@ func TestFollowWaits(t *testing.T) {
 		began := time.Now()
 		text := logtext.NewBuffer(1 << 10)
 		got := follow(ctx, NewReader(k, Options{IdleTimeout: time.Second}), LogsOf(podWith(exited("c")))[0], text).Capture
-		want := incurable(results.ReasonStillRunning, "following the log was given up before it had ended")
+		want := incurable(results.ReasonStillRunning, "the manager stopped following the log before it ended")
 		if got != want || string(text.Head()) != "working\nhalf" || time.Since(began) != time.Hour {
 			t.Errorf("%+v with %q after %s", got, text.Head(), time.Since(began))
 		}

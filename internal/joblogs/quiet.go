@@ -21,7 +21,7 @@ const (
 
 // errBehind ends a stream that brings nothing although there is more of the log: a
 // kubelet that missed the rotation of a log goes on with the old file.
-var errBehind = errors.New("the stream brought nothing although the log went on")
+var errBehind = errors.New("the stream brought nothing although the log grew")
 
 // quiet ends a stream that brings nothing although there is more.
 type quiet struct {

@@ -27,7 +27,7 @@ func testCaptured(t *testing.T, w *world) {
 			})
 			// A process that has it all in memory too does not look at what is there.
 			clean := w.clean[capturedSuccess.name]
-			s.leaves(run, clean, clean.with("Warning ConfigMap job-capture-<uid>-0 is not taken for logs of deleted pods of this Job"))
+			s.leaves(run, clean, clean.with("Warning ConfigMap job-capture-<uid>-0 is ignored, it does not hold logs of deleted pods of this Job"))
 		})
 	}
 	if w.more {

@@ -200,7 +200,7 @@ func (s *scene) unstored() endState {
 			Labels:      map[string]string{api.EnabledLabel: api.True},
 			Annotations: map[string]string{api.ResultsNameAnnotation: "job-results"}, TTL: -1,
 		},
-		Warnings: []string{"Warning Not done with this Job yet, trying again"},
+		Warnings: []string{"Warning This Job could not be handled yet, trying again"},
 	}
 }
 

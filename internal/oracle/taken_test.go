@@ -181,7 +181,7 @@ func (s *scene) allTaken() {
 			"Warning ConfigMap job-results cannot hold the results",
 			"Warning ConfigMap job-results-<uid8> cannot hold the results",
 			"Warning ConfigMap job-results-<uid> cannot hold the results",
-			"Warning Not done with this Job yet, trying again",
+			"Warning This Job could not be handled yet, trying again",
 		},
 	})
 	// One more try of three names.

@@ -59,7 +59,7 @@ func FateOf(o Observation, outcome jobstatus.Outcome, capture string) Fate {
 func ownershipIn(o Observation, kept bool) Ownership {
 	ownership := OwnershipOf(o.Job, o.Policy.LeftAlone)
 	if ownership.Ours && o.MadeAgain && !kept {
-		return Ownership{Why: "another client creates it again after each deletion"}
+		return Ownership{Why: "another client recreates it after each deletion"}
 	}
 	return ownership
 }

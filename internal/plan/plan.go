@@ -133,7 +133,7 @@ func decideUnfinished(o Observation, outcome jobstatus.Outcome, released Release
 	if policy.Stamp(desired, floor, TemplateMutable(o.Job), o.Policy.LeftAlone) || changed {
 		why := "a stamp is missing or a status is forged"
 		if released != NotReleased {
-			why = "let go: " + string(released)
+			why = "released: " + string(released)
 		}
 		return Decision{Action: Change, Desired: desired, Released: released, Why: why}
 	}

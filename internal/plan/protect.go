@@ -77,7 +77,7 @@ func letsGo(o Observation, outcome jobstatus.Outcome) Released {
 // letGo is the decision to take our finalizer away at once and do nothing else
 // with the Job, which goes.
 func letGo(o Observation, why Released) Decision {
-	return Decision{Action: Change, Desired: Unprotect(o.Job), Released: why, Why: "let go: " + string(why)}
+	return Decision{Action: Change, Desired: Unprotect(o.Job), Released: why, Why: "released: " + string(why)}
 }
 
 // Unprotect returns the Job without our finalizer, nil where it has none.

@@ -30,7 +30,7 @@ func releaseJob(job *batchv1.Job) (*batchv1.Job, []string) {
 		done = append(done, "annotation "+api.TTLAnnotation+" removed")
 	}
 	if jobstatus.Of(job).Finished() && !plan.Stored(job) && (after != nil || job.DeletionTimestamp != nil) {
-		done = append(done, "its results are not stored and go when Kubernetes deletes it")
+		done = append(done, "its results are not stored and are lost when Kubernetes deletes it")
 	}
 	return desired, done
 }

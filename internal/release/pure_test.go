@@ -91,7 +91,7 @@ func metadataOf(builder *jobtest.NamespaceBuilder) *metav1.PartialObjectMetadata
 
 func TestReleaseJob(t *testing.T) {
 	const gone = "annotation job-handler/ttl-seconds-after-finished removed"
-	const lost = "its results are not stored and go when Kubernetes deletes it"
+	const lost = "its results are not stored and are lost when Kubernetes deletes it"
 	ended := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 	raised := func() *jobtest.JobBuilder {
 		return jobtest.MakeJob("team", "report").TTL(3600).Annotation(api.TTLAnnotation, "60;raised=3600")
@@ -167,15 +167,15 @@ func TestSummary(t *testing.T) {
 		dryRun           bool
 		want             string
 	}{
-		"an empty cluster": {want: "Nothing to release: looked at 0 Namespaces and 0 Jobs"},
-		"nothing to do":    {namespaces: counts{seen: 4}, jobs: counts{seen: 1}, want: "Nothing to release: looked at 4 Namespaces and 1 Job"},
+		"an empty cluster": {want: "Nothing to release: checked 0 Namespaces and 0 Jobs"},
+		"nothing to do":    {namespaces: counts{seen: 4}, jobs: counts{seen: 1}, want: "Nothing to release: checked 4 Namespaces and 1 Job"},
 		"some": {
 			namespaces: counts{seen: 4, changed: 1}, jobs: counts{seen: 10, changed: 2},
-			want: "Released 1 Namespace and 2 Jobs: looked at 4 Namespaces and 10 Jobs",
+			want: "Released 1 Namespace and 2 Jobs: checked 4 Namespaces and 10 Jobs",
 		},
 		"failures, in a dry run": {
 			namespaces: counts{seen: 4}, jobs: counts{seen: 10, failed: 2}, dryRun: true,
-			want: "Released 0 Namespaces and 0 Jobs: looked at 4 Namespaces and 10 Jobs, 2 failed (dry run)",
+			want: "Released 0 Namespaces and 0 Jobs: checked 4 Namespaces and 10 Jobs, 2 failed (dry run)",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

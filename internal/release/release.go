@@ -103,7 +103,7 @@ func (s *sweep) find(ctx context.Context) ([]client.ObjectKey, error) {
 			return fmt.Errorf("listing %ss: got a %T", s.word, item)
 		}
 		if s.counts.seen++; s.counts.seen%progressEvery == 0 {
-			s.report.line("looked at %d %ss so far", s.counts.seen, s.word)
+			s.report.line("checked %d %ss so far", s.counts.seen, s.word)
 		}
 		if s.holds(object) {
 			found = append(found, client.ObjectKeyFromObject(object))

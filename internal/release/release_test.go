@@ -68,9 +68,9 @@ var _ = Describe("Releasing a cluster", func() {
 		Expect(out).To(ContainSubstring("Job %s/raised: ttlSecondsAfterFinished put back from 3600 to 60, "+
 			"annotation job-handler/ttl-seconds-after-finished removed\n", mirrored.Name))
 		Expect(out).To(ContainSubstring("Job %s/held: finalizer job-handler/results removed\n", labelled.Name))
-		Expect(out).To(MatchRegexp(`\nReleased 2 Namespaces and 3 Jobs: looked at \d+ Namespaces and 3 Jobs\n$`))
+		Expect(out).To(MatchRegexp(`\nReleased 2 Namespaces and 3 Jobs: checked \d+ Namespaces and 3 Jobs\n$`))
 
-		Expect(run(ctx)).To(MatchRegexp(`^Nothing to release: looked at \d+ Namespaces and 2 Jobs\n$`))
+		Expect(run(ctx)).To(MatchRegexp(`^Nothing to release: checked \d+ Namespaces and 2 Jobs\n$`))
 	})
 
 	It("in a dry run changes nothing and says what it would", func(ctx SpecContext) {

@@ -41,7 +41,7 @@ func shownKey(key client.ObjectKey) string {
 
 // summary is the last line.
 func (r *report) summary(namespaces, jobs counts) {
-	looked := fmt.Sprintf("looked at %s and %s", count(namespaces.seen, "Namespace"), count(jobs.seen, "Job"))
+	looked := fmt.Sprintf("checked %s and %s", count(namespaces.seen, "Namespace"), count(jobs.seen, "Job"))
 	failed := namespaces.failed + jobs.failed
 	if namespaces.changed+jobs.changed+failed == 0 {
 		r.line("Nothing to release: %s%s", looked, r.suffix())

@@ -30,7 +30,7 @@ func Better(a, b Reading) (second bool, capture Capture) {
 		return second, other.Capture
 	case capture.Complete && kept.Seen < other.Seen:
 		return second, Capture{
-			Reason: ReasonRotatedHead, Message: fmt.Sprintf("%d bytes of the log were read before, more than could be in the end", other.Seen),
+			Reason: ReasonRotatedHead, Message: fmt.Sprintf("an earlier read brought %d bytes of the log, more than the last one", other.Seen),
 		}
 	case !capture.Complete && whole && kept.Seen == other.Seen:
 		return second, other.Capture

@@ -27,7 +27,7 @@ func TestBetter(t *testing.T) {
 		"the same, to its end":                        {read(9, 9, complete), read(9, 9, curable), complete},
 		"the same, of which more is at hand":          {read(9, 9, curable), read(9, 2, complete), complete},
 		"complete and longer, with less at hand":      {read(9, 2, complete), read(5, 5, curable), complete},
-		"what was read after a rotation":              {read(5, 5, complete), read(9, 2, curable), rotated("9 bytes of the log were read before, more than could be in the end")},
+		"what was read after a rotation":              {read(5, 5, complete), read(9, 2, curable), rotated("an earlier read brought 9 bytes of the log, more than the last one")},
 		"what was read after a rotation, and stopped": {read(5, 5, curable), read(9, 2, curable), curable},
 		"what is left where the stored copy is lost":  {read(5, 5, complete), read(9, 0, lost), lost},
 		"what is left where as much of it is lost":    {read(9, 9, complete), read(9, 0, lost), complete},

@@ -53,7 +53,7 @@ func verifyIdentity(cm *corev1.ConfigMap, job *batchv1.Job) error {
 	case cm.Immutable == nil || !*cm.Immutable:
 		return fmt.Errorf("%w: not immutable", ErrStranger)
 	case capture:
-		return fmt.Errorf("%w: it keeps captured pods", ErrStranger)
+		return fmt.Errorf("%w: it holds captured pods", ErrStranger)
 	case uid == "":
 		return fmt.Errorf("%w: no label %s", ErrStranger, api.JobUIDLabel)
 	case uid == string(job.UID):

@@ -42,7 +42,7 @@ func (o Object) verify() error {
 		return fmt.Errorf("%w: no label %s=%s", results.ErrStranger, api.CreatedLabel, api.True)
 	}
 	if _, capture := o.Labels[api.CaptureOfLabel]; capture {
-		return fmt.Errorf("%w: it keeps captured pods of a Job that goes on", results.ErrStranger)
+		return fmt.Errorf("%w: it holds captured pods of a running Job", results.ErrStranger)
 	}
 	want, got := o.Annotations[api.SHA256Annotation], results.Digest(o.Data, o.BinaryData)
 	if want != got {

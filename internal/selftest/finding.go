@@ -63,19 +63,19 @@ func (f *finding) problem(configuration *admissionv1.MutatingWebhookConfiguratio
 	case f.result == metrics.SelfTestRefused:
 		p.Text = fmt.Sprintf("the self-test cannot run: the API server refuses its Job, in a dry run: %s", f.why)
 		p.Remedy = "apply the Role and policies of this version, and exempt Jobs labelled " + api.SelfTestLabel +
-			" from what else refuses them; --self-test-interval=0 turns the test off"
+			" from other policies and webhooks that refuse them; --self-test-interval=0 turns the test off"
 	case f.result == metrics.SelfTestUnanswered:
 		p.Text = "the self-test cannot run: the API server did not answer: " + f.why
-		p.Remedy = "if it goes on, check the connection to the API server, and webhooks of others that it waits for"
+		p.Remedy = "if this persists, check the connection to the API server, and other webhooks that it waits for"
 	case len(f.missing) > 0:
 		p.Text = "Jobs do not keep the stamp that the webhook gives them: missing is " + strings.Join(f.missing, ", ")
-		p.Remedy = "look for a mutating webhook or policy of others that changes Jobs, and exempt the prefix " + api.Prefix + meanwhile
+		p.Remedy = "look for another mutating webhook or policy that changes Jobs, and exempt the prefix " + api.Prefix + meanwhile
 	case configuration != nil && !sends(configuration):
 		p.Text = "the mutating webhook configuration " + name + " does not send the self-test to the webhook"
 		p.Remedy = "apply the webhook configurations of this version" + meanwhile
 	default:
 		p.Text = "Jobs are not stamped when they are created: the API server got no answer from the webhook"
-		p.Remedy = "see whether the manager's pods are ready (/readyz/webhook tells why not), whether the mutating webhook configuration " + name +
+		p.Remedy = "see whether the manager's pods are ready (/readyz/webhook says why not), whether the mutating webhook configuration " + name +
 			" exists and its caBundle trusts their certificate, and whether the API server reaches their Service (a NetworkPolicy or firewall; its log says 'failed calling webhook')" + meanwhile
 	}
 	return p

@@ -365,7 +365,7 @@ func TestOnce(t *testing.T) {
 				return ignored
 			}
 			return unreachable
-		}, 5, "the self-test cannot run: the API server did not answer: it cannot be reached, or took too long. To do: if it goes on"},
+		}, 5, "the self-test cannot run: the API server did not answer: it cannot be reached, or took too long. To do: if this persists"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

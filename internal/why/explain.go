@@ -245,7 +245,7 @@ func ofMemory(end *corev1.ContainerStateTerminated) string {
 	const killed = 137
 	said := "the container used more memory than its limit"
 	if end.ExitCode != killed && end.Signal == 0 {
-		said = "a process in the container was killed since it used more memory than the container's limit; the program went on and ended by itself"
+		said = "a process in the container was killed since it used more memory than the container's limit; the program continued and ended by itself"
 	}
 	if end.Message == "" {
 		return said

@@ -143,7 +143,7 @@ func TestExplain(t *testing.T) {
 			[]*corev1.Pod{failedPod(pod(status("main", ended(3, "OOMKilled"))))},
 			nil,
 			"pod p, container main: OOMKilled, exit code 3: a process in the container was killed since it used more memory than the " +
-				"container's limit; the program went on and ended by itself",
+				"container's limit; the program continued and ended by itself",
 			"pod p, container main: OOMKilled, exit code 3",
 		},
 		"evicted": {
