@@ -2,6 +2,8 @@ package retain
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,6 +45,17 @@ func TestSurveyOfCaptures(t *testing.T) {
 	want := []string{"team job-four four old", "team job-one one a c", "team job-two two b"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+// They come in one order, whatever that of maps is.
+func TestCapturesAreInOrder(t *testing.T) {
+	s := NewSurvey(now, Options{}, nil)
+	for i := range 100 {
+		s.Add(api.ResultsKindConfigMap, object(fmt.Sprint(i), capturedOf(fmt.Sprintf("%02d", (i*37)%100))))
+	}
+	if !slices.IsSortedFunc(s.Captures(), func(a, b *Captures) int { return strings.Compare(a.JobName, b.JobName) }) {
+		t.Error("captures are not in the order of their Jobs")
 	}
 }
 

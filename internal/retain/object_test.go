@@ -59,6 +59,10 @@ func ownedBy(version, kind string) func(*corev1.ConfigMap) {
 	}
 }
 
+func ownerUID(uid types.UID) func(*corev1.ConfigMap) {
+	return func(cm *corev1.ConfigMap) { cm.OwnerReferences[0].UID = uid }
+}
+
 // partOf makes an object a part of the results called of.
 func partOf(of string) func(*corev1.ConfigMap) {
 	return func(cm *corev1.ConfigMap) {
@@ -80,6 +84,7 @@ func TestClassOf(t *testing.T) {
 		"a part":                        {object("a", partOf("b")), Part},
 		"a part whatever its status":    {object("a", partOf("b"), unlabel(api.StatusLabel)), Part},
 		"a part of nothing":             {object("a", partOf("")), Foreign},
+		"results that claim to be part": {object("a", annotate(api.PartOfAnnotation, "b")), Results},
 		"a part with an empty label":    {object("a", partOf("b"), label(api.PartLabel, "")), Part},
 		"a bare object":                 {&corev1.ConfigMap{}, Foreign},
 		"not created by us":             {object("a", unlabel(api.CreatedLabel)), Foreign},
@@ -93,6 +98,7 @@ func TestClassOf(t *testing.T) {
 		"captures whatever else is set": {object("a", captured, partOf("b"), label(api.StatusLabel, "x")), Captured},
 		"captures not created by us":    {object("a", captured, unlabel(api.CreatedLabel)), Foreign},
 		"captures of nothing":           {object("a", captured, label(api.CaptureOfLabel, "")), Foreign},
+		"captures of a Job without UID": {object("a", owned, ownerUID("")), Foreign},
 		"captures of another Job":       {object("a", captured, label(api.CaptureOfLabel, "other")), Foreign},
 		"captures without an owner":     {object("a", label(api.CaptureOfLabel, "run"), unlabel(api.JobUIDLabel)), Foreign},
 		"captures of a CronJob":         {object("a", captured, ownedBy("batch/v1", "CronJob")), Foreign},
@@ -133,8 +139,8 @@ func TestExpired(t *testing.T) {
 			if got := Expired(tc.object, now); got != tc.want {
 				t.Errorf("got %t", got)
 			}
-			if _, _, err := Expiry(tc.object); (err != nil) != tc.malformed {
-				t.Errorf("error %v", err)
+			if _, expires, err := Expiry(tc.object); (err != nil) != tc.malformed || err != nil && expires {
+				t.Errorf("expires %t, error %v", expires, err)
 			}
 		})
 	}
@@ -158,6 +164,14 @@ func TestOrphanable(t *testing.T) {
 				t.Errorf("got %t", got)
 			}
 		})
+	}
+}
+
+// Deletions are for the object in the state in which it was seen.
+func TestRefOf(t *testing.T) {
+	want := Ref{Kind: api.ResultsKindSecret, Namespace: "team", Name: "a", UID: "uid-of-a", ResourceVersion: "1"}
+	if got := RefOf(api.ResultsKindSecret, object("a")); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
 

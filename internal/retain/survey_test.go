@@ -118,6 +118,11 @@ func TestCandidates(t *testing.T) {
 			[]*corev1.ConfigMap{with(ran("a", "x", completed, 0), func(cm *corev1.ConfigMap) { delete(cm.Annotations, api.CreatedAtAnnotation) }), ran("b", "x", completed, hour)},
 			[]string{"a surplus"},
 		},
+		"what has no created-at is not the oldest for that": {
+			Options{KeepCompleted: 1},
+			[]*corev1.ConfigMap{with(ran("a", "x", completed, 0), func(cm *corev1.ConfigMap) { delete(cm.Annotations, api.CreatedAtAnnotation) }), ran("b", "x", completed, 25*hour)},
+			[]string{"b surplus"},
+		},
 		"of the same age by name": {
 			Options{KeepCompleted: 1}, []*corev1.ConfigMap{ran("b", "x", completed, hour), ran("a", "x", completed, hour)}, []string{"a surplus"},
 		},
@@ -230,6 +235,30 @@ func TestSuspects(t *testing.T) {
 				t.Errorf("settled %v, want %v", s.Settled(), tc.stay)
 			}
 		})
+	}
+}
+
+// The Job of parts is asked for by its name, and by its UID.
+func TestSuspectsTellTheirJob(t *testing.T) {
+	got := surveyed(Options{}, object("a-p", partOf("a"))).Suspects()
+	want := []*Parts{{
+		Kind: api.ResultsKindConfigMap, Namespace: "team", Of: "a", JobName: "job", JobUID: "run",
+		Refs: []Ref{RefOf(api.ResultsKindConfigMap, object("a-p"))},
+	}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+// They come in one order, whatever that of maps is.
+func TestSuspectsAreInOrder(t *testing.T) {
+	s := surveyed(Options{})
+	for i := range 100 {
+		s.Add(api.ResultsKindConfigMap, object(fmt.Sprintf("p-%02d", i), partOf(fmt.Sprintf("r-%02d", (i*37)%100))))
+	}
+	suspects := s.Suspects()
+	if !slices.IsSortedFunc(suspects, func(a, b *Parts) int { return strings.Compare(a.Of, b.Of) }) {
+		t.Error("suspects are not in the order of their results")
 	}
 }
 
