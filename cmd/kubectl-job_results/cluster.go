@@ -13,7 +13,7 @@ import (
 	"k8s.io/client-go/metadata"
 
 	"github.com/job-handler/job-handler/internal/api"
-	"github.com/job-handler/job-handler/internal/resultsview"
+	"github.com/job-handler/job-handler/internal/results"
 	"github.com/job-handler/job-handler/internal/version"
 )
 
@@ -38,12 +38,12 @@ type cluster struct {
 
 // kind is a kind of objects that hold results.
 type kind interface {
-	// name is that of a resultsview.Object of the kind.
+	// name is that of a results.Object of the kind.
 	name() string
 	resource() schema.GroupVersionResource
-	get(ctx context.Context, namespace, name string) (resultsview.Object, error)
+	get(ctx context.Context, namespace, name string) (*results.Object, error)
 	// list returns a page of objects, and where the next one begins.
-	list(ctx context.Context, namespace string, opts metav1.ListOptions) ([]resultsview.Object, string, error)
+	list(ctx context.Context, namespace string, opts metav1.ListOptions) ([]*results.Object, string, error)
 }
 
 // connect returns the cluster that the flags name.
@@ -89,29 +89,22 @@ func (configMaps) resource() schema.GroupVersionResource {
 	return corev1.SchemeGroupVersion.WithResource("configmaps")
 }
 
-func (k configMaps) get(ctx context.Context, namespace, name string) (resultsview.Object, error) {
+func (k configMaps) get(ctx context.Context, namespace, name string) (*results.Object, error) {
 	cm, err := k.client.ConfigMaps(namespace).Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
-		return resultsview.Object{}, fmt.Errorf("getting ConfigMap %s: %w", name, err)
+		return nil, fmt.Errorf("getting ConfigMap %s: %w", name, err)
 	}
-	return object(cm), nil
+	return results.Decode(cm), nil
 }
 
-func (k configMaps) list(ctx context.Context, namespace string, opts metav1.ListOptions) ([]resultsview.Object, string, error) {
+func (k configMaps) list(ctx context.Context, namespace string, opts metav1.ListOptions) ([]*results.Object, string, error) {
 	page, err := k.client.ConfigMaps(namespace).List(ctx, opts)
 	if err != nil {
 		return nil, "", fmt.Errorf("listing ConfigMaps: %w", err)
 	}
-	objects := make([]resultsview.Object, 0, len(page.Items))
+	objects := make([]*results.Object, 0, len(page.Items))
 	for i := range page.Items {
-		objects = append(objects, object(&page.Items[i]))
+		objects = append(objects, results.Decode(&page.Items[i]))
 	}
 	return objects, page.Continue, nil
-}
-
-// object returns cm with its kind in it, which the API server leaves out and
-// printers need.
-func object(cm *corev1.ConfigMap) resultsview.Object {
-	cm.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMap"))
-	return resultsview.FromConfigMap(cm)
 }

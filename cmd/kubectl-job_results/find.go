@@ -13,6 +13,7 @@ import (
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/names"
+	"github.com/job-handler/job-handler/internal/results"
 	"github.com/job-handler/job-handler/internal/resultsview"
 )
 
@@ -43,7 +44,7 @@ func (c *cluster) open(ctx context.Context, k kind, name string) (*resultsview.R
 
 // fetch returns how to get objects of a kind.
 func (c *cluster) fetch(k kind) resultsview.Fetch {
-	return func(ctx context.Context, name string) (resultsview.Object, error) {
+	return func(ctx context.Context, name string) (*results.Object, error) {
 		return k.get(ctx, c.namespace, name)
 	}
 }

@@ -40,7 +40,7 @@ func FuzzScreen(f *testing.F) {
 			Annotations: map[string]string{api.ExpiresAtAnnotation: value},
 		}, Data: map[string]string{key: value, api.DataJobJSON: record, api.DataLogs: logs}}
 		reseal(cm)
-		run, err := resultsview.Parse(object(cm))
+		run, err := resultsview.Parse(results.Decode(cm))
 		if err != nil {
 			return
 		}

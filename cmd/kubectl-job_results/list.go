@@ -157,7 +157,7 @@ func restAfter(err error) string {
 }
 
 // add adds the run of object, unless it is not to be listed.
-func (o *listOptions) add(object resultsview.Object, after time.Time, found *listing) {
+func (o *listOptions) add(object *results.Object, after time.Time, found *listing) {
 	run, err := resultsview.Parse(object)
 	switch {
 	case errors.Is(err, results.ErrDamaged):

@@ -24,7 +24,7 @@ import (
 )
 
 // forged returns a results object that anybody may make, with this job.json.
-func forged(name, jobJSON string) resultsview.Object {
+func forged(name, jobJSON string) *results.Object {
 	cm := &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: "tenant", Name: name, Labels: map[string]string{api.CreatedLabel: api.True, "large": strings.Repeat("x", 1<<10)},
@@ -33,7 +33,7 @@ func forged(name, jobJSON string) resultsview.Object {
 		Data: map[string]string{api.DataJobJSON: jobJSON},
 	}
 	cm.Annotations[api.SHA256Annotation] = results.Digest(cm.Data, nil)
-	return resultsview.FromConfigMap(cm)
+	return results.Decode(cm)
 }
 
 // pages is a kind whose pages are these; where an element is an error that is the
@@ -48,7 +48,7 @@ func (p *pages) resource() schema.GroupVersionResource {
 	return corev1.SchemeGroupVersion.WithResource("configmaps")
 }
 
-func (p *pages) list(_ context.Context, _ string, opts metav1.ListOptions) ([]resultsview.Object, string, error) {
+func (p *pages) list(_ context.Context, _ string, opts metav1.ListOptions) ([]*results.Object, string, error) {
 	p.asked = append(p.asked, opts.Continue)
 	at := len(p.asked) - 1
 	if err, failed := p.answers[at].(error); failed {
@@ -58,7 +58,7 @@ func (p *pages) list(_ context.Context, _ string, opts metav1.ListOptions) ([]re
 	if at+1 < len(p.answers) {
 		next = fmt.Sprintf("token %d", at)
 	}
-	return p.answers[at].([]resultsview.Object), next, nil //nolint:forcetypeassert // a test
+	return p.answers[at].([]*results.Object), next, nil //nolint:forcetypeassert // a test
 }
 
 func listOf(t *testing.T, list ...any) (*listing, []string, error) {
@@ -82,8 +82,8 @@ func namesIn(l *listing) []string {
 // TestExpired has a list go on whose token has expired, with the one that the API
 // server gives for that, and keep what it has where there is none.
 func TestExpired(t *testing.T) {
-	one := func(name string) []resultsview.Object {
-		return []resultsview.Object{forged(name, `{"schema":"job-handler/v1"}`)}
+	one := func(name string) []*results.Object {
+		return []*results.Object{forged(name, `{"schema":"job-handler/v1"}`)}
 	}
 	expired := apierrors.NewResourceExpired("The provided continue parameter is too old")
 	goOn := apierrors.NewResourceExpired("You can use the continue token in this response")

@@ -257,7 +257,7 @@ func fill(text []byte, with string) {
 
 // captureOf returns what job.json says of a log.
 func captureOf(t *rapid.T, cm *corev1.ConfigMap, l *written) results.CaptureRecord {
-	run, err := resultsview.Parse(resultsview.FromConfigMap(cm))
+	run, err := resultsview.Parse(results.Decode(cm))
 	if err != nil {
 		t.Fatalf("%v", err)
 	}

@@ -40,7 +40,7 @@ func wroteBytes(job string, maxBytes int, log []byte) results.Run {
 // part returns the object of a part of the results in cm.
 func part(ctx context.Context, cm *corev1.ConfigMap, number int) *corev1.ConfigMap {
 	GinkgoHelper()
-	list, err := results.PartsOf(cm.Data)
+	list, err := results.Decode(cm).Parts()
 	Expect(err).NotTo(HaveOccurred())
 	object := &corev1.ConfigMap{}
 	Expect(kube.Get(ctx, client.ObjectKey{Namespace: namespace, Name: list.Parts[number].Name}, object)).To(Succeed())

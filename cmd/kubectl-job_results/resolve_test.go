@@ -26,6 +26,7 @@ type resolved struct {
 
 var _ = Describe("NAME", func() {
 	const name, object = "report", "report-results"
+	const configMap, secret, gone = api.ResultsKindConfigMap, api.ResultsKindSecret, "gone"
 	create := func(ctx SpecContext, kind string) *batchv1.Job {
 		GinkgoHelper()
 		job := jobtest.MakeJob(namespace, name).Label(api.EnabledLabel, api.True).
@@ -42,14 +43,10 @@ var _ = Describe("NAME", func() {
 		}
 		content, err := results.Build(runs.Of(ended, runs.MakePod("report-abc12", start).Container("main", 1, []byte("hello\n"))))
 		Expect(err).NotTo(HaveOccurred())
-		switch kind {
-		case api.ResultsKindSecret:
-			Expect(kube.Create(ctx, content.Secret(namespace, object))).To(Succeed())
-		case api.ResultsKindConfigMap:
-			Expect(kube.Create(ctx, content.ConfigMap(namespace, object))).To(Succeed())
+		if kind != gone {
+			Expect(kube.Create(ctx, content.Object(kind, namespace, object).Encode())).To(Succeed())
 		}
 	}
-	const configMap, secret, gone = api.ResultsKindConfigMap, api.ResultsKindSecret, "gone"
 	lacks := "rights to get, list and watch Secrets"
 
 	DescribeTable("means the same to every command", func(ctx SpecContext, prepare func(SpecContext), user string, byJob, byObject resolved) {

@@ -11,7 +11,7 @@ import (
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 
 	"github.com/job-handler/job-handler/internal/api"
-	"github.com/job-handler/job-handler/internal/resultsview"
+	"github.com/job-handler/job-handler/internal/results"
 )
 
 // secrets is the kind that results are stored in where results-kind asks for it.
@@ -23,30 +23,25 @@ func (secrets) resource() schema.GroupVersionResource {
 	return corev1.SchemeGroupVersion.WithResource("secrets")
 }
 
-func (k secrets) get(ctx context.Context, namespace, name string) (resultsview.Object, error) {
+func (k secrets) get(ctx context.Context, namespace, name string) (*results.Object, error) {
 	secret, err := k.client.Secrets(namespace).Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
-		return resultsview.Object{}, fmt.Errorf("getting Secret %s: %w", name, err)
+		return nil, fmt.Errorf("getting Secret %s: %w", name, err)
 	}
-	return secretObject(secret), nil
+	return results.Decode(secret), nil
 }
 
-func (k secrets) list(ctx context.Context, namespace string, opts metav1.ListOptions) ([]resultsview.Object, string, error) {
+func (k secrets) list(ctx context.Context, namespace string, opts metav1.ListOptions) ([]*results.Object, string, error) {
 	opts.FieldSelector = "type=" + api.SecretType
 	page, err := k.client.Secrets(namespace).List(ctx, opts)
 	if err != nil {
 		return nil, "", fmt.Errorf("listing Secrets: %w", err)
 	}
-	objects := make([]resultsview.Object, 0, len(page.Items))
+	objects := make([]*results.Object, 0, len(page.Items))
 	for i := range page.Items {
-		objects = append(objects, secretObject(&page.Items[i]))
+		objects = append(objects, results.Decode(&page.Items[i]))
 	}
 	return objects, page.Continue, nil
-}
-
-func secretObject(secret *corev1.Secret) resultsview.Object {
-	secret.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
-	return resultsview.FromSecret(secret)
 }
 
 // readable returns the kinds of results that the user may list: few may list

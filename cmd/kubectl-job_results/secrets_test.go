@@ -6,6 +6,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
+	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobtest/runs"
 	"github.com/job-handler/job-handler/internal/names"
 	"github.com/job-handler/job-handler/internal/results"
@@ -17,7 +18,7 @@ func hid(ctx context.Context, job string, run int, text string) {
 	r := runs.Of(completed(job, run), runs.MakePod(job+"-abc12", start).Container("main", 0, []byte(text)).Said("rows=3"))
 	content, err := results.Build(r)
 	Expect(err).NotTo(HaveOccurred())
-	Expect(kube.Create(ctx, content.Secret(namespace, names.Results(job)))).To(Succeed())
+	Expect(kube.Create(ctx, content.Object(api.ResultsKindSecret, namespace, names.Results(job)).Encode())).To(Succeed())
 }
 
 var _ = Describe("Results in Secrets", func() {
@@ -42,11 +43,12 @@ var _ = Describe("Results in Secrets", func() {
 		var stored []string
 		for _, part := range content.Parts {
 			stored = append(stored, names.Parts("payroll-results", part.Number, part.SHA256, run.Job.UID)[0])
-			Expect(kube.Create(ctx, content.PartContent(part, "payroll-results").Secret(namespace, stored[part.Number]))).To(Succeed())
+			object := content.PartContent(part, "payroll-results").Object(api.ResultsKindSecret, namespace, stored[part.Number])
+			Expect(kube.Create(ctx, object.Encode())).To(Succeed())
 		}
 		Expect(stored).To(HaveLen(3))
 		Expect(content.ListParts(stored)).To(Succeed())
-		Expect(kube.Create(ctx, content.Secret(namespace, "payroll-results"))).To(Succeed())
+		Expect(kube.Create(ctx, content.Object(api.ResultsKindSecret, namespace, "payroll-results").Encode())).To(Succeed())
 
 		Expect(succeed(ctx, "list", "-o", "name")).To(Equal("secret/payroll-results\n"))
 		same := succeed(ctx, "logs", "payroll", "--raw") == string(log)

@@ -127,7 +127,12 @@ func build(run results.Run) *corev1.ConfigMap {
 	content, err := results.Build(run)
 	Expect(err).NotTo(HaveOccurred())
 	Expect(content.Parts).To(BeEmpty())
-	return content.ConfigMap(run.Job.Namespace, nameOf(run))
+	return configMapOf(content, nameOf(run))
+}
+
+// configMapOf returns content as it is stored in a ConfigMap.
+func configMapOf(content *results.Content, name string) *corev1.ConfigMap {
+	return content.Object(api.ResultsKindConfigMap, namespace, name).Encode().(*corev1.ConfigMap)
 }
 
 func nameOf(run results.Run) string {
@@ -149,7 +154,7 @@ func storeContent(ctx context.Context, run results.Run, content *results.Content
 	var parts []string
 	for _, part := range content.Parts {
 		partName := names.Parts(name, part.Number, part.SHA256, job.UID)[0]
-		if err := kube.Create(ctx, content.PartContent(part, name).ConfigMap(job.Namespace, partName)); err != nil {
+		if err := kube.Create(ctx, configMapOf(content.PartContent(part, name), partName)); err != nil {
 			return nil, fmt.Errorf("storing %d bytes: %w", len(part.Bytes), err)
 		}
 		parts = append(parts, partName)
@@ -159,7 +164,7 @@ func storeContent(ctx context.Context, run results.Run, content *results.Content
 			return nil, err
 		}
 	}
-	cm := content.ConfigMap(job.Namespace, name)
+	cm := configMapOf(content, name)
 	if err := kube.Create(ctx, cm); err != nil {
 		return nil, fmt.Errorf("storing %d bytes: %w", content.Bytes(), err)
 	}

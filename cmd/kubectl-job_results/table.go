@@ -97,7 +97,7 @@ func output(flags *get.PrintFlags, out io.Writer) io.Writer {
 
 // plain returns the object of r in the form in which printers know every kind.
 func plain(r *resultsview.Run) (*unstructured.Unstructured, error) {
-	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(r.Stored)
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(r.Encode())
 	if err != nil {
 		return nil, fmt.Errorf("converting %s: %w", r.Object, err)
 	}

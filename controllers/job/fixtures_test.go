@@ -248,7 +248,7 @@ func expectStored(ctx context.Context, object *batchv1.Job) *corev1.ConfigMap {
 		}
 	}
 	Expect(found).To(HaveLen(1))
-	Expect(results.Verify(&found[0], object, nil)).To(Succeed())
+	Expect(results.Decode(&found[0]).Verify(object, nil)).To(Succeed())
 	return &found[0]
 }
 

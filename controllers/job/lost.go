@@ -69,7 +69,7 @@ func (r *Reconciler) noResults(ctx context.Context, job *batchv1.Job, wanted pol
 	for _, name := range names.Candidates(wanted.ResultsName, job.UID) {
 		object, err := r.get(ctx, wanted.ResultsKind, types.NamespacedName{Namespace: job.Namespace, Name: name})
 		switch {
-		case err == nil && verify(object, job, nil) == nil:
+		case err == nil && object.Verify(job, nil) == nil:
 			return false, nil
 		case err == nil, apierrors.IsNotFound(err), trouble.Of(err) == trouble.Refused:
 		default:

@@ -226,13 +226,13 @@ func TestCaptureOf(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(content.Capture, captureOf(content.ConfigMap("team", "report-results"))); diff != "" {
+			if diff := cmp.Diff(content.Capture, captureOf(content.Object(api.ResultsKindConfigMap, "team", "report-results"))); diff != "" {
 				t.Errorf("-built +stored\n%s", diff)
 			}
 		})
 	}
 	t.Run("nothing that can be read", func(t *testing.T) {
-		got := captureOf(&corev1.ConfigMap{Data: map[string]string{api.DataJobJSON: "{"}})
+		got := captureOf(&results.Object{Data: map[string]string{api.DataJobJSON: "{"}})
 		if got.Complete || !got.Curable || got.Why == "" {
 			t.Errorf("got %+v, want the Job kept, and why", got)
 		}

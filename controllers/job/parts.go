@@ -6,10 +6,8 @@ import (
 	"fmt"
 
 	batchv1 "k8s.io/api/batch/v1"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/names"
 	"github.com/job-handler/job-handler/internal/plan"
@@ -43,11 +41,11 @@ func (r *Reconciler) storePart(ctx context.Context, observed plan.Observation, c
 	held := content.PartContent(part, of)
 	var taken []string
 	for _, name := range names.Parts(of, part.Number, part.SHA256, job.UID) {
-		object, err := r.createOrGet(ctx, kind, newResults(kind, held, job.Namespace, name))
+		object, err := r.createOrGet(ctx, held.Object(kind, job.Namespace, name))
 		if err != nil {
 			return "", err
 		}
-		err = verifyPart(object, job, part.Record(name))
+		err = object.VerifyPart(job, part.Record(name))
 		if err == nil {
 			return name, nil
 		}
@@ -63,20 +61,20 @@ func (r *Reconciler) storePart(ctx context.Context, observed plan.Observation, c
 // verifyParts returns nil if every part that a verified results object lists is
 // there and whole, an error that wraps errPartsLost if not, and any other if
 // that cannot be found out.
-func (r *Reconciler) verifyParts(ctx context.Context, kind string, object client.Object, job *batchv1.Job) error {
-	list, err := results.PartsOf(contentOf(object).Data)
+func (r *Reconciler) verifyParts(ctx context.Context, object *results.Object, job *batchv1.Job) error {
+	list, err := object.Parts()
 	if err != nil || list == nil {
 		return err
 	}
 	for _, record := range list.Parts {
 		key := types.NamespacedName{Namespace: job.Namespace, Name: record.Name}
-		part := emptyResults(kind)
+		part := results.Empty(object.Kind)
 		if err := r.Live.Get(ctx, key, part); apierrors.IsNotFound(err) {
 			return fmt.Errorf("%w: part %s is not there", errPartsLost, record.Name)
 		} else if err != nil {
-			return fmt.Errorf("getting part %s: %w", key, r.explain(kind, key.Namespace, err))
+			return fmt.Errorf("getting part %s: %w", key, r.explain(object.Kind, key.Namespace, err))
 		}
-		if err := verifyPart(part, job, record); err != nil {
+		if err := results.Decode(part).VerifyPart(job, record); err != nil {
 			return fmt.Errorf("%w: part %s: %w", errPartsLost, record.Name, err)
 		}
 	}
@@ -85,11 +83,3 @@ func (r *Reconciler) verifyParts(ctx context.Context, kind string, object client
 
 // errPartsLost says of results that are whole themselves that a part is not.
 var errPartsLost = fmt.Errorf("%w: its parts are not whole", results.ErrDamaged)
-
-// verifyPart is results.VerifyPart for an object of any kind of results.
-func verifyPart(object client.Object, job *batchv1.Job, want results.PartRecord) error {
-	if secret, ok := object.(*corev1.Secret); ok {
-		return results.VerifySecretPart(secret, job, want)
-	}
-	return results.VerifyPart(contentOf(object), job, want)
-}

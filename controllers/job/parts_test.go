@@ -52,8 +52,8 @@ func partsIn(ctx context.Context) []corev1.ConfigMap {
 // logOf returns the one log of the results under this name, as it was written.
 func logOf(ctx context.Context, name string) string {
 	GinkgoHelper()
-	fetch := func(_ context.Context, name string) (resultsview.Object, error) {
-		return resultsview.FromConfigMap(configMap(ctx, name)), nil
+	fetch := func(_ context.Context, name string) (*results.Object, error) {
+		return results.Decode(configMap(ctx, name)), nil
 	}
 	run, err := resultsview.Open(ctx, name, fetch)
 	Expect(err).NotTo(HaveOccurred())
@@ -66,7 +66,7 @@ func logOf(ctx context.Context, name string) string {
 // expectWhole expects the whole log in the results of this name.
 func expectWhole(ctx context.Context, object *batchv1.Job, name string) {
 	GinkgoHelper()
-	Expect(results.Verify(configMap(ctx, name), object, nil)).To(Succeed())
+	Expect(results.Decode(configMap(ctx, name)).Verify(object, nil)).To(Succeed())
 	same := logOf(ctx, name) == noise(largeLog)
 	Expect(same).To(BeTrue(), "the log is what was written")
 }
@@ -98,14 +98,14 @@ var _ = Describe("Results that are larger than an object", func() {
 		}))
 		stored := expectStored(ctx, object)
 		Expect(recordOf(stored).Capture.Complete).To(BeTrue())
-		list, err := results.PartsOf(stored.Data)
+		list, err := results.Decode(stored).Parts()
 		Expect(err).NotTo(HaveOccurred())
 		Expect(list.Parts).To(HaveLen(parts))
 		Expect(partsIn(ctx)).To(HaveLen(parts))
 		for i, record := range list.Parts {
 			part := configMap(ctx, record.Name)
 			Expect(part.Name).To(HavePrefix(fmt.Sprintf("job-results-part-%d-%s", i, record.SHA256[:8])))
-			Expect(results.VerifyPart(part, object, record)).To(Succeed())
+			Expect(results.Decode(part).VerifyPart(object, record)).To(Succeed())
 			Expect(part.OwnerReferences).To(BeEmpty())
 			Expect(part.Labels).To(And(
 				HaveKeyWithValue(api.PartLabel, fmt.Sprint(i)), HaveKeyWithValue(api.CreatedLabel, api.True),
@@ -124,10 +124,10 @@ var _ = Describe("Results that are larger than an object", func() {
 		expectGone(ctx, object)
 		Expect(created(ctx)).To(BeEmpty())
 		stored := secret(ctx, "job-results")
-		list, err := results.PartsOf(results.FromSecret(stored).Data)
+		list, err := results.Decode(stored).Parts()
 		Expect(err).NotTo(HaveOccurred())
 		for _, record := range list.Parts {
-			Expect(results.VerifySecretPart(secret(ctx, record.Name), object, record)).To(Succeed())
+			Expect(results.Decode(secret(ctx, record.Name)).VerifyPart(object, record)).To(Succeed())
 		}
 	})
 
@@ -278,7 +278,7 @@ var _ = Describe("Results that are larger than an object", func() {
 	It("leave what has the name of a part to whom it belongs", func(ctx SpecContext) {
 		other, h := finish(ctx, keeps("0")), talkative()
 		h.settle(ctx, other)
-		list, err := results.PartsOf(expectStored(ctx, other).Data)
+		list, err := results.Decode(expectStored(ctx, other)).Parts()
 		Expect(err).NotTo(HaveOccurred())
 		// Of the names of its parts an other run has two, and a stranger one.
 		Expect(kube.Delete(ctx, configMap(ctx, "job-results"))).To(Succeed())

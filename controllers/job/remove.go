@@ -2,7 +2,6 @@ package job
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -103,18 +102,19 @@ func (r *Reconciler) changeSafely(ctx context.Context, job *batchv1.Job, decisio
 func (r *Reconciler) found(ctx context.Context, job *batchv1.Job) (bool, error) {
 	key := types.NamespacedName{Namespace: job.Namespace, Name: job.Annotations[api.ResultsNameAnnotation]}
 	kind := plan.ResultsKind(job)
-	object := emptyResults(kind)
+	object := results.Empty(kind)
 	// Anybody may edit the annotation; nothing is there under what is no name.
 	if len(validation.IsDNS1123Subdomain(key.Name)) == 0 {
 		if err := r.Live.Get(ctx, key, object); client.IgnoreNotFound(err) != nil {
 			return false, fmt.Errorf("getting results %s: %w", key, r.explain(kind, key.Namespace, err))
 		}
 	}
-	err := verify(object, job, nil)
+	there := results.Decode(object)
+	err := there.Verify(job, nil)
 	if err == nil {
-		err = r.verifyParts(ctx, kind, object, job)
+		err = r.verifyParts(ctx, there, job)
 	}
-	if err != nil && !unlike(err) {
+	if err != nil && !results.IsMismatch(err) {
 		return false, err
 	}
 	if err != nil {
@@ -124,10 +124,4 @@ func (r *Reconciler) found(ctx context.Context, job *batchv1.Job) (bool, error) 
 		return false, nil
 	}
 	return true, nil
-}
-
-// unlike reports whether err says that an object is not the results of a run,
-// whole, rather than that this cannot be found out.
-func unlike(err error) bool {
-	return errors.Is(err, results.ErrStranger) || errors.Is(err, results.ErrEarlierRun) || errors.Is(err, results.ErrDamaged)
 }

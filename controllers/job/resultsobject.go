@@ -106,8 +106,8 @@ func (r *Reconciler) createResults(ctx context.Context, observed plan.Observatio
 // captureOf tells whether the logs that are stored are complete: an object that
 // was stored in an earlier pass may hold more, or less, than could be built
 // now. If it does not say, the Job stays.
-func captureOf(object client.Object) results.Summary {
-	capture, err := results.CaptureOf(contentOf(object))
+func captureOf(object *results.Object) results.Summary {
+	capture, err := object.Summary()
 	if err != nil {
 		return results.Summary{Why: err.Error(), Curable: true}
 	}
@@ -118,7 +118,7 @@ func captureOf(object client.Object) results.Summary {
 // finds results of this very run there, and returns what is stored.
 func (r *Reconciler) storeUnder(
 	ctx context.Context, observed plan.Observation, content *results.Content, name string, pods []types.UID,
-) (client.Object, error) {
+) (*results.Object, error) {
 	job, kind := observed.Job, observed.Policy.ResultsKind
 	if len(content.Parts) > 0 {
 		// Asked first, so that no parts are left behind for a name that is taken.
@@ -131,8 +131,8 @@ func (r *Reconciler) storeUnder(
 			return nil, err
 		}
 	}
-	wanted := newResults(kind, content, job.Namespace, name)
-	err := r.create(ctx, kind, wanted)
+	wanted := content.Object(kind, job.Namespace, name)
+	made, err := r.create(ctx, wanted)
 	if apierrors.IsAlreadyExists(err) {
 		object, err := r.adopt(ctx, observed, name, pods)
 		return object, conflictIfGone(kind, name, err)
@@ -141,51 +141,53 @@ func (r *Reconciler) storeUnder(
 		return nil, err
 	}
 	// What the server made of it: an admission webhook may have changed it.
-	return wanted, verify(wanted, job, pods)
+	return made, made.Verify(job, pods)
 }
 
 // adopt returns the object of this name if it holds this very run, whole, with
 // all its parts.
-func (r *Reconciler) adopt(ctx context.Context, observed plan.Observation, name string, pods []types.UID) (client.Object, error) {
+func (r *Reconciler) adopt(ctx context.Context, observed plan.Observation, name string, pods []types.UID) (*results.Object, error) {
 	job, kind := observed.Job, observed.Policy.ResultsKind
 	object, err := r.get(ctx, kind, types.NamespacedName{Namespace: job.Namespace, Name: name})
 	if err != nil {
 		return nil, err
 	}
-	if err := verify(object, job, pods); err != nil {
+	if err := object.Verify(job, pods); err != nil {
 		return nil, err
 	}
-	return object, r.verifyParts(ctx, kind, object, job)
+	return object, r.verifyParts(ctx, object, job)
 }
 
 // +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;create
 
-func (r *Reconciler) create(ctx context.Context, kind string, wanted client.Object) error {
-	if err := r.Client.Create(ctx, wanted); err != nil {
-		key := client.ObjectKeyFromObject(wanted)
-		return fmt.Errorf("creating results %s: %w", key, r.explain(kind, key.Namespace, err))
+// create creates the object, and returns what the server made of it.
+func (r *Reconciler) create(ctx context.Context, wanted *results.Object) (*results.Object, error) {
+	stored := wanted.Encode()
+	if err := r.Client.Create(ctx, stored); err != nil {
+		key := client.ObjectKeyFromObject(stored)
+		return nil, fmt.Errorf("creating results %s: %w", key, r.explain(wanted.Kind, key.Namespace, err))
 	}
-	r.Holdings.Stored(kind, wanted)
-	return nil
+	r.Holdings.Stored(wanted.Kind, stored)
+	return results.Decode(stored), nil
 }
 
 // createOrGet creates wanted, or returns what has its name already.
-func (r *Reconciler) createOrGet(ctx context.Context, kind string, wanted client.Object) (client.Object, error) {
-	key := client.ObjectKeyFromObject(wanted)
-	err := r.create(ctx, kind, wanted)
+func (r *Reconciler) createOrGet(ctx context.Context, wanted *results.Object) (*results.Object, error) {
+	object, err := r.create(ctx, wanted)
 	if apierrors.IsAlreadyExists(err) {
-		wanted, err = r.get(ctx, kind, key)
-		err = conflictIfGone(kind, key.Name, err)
+		key := types.NamespacedName{Namespace: wanted.Namespace, Name: wanted.Name}
+		object, err = r.get(ctx, wanted.Kind, key)
+		err = conflictIfGone(wanted.Kind, key.Name, err)
 	}
-	return wanted, err
+	return object, err
 }
 
-func (r *Reconciler) get(ctx context.Context, kind string, key types.NamespacedName) (client.Object, error) {
-	object := emptyResults(kind)
+func (r *Reconciler) get(ctx context.Context, kind string, key types.NamespacedName) (*results.Object, error) {
+	object := results.Empty(kind)
 	if err := r.Live.Get(ctx, key, object); err != nil {
 		return nil, fmt.Errorf("getting results %s: %w", key, r.explain(kind, key.Namespace, err))
 	}
-	return object, nil
+	return results.Decode(object), nil
 }
 
 // conflictIfGone makes a conflict of an object that had the name and went away

@@ -56,7 +56,7 @@ var _ = Describe("Results in a Secret", func() {
 
 		expectGone(ctx, object)
 		stored := secret(ctx, "job-results")
-		Expect(results.VerifySecret(stored, object, nil)).To(Succeed())
+		Expect(results.Decode(stored).Verify(object, nil)).To(Succeed())
 		Expect(stored.Type).To(BeEquivalentTo(api.SecretType))
 		Expect(*stored.Immutable).To(BeTrue())
 		Expect(stored.OwnerReferences).To(BeEmpty())
@@ -72,7 +72,7 @@ var _ = Describe("Results in a Secret", func() {
 		object := completed(ctx, aJob().Annotation(api.ResultsKindAnnotation, api.ResultsKindSecret))
 		h.settle(ctx, object)
 		expectGone(ctx, object)
-		Expect(results.VerifySecret(secret(ctx, "job-results"), object, nil)).To(Succeed())
+		Expect(results.Decode(secret(ctx, "job-results")).Verify(object, nil)).To(Succeed())
 	})
 
 	It("are where the Job says, whatever its Namespace wants later", func(ctx SpecContext) {
@@ -127,7 +127,7 @@ var _ = Describe("Results in a Secret", func() {
 		h.restarted().settle(ctx, object)
 
 		expectGone(ctx, object)
-		Expect(results.VerifySecret(secret(ctx, "job-results"), object, nil)).To(Succeed())
+		Expect(results.Decode(secret(ctx, "job-results")).Verify(object, nil)).To(Succeed())
 	})
 
 	DescribeTable("get another name where theirs is taken", func(ctx SpecContext, kind corev1.SecretType, labels map[string]string) {
@@ -141,7 +141,7 @@ var _ = Describe("Results in a Secret", func() {
 
 		h.settle(ctx, object)
 
-		Expect(results.VerifySecret(secret(ctx, "job-results-"+string(object.UID)[:8]), object, nil)).To(Succeed())
+		Expect(results.Decode(secret(ctx, "job-results-"+string(object.UID)[:8])).Verify(object, nil)).To(Succeed())
 		Expect(warningsOf(ctx, object)).To(ConsistOf(ContainSubstring("Secret job-results cannot hold the results")))
 		Expect(secret(ctx, "job-results").ResourceVersion).To(Equal(stranger.ResourceVersion))
 	},
@@ -168,7 +168,7 @@ var _ = Describe("Results in a Secret", func() {
 		h.step(time.Minute)
 		h.settle(ctx, object)
 		expectGone(ctx, object)
-		Expect(results.VerifySecret(secret(ctx, "job-results"), object, nil)).To(Succeed())
+		Expect(results.Decode(secret(ctx, "job-results")).Verify(object, nil)).To(Succeed())
 	})
 
 	It("are kept, with the Job, if the right is taken away in between", func(ctx SpecContext) {
@@ -197,7 +197,7 @@ var _ = Describe("Results in a Secret", func() {
 		h.settle(ctx, object)
 		expectGone(ctx, object)
 		stored := secret(ctx, "job-results")
-		Expect(results.VerifySecret(stored, object, nil)).To(Succeed())
+		Expect(results.Decode(stored).Verify(object, nil)).To(Succeed())
 		size := 0
 		for _, value := range stored.Data {
 			size += len(value)
@@ -219,6 +219,6 @@ var _ = Describe("Results in a Secret", func() {
 		}
 		h.settle(ctx, object)
 		expectGone(ctx, object)
-		Expect(results.VerifySecret(secret(ctx, "job-results"), object, nil)).To(Succeed())
+		Expect(results.Decode(secret(ctx, "job-results")).Verify(object, nil)).To(Succeed())
 	})
 })

@@ -115,7 +115,7 @@ var _ = Describe("Captures of a Job that goes on", func() {
 			APIVersion: "batch/v1", Kind: "Job", Name: "job", UID: object.UID,
 		}))
 		Expect(stored.Data).To(BeEmpty())
-		Expect(results.Verify(stored, object, nil)).To(MatchError(results.ErrStranger))
+		Expect(results.Decode(stored).Verify(object, nil)).To(MatchError(results.ErrStranger))
 		h.forgetWrites()
 		h.step(time.Hour)
 		Expect(h.save(ctx)).To(BeZero())

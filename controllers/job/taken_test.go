@@ -64,7 +64,7 @@ var _ = Describe("A name for results that is taken", func() {
 	// what took the other names as it was, and nothing left to do.
 	expectStoredAs := func(ctx context.Context, object *batchv1.Job, name string, others ...*corev1.ConfigMap) {
 		GinkgoHelper()
-		Expect(results.Verify(configMap(ctx, name), object, nil)).To(Succeed())
+		Expect(results.Decode(configMap(ctx, name)).Verify(object, nil)).To(Succeed())
 		Expect(read(ctx, object).Annotations).To(HaveKeyWithValue(api.ResultsNameAnnotation, name))
 		for _, other := range others {
 			Expect(configMap(ctx, other.Name).ResourceVersion).To(Equal(other.ResourceVersion))

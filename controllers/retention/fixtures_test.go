@@ -224,10 +224,7 @@ func (s *storedRun) stored(ctx context.Context, change ...func(client.Object)) c
 
 func (s *storedRun) put(ctx context.Context, content *results.Content, name string, change ...func(client.Object)) client.Object {
 	GinkgoHelper()
-	var object client.Object = content.ConfigMap(namespace, name)
-	if s.kind == api.ResultsKindSecret {
-		object = content.Secret(namespace, name)
-	}
+	object := content.Object(s.kind, namespace, name).Encode()
 	for _, f := range change {
 		f(object)
 	}

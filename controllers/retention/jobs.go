@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	batchv1 "k8s.io/api/batch/v1"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -16,6 +15,7 @@ import (
 	"github.com/job-handler/job-handler/internal/pager"
 	"github.com/job-handler/job-handler/internal/plan"
 	"github.com/job-handler/job-handler/internal/policy"
+	"github.com/job-handler/job-handler/internal/results"
 )
 
 // job is a Job by what results tell of it.
@@ -26,10 +26,10 @@ type job struct {
 
 // jobOf returns the Job of results: by its whole name where the data have it,
 // since labels are shortened.
-func jobOf(content *corev1.ConfigMap) job {
-	j := job{namespace: content.Namespace, name: content.Data[api.DataJobName], uid: types.UID(content.Labels[api.JobUIDLabel])}
+func jobOf(object *results.Object) job {
+	j := job{namespace: object.Namespace, name: object.Data[api.DataJobName], uid: types.UID(object.Labels[api.JobUIDLabel])}
 	if len(validation.IsDNS1123Subdomain(j.name)) > 0 {
-		j.name = content.Labels[api.JobNameLabel]
+		j.name = object.Labels[api.JobNameLabel]
 	}
 	return j
 }

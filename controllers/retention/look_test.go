@@ -60,7 +60,7 @@ var _ = Describe("A look at all results", func() {
 	It("reads a list of several pages", func(ctx SpecContext) {
 		content, _ := aRun("many").expires(-time.Hour).parts(ctx)
 		for i := range 520 {
-			object := content.ConfigMap(namespace, fmt.Sprintf("many-%d-results", i)).DeepCopy()
+			object := content.Object(api.ResultsKindConfigMap, namespace, fmt.Sprintf("many-%d-results", i)).Encode().DeepCopyObject().(client.Object)
 			Expect(kube.Create(ctx, object)).To(Succeed())
 		}
 		p := newProcess()

@@ -10,7 +10,6 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/job-handler/job-handler/internal/api"
-	"github.com/job-handler/job-handler/internal/results"
 	"github.com/job-handler/job-handler/internal/retain"
 )
 
@@ -49,11 +48,11 @@ func (r *Retainer) listed(ctx context.Context, parts *retain.Parts) (sets.Set[st
 	if err != nil {
 		return nil, err
 	}
-	if types.UID(object.GetLabels()[api.JobUIDLabel]) != parts.JobUID {
+	if types.UID(object.Labels[api.JobUIDLabel]) != parts.JobUID {
 		// The name is another run's by now.
 		return names, nil
 	}
-	list, err := results.PartsOf(contentOf(object).Data)
+	list, err := object.Parts()
 	switch {
 	case err != nil:
 		for _, ref := range parts.Refs {
@@ -75,7 +74,7 @@ func (r *Retainer) removeOrphan(ctx context.Context, ref retain.Ref) error {
 	if err != nil {
 		return err
 	}
-	if part.GetUID() != ref.UID || !isOurs(part) || !retain.Orphanable(part, r.Clock.Now()) {
+	if part.UID != ref.UID || part.Ours() != nil || !retain.Orphanable(part, r.Clock.Now()) {
 		return nil
 	}
 	if err := r.delete(ctx, part, retain.ReasonOrphan); !gone(err) {

@@ -83,7 +83,7 @@ func (s *story) completeOrNotCompared(r run) {
 // them may have been left out.
 func (s *story) written(r run) []string {
 	s.t.Helper()
-	view, err := resultsview.Parse(resultsview.FromConfigMap(r.ConfigMap))
+	view, err := resultsview.Parse(results.Decode(r.ConfigMap))
 	s.Expect(err).NotTo(HaveOccurred())
 	logs, err := view.Logs(s.ctx(), nil)
 	s.Expect(err).NotTo(HaveOccurred())

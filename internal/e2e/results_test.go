@@ -37,7 +37,7 @@ func (s *story) stored(job *batchv1.Job) run {
 	})
 	s.Expect(found.Items).To(HaveLen(1), "one results object for each run")
 	r := run{ConfigMap: &found.Items[0]}
-	s.Expect(results.Verify(r.ConfigMap, job, nil)).To(Succeed())
+	s.Expect(results.Decode(r.ConfigMap).Verify(job, nil)).To(Succeed())
 	s.Expect(r.Name).To(HavePrefix(job.Name + "-"))
 	s.Expect(r.OwnerReferences).To(BeEmpty())
 	s.Expect(r.Finalizers).To(BeEmpty())

@@ -260,7 +260,7 @@ func (w *world) objectsOf(ctx context.Context, run *batchv1.Job) ([]metav1.Parti
 	return all, nil
 }
 
-func (w *world) resultsStateOf(ctx context.Context, run *batchv1.Job, object resultsview.Object, hide func(string) string) resultsState {
+func (w *world) resultsStateOf(ctx context.Context, run *batchv1.Job, object *results.Object, hide func(string) string) resultsState {
 	state := resultsState{
 		Kind: object.Kind, Name: hide(object.Name), Labels: map[string]string{},
 		Status: object.Data[api.DataStatus],
@@ -279,7 +279,7 @@ func (w *world) resultsStateOf(ctx context.Context, run *batchv1.Job, object res
 	}
 	slices.Sort(state.Keys)
 	slices.Sort(state.Annotations)
-	if list, err := results.PartsOf(object.Data); err == nil && list != nil {
+	if list, err := object.Parts(); err == nil && list != nil {
 		state.Parts = len(list.Parts)
 	}
 	if err := w.check(ctx, run, object, &state); err != nil {
@@ -290,8 +290,8 @@ func (w *world) resultsStateOf(ctx context.Context, run *batchv1.Job, object res
 
 // check returns what is wrong with results, by what the API server and the
 // kubelet have.
-func (w *world) check(ctx context.Context, run *batchv1.Job, object resultsview.Object, state *resultsState) error {
-	if err := verify(object, run); err != nil {
+func (w *world) check(ctx context.Context, run *batchv1.Job, object *results.Object, state *resultsState) error {
+	if err := object.Verify(run, nil); err != nil {
 		return err
 	}
 	if err := onTime(object); err != nil {
@@ -316,7 +316,7 @@ func (w *world) check(ctx context.Context, run *batchv1.Job, object resultsview.
 const rightTime = 2 * time.Minute
 
 // onTime returns an error unless results say when they were stored.
-func onTime(object resultsview.Object) error {
+func onTime(object *results.Object) error {
 	at, err := time.Parse(time.RFC3339, object.Annotations[api.CreatedAtAnnotation])
 	if err != nil {
 		return err
@@ -325,17 +325,6 @@ func onTime(object resultsview.Object) error {
 		return fmt.Errorf("stored %s from when they say", off)
 	}
 	return nil
-}
-
-func verify(object resultsview.Object, run *batchv1.Job) error {
-	if secret, ok := object.Stored.(*corev1.Secret); ok {
-		return results.VerifySecret(secret, run, nil)
-	}
-	configMap, ok := object.Stored.(*corev1.ConfigMap)
-	if !ok {
-		return fmt.Errorf("results in a %T", object.Stored)
-	}
-	return results.Verify(configMap, run, nil)
 }
 
 // compare returns an error unless the logs are those of all pods of the run, to
@@ -363,16 +352,10 @@ func (w *world) compare(run *batchv1.Job, logs *resultsview.Logs, state *results
 }
 
 func (w *world) fetcher(namespace, kind string) resultsview.Fetch {
-	return func(ctx context.Context, name string) (resultsview.Object, error) {
-		key := client.ObjectKey{Namespace: namespace, Name: name}
-		if kind == api.ResultsKindSecret {
-			secret := &corev1.Secret{}
-			err := w.Get(ctx, key, secret)
-			return resultsview.FromSecret(secret), err
-		}
-		configMap := &corev1.ConfigMap{}
-		err := w.Get(ctx, key, configMap)
-		return resultsview.FromConfigMap(configMap), err
+	return func(ctx context.Context, name string) (*results.Object, error) {
+		stored := results.Empty(kind)
+		err := w.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, stored)
+		return results.Decode(stored), err
 	}
 }
 

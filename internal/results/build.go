@@ -7,9 +7,6 @@ import (
 	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobstatus"
 	"github.com/job-handler/job-handler/internal/logtext"
@@ -105,19 +102,6 @@ func Build(run Run) (*Content, error) {
 	c.Labels, c.Annotations = runLabels(&run), runAnnotations(&run)
 	c.seal()
 	return c, nil
-}
-
-// ConfigMap returns the content as an immutable ConfigMap without an owner, so
-// that garbage collection never takes it along with the Job. The maps are
-// shared with the content.
-func (c *Content) ConfigMap(namespace, name string) *corev1.ConfigMap {
-	immutable := true
-	return &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace: namespace, Name: name, Labels: c.Labels, Annotations: c.Annotations,
-		},
-		Immutable: &immutable, Data: c.Data, BinaryData: c.BinaryData,
-	}
 }
 
 // seal annotates the content with its size and its digest.

@@ -130,14 +130,6 @@ func TestLabelsOfLongNames(t *testing.T) {
 	}
 }
 
-func TestConfigMap(t *testing.T) {
-	content := build(t, completedRun())
-	cm := content.ConfigMap("batch", "report-results")
-	if cm.Namespace != "batch" || cm.Name != "report-results" || cm.Immutable == nil || !*cm.Immutable || cm.OwnerReferences != nil {
-		t.Errorf("metadata %+v, immutable %v", cm.ObjectMeta, cm.Immutable)
-	}
-}
-
 func TestContainersBlock(t *testing.T) {
 	pod := podAt("report-abc12", 1).with("main", exited(137), "")
 	status := &pod.Pod.Status.ContainerStatuses[0]

@@ -44,7 +44,7 @@ func FuzzBuildOfPods(f *testing.F) {
 				t.Fatalf("key %q: %v", key, problems)
 			}
 		}
-		if err := Verify(content.ConfigMap("batch", "report-results"), run.Job, uidsOf(run.Pods)); err != nil {
+		if err := content.Object(api.ResultsKindConfigMap, "batch", "report-results").Verify(run.Job, uidsOf(run.Pods)); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -60,7 +60,7 @@ func FuzzParts(f *testing.F) {
 	f.Fuzz(func(t *testing.T, listing string, held []byte, number string) {
 		var list *PartList
 		var err error
-		within(t, len(listing), func() { list, err = PartsOf(map[string]string{api.DataParts: listing}) })
+		within(t, len(listing), func() { list, err = (&Object{Data: map[string]string{api.DataParts: listing}}).Parts() })
 		if err != nil {
 			if !errors.Is(err, ErrDamaged) || list != nil {
 				t.Fatalf("%v, %v", list, err)
@@ -74,13 +74,13 @@ func FuzzParts(f *testing.F) {
 			if len(validation.IsDNS1123Subdomain(record.Name)) > 0 {
 				t.Fatalf("a part called %q", record.Name)
 			}
-			cm := build(t, run).ConfigMap("batch", record.Name)
-			cm.BinaryData = map[string][]byte{api.DataLogsGzip: held}
-			if err := VerifyPart(cm, run.Job, record); err == nil {
+			o := build(t, run).Object(api.ResultsKindConfigMap, "batch", record.Name)
+			o.BinaryData = map[string][]byte{api.DataLogsGzip: held}
+			if err := o.VerifyPart(run.Job, record); err == nil {
 				t.Fatal("results pass for a part")
 			}
-			cm.Labels[api.PartLabel] = number
-			if err := VerifyPart(cm, run.Job, record); err == nil && hexSHA256(held) != record.SHA256 {
+			o.Labels[api.PartLabel] = number
+			if err := o.VerifyPart(run.Job, record); err == nil && hexSHA256(held) != record.SHA256 {
 				t.Fatal("a part with other bytes")
 			}
 		}

@@ -181,12 +181,12 @@ func TestBuildOfAnything(t *testing.T) {
 		if diff := cmp.Diff(content, again); diff != "" {
 			t.Fatalf("built again (-first +second):\n%s", diff)
 		}
-		cm := content.ConfigMap("batch", "report-results")
-		if err := Verify(cm, run.Job, uidsOf(run.Pods)); err != nil {
+		o := content.Object(api.ResultsKindConfigMap, "batch", "report-results")
+		if err := o.Verify(run.Job, uidsOf(run.Pods)); err != nil {
 			t.Fatalf("Verify: %v", err)
 		}
-		if summary, err := CaptureOf(cm); err != nil || summary != content.Capture {
-			t.Fatalf("CaptureOf = %+v, %v, want %+v", summary, err, content.Capture)
+		if summary, err := o.Summary(); err != nil || summary != content.Capture {
+			t.Fatalf("Summary = %+v, %v, want %+v", summary, err, content.Capture)
 		}
 		if before := Summarize(run); before.Curable != content.Capture.Curable || before.Complete && !run.fits(content) {
 			t.Fatalf("Summarize said %+v, Build %+v", before, content.Capture)
@@ -244,7 +244,7 @@ func TestBuildOfTenThousandPods(t *testing.T) {
 	if content.Bytes() < api.MaxResultsBytes*95/100 {
 		t.Errorf("only %d bytes used", content.Bytes())
 	}
-	if err := Verify(content.ConfigMap("batch", "report-results"), run.Job, uidsOf(run.Pods)); err != nil {
+	if err := content.Object(api.ResultsKindConfigMap, "batch", "report-results").Verify(run.Job, uidsOf(run.Pods)); err != nil {
 		t.Error(err)
 	}
 }

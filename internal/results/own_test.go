@@ -172,7 +172,7 @@ func TestOwnResults(t *testing.T) {
 			if diff := cmp.Diff(tc.record, readRecord(t, content).OwnResults); diff != "" {
 				t.Errorf("job.json (-want +got):\n%s", diff)
 			}
-			if err := Verify(content.ConfigMap("batch", "x-results"), tc.run.Job, uidsOf(tc.run.Pods)); err != nil {
+			if err := content.Object(api.ResultsKindConfigMap, "batch", "x-results").Verify(tc.run.Job, uidsOf(tc.run.Pods)); err != nil {
 				t.Error(err)
 			}
 		})

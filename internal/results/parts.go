@@ -8,8 +8,6 @@ import (
 	"maps"
 	"strconv"
 
-	batchv1 "k8s.io/api/batch/v1"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/job-handler/job-handler/internal/api"
@@ -116,10 +114,10 @@ func (p Part) Record(name string) PartRecord {
 	return PartRecord{Name: name, Bytes: int64(len(p.Bytes)), SHA256: p.SHA256}
 }
 
-// PartsOf returns the list of parts in the data of a results object; nil if it
-// has none. The error wraps ErrDamaged.
-func PartsOf(data map[string]string) (*PartList, error) {
-	text, there := data[api.DataParts]
+// Parts returns the list of parts of a results object; nil if it has none. The error
+// wraps ErrDamaged.
+func (o *Object) Parts() (*PartList, error) {
+	text, there := o.Data[api.DataParts]
 	if !there {
 		return nil, nil //nolint:nilnil // most results have no parts
 	}
@@ -136,18 +134,6 @@ func PartsOf(data map[string]string) (*PartList, error) {
 		}
 	}
 	return &list, nil
-}
-
-// VerifyPart returns nil if cm, or FromSecret of what is stored, holds the part
-// that the results of job list, whole and immutable. Otherwise the error is as that of Verify.
-func VerifyPart(cm *corev1.ConfigMap, job *batchv1.Job, want PartRecord) error {
-	if err := verifyIdentity(cm, job); err != nil {
-		return err
-	}
-	if cm.Labels[api.PartLabel] == "" {
-		return fmt.Errorf("%w: not a part: no label %s", ErrDamaged, api.PartLabel)
-	}
-	return want.Check(cm.BinaryData[api.DataLogsGzip])
 }
 
 // Check returns nil if b is the piece that the record is of. The error wraps

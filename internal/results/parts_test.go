@@ -45,7 +45,7 @@ func list(t *testing.T, content *Content) *PartList {
 	if err := content.ListParts(partNames(content)); err != nil {
 		t.Fatal(err)
 	}
-	got, err := PartsOf(content.Data)
+	got, err := content.Object(api.ResultsKindConfigMap, "batch", "report-results").Parts()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func TestListParts(t *testing.T) {
 	if got.Key != api.DataLogsGzip || got.Bytes != int64(len(whole)) || got.SHA256 != hexSHA256(whole) {
 		t.Errorf("%+v", got)
 	}
-	if err := Verify(content.ConfigMap("batch", "report-results"), run.Job, nil); err != nil {
+	if err := content.Object(api.ResultsKindConfigMap, "batch", "report-results").Verify(run.Job, nil); err != nil {
 		t.Error(err)
 	}
 	if longest := strings.Repeat("a", 253); len(content.Parts) > 0 {
@@ -152,56 +152,50 @@ func TestListParts(t *testing.T) {
 	}
 }
 
-func TestPartsOfRefuses(t *testing.T) {
+func TestPartsRefuses(t *testing.T) {
 	many, _ := json.Marshal(PartList{Key: api.DataLogsGzip, Parts: make([]PartRecord, mostParts+1)})
 	for name, text := range map[string]string{
 		"no JSON": "{", "nothing": "{}", "no parts": `{"key":"logs.gz"}`, "another key": `{"key":"logs","parts":[{"name":"a"}]}`,
 		"too many": string(many), "no name": `{"key":"logs.gz","parts":[{}]}`, "a path": `{"key":"logs.gz","parts":[{"name":"../a"}]}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := PartsOf(map[string]string{api.DataParts: text}); !errors.Is(err, ErrDamaged) {
+			if _, err := (&Object{Data: map[string]string{api.DataParts: text}}).Parts(); !errors.Is(err, ErrDamaged) {
 				t.Error(err)
 			}
 		})
 	}
-	if list, err := PartsOf(nil); list != nil || err != nil {
+	if list, err := (&Object{}).Parts(); list != nil || err != nil {
 		t.Errorf("%v, %v", list, err)
 	}
 }
 
 func TestVerifyPart(t *testing.T) {
 	tests := map[string]struct {
-		change func(*corev1.ConfigMap)
+		change func(*Object)
 		want   error
 	}{
-		"nothing wrong":    {change: func(*corev1.ConfigMap) {}},
-		"mutable":          {change: func(cm *corev1.ConfigMap) { cm.Immutable = nil }, want: ErrStranger},
-		"not ours":         {change: func(cm *corev1.ConfigMap) { delete(cm.Labels, api.CreatedLabel) }, want: ErrStranger},
-		"of another run":   {change: func(cm *corev1.ConfigMap) { cm.Labels[api.JobUIDLabel] = "x" }, want: ErrEarlierRun},
-		"not a part":       {change: func(cm *corev1.ConfigMap) { delete(cm.Labels, api.PartLabel) }, want: ErrDamaged},
-		"with another end": {change: func(cm *corev1.ConfigMap) { cm.BinaryData[api.DataLogsGzip][1000]++ }, want: ErrDamaged},
-		"empty":            {change: func(cm *corev1.ConfigMap) { cm.BinaryData = nil }, want: ErrDamaged},
-		"annotated anew":   {change: func(cm *corev1.ConfigMap) { cm.Annotations = nil }},
+		"another type":     {change: func(o *Object) { o.Kind, o.Type = api.ResultsKindSecret, corev1.SecretTypeOpaque }, want: ErrStranger},
+		"nothing wrong":    {change: func(*Object) {}},
+		"mutable":          {change: func(o *Object) { o.Immutable = nil }, want: ErrStranger},
+		"not ours":         {change: func(o *Object) { delete(o.Labels, api.CreatedLabel) }, want: ErrStranger},
+		"of another run":   {change: func(o *Object) { o.Labels[api.JobUIDLabel] = "x" }, want: ErrEarlierRun},
+		"not a part":       {change: func(o *Object) { delete(o.Labels, api.PartLabel) }, want: ErrDamaged},
+		"with another end": {change: func(o *Object) { o.BinaryData[api.DataLogsGzip][1000]++ }, want: ErrDamaged},
+		"empty":            {change: func(o *Object) { o.BinaryData = nil }, want: ErrDamaged},
+		"annotated anew":   {change: func(o *Object) { o.Annotations = nil }},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			run := packedRun(4<<20, random(2<<20))
-			content := build(t, run)
-			part := content.Parts[1]
-			part.Bytes = bytes.Clone(part.Bytes)
-			held := content.PartContent(part, "report-results")
-			cm := held.ConfigMap("batch", "p")
-			tc.change(cm)
-			if err := VerifyPart(cm, run.Job, part.Record("p")); !errors.Is(err, tc.want) {
-				t.Errorf("%v, want %v", err, tc.want)
-			}
-			secret := content.PartContent(build(t, run).Parts[1], "report-results").Secret("batch", "p")
-			if err := VerifySecretPart(secret, run.Job, part.Record("p")); err != nil {
-				t.Errorf("in a Secret: %v", err)
-			}
-			secret.Type = "Opaque"
-			if err := VerifySecretPart(secret, run.Job, part.Record("p")); !errors.Is(err, ErrStranger) {
-				t.Errorf("in another Secret: %v", err)
+			for _, kind := range kinds {
+				run := packedRun(4<<20, random(2<<20))
+				content := build(t, run)
+				part := content.Parts[1]
+				part.Bytes = bytes.Clone(part.Bytes)
+				o := content.PartContent(part, "report-results").Object(kind, "batch", "p")
+				tc.change(o)
+				if err := Decode(o.Encode()).VerifyPart(run.Job, part.Record("p")); !errors.Is(err, tc.want) {
+					t.Errorf("in a %s: %v, want %v", kind, err, tc.want)
+				}
 			}
 		})
 	}

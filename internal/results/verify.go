@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	batchv1 "k8s.io/api/batch/v1"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 
@@ -26,43 +25,57 @@ var (
 	ErrDamaged = errors.New("damaged results of this run")
 )
 
-// Verify returns nil if cm holds the results of this very run of job, whole:
-// it is immutable, labelled as created by Job Handler for this UID, its
-// SHA-256 holds, and every one of pods is among those that it records (or may
-// be among those that it only counts). Otherwise the error is one of
-// ErrStranger, ErrEarlierRun and ErrDamaged, with details. It never panics,
-// whatever cm holds.
-func Verify(cm *corev1.ConfigMap, job *batchv1.Job, pods []types.UID) error {
-	if err := verifyIdentity(cm, job); err != nil {
-		return err
-	}
-	want, got := cm.Annotations[api.SHA256Annotation], Digest(cm.Data, cm.BinaryData)
-	if want != got {
-		return fmt.Errorf("%w: its SHA-256 is %s, not %q as annotated", ErrDamaged, got, want)
-	}
-	return verifyRecord(cm.Data[api.DataJobJSON], job, pods)
+// IsMismatch reports whether err says that an object does not hold the results of
+// a run, rather than that this cannot be found out.
+func IsMismatch(err error) bool {
+	return errors.Is(err, ErrStranger) || errors.Is(err, ErrEarlierRun) || errors.Is(err, ErrDamaged)
 }
 
-// verifyIdentity tells by the labels whose results cm holds.
-func verifyIdentity(cm *corev1.ConfigMap, job *batchv1.Job) error {
-	uid := cm.Labels[api.JobUIDLabel]
-	_, capture := cm.Labels[api.CaptureOfLabel]
+// Verify returns nil if the object holds the results of this very run of job, whole:
+// it is Ours, labelled for this UID, its SHA-256 holds, and every one of pods is
+// among those that it records (or may be among those that it only counts). Otherwise
+// the error is one of ErrStranger, ErrEarlierRun and ErrDamaged, with details. It
+// never panics, whatever the object holds.
+func (o *Object) Verify(job *batchv1.Job, pods []types.UID) error {
+	if err := o.verifyIdentity(job); err != nil {
+		return err
+	}
+	if err := o.Whole(); err != nil {
+		return err
+	}
+	return verifyRecord(o.Data[api.DataJobJSON], job, pods)
+}
+
+// verifyIdentity tells by the labels whose results the object holds.
+func (o *Object) verifyIdentity(job *batchv1.Job) error {
+	if err := o.Ours(); err != nil {
+		return err
+	}
+	uid := o.Labels[api.JobUIDLabel]
 	switch {
-	case cm.Labels[api.CreatedLabel] != api.True:
-		return fmt.Errorf("%w: no label %s=%s", ErrStranger, api.CreatedLabel, api.True)
-	case cm.Immutable == nil || !*cm.Immutable:
-		return fmt.Errorf("%w: not immutable", ErrStranger)
-	case capture:
+	case o.keepsCaptures():
 		return fmt.Errorf("%w: it holds captured pods", ErrStranger)
 	case uid == "":
 		return fmt.Errorf("%w: no label %s", ErrStranger, api.JobUIDLabel)
 	case uid == string(job.UID):
 		return nil
-	case cm.Labels[api.JobNameLabel] == names.LabelValue(job.Name):
+	case o.Labels[api.JobNameLabel] == names.LabelValue(job.Name):
 		return fmt.Errorf("%w: UID %q", ErrEarlierRun, uid)
 	default:
-		return fmt.Errorf("%w: of Job %q", ErrStranger, cm.Labels[api.JobNameLabel])
+		return fmt.Errorf("%w: of Job %q", ErrStranger, o.Labels[api.JobNameLabel])
 	}
+}
+
+// VerifyPart returns nil if the object holds the part that the results of job list,
+// whole and immutable. Otherwise the error is as that of Verify.
+func (o *Object) VerifyPart(job *batchv1.Job, want PartRecord) error {
+	if err := o.verifyIdentity(job); err != nil {
+		return err
+	}
+	if o.Labels[api.PartLabel] == "" {
+		return fmt.Errorf("%w: not a part: no label %s", ErrDamaged, api.PartLabel)
+	}
+	return want.Check(o.BinaryData[api.DataLogsGzip])
 }
 
 // identity is the UID of a Job or a pod in job.json.
@@ -98,14 +111,14 @@ func verifyRecord(jobJSON string, job *batchv1.Job, pods []types.UID) error {
 	return nil
 }
 
-// CaptureOf returns what a results object that Verify found good says of its
-// logs: Content.Capture as it was when the object was built.
-func CaptureOf(cm *corev1.ConfigMap) (Summary, error) {
+// Summary returns what a results object that Verify found good says of its logs:
+// Content.Capture as it was when the object was built.
+func (o *Object) Summary() (Summary, error) {
 	var record struct {
 		Capture RunCapture `json:"capture"`
 	}
-	if err := boundedjson.Unmarshal(cm.Data[api.DataJobJSON], &record); err != nil {
-		return Summary{}, fmt.Errorf("reading %s of %s/%s: %w", api.DataJobJSON, cm.Namespace, cm.Name, err)
+	if err := boundedjson.Unmarshal(o.Data[api.DataJobJSON], &record); err != nil {
+		return Summary{}, fmt.Errorf("reading %s of %s/%s: %w", api.DataJobJSON, o.Namespace, o.Name, err)
 	}
 	return Summary(record.Capture), nil
 }

@@ -6,63 +6,65 @@ import (
 	"testing"
 
 	batchv1 "k8s.io/api/batch/v1"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"pgregory.net/rapid"
 
 	"github.com/job-handler/job-handler/internal/api"
 )
 
-// reseal makes the annotations of cm agree with its content again.
-func reseal(cm *corev1.ConfigMap) {
-	cm.Annotations[api.SHA256Annotation] = Digest(cm.Data, cm.BinaryData)
+// reseal makes the annotations of o agree with its content again.
+func reseal(o *Object) {
+	o.Annotations[api.SHA256Annotation] = Digest(o.Data, o.BinaryData)
 }
 
-func replaceJSON(cm *corev1.ConfigMap, from, to string) {
-	cm.Data[api.DataJobJSON] = strings.ReplaceAll(cm.Data[api.DataJobJSON], from, to)
-	reseal(cm)
+func replaceJSON(o *Object, from, to string) {
+	o.Data[api.DataJobJSON] = strings.ReplaceAll(o.Data[api.DataJobJSON], from, to)
+	reseal(o)
 }
 
 func TestVerify(t *testing.T) {
 	tests := map[string]struct {
-		change func(cm *corev1.ConfigMap, job *batchv1.Job)
+		change func(o *Object, job *batchv1.Job)
 		pods   []types.UID
 		want   error
 	}{
 		"this run":               {},
 		"with its pod":           {pods: []types.UID{"uid-of-report-abc12"}},
-		"user added a label":     {change: func(cm *corev1.ConfigMap, _ *batchv1.Job) { cm.Labels["team"] = "x" }},
-		"not labelled":           {change: func(cm *corev1.ConfigMap, _ *batchv1.Job) { cm.Labels = nil }, want: ErrStranger},
-		"created=yes":            {change: func(cm *corev1.ConfigMap, _ *batchv1.Job) { cm.Labels[api.CreatedLabel] = "yes" }, want: ErrStranger},
-		"mutable":                {change: func(cm *corev1.ConfigMap, _ *batchv1.Job) { cm.Immutable = nil }, want: ErrStranger},
-		"immutable: false":       {change: func(cm *corev1.ConfigMap, _ *batchv1.Job) { cm.Immutable = new(bool) }, want: ErrStranger},
-		"captures":               {change: func(cm *corev1.ConfigMap, j *batchv1.Job) { cm.Labels[api.CaptureOfLabel] = string(j.UID) }, want: ErrStranger},
-		"no UID":                 {change: func(cm *corev1.ConfigMap, _ *batchv1.Job) { delete(cm.Labels, api.JobUIDLabel) }, want: ErrStranger},
-		"no UID on both sides":   {change: func(cm *corev1.ConfigMap, j *batchv1.Job) { cm.Labels[api.JobUIDLabel], j.UID = "", "" }, want: ErrStranger},
-		"earlier run":            {change: func(_ *corev1.ConfigMap, j *batchv1.Job) { j.UID = "another" }, want: ErrEarlierRun},
-		"another Job":            {change: func(_ *corev1.ConfigMap, j *batchv1.Job) { j.UID, j.Name = "another", "other" }, want: ErrStranger},
-		"no digest":              {change: func(cm *corev1.ConfigMap, _ *batchv1.Job) { cm.Annotations = nil }, want: ErrDamaged},
-		"a key more":             {change: func(cm *corev1.ConfigMap, _ *batchv1.Job) { cm.Data["x"] = "" }, want: ErrDamaged},
-		"a key less":             {change: func(cm *corev1.ConfigMap, _ *batchv1.Job) { delete(cm.Data, api.DataStatus) }, want: ErrDamaged},
-		"binary data":            {change: func(cm *corev1.ConfigMap, _ *batchv1.Job) { cm.BinaryData = map[string][]byte{"x": nil} }, want: ErrDamaged},
-		"no job.json":            {change: func(cm *corev1.ConfigMap, _ *batchv1.Job) { delete(cm.Data, api.DataJobJSON); reseal(cm) }, want: ErrDamaged},
-		"job.json is not JSON":   {change: func(cm *corev1.ConfigMap, _ *batchv1.Job) { replaceJSON(cm, "{", "[") }, want: ErrDamaged},
-		"another schema":         {change: func(cm *corev1.ConfigMap, _ *batchv1.Job) { replaceJSON(cm, api.SchemaV1, "v9") }, want: ErrDamaged},
-		"about another UID":      {change: func(cm *corev1.ConfigMap, _ *batchv1.Job) { replaceJSON(cm, jobUID, "another") }, want: ErrDamaged},
+		"user added a label":     {change: func(o *Object, _ *batchv1.Job) { o.Labels["team"] = "x" }},
+		"not labelled":           {change: func(o *Object, _ *batchv1.Job) { o.Labels = nil }, want: ErrStranger},
+		"created=yes":            {change: func(o *Object, _ *batchv1.Job) { o.Labels[api.CreatedLabel] = "yes" }, want: ErrStranger},
+		"mutable":                {change: func(o *Object, _ *batchv1.Job) { o.Immutable = nil }, want: ErrStranger},
+		"immutable: false":       {change: func(o *Object, _ *batchv1.Job) { o.Immutable = new(bool) }, want: ErrStranger},
+		"captures":               {change: func(o *Object, j *batchv1.Job) { o.Labels[api.CaptureOfLabel] = string(j.UID) }, want: ErrStranger},
+		"no UID":                 {change: func(o *Object, _ *batchv1.Job) { delete(o.Labels, api.JobUIDLabel) }, want: ErrStranger},
+		"no UID on both sides":   {change: func(o *Object, j *batchv1.Job) { o.Labels[api.JobUIDLabel], j.UID = "", "" }, want: ErrStranger},
+		"earlier run":            {change: func(_ *Object, j *batchv1.Job) { j.UID = "another" }, want: ErrEarlierRun},
+		"another Job":            {change: func(_ *Object, j *batchv1.Job) { j.UID, j.Name = "another", "other" }, want: ErrStranger},
+		"no digest":              {change: func(o *Object, _ *batchv1.Job) { o.Annotations = nil }, want: ErrDamaged},
+		"a key more":             {change: func(o *Object, _ *batchv1.Job) { o.Data["x"] = "" }, want: ErrDamaged},
+		"a key less":             {change: func(o *Object, _ *batchv1.Job) { delete(o.Data, api.DataStatus) }, want: ErrDamaged},
+		"binary data":            {change: func(o *Object, _ *batchv1.Job) { o.BinaryData = map[string][]byte{"x": nil} }, want: ErrDamaged},
+		"no job.json":            {change: func(o *Object, _ *batchv1.Job) { delete(o.Data, api.DataJobJSON); reseal(o) }, want: ErrDamaged},
+		"job.json is not JSON":   {change: func(o *Object, _ *batchv1.Job) { replaceJSON(o, "{", "[") }, want: ErrDamaged},
+		"another schema":         {change: func(o *Object, _ *batchv1.Job) { replaceJSON(o, api.SchemaV1, "v9") }, want: ErrDamaged},
+		"about another UID":      {change: func(o *Object, _ *batchv1.Job) { replaceJSON(o, jobUID, "another") }, want: ErrDamaged},
 		"a pod that it lacks":    {pods: []types.UID{"uid-of-report-abc12", "unknown"}, want: ErrDamaged},
-		"more than it left out":  {change: func(cm *corev1.ConfigMap, _ *batchv1.Job) { replaceJSON(cm, `"pods": 0`, `"pods": 1`) }, pods: []types.UID{"a", "b"}, want: ErrDamaged},
-		"as many as it left out": {change: func(cm *corev1.ConfigMap, _ *batchv1.Job) { replaceJSON(cm, `"pods": 0`, `"pods": 2`) }, pods: []types.UID{"a", "b"}},
-		"empty object":           {change: func(cm *corev1.ConfigMap, _ *batchv1.Job) { *cm = corev1.ConfigMap{} }, want: ErrStranger},
+		"more than it left out":  {change: func(o *Object, _ *batchv1.Job) { replaceJSON(o, `"pods": 0`, `"pods": 1`) }, pods: []types.UID{"a", "b"}, want: ErrDamaged},
+		"as many as it left out": {change: func(o *Object, _ *batchv1.Job) { replaceJSON(o, `"pods": 0`, `"pods": 2`) }, pods: []types.UID{"a", "b"}},
+		"empty object":           {change: func(o *Object, _ *batchv1.Job) { *o = Object{} }, want: ErrStranger},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			run := completedRun(podAt("report-abc12", 1).with("main", exited(0), "hello\n"))
-			cm, job := build(t, run).ConfigMap("batch", "report-results"), run.Job.DeepCopy()
-			if tc.change != nil {
-				tc.change(cm, job)
-			}
-			if err := Verify(cm, job, tc.pods); !errors.Is(err, tc.want) {
-				t.Errorf("Verify: %v, want %v", err, tc.want)
+			for _, kind := range kinds {
+				run := completedRun(podAt("report-abc12", 1).with("main", exited(0), "hello\n"))
+				o, job := build(t, run).Object(kind, "batch", "report-results"), run.Job.DeepCopy()
+				if tc.change != nil {
+					tc.change(o, job)
+				}
+				err := Decode(o.Encode()).Verify(job, tc.pods)
+				if !errors.Is(err, tc.want) || IsMismatch(err) != (err != nil) {
+					t.Errorf("in a %s: %v, want %v", kind, err, tc.want)
+				}
 			}
 		})
 	}
@@ -70,19 +72,19 @@ func TestVerify(t *testing.T) {
 
 func TestVerifyFindsEveryByte(t *testing.T) {
 	run := completedRun(podAt("report-abc12", 1).with("main", exited(0), "hello\n"))
-	cm := build(t, run).ConfigMap("batch", "report-results")
-	for key, value := range cm.Data {
+	o := build(t, run).Object(api.ResultsKindConfigMap, "batch", "report-results")
+	for key, value := range o.Data {
 		for i := range len(value) {
 			flipped := []byte(value)
 			flipped[i] ^= 1
-			cm.Data[key] = string(flipped)
-			if err := Verify(cm, run.Job, nil); !errors.Is(err, ErrDamaged) {
+			o.Data[key] = string(flipped)
+			if err := o.Verify(run.Job, nil); !errors.Is(err, ErrDamaged) {
 				t.Fatalf("byte %d of %s flipped: %v", i, key, err)
 			}
 		}
-		cm.Data[key] = value
+		o.Data[key] = value
 	}
-	if err := Verify(cm, run.Job, nil); err != nil {
+	if err := o.Verify(run.Job, nil); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -119,8 +121,8 @@ func TestDigestIsAsDocumented(t *testing.T) {
 	}
 }
 
-func TestCaptureOfHostile(t *testing.T) {
-	if _, err := CaptureOf(&corev1.ConfigMap{}); err == nil {
+func TestSummaryOfNothing(t *testing.T) {
+	if _, err := (&Object{}).Summary(); err == nil {
 		t.Error("no error")
 	}
 }
@@ -133,16 +135,16 @@ func FuzzVerify(f *testing.F) {
 	f.Add(`{"schema":"job-handler/v1","pods":[{}` + strings.Repeat(",{}", 1<<16) + `]}`)
 	f.Add(`{"schema":"job-handler/v1","job":{"uid":"` + jobUID + `"},"pods":[{"uid":"a"}` + strings.Repeat(`,{"uid":"a"}`, 1<<14) + `]}`)
 	f.Fuzz(func(t *testing.T, jobJSON string) {
-		cm := build(t, run).ConfigMap("batch", "report-results")
-		cm.Data[api.DataJobJSON] = jobJSON
-		if err := Verify(cm, run.Job, nil); jobJSON != build(t, run).Data[api.DataJobJSON] && !errors.Is(err, ErrDamaged) {
+		o := build(t, run).Object(api.ResultsKindConfigMap, "batch", "report-results")
+		o.Data[api.DataJobJSON] = jobJSON
+		if err := o.Verify(run.Job, nil); jobJSON != build(t, run).Data[api.DataJobJSON] && !errors.Is(err, ErrDamaged) {
 			t.Fatalf("changed job.json: %v", err)
 		}
-		reseal(cm)
-		if err := Verify(cm, run.Job, uidsOf(run.Pods)); err != nil && !errors.Is(err, ErrDamaged) {
+		reseal(o)
+		if err := o.Verify(run.Job, uidsOf(run.Pods)); err != nil && !errors.Is(err, ErrDamaged) {
 			t.Fatalf("resealed: %v", err)
 		}
 		within(t, len(jobJSON), func() { _ = verifyRecord(jobJSON, run.Job, nil) })
-		within(t, len(jobJSON), func() { _, _ = CaptureOf(cm) })
+		within(t, len(jobJSON), func() { _, _ = o.Summary() })
 	})
 }

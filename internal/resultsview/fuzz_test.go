@@ -21,7 +21,7 @@ import (
 // the label and a digest that holds.
 func FuzzParse(f *testing.F) {
 	cm := store(f, runs.MakePod("a", start).Container("main", 1, []byte("hello\n")).Restarted(1, 1, []byte("before\n")))
-	whole, err := json.Marshal(cm)
+	whole, err := json.Marshal(cm.Encode())
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -36,24 +36,25 @@ func FuzzParse(f *testing.F) {
 		`{"message":"` + strings.Repeat(`\u0001`, 1<<13) + `"}`,
 	} {
 		cm.Data[api.DataJobJSON] = bomb
-		whole, err := json.Marshal(cm)
+		whole, err := json.Marshal(cm.Encode())
 		if err != nil {
 			f.Fatal(err)
 		}
 		f.Add(whole)
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		object := &corev1.ConfigMap{}
-		if json.Unmarshal(raw, object) != nil {
+		stored := &corev1.ConfigMap{}
+		if json.Unmarshal(raw, stored) != nil {
 			return
 		}
+		object := results.Decode(stored)
 		if object.Annotations == nil {
 			object.Annotations = map[string]string{}
 		}
 		reseal(object)
 		var run *Run
 		var err error
-		took := allocated.By(func() { run, err = Parse(FromConfigMap(object)) })
+		took := allocated.By(func() { run, err = Parse(object) })
 		if took > 2*boundedjson.Ratio*int64(len(raw))+128<<10 {
 			t.Errorf("%d bytes allocated for %d", took, len(raw))
 		}
@@ -66,8 +67,8 @@ func FuzzParse(f *testing.F) {
 		run.ExitCodes()
 		run.LogBytes()
 		run.OwnResults()
-		NewestFirst([]*Run{run, {Record: results.Record{CompletionTime: start.Format(time.RFC3339)}}})
-		fetch := func(context.Context, string) (Object, error) { return FromConfigMap(object), nil }
+		NewestFirst([]*Run{run, {Object: object, Record: results.Record{CompletionTime: start.Format(time.RFC3339)}}})
+		fetch := func(context.Context, string) (*results.Object, error) { return object, nil }
 		if _, err := run.Logs(t.Context(), fetch); err != nil && !errors.Is(err, results.ErrDamaged) {
 			t.Fatal(err)
 		}

@@ -13,7 +13,7 @@ import (
 // parts reads a value that is divided over objects, one object at a time. Each
 // is checked before a byte of it is returned.
 type parts struct {
-	fetch func(name string) (Object, error)
+	fetch func(name string) (*results.Object, error)
 	run   *Run
 	list  *results.PartList
 	// next is the part to fetch next, rest what is left of the one before it.
@@ -56,7 +56,7 @@ func (p *parts) fetchNext() error {
 }
 
 // verify returns nil if object is the part that the record is of.
-func (p *parts) verify(object Object, record results.PartRecord) error {
+func (p *parts) verify(object *results.Object, record results.PartRecord) error {
 	if object.Labels[api.JobUIDLabel] != p.run.Job.UID || object.Labels[api.PartLabel] == "" {
 		return fmt.Errorf("%w: it is no part of this run", results.ErrDamaged)
 	}

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/job-handler/job-handler/internal/api"
@@ -22,39 +21,39 @@ import (
 var start = time.Date(2026, 11, 5, 10, 0, 0, 0, time.UTC)
 
 // store returns the results of a Job that completed with these pods.
-func store(t testing.TB, pods ...*runs.PodBuilder) *corev1.ConfigMap {
+func store(t testing.TB, pods ...*runs.PodBuilder) *results.Object {
 	t.Helper()
 	job := jobtest.MakeJob("batch", "report").UID("11111111-2222").Started(start).Completed(start.Add(90 * time.Second)).Obj()
 	content, err := results.Build(runs.Of(job, pods...))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return content.ConfigMap("batch", "report-results")
+	return content.Object(api.ResultsKindConfigMap, "batch", "report-results")
 }
 
-func reseal(cm *corev1.ConfigMap) {
-	cm.Annotations[api.SHA256Annotation] = results.Digest(cm.Data, cm.BinaryData)
+func reseal(object *results.Object) {
+	object.Annotations[api.SHA256Annotation] = results.Digest(object.Data, object.BinaryData)
 }
 
 func TestParseRefuses(t *testing.T) {
 	tests := map[string]struct {
-		change func(cm *corev1.ConfigMap)
+		change func(object *results.Object)
 		want   error
 	}{
-		"nothing wrong":     {change: func(*corev1.ConfigMap) {}},
-		"captures":          {change: func(cm *corev1.ConfigMap) { cm.Labels[api.CaptureOfLabel] = "uid" }, want: results.ErrStranger},
-		"not ours":          {change: func(cm *corev1.ConfigMap) { delete(cm.Labels, api.CreatedLabel) }, want: results.ErrStranger},
-		"changed":           {change: func(cm *corev1.ConfigMap) { cm.Data[api.DataLogs] += "forged\n" }, want: results.ErrDamaged},
-		"no digest":         {change: func(cm *corev1.ConfigMap) { cm.Annotations = nil }, want: results.ErrDamaged},
-		"no JSON":           {change: func(cm *corev1.ConfigMap) { cm.Data[api.DataJobJSON] = "{"; reseal(cm) }, want: results.ErrDamaged},
-		"of another schema": {change: func(cm *corev1.ConfigMap) { cm.Data[api.DataJobJSON] = `{"schema":"x"}`; reseal(cm) }, want: results.ErrDamaged},
-		"nothing in it":     {change: func(cm *corev1.ConfigMap) { cm.Data = nil; reseal(cm) }, want: results.ErrDamaged},
+		"nothing wrong":     {change: func(*results.Object) {}},
+		"captures":          {change: func(object *results.Object) { object.Labels[api.CaptureOfLabel] = "uid" }, want: results.ErrStranger},
+		"not ours":          {change: func(object *results.Object) { delete(object.Labels, api.CreatedLabel) }, want: results.ErrStranger},
+		"changed":           {change: func(object *results.Object) { object.Data[api.DataLogs] += "forged\n" }, want: results.ErrDamaged},
+		"no digest":         {change: func(object *results.Object) { object.Annotations = nil }, want: results.ErrDamaged},
+		"no JSON":           {change: func(object *results.Object) { object.Data[api.DataJobJSON] = "{"; reseal(object) }, want: results.ErrDamaged},
+		"of another schema": {change: func(object *results.Object) { object.Data[api.DataJobJSON] = `{"schema":"x"}`; reseal(object) }, want: results.ErrDamaged},
+		"nothing in it":     {change: func(object *results.Object) { object.Data = nil; reseal(object) }, want: results.ErrDamaged},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			cm := store(t, runs.MakePod("a", start).Container("main", 0, []byte("hello\n")))
-			tc.change(cm)
-			if _, err := Parse(FromConfigMap(cm)); !errors.Is(err, tc.want) {
+			object := store(t, runs.MakePod("a", start).Container("main", 0, []byte("hello\n")))
+			tc.change(object)
+			if _, err := Parse(object); !errors.Is(err, tc.want) {
 				t.Errorf("%v, want %v", err, tc.want)
 			}
 		})
@@ -62,22 +61,22 @@ func TestParseRefuses(t *testing.T) {
 }
 
 func TestOpen(t *testing.T) {
-	cm := store(t, runs.MakePod("a", start).Container("main", 0, []byte("hello\n")))
-	fetch := func(_ context.Context, name string) (Object, error) {
-		if name != cm.Name {
-			return Object{}, errors.ErrUnsupported
+	object := store(t, runs.MakePod("a", start).Container("main", 0, []byte("hello\n")))
+	fetch := func(_ context.Context, name string) (*results.Object, error) {
+		if name != object.Name {
+			return nil, errors.ErrUnsupported
 		}
-		return FromConfigMap(cm), nil
+		return object, nil
 	}
-	run, err := Open(t.Context(), cm.Name, fetch)
+	run, err := Open(t.Context(), object.Name, fetch)
 	if err != nil || run.Job.Name != "report" || run.Namespace != "batch" || run.Status != api.StatusCompleted {
 		t.Errorf("%+v, %v", run, err)
 	}
 	if _, err := Open(t.Context(), "other", fetch); !errors.Is(err, errors.ErrUnsupported) {
 		t.Error(err)
 	}
-	cm.Data["x"] = "y"
-	if _, err := Open(t.Context(), cm.Name, fetch); !errors.Is(err, results.ErrDamaged) || !strings.Contains(err.Error(), "report-results") {
+	object.Data["x"] = "y"
+	if _, err := Open(t.Context(), object.Name, fetch); !errors.Is(err, results.ErrDamaged) || !strings.Contains(err.Error(), "report-results") {
 		t.Error(err)
 	}
 }
@@ -120,7 +119,7 @@ func TestLogs(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			run, err := Parse(FromConfigMap(store(t, tc.pods...)))
+			run, err := Parse(store(t, tc.pods...))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -151,7 +150,7 @@ func TestLogs(t *testing.T) {
 
 func TestShortenedLog(t *testing.T) {
 	log := strings.Repeat("0123456789abcde\n", 1<<17)
-	run, err := Parse(FromConfigMap(store(t, runs.MakePod("a", start).Container("main", 0, []byte(log)))))
+	run, err := Parse(store(t, runs.MakePod("a", start).Container("main", 0, []byte(log))))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,17 +168,17 @@ func TestShortenedLog(t *testing.T) {
 }
 
 func TestDamagedLogs(t *testing.T) {
-	tests := map[string]func(cm *corev1.ConfigMap){
-		"not gzip":      func(cm *corev1.ConfigMap) { cm.BinaryData[api.DataLogsGzip] = []byte("text") },
-		"cut short":     func(cm *corev1.ConfigMap) { cm.BinaryData[api.DataLogsGzip] = cm.BinaryData[api.DataLogsGzip][:30] },
-		"another place": func(cm *corev1.ConfigMap) { cm.BinaryData = nil; cm.Data[api.DataLogs] = "short" },
+	tests := map[string]func(object *results.Object){
+		"not gzip":      func(object *results.Object) { object.BinaryData[api.DataLogsGzip] = []byte("text") },
+		"cut short":     func(object *results.Object) { object.BinaryData[api.DataLogsGzip] = object.BinaryData[api.DataLogsGzip][:30] },
+		"another place": func(object *results.Object) { object.BinaryData = nil; object.Data[api.DataLogs] = "short" },
 	}
 	for name, damage := range tests {
 		t.Run(name, func(t *testing.T) {
-			cm := store(t, runs.MakePod("a", start).Container("main", 0, []byte("\x00\x01\x02")))
-			damage(cm)
-			reseal(cm)
-			run, err := Parse(FromConfigMap(cm))
+			object := store(t, runs.MakePod("a", start).Container("main", 0, []byte("\x00\x01\x02")))
+			damage(object)
+			reseal(object)
+			run, err := Parse(object)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -191,14 +190,14 @@ func TestDamagedLogs(t *testing.T) {
 }
 
 func TestRunTells(t *testing.T) {
-	cm := store(t,
+	object := store(t,
 		runs.MakePod("a", start).Container("main", 3, []byte("hello\n")).Restarted(7, 1, []byte("before")),
 		runs.MakePod("b", start).Container("main", 0, []byte("hello\n")).Said("records-processed=1,234,567"),
 		runs.MakePod("c", start).Container("main", 3, nil),
 	)
-	cm.Data["smuggled"] = "in"
-	reseal(cm)
-	run, err := Parse(FromConfigMap(cm))
+	object.Data["smuggled"] = "in"
+	reseal(object)
+	run, err := Parse(object)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +220,7 @@ func TestRunTells(t *testing.T) {
 
 func TestNewestFirst(t *testing.T) {
 	at := func(name, finished string) *Run {
-		return &Run{Object: Object{ObjectMeta: metaNamed(name)}, Record: results.Record{CompletionTime: finished}}
+		return &Run{Object: &results.Object{ObjectMeta: metaNamed(name)}, Record: results.Record{CompletionTime: finished}}
 	}
 	list := []*Run{
 		at("unknown", ""), at("old", "2026-11-05T10:00:00Z"), at("b", "2026-11-06T10:00:00Z"), at("a", "2026-11-06T10:00:00Z"),
@@ -266,7 +265,7 @@ func FuzzLogs(f *testing.F) {
 	f.Add("text", []byte(nil), int64(0), int64(4), int64(4), int64(0))
 	f.Add("text", []byte("\x1f\x8b"), int64(-1), int64(1<<62), int64(1), int64(1<<62))
 	f.Fuzz(func(t *testing.T, text string, packed []byte, offset, kept, seen, head int64) {
-		cm := store(t, runs.MakePod("a", start).Container("main", 0, []byte("x")))
+		object := store(t, runs.MakePod("a", start).Container("main", 0, []byte("x")))
 		record := results.Record{Schema: api.SchemaV1, Pods: []results.PodRecord{{Containers: []results.ContainerRecord{{
 			Capture: results.CaptureRecord{BytesKept: kept, BytesSeen: seen, Exact: &results.ExactRecord{Offset: offset, HeadBytes: head}},
 		}}}}}
@@ -274,12 +273,12 @@ func FuzzLogs(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cm.Data[api.DataJobJSON], cm.Data[api.DataLogs] = string(content), text
+		object.Data[api.DataJobJSON], object.Data[api.DataLogs] = string(content), text
 		if packed != nil {
-			cm.BinaryData = map[string][]byte{api.DataLogsGzip: packed}
+			object.BinaryData = map[string][]byte{api.DataLogsGzip: packed}
 		}
-		reseal(cm)
-		run, err := Parse(FromConfigMap(cm))
+		reseal(object)
+		run, err := Parse(object)
 		if err != nil {
 			t.Fatal(err)
 		}

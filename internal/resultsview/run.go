@@ -15,14 +15,21 @@ import (
 
 // Run is what a results object tells of one run of a Job.
 type Run struct {
-	Object
+	*results.Object
 	results.Record
 }
 
 // Parse returns what object tells. It wraps results.ErrStranger or
 // results.ErrDamaged where object is not one of Job Handler, or not whole.
-func Parse(object Object) (*Run, error) {
-	if err := object.verify(); err != nil {
+func Parse(object *results.Object) (*Run, error) {
+	_, capture := object.Labels[api.CaptureOfLabel]
+	switch {
+	case object.Labels[api.CreatedLabel] != api.True:
+		return nil, fmt.Errorf("%w: no label %s=%s", results.ErrStranger, api.CreatedLabel, api.True)
+	case capture:
+		return nil, fmt.Errorf("%w: it keeps captured pods of a Job that goes on", results.ErrStranger)
+	}
+	if err := object.Whole(); err != nil {
 		return nil, err
 	}
 	if object.Labels[api.PartLabel] != "" {

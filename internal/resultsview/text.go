@@ -39,7 +39,7 @@ func (e *PartError) Unwrap() error { return e.Err }
 // compressed. With a *PartError it is what comes before that part.
 func (r *Run) text(ctx context.Context, fetch Fetch) (text []byte, compressed bool, err error) {
 	packed, there := r.BinaryData[api.DataLogsGzip]
-	list, err := results.PartsOf(r.Data)
+	list, err := r.Parts()
 	switch {
 	case err != nil:
 		return nil, false, err
@@ -49,7 +49,7 @@ func (r *Run) text(ctx context.Context, fetch Fetch) (text []byte, compressed bo
 		text, err = unpack(bytes.NewReader(packed))
 		return text, true, err
 	}
-	joined := &parts{run: r, list: list, sum: sha256.New(), fetch: func(name string) (Object, error) { return fetch(ctx, name) }}
+	joined := &parts{run: r, list: list, sum: sha256.New(), fetch: func(name string) (*results.Object, error) { return fetch(ctx, name) }}
 	text, err = unpack(joined)
 	if err == nil {
 		err = joined.check()
