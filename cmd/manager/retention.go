@@ -10,6 +10,7 @@ import (
 	"github.com/job-handler/job-handler/controllers/retention"
 	"github.com/job-handler/job-handler/internal/holdings"
 	"github.com/job-handler/job-handler/internal/metrics"
+	"github.com/job-handler/job-handler/internal/resultstore"
 )
 
 // retentionPause has at most 50 results be deleted in a second: nobody waits for
@@ -17,19 +18,20 @@ import (
 const retentionPause = 20 * time.Millisecond
 
 // addRetention has mgr delete results that are not to be kept any longer. It
-// returns what is to be told of new ones, nil where retention is off.
-func (p *parts) addRetention(mgr ctrl.Manager) (*holdings.Holdings, error) {
+// returns the store of results, which counts them unless retention is off.
+func (p *parts) addRetention(mgr ctrl.Manager) (*resultstore.Store, error) {
+	store := &resultstore.Store{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Namespace: p.opts.Manager.Namespace}
 	opts := &p.opts.Retention
 	if opts.Off() {
-		return nil, nil //nolint:nilnil // nothing is kept count of
+		return store, nil
 	}
 	measures, err := metrics.NewRetention(metrics.Served())
 	if err != nil {
 		return nil, err
 	}
-	held := holdings.New(holdings.Options{Budgets: opts.Budgets(), Horizon: opts.Interval}, clock.RealClock{}, measures)
+	store.Holdings = holdings.New(holdings.Options{Budgets: opts.Budgets(), Horizon: opts.Interval}, clock.RealClock{}, measures)
 	retainer := &retention.Retainer{
-		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Lists: p.lists, Holdings: held, Metrics: measures, Clock: clock.RealClock{},
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Lists: p.lists, Store: store, Metrics: measures, Clock: clock.RealClock{},
 		Options: retention.Options{
 			Interval: opts.Interval, KeepCompleted: opts.KeepCompleted, KeepFailed: opts.KeepFailed,
 			Pause: retentionPause, Defaults: p.defaults, TTLFloor: p.opts.Jobs.TTLFloor,
@@ -38,5 +40,5 @@ func (p *parts) addRetention(mgr ctrl.Manager) (*holdings.Holdings, error) {
 	if err := mgr.Add(retainer); err != nil {
 		return nil, fmt.Errorf("adding retention: %w", err)
 	}
-	return held, nil
+	return store, nil
 }

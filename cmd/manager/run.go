@@ -206,28 +206,27 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	if err != nil {
 		return err
 	}
-	held, err := p.addRetention(mgr)
+	store, err := p.addRetention(mgr)
 	if err != nil {
 		return err
 	}
 	known := &ledger.Ledger{}
 	p.podLogs = &podlogs.Keeper{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Lists: p.lists,
-		Captures: captures, Metrics: captureCounts, Holdings: held, Events: recorder, Clock: p.clock, Ledger: known,
+		Captures: captures, Metrics: captureCounts, Store: store, Events: recorder, Clock: p.clock, Ledger: known,
 		Options: podlogs.Options{
-			Namespace: p.opts.Manager.Namespace, Defaults: p.defaults, ExcludedNamespaces: p.opts.Excluded(),
+			Defaults: p.defaults, ExcludedNamespaces: p.opts.Excluded(),
 			MaxResultsBytes: p.opts.Limits.MaxResultsBytes(), Redact: redaction,
 		},
 	}
 	p.jobs = &job.Reconciler{
 		Ledger: known, PodLogs: p.podLogs,
-		Jobs: counts.jobs, Protection: counts.protection, Holdings: held,
+		Jobs: counts.jobs, Protection: counts.protection, Store: store,
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Lists: p.lists, Events: recorder, Clock: p.clock,
 		Warnings: events.NewWarnings(pager.Lister{Live: mgr.GetAPIReader(), Gate: p.lists}, clock.RealClock{}, counts.jobs),
 		Logs:     logs,
 		Options: job.Options{
-			Namespace: p.opts.Manager.Namespace,
-			Defaults:  p.defaults, ExcludedNamespaces: p.opts.Excluded(), TTLFloor: p.opts.Jobs.TTLFloor,
+			Defaults: p.defaults, ExcludedNamespaces: p.opts.Excluded(), TTLFloor: p.opts.Jobs.TTLFloor,
 			RecheckInterval: p.opts.Jobs.RecheckInterval, LogDeadline: p.opts.Jobs.LogDeadline,
 			ProtectDeadline: p.opts.Jobs.ProtectDeadline,
 			MaxResultsBytes: p.opts.Limits.MaxResultsBytes(), Redact: redaction, Workers: p.opts.Limits.Workers,

@@ -27,8 +27,8 @@ var _ = Describe("A namespace with a budget", func() {
 		h := talkative()
 		m, err := metrics.NewRetention(prometheus.NewRegistry())
 		Expect(err).NotTo(HaveOccurred())
-		h.Holdings = holdings.New(holdings.Options{Budgets: retain.Budgets{Namespace: budget}, Horizon: time.Hour}, h.clock, m)
-		h.Holdings.Counted(map[string]int64{namespace: taken}, nil)
+		h.Store.Holdings = holdings.New(holdings.Options{Budgets: retain.Budgets{Namespace: budget}, Horizon: time.Hour}, h.clock, m)
+		h.Store.Holdings.Counted(map[string]int64{namespace: taken}, nil)
 		return h
 	}
 	logBytes := func(cm *corev1.ConfigMap) int {
@@ -64,7 +64,7 @@ var _ = Describe("A namespace with a budget", func() {
 
 		for _, cm := range created(ctx) {
 			Expect(kube.Delete(ctx, &cm)).To(Succeed())
-			h.Holdings.Deleted(&cm)
+			h.Store.Holdings.Freed(namespace, retain.Bytes(&cm))
 		}
 		whole := completed(ctx, aJobCalled("whole"))
 		h.settle(ctx, whole)
@@ -77,7 +77,7 @@ var _ = Describe("A namespace with a budget", func() {
 		m, err := metrics.NewRetention(prometheus.NewRegistry())
 		Expect(err).NotTo(HaveOccurred())
 		budgets := retain.Budgets{Namespace: 100 * mebibyte, Cluster: 20 * mebibyte}
-		h.Holdings = holdings.New(holdings.Options{Budgets: budgets, Horizon: time.Hour}, h.clock, m)
+		h.Store.Holdings = holdings.New(holdings.Options{Budgets: budgets, Horizon: time.Hour}, h.clock, m)
 		for name, tc := range map[string]struct {
 			here, others int64
 			whole        bool
@@ -87,7 +87,7 @@ var _ = Describe("A namespace with a budget", func() {
 			"far-off": {mebibyte, 30 * mebibyte, false},
 		} {
 			By(name)
-			h.Holdings.Counted(map[string]int64{namespace: tc.here, "others": tc.others}, nil)
+			h.Store.Holdings.Counted(map[string]int64{namespace: tc.here, "others": tc.others}, nil)
 			object := completed(ctx, aJobCalled(name))
 			h.settle(ctx, object)
 			h.step(time.Hour)
@@ -109,21 +109,21 @@ var _ = Describe("A namespace with a budget", func() {
 			_, err := h.pass(ctx, object)
 			Expect(err).To(MatchError(errCrash))
 		}
-		Expect(h.Holdings.Over(namespace)).To(Equal(retain.WithinBudget))
+		Expect(h.Store.Holdings.Over(namespace)).To(Equal(retain.WithinBudget))
 		other := completed(ctx, aJobCalled("other"))
 		h.before = nil
 		h.settle(ctx, other)
-		Expect(h.Holdings.Over(namespace)).To(Equal(retain.NamespaceBudget))
+		Expect(h.Store.Holdings.Over(namespace)).To(Equal(retain.NamespaceBudget))
 	})
 
 	It("tells when results are to go", func(ctx SpecContext) {
 		h := withBudget(0)
 		object := completed(ctx, aJob().Annotation(api.ResultsTTLAnnotation, "10s"))
 		h.settle(ctx, object)
-		next, known := h.Holdings.Next()
+		next, known := h.Store.Holdings.Next()
 		Expect(known).To(BeTrue())
 		Expect(next).To(BeTemporally("==", h.clock.Now().Add(10*time.Second)))
-		due := h.Holdings.Take(next)
+		due := h.Store.Holdings.Take(next)
 		Expect(due).To(HaveExactElements(HaveField("UID", onlyResults(ctx).UID)))
 	})
 })

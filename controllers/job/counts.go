@@ -9,6 +9,7 @@ import (
 	"github.com/job-handler/job-handler/internal/metrics"
 	"github.com/job-handler/job-handler/internal/plan"
 	"github.com/job-handler/job-handler/internal/policy"
+	"github.com/job-handler/job-handler/internal/resultstore"
 )
 
 // counts tells metrics what becomes of Jobs. Nothing that it does can fail.
@@ -25,19 +26,19 @@ func (r *Reconciler) counts() counts {
 
 // stored counts a run that is stored and told of, once: a report that was
 // answered too late to be heard of is sent again.
-func (c counts) stored(observed plan.Observation, results stored) {
+func (c counts) stored(observed plan.Observation, results *resultstore.Stored) {
 	if !c.ledger.Count(observed.Job.UID) {
 		return
 	}
 	outcome := jobstatus.Of(observed.Job)
 	run := &metrics.Run{
-		Outcome: outcome.Status(), Capture: metrics.CaptureComplete, Took: c.clock.Since(outcome.FinishTime), Bytes: results.bytes,
-		LogKept: results.totals.KeptBytes, LogLeftOut: results.totals.LeftOutBytes, Redactions: results.totals.Redactions,
+		Outcome: outcome.Status(), Capture: metrics.CaptureComplete, Took: c.clock.Since(outcome.FinishTime), Bytes: results.Bytes,
+		LogKept: results.Totals.KeptBytes, LogLeftOut: results.Totals.LeftOutBytes, Redactions: results.Totals.Redactions,
 	}
 	switch {
-	case results.capture.Curable:
+	case results.Capture.Curable:
 		run.Capture = metrics.CaptureKept
-	case !results.capture.Complete:
+	case !results.Capture.Complete:
 		run.Capture = metrics.CaptureIncomplete
 	}
 	c.jobs.Stored(run)

@@ -32,6 +32,7 @@ import (
 	"github.com/job-handler/job-handler/internal/ledger"
 	"github.com/job-handler/job-handler/internal/pager"
 	"github.com/job-handler/job-handler/internal/policy"
+	"github.com/job-handler/job-handler/internal/resultstore"
 )
 
 const (
@@ -106,6 +107,7 @@ func handlerOf(base client.WithWatch, now *clocktesting.FakePassiveClock, logs *
 		Ledger: &ledger.Ledger{},
 		Client: cached, Live: live, Warnings: events.NewWarnings(pager.Lister{Live: live}, clock.RealClock{}, nil),
 		Logs: logs, Events: events.New(cached, now, "manager-0"), Clock: now,
+		Store: &resultstore.Store{Client: cached, Live: live},
 		Options: job.Options{
 			TTLFloor: ttlFloor, RecheckInterval: recheckInterval, LogDeadline: logDeadline,
 			ProtectDeadline: protectDeadline, Workers: 1,
@@ -120,9 +122,9 @@ func handlerOf(base client.WithWatch, now *clocktesting.FakePassiveClock, logs *
 
 // podLogs returns what keeps logs of deleted pods, with the options of the handler.
 func (h *handler) podLogs() *podlogs.Keeper {
-	h.PodLogs.Holdings = h.Holdings
+	h.PodLogs.Store = h.Store
 	h.PodLogs.Options = podlogs.Options{
-		Namespace: h.Options.Namespace, Defaults: h.Options.Defaults, ExcludedNamespaces: h.Options.ExcludedNamespaces,
+		Defaults: h.Options.Defaults, ExcludedNamespaces: h.Options.ExcludedNamespaces,
 		MaxResultsBytes: h.Options.MaxResultsBytes, Redact: h.Options.Redact,
 	}
 	return h.PodLogs

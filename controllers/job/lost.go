@@ -10,9 +10,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/job-handler/job-handler/internal/names"
 	"github.com/job-handler/job-handler/internal/policy"
-	"github.com/job-handler/job-handler/internal/trouble"
 )
 
 // countLost counts the Jobs of this name that left the watch, are gone, and have no
@@ -60,21 +58,5 @@ func (r *Reconciler) lost(ctx context.Context, job *batchv1.Job) (bool, error) {
 		return false, nil
 	}
 	wanted, _ := policy.Resolve(job, namespace.Annotations, r.Options.Defaults)
-	return r.noResults(ctx, job, wanted)
-}
-
-// noResults reports whether nothing holds the results of the Job. What may not be
-// read could not be stored either.
-func (r *Reconciler) noResults(ctx context.Context, job *batchv1.Job, wanted policy.Policy) (bool, error) {
-	for _, name := range names.Candidates(wanted.ResultsName, job.UID) {
-		object, err := r.get(ctx, wanted.ResultsKind, types.NamespacedName{Namespace: job.Namespace, Name: name})
-		switch {
-		case err == nil && object.Verify(job, nil) == nil:
-			return false, nil
-		case err == nil, apierrors.IsNotFound(err), trouble.Of(err) == trouble.Refused:
-		default:
-			return false, err
-		}
-	}
-	return true, nil
+	return r.Store.Lost(ctx, job, wanted.ResultsKind, wanted.ResultsName)
 }

@@ -34,6 +34,7 @@ import (
 	"github.com/job-handler/job-handler/internal/pager"
 	"github.com/job-handler/job-handler/internal/policy"
 	"github.com/job-handler/job-handler/internal/results"
+	"github.com/job-handler/job-handler/internal/resultstore"
 )
 
 // startManager runs the controller as the installed manager does, with the
@@ -78,11 +79,12 @@ func startChangedManager(
 		Controller: config.Controller{SkipNameValidation: new(true)},
 	})
 	Expect(err).NotTo(HaveOccurred())
+	store := &resultstore.Store{Client: mgr.GetClient(), Live: mgr.GetAPIReader()}
 	known, recorder := &ledger.Ledger{}, events.New(mgr.GetClient(), clock.RealClock{}, "manager-0")
 	reconciler := &job.Reconciler{
-		Ledger: known,
+		Ledger: known, Store: store,
 		PodLogs: &podlogs.Keeper{
-			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Captures: capturesOf(logs), Events: recorder,
+			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Captures: capturesOf(logs), Events: recorder, Store: store,
 			Clock: clock.RealClock{}, Ledger: known,
 		},
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Logs: logs, Clock: clock.RealClock{},

@@ -19,7 +19,6 @@ import (
 	"github.com/job-handler/job-handler/internal/jobtest"
 	"github.com/job-handler/job-handler/internal/ledger"
 	"github.com/job-handler/job-handler/internal/policy"
-	"github.com/job-handler/job-handler/internal/results"
 	"github.com/job-handler/job-handler/internal/why"
 )
 
@@ -203,38 +202,4 @@ func TestReason(t *testing.T) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
-}
-
-func TestCaptureValue(t *testing.T) {
-	for want, summary := range map[string]results.Summary{
-		"complete":                              {Complete: true},
-		"incomplete: RotatedHead":               {Why: "RotatedHead"},
-		"incomplete: Job kept: NodeUnreachable": {Why: "NodeUnreachable", Curable: true},
-	} {
-		if got := (stored{capture: summary}).value(); got != want {
-			t.Errorf("got %q, want %q", got, want)
-		}
-	}
-}
-
-// What counts is what is stored, which may be of an earlier pass.
-func TestCaptureOf(t *testing.T) {
-	for name, capture := range map[string]results.Capture{"complete": whole, "might heal": unreachable, "will not heal": rotated} {
-		t.Run(name, func(t *testing.T) {
-			run := runWith(capture)
-			content, err := results.Build(run)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(content.Capture, captureOf(content.Object(api.ResultsKindConfigMap, "team", "report-results"))); diff != "" {
-				t.Errorf("-built +stored\n%s", diff)
-			}
-		})
-	}
-	t.Run("nothing that can be read", func(t *testing.T) {
-		got := captureOf(&results.Object{Data: map[string]string{api.DataJobJSON: "{"}})
-		if got.Complete || !got.Curable || got.Why == "" {
-			t.Errorf("got %+v, want the Job kept, and why", got)
-		}
-	})
 }

@@ -22,7 +22,6 @@ import (
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/atwork"
 	"github.com/job-handler/job-handler/internal/events"
-	"github.com/job-handler/job-handler/internal/holdings"
 	"github.com/job-handler/job-handler/internal/ledger"
 	"github.com/job-handler/job-handler/internal/lookup"
 	"github.com/job-handler/job-handler/internal/metrics"
@@ -31,6 +30,7 @@ import (
 	"github.com/job-handler/job-handler/internal/policy"
 	"github.com/job-handler/job-handler/internal/redact"
 	"github.com/job-handler/job-handler/internal/results"
+	"github.com/job-handler/job-handler/internal/resultstore"
 )
 
 // LogCollector reads the logs of pods as joblogs.Reader does.
@@ -40,8 +40,6 @@ type LogCollector interface {
 
 // Options are what the operator sets.
 type Options struct {
-	// Namespace is the manager's own.
-	Namespace          string
 	Defaults           policy.Defaults
 	ExcludedNamespaces []string
 	TTLFloor           time.Duration
@@ -76,9 +74,9 @@ type Reconciler struct {
 	Logs  LogCollector
 	// PodLogs keeps what is left of pods that are deleted before their Job is stored.
 	PodLogs *podlogs.Keeper
-	// Holdings is told what is stored, and says where too much is; nil: nobody is.
-	Holdings *holdings.Holdings
-	Events   *events.Recorder
+	// Store keeps results.
+	Store  *resultstore.Store
+	Events *events.Recorder
 	// Warnings reads the Events of Jobs that failed; nil: results have none.
 	Warnings *events.Warnings
 	Clock    clock.PassiveClock

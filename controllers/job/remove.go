@@ -7,8 +7,6 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/validation"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -100,28 +98,13 @@ func (r *Reconciler) changeSafely(ctx context.Context, job *batchv1.Job, decisio
 // found reports whether the results of a Job that counts as stored are there,
 // whole, and if not notes that they have to be stored again.
 func (r *Reconciler) found(ctx context.Context, job *batchv1.Job) (bool, error) {
-	key := types.NamespacedName{Namespace: job.Namespace, Name: job.Annotations[api.ResultsNameAnnotation]}
-	kind := plan.ResultsKind(job)
-	object := results.Empty(kind)
-	// Anybody may edit the annotation; nothing is there under what is no name.
-	if len(validation.IsDNS1123Subdomain(key.Name)) == 0 {
-		if err := r.Live.Get(ctx, key, object); client.IgnoreNotFound(err) != nil {
-			return false, fmt.Errorf("getting results %s: %w", key, r.explain(kind, key.Namespace, err))
-		}
-	}
-	there := results.Decode(object)
-	err := there.Verify(job, nil)
-	if err == nil {
-		err = r.verifyParts(ctx, there, job)
-	}
-	if err != nil && !results.IsMismatch(err) {
-		return false, err
-	}
-	if err != nil {
-		ctrl.LoggerFrom(ctx).Info("results are missing, storing them again", "results", key.Name, "cause", err.Error())
+	name := job.Annotations[api.ResultsNameAnnotation]
+	err := r.Store.Check(ctx, job, plan.ResultsKind(job), name)
+	if results.IsMismatch(err) {
+		ctrl.LoggerFrom(ctx).Info("results are missing, storing them again", "results", name, "cause", err.Error())
 		r.Ledger.Missing(job)
 		r.Jobs.Missing()
 		return false, nil
 	}
-	return true, nil
+	return err == nil, err
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/job-handler/job-handler/internal/events"
 	"github.com/job-handler/job-handler/internal/jobstatus"
 	"github.com/job-handler/job-handler/internal/plan"
+	"github.com/job-handler/job-handler/internal/resultstore"
 	"github.com/job-handler/job-handler/internal/why"
 )
 
@@ -20,16 +21,16 @@ import (
 // report tells that results are stored: the Event first, then everything on
 // the Job in one patch, so that a status on the Job means that the Event was
 // sent. It goes on to the deletion where that is due.
-func (r *Reconciler) report(ctx context.Context, observed plan.Observation, results stored) (ctrl.Result, error) {
+func (r *Reconciler) report(ctx context.Context, observed plan.Observation, results *resultstore.Stored) (ctrl.Result, error) {
 	job := observed.Job
 	if err := sendOutcome(ctx, r.Events, observed, results); err != nil {
 		return ctrl.Result{}, err
 	}
-	job, err := r.change(ctx, job, plan.Report(observed, results.name, results.value()))
+	job, err := r.change(ctx, job, plan.Report(observed, results.Name, results.CaptureValue()))
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	warnOfMadeAgain(ctx, r.Events, observed, results.value())
+	warnOfMadeAgain(ctx, r.Events, observed, results.CaptureValue())
 	r.counts().release(observed.Job, job, plan.ReleasedStored)
 	r.Ledger.WroteTTL(observed.Job, job, r.Clock.Now())
 	r.Ledger.GaveTTL(observed.Job, job)
@@ -42,7 +43,7 @@ func (r *Reconciler) report(ctx context.Context, observed plan.Observation, resu
 		r.forget(job.UID)
 	}
 	ctrl.LoggerFrom(ctx).Info("results stored", "status", job.Annotations[api.StatusAnnotation],
-		"results", results.name, "capture", results.value())
+		"results", results.Name, "capture", results.CaptureValue())
 	observed.Job, observed.Unstored = job, false
 	if plan.Decide(observed, r.Clock.Now()).Action == plan.Delete {
 		return r.remove(ctx, job)
@@ -51,23 +52,23 @@ func (r *Reconciler) report(ctx context.Context, observed plan.Observation, resu
 	return ctrl.Result{}, nil
 }
 
-func sendOutcome(ctx context.Context, recorder *events.Recorder, observed plan.Observation, results stored) error {
+func sendOutcome(ctx context.Context, recorder *events.Recorder, observed plan.Observation, results *resultstore.Stored) error {
 	outcome := jobstatus.Of(observed.Job)
-	fate := plan.FateOf(observed, outcome, results.value())
+	fate := plan.FateOf(observed, outcome, results.CaptureValue())
 	notice := events.Notice{Action: api.ActionStore, Class: "outcome"}
 	if outcome.Phase == jobstatus.Completed {
 		notice.Type = corev1.EventTypeNormal
 		notice.Note = fmt.Sprintf("Job completed; results stored in %s; %s", results, fate.Why)
 	} else {
 		notice.Type = corev1.EventTypeWarning
-		notice.Note = fmt.Sprintf("Job failed (%s); results stored in %s; %s", reason(outcome, results.explanation), results, fate.Why)
+		notice.Note = fmt.Sprintf("Job failed (%s); results stored in %s; %s", reason(outcome, results.Explanation), results, fate.Why)
 	}
-	if err := recorder.Send(ctx, observed.Job, notice); err != nil || results.capture.Complete {
+	if err := recorder.Send(ctx, observed.Job, notice); err != nil || results.Capture.Complete {
 		return err
 	}
 	return recorder.Send(ctx, observed.Job, events.Notice{
 		Type: corev1.EventTypeWarning, Action: api.ActionStore, Class: "capture",
-		Note: fmt.Sprintf("The logs in %s are incomplete: %s", results, results.capture.Why),
+		Note: fmt.Sprintf("The logs in %s are incomplete: %s", results, results.Capture.Why),
 	})
 }
 

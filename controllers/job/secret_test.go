@@ -151,7 +151,7 @@ var _ = Describe("Results in a Secret", func() {
 	)
 
 	It("are waited for without the right, with a Warning that says what to apply", func(ctx SpecContext) {
-		h.Options.Namespace = "operators"
+		h.Store.Namespace = "operators"
 		annotateNamespace(ctx, api.ResultsKindAnnotation, api.ResultsKindSecret)
 		object := completed(ctx, aJob())
 

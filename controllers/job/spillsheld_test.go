@@ -68,8 +68,8 @@ var _ = Describe("What captures take", func() {
 		registry := prometheus.NewRegistry()
 		m, err := metrics.NewRetention(registry)
 		Expect(err).NotTo(HaveOccurred())
-		h.Holdings = holdings.New(holdings.Options{Budgets: retain.Budgets{Namespace: budget}, Horizon: time.Hour}, h.clock, m)
-		h.Holdings.Counted(map[string]int64{namespace: taken}, nil)
+		h.Store.Holdings = holdings.New(holdings.Options{Budgets: retain.Budgets{Namespace: budget}, Horizon: time.Hour}, h.clock, m)
+		h.Store.Holdings.Counted(map[string]int64{namespace: taken}, nil)
 		return func() float64 {
 			GinkgoHelper()
 			families, err := registry.Gather()
@@ -83,9 +83,9 @@ var _ = Describe("What captures take", func() {
 		}
 	}
 	restart := func() {
-		held := h.Holdings
+		held := h.Store.Holdings
 		h = h.restarted()
-		h.PodLogs.Captures, h.Holdings = capturesAt(screen, h.clock, 0), held
+		h.PodLogs.Captures, h.Store.Holdings = capturesAt(screen, h.clock, 0), held
 	}
 	// captured has pods of the Job be deleted, each after it wrote a log, and has the
 	// process store what is due.

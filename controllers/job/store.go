@@ -15,6 +15,7 @@ import (
 	"github.com/job-handler/job-handler/internal/metrics"
 	"github.com/job-handler/job-handler/internal/plan"
 	"github.com/job-handler/job-handler/internal/results"
+	"github.com/job-handler/job-handler/internal/resultstore"
 	"github.com/job-handler/job-handler/internal/trouble"
 )
 
@@ -64,13 +65,19 @@ func (r *Reconciler) store(ctx context.Context, observed plan.Observation, decis
 		return ctrl.Result{RequeueAfter: again, Priority: new(recheckPriority)}, nil
 	}
 	r.explainer().addTo(ctx, &run)
-	done, err := r.storeResults(ctx, observed, run, podUIDs(pods))
+	done, err := r.writer().Write(ctx, run, resultstore.Target{
+		Kind: observed.Policy.ResultsKind, Name: observed.Policy.ResultsName, Pods: podUIDs(pods),
+	})
 	if err != nil {
 		return ctrl.Result{}, err
 	}
 	release()
 	releaseCaptured()
 	return r.report(ctx, observed, done)
+}
+
+func (r *Reconciler) writer() *resultstore.Writer {
+	return &resultstore.Writer{Store: r.Store, MaxBytes: r.Options.MaxResultsBytes, Warn: r.Events.TryWarn}
 }
 
 // notYet returns when to look again at a Job of which the logs are not to be read yet, and

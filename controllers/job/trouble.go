@@ -10,6 +10,7 @@ import (
 
 	"github.com/job-handler/job-handler/internal/lookup"
 	"github.com/job-handler/job-handler/internal/results"
+	"github.com/job-handler/job-handler/internal/resultstore"
 	"github.com/job-handler/job-handler/internal/retry"
 	"github.com/job-handler/job-handler/internal/trouble"
 )
@@ -69,7 +70,7 @@ func (e *staleError) Error() string { return "changing the job: " + e.err.Error(
 
 // classify adds the errors of this package to those of the API server.
 func classify(err error) trouble.Class {
-	var taken *namesTakenError
+	var taken *resultstore.NamesTakenError
 	var stale *staleError
 	switch {
 	case errors.As(err, &stale):

@@ -27,6 +27,7 @@ import (
 	"github.com/job-handler/job-handler/internal/jobtest"
 	"github.com/job-handler/job-handler/internal/ledger"
 	"github.com/job-handler/job-handler/internal/results"
+	"github.com/job-handler/job-handler/internal/resultstore"
 	"github.com/job-handler/job-handler/internal/trouble"
 )
 
@@ -67,7 +68,7 @@ func TestClassify(t *testing.T) {
 		"too long":                  {errTooLong, trouble.Refused, "size"},
 		"a body too large":          {apierrors.NewRequestEntityTooLargeError("limit is 3145728"), trouble.Refused, "size"},
 		"too large for etcd":        {errEtcd, trouble.Refused, "size"},
-		"every name taken":          {&namesTakenError{names: []string{"a-results"}}, trouble.Refused, "other"},
+		"every name taken":          {&resultstore.NamesTakenError{Names: []string{"a-results"}}, trouble.Refused, "other"},
 		"not finished after all":    {results.ErrUnfinished, trouble.Refused, "other"},
 		"a change not valid now":    {&staleError{err: errInvalid}, trouble.Passing, "other"},
 		"too many requests":         {apierrors.NewTooManyRequests("slow down", 1), trouble.Passing, "other"},
@@ -99,7 +100,6 @@ func TestClassify(t *testing.T) {
 func TestErrorTexts(t *testing.T) {
 	for want, err := range map[string]error{
 		"changing the job: boom": &staleError{err: errors.New("boom")},
-		"every name for the results is taken: a-results, a-results-12345": &namesTakenError{names: []string{"a-results", "a-results-12345"}},
 	} {
 		if diff := cmp.Diff(want, err.Error()); diff != "" {
 			t.Errorf("-want +got\n%s", diff)

@@ -15,20 +15,18 @@ import (
 
 	"github.com/job-handler/job-handler/internal/capture"
 	"github.com/job-handler/job-handler/internal/events"
-	"github.com/job-handler/job-handler/internal/holdings"
 	"github.com/job-handler/job-handler/internal/ledger"
 	"github.com/job-handler/job-handler/internal/metrics"
 	"github.com/job-handler/job-handler/internal/pager"
 	"github.com/job-handler/job-handler/internal/plan"
 	"github.com/job-handler/job-handler/internal/policy"
 	"github.com/job-handler/job-handler/internal/redact"
+	"github.com/job-handler/job-handler/internal/resultstore"
 	"github.com/job-handler/job-handler/internal/why"
 )
 
 // Options are what the operator sets.
 type Options struct {
-	// Namespace is the manager's own.
-	Namespace          string
 	Defaults           policy.Defaults
 	ExcludedNamespaces []string
 	// MaxResultsBytes bounds what is stored of one Job; 0 means api.MaxResultsBytes.
@@ -50,12 +48,12 @@ type Keeper struct {
 	Captures *capture.Captures
 	// Metrics counts what is saved of Captures; nil disables counting.
 	Metrics *metrics.Captures
-	// Holdings notes what is saved, and says where results take too much; nil: neither.
-	Holdings *holdings.Holdings
-	Events   *events.Recorder
-	Clock    clock.PassiveClock
-	Ledger   *ledger.Ledger
-	Options  Options
+	// Store counts what is saved, and says where results take too much.
+	Store   *resultstore.Store
+	Events  *events.Recorder
+	Clock   clock.PassiveClock
+	Ledger  *ledger.Ledger
+	Options Options
 
 	orphans orphans
 	saved   saved

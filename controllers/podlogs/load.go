@@ -103,7 +103,7 @@ func (k *Keeper) loadKind(ctx context.Context, job *batchv1.Job, kind string, kn
 			k.warnOfObject(ctx, job, kind, key, why)
 			continue
 		}
-		object := emptyResults(kind)
+		object := results.Empty(kind)
 		err := k.Live.Get(ctx, key, object)
 		if apierrors.IsNotFound(err) {
 			if number < known {
@@ -112,9 +112,9 @@ func (k *Keeper) loadKind(ctx context.Context, job *batchv1.Job, kind string, kn
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("getting captured logs %s: %w", key, k.explain(kind, key.Namespace, err))
+			return fmt.Errorf("getting captured logs %s: %w", key, k.Store.Explain(kind, key.Namespace, err))
 		}
-		values, err := valuesOf(object, job)
+		values, err := results.Decode(object).Captures(job)
 		if err == nil {
 			k.saved.holds(job.UID, kind, object)
 			err = to.Add(values)

@@ -12,6 +12,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/job-handler/job-handler/internal/results"
 	"github.com/job-handler/job-handler/internal/retain"
 )
 
@@ -74,7 +75,7 @@ func (s *saved) unseen(job *batchv1.Job) []objectName {
 // They go with the Job.
 func (k *Keeper) forgetSaved(job types.UID) {
 	for _, held := range k.saved.drop(job) {
-		k.Holdings.Freed(held.Namespace, held.bytes)
+		k.Store.Holdings.Freed(held.Namespace, held.bytes)
 	}
 	k.saved.forget(job)
 }
@@ -102,12 +103,12 @@ func (k *Keeper) RemoveSaved(ctx context.Context, job *batchv1.Job) {
 
 // findObject notes an object that is there and as it should be.
 func (k *Keeper) findObject(ctx context.Context, job *batchv1.Job, name objectName) error {
-	object := emptyResults(name.kind)
+	object := results.Empty(name.kind)
 	key := types.NamespacedName{Namespace: job.Namespace, Name: name.name}
 	if err := k.Live.Get(ctx, key, object); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("getting captured logs %s: %w", key, err)
 	}
-	if _, err := valuesOf(object, job); err == nil {
+	if _, err := results.Decode(object).Captures(job); err == nil {
 		k.saved.holds(job.UID, name.kind, object)
 	}
 	return nil
@@ -115,12 +116,12 @@ func (k *Keeper) findObject(ctx context.Context, job *batchv1.Job, name objectNa
 
 // removeObject deletes the very object that was seen, in the state in which it was.
 func (k *Keeper) removeObject(ctx context.Context, held savedObject) error {
-	object := emptyResults(held.Kind)
+	object := results.Empty(held.Kind)
 	object.SetNamespace(held.Namespace)
 	object.SetName(held.Name)
 	err := k.Client.Delete(ctx, object, client.Preconditions{UID: &held.UID, ResourceVersion: &held.ResourceVersion})
 	if err == nil || apierrors.IsNotFound(err) {
-		k.Holdings.Freed(held.Namespace, held.bytes)
+		k.Store.Holdings.Freed(held.Namespace, held.bytes)
 		return nil
 	}
 	return fmt.Errorf("deleting captured logs: %w", err)

@@ -1,6 +1,7 @@
 package podlogs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,7 @@ import (
 	"github.com/job-handler/job-handler/internal/lookup"
 	"github.com/job-handler/job-handler/internal/metrics"
 	"github.com/job-handler/job-handler/internal/results"
+	"github.com/job-handler/job-handler/internal/resultstore"
 	"github.com/job-handler/job-handler/internal/retain"
 	"github.com/job-handler/job-handler/internal/retry"
 	"github.com/job-handler/job-handler/internal/trouble"
@@ -151,10 +153,10 @@ func mostBytes(results int) int { return min(copies*results, results+mostAbove) 
 
 // nextBatch returns what is to be stored next of the Job, nil if there is nothing.
 func (k *Keeper) nextBatch(job *batchv1.Job, kind string, all bool) (*capture.Batch, error) {
-	total, full := mostBytes(k.sizes()[0]), errFull
+	total, full := mostBytes(cmp.Or(k.Options.MaxResultsBytes, api.MaxResultsBytes)), errFull
 	options := capture.PackOptions{Due: !all, MaxBytes: api.MaxResultsBytes, Redact: k.Options.Redact}
-	if budget := k.Holdings.Over(job.Namespace); budget != retain.WithinBudget {
-		total, full = shrunkBytes, fmt.Errorf("%w: %s", errOverBudget, k.Holdings.Exceeded(job.Namespace, budget))
+	if budget := k.Store.Holdings.Over(job.Namespace); budget != retain.WithinBudget {
+		total, full = shrunkBytes, fmt.Errorf("%w: %s", errOverBudget, k.Store.Holdings.Exceeded(job.Namespace, budget))
 		options.MaxBytes, options.MaxPodBytes, options.Short = results.MinBytes, shrunkPodBytes, shortCapture(budget)
 	}
 	room := k.saved.room(job.UID, total)
@@ -185,7 +187,7 @@ func (k *Keeper) storeBatch(ctx context.Context, job *batchv1.Job, kind string, 
 	ctx, cancel := context.WithTimeout(ctx, saveTimeout)
 	defer cancel()
 	for number := k.saved.number(job.UID, kind); number < maxObjects; number++ {
-		wanted := newObject(kind, job, objectKey(job, number), batch.Values)
+		wanted := results.NewCaptures(kind, job, number, batch.Values).Encode()
 		digest := wanted.GetAnnotations()[api.SHA256Annotation]
 		err := k.Client.Create(ctx, wanted)
 		if apierrors.IsAlreadyExists(err) {
@@ -201,12 +203,12 @@ func (k *Keeper) storeBatch(ctx context.Context, job *batchv1.Job, kind string, 
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("storing captured logs in %s %s: %w", kind, wanted.GetName(), k.explain(kind, job.Namespace, err))
+			return fmt.Errorf("storing captured logs in %s %s: %w", kind, wanted.GetName(), k.Store.Explain(kind, job.Namespace, err))
 		}
 		k.saved.taken(job.UID, kind, number, batch.Bytes)
-		k.Holdings.Stored(kind, wanted)
+		k.Store.Holdings.Stored(kind, wanted)
 		// What the server made of it: an admission webhook may have changed it.
-		if _, err := valuesOf(wanted, job); err != nil {
+		if _, err := results.Decode(wanted).Captures(job); err != nil {
 			return fmt.Errorf("storing captured logs in %s %s: %w", kind, wanted.GetName(), err)
 		}
 		k.saved.holds(job.UID, kind, wanted)
@@ -226,7 +228,7 @@ func (k *Keeper) savedBefore(ctx context.Context, kind string, wanted client.Obj
 	}
 	there.SetGroupVersionKind(gvk)
 	if err := k.Live.Get(ctx, key, there); err != nil {
-		return "", 0, conflictIfGone(kind, key.Name, fmt.Errorf("getting captured logs %s: %w", key, k.explain(kind, key.Namespace, err)))
+		return "", 0, resultstore.ConflictIfGone(kind, key.Name, fmt.Errorf("getting captured logs %s: %w", key, k.Store.Explain(kind, key.Namespace, err)))
 	}
 	if there.Labels[api.CaptureOfLabel] != wanted.GetLabels()[api.CaptureOfLabel] {
 		return "", 0, nil
@@ -259,7 +261,7 @@ func (k *Keeper) answer(ctx context.Context, job *batchv1.Job, err error) {
 }
 
 func classify(err error) trouble.Class {
-	if errors.Is(err, errFull) || errors.Is(err, errOverBudget) || unlike(err) {
+	if errors.Is(err, errFull) || errors.Is(err, errOverBudget) || results.IsMismatch(err) {
 		return trouble.Refused
 	}
 	return trouble.Of(err)

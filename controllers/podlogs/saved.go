@@ -2,7 +2,6 @@ package podlogs
 
 import (
 	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/capture"
 	"github.com/job-handler/job-handler/internal/results"
+	"github.com/job-handler/job-handler/internal/resultstore"
 )
 
 const (
@@ -172,12 +172,11 @@ func (s *saved) smaller(job types.UID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	known := s.get(job)
-	i := slices.IndexFunc(sizes, func(size int) bool { return size < known.most })
-	if i < 0 {
-		return false
+	size, ok := resultstore.Smaller(known.most)
+	if ok {
+		known.most = size
 	}
-	known.most = sizes[i]
-	return true
+	return ok
 }
 
 // failed counts a try that failed, and returns how many did one after the other.

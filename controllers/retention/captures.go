@@ -38,7 +38,7 @@ func (r *Retainer) removeCapture(ctx context.Context, ref retain.Ref) error {
 	if err != nil {
 		return ignoreGone(err)
 	}
-	if object.UID != ref.UID || object.Ours() != nil || retain.ClassOf(object) != retain.Captured {
+	if object.UID != ref.UID || !object.Ours() || retain.ClassOf(object) != retain.Captured {
 		return nil
 	}
 	if err := r.delete(ctx, object, retain.ReasonCapture); err != nil {

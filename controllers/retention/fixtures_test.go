@@ -26,6 +26,7 @@ import (
 	"github.com/job-handler/job-handler/internal/metrics"
 	"github.com/job-handler/job-handler/internal/names"
 	"github.com/job-handler/job-handler/internal/results"
+	"github.com/job-handler/job-handler/internal/resultstore"
 	"github.com/job-handler/job-handler/internal/retain"
 )
 
@@ -61,8 +62,11 @@ func newProcess(change ...func(*retention.Options)) *process {
 	c := interceptor.NewClient(manager, interceptor.Funcs{Get: p.get, Delete: p.delete, List: p.list})
 	p.Retainer = &retention.Retainer{
 		Client: c, Live: c, Metrics: m, Clock: p.clock,
-		Holdings: holdings.New(holdings.Options{Budgets: retain.Budgets{Namespace: 1 << 20}, Horizon: interval}, p.clock, m),
-		Options:  retention.Options{Interval: interval, TTLFloor: ttlFloor},
+		Store: &resultstore.Store{
+			Client: c, Live: c,
+			Holdings: holdings.New(holdings.Options{Budgets: retain.Budgets{Namespace: 1 << 20}, Horizon: interval}, p.clock, m),
+		},
+		Options: retention.Options{Interval: interval, TTLFloor: ttlFloor},
 	}
 	for _, f := range change {
 		f(&p.Options)

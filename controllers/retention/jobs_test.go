@@ -39,7 +39,7 @@ var _ = Describe("Results whose Job is still there", func() {
 		}
 		Expect(present(ctx)).To(ConsistOf("job-results"))
 		Expect(p.deletions()).To(BeEmpty())
-		next, known := p.Holdings.Next()
+		next, known := p.Store.Holdings.Next()
 		Expect(known).To(BeTrue(), "they are looked at again")
 		Expect(next).To(BeTemporally("~", p.clock.Now().Add(5*time.Minute), time.Second))
 	},

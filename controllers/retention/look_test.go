@@ -76,14 +76,14 @@ var _ = Describe("A look at all results", func() {
 		p.looks(ctx)
 
 		Expect(p.counted("job_handler_results_bytes", namespace)).To(BeNumerically(">", 2_300_000))
-		Expect(p.Holdings.Over(namespace)).To(Equal(retain.NamespaceBudget))
+		Expect(p.Store.Holdings.Over(namespace)).To(Equal(retain.NamespaceBudget))
 		from := stored.DeepCopyObject().(client.Object)
 		stored.GetAnnotations()[api.ExpiresAtAnnotation] = p.clock.Now().Format(time.RFC3339)
 		Expect(kube.Patch(ctx, stored, client.MergeFrom(from))).To(Succeed())
 		p.looks(ctx)
 		Expect(present(ctx)).To(BeEmpty())
 		Expect(p.counted("job_handler_results_bytes", namespace)).To(BeZero())
-		Expect(p.Holdings.Over(namespace)).To(Equal(retain.WithinBudget))
+		Expect(p.Store.Holdings.Over(namespace)).To(Equal(retain.WithinBudget))
 	})
 
 	DescribeTable("leaves alone what only looks like results", func(ctx SpecContext, change func(client.Object)) {

@@ -74,7 +74,7 @@ func (r *Retainer) removeOrphan(ctx context.Context, ref retain.Ref) error {
 	if err != nil {
 		return err
 	}
-	if part.UID != ref.UID || part.Ours() != nil || !retain.Orphanable(part, r.Clock.Now()) {
+	if part.UID != ref.UID || !part.Ours() || !retain.Orphanable(part, r.Clock.Now()) {
 		return nil
 	}
 	if err := r.delete(ctx, part, retain.ReasonOrphan); !gone(err) {

@@ -3,11 +3,10 @@ package retention
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/results"
@@ -47,7 +46,7 @@ func (r *Retainer) removeCandidate(ctx context.Context, candidate retain.Candida
 // stillGoes reports whether the object, as it is now, is what was to go: results
 // of ours, immutable, and expired, or not changed since they were counted.
 func (r *Retainer) stillGoes(object *results.Object, candidate retain.Candidate) bool {
-	if object.Ours() != nil {
+	if !object.Ours() {
 		return false
 	}
 	if candidate.Reason == retain.ReasonExpired {
@@ -60,7 +59,7 @@ func (r *Retainer) stillGoes(object *results.Object, candidate retain.Candidate)
 func (r *Retainer) keep(ctx context.Context, candidate retain.Candidate, why string) {
 	ctrl.LoggerFrom(ctx).V(1).Info("results kept", "results", candidate.String(), "why", why)
 	if candidate.Reason == retain.ReasonExpired {
-		r.Holdings.Postpone(retain.Due{Ref: candidate.Ref, At: r.Clock.Now().Add(keptRetry)})
+		r.Store.Holdings.Postpone(retain.Due{Ref: candidate.Ref, At: r.Clock.Now().Add(keptRetry)})
 	}
 }
 
@@ -87,32 +86,22 @@ func (r *Retainer) removeParts(ctx context.Context, of *results.Object) error {
 
 // isPartOf reports whether an object holds a part of these results.
 func isPartOf(object, of *results.Object) bool {
-	return object.Ours() == nil && retain.ClassOf(object) == retain.Part &&
+	return object.Ours() && retain.ClassOf(object) == retain.Part &&
 		object.Annotations[api.PartOfAnnotation] == of.Name &&
 		object.Labels[api.JobUIDLabel] == of.Labels[api.JobUIDLabel]
 }
 
-// +kubebuilder:rbac:groups="",resources=configmaps,verbs=delete
-
 // delete deletes the object in the very state in which it was looked at.
 func (r *Retainer) delete(ctx context.Context, object *results.Object, reason retain.Reason) error {
-	err := r.Client.Delete(ctx, object.Encode(), client.Preconditions{UID: &object.UID, ResourceVersion: &object.ResourceVersion})
-	if err != nil {
-		return fmt.Errorf("deleting results %s/%s: %w", object.Namespace, object.Name, err)
+	if err := r.Store.Delete(ctx, retain.RefOf(object.Kind, object), retain.Bytes(object)); err != nil {
+		return err
 	}
-	r.Holdings.Deleted(object)
 	r.Metrics.Deleted(reason)
 	return nil
 }
 
-// +kubebuilder:rbac:groups="",resources=configmaps,verbs=get
-
 func (r *Retainer) get(ctx context.Context, ref retain.Ref) (*results.Object, error) {
-	object := results.Empty(ref.Kind)
-	if err := r.Live.Get(ctx, client.ObjectKey{Namespace: ref.Namespace, Name: ref.Name}, object); err != nil {
-		return nil, fmt.Errorf("getting results %s: %w", ref, err)
-	}
-	return results.Decode(object), nil
+	return r.Store.Get(ctx, ref.Kind, types.NamespacedName{Namespace: ref.Namespace, Name: ref.Name})
 }
 
 // gone reports whether there is nothing left to do; err may be nil.

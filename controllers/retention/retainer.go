@@ -14,10 +14,10 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/job-handler/job-handler/internal/holdings"
 	"github.com/job-handler/job-handler/internal/metrics"
 	"github.com/job-handler/job-handler/internal/pager"
 	"github.com/job-handler/job-handler/internal/policy"
+	"github.com/job-handler/job-handler/internal/resultstore"
 	"github.com/job-handler/job-handler/internal/retain"
 	"github.com/job-handler/job-handler/internal/trouble"
 )
@@ -56,11 +56,12 @@ type Retainer struct {
 	Live client.Reader
 	// Lists bounds the lists of live objects, with those of other controllers; nil:
 	// each alone is bounded.
-	Lists    *pager.Gate
-	Holdings *holdings.Holdings
-	Metrics  *metrics.Retention
-	Clock    clock.Clock
-	Options  Options
+	Lists *pager.Gate
+	// Store keeps the results. It counts them.
+	Store   *resultstore.Store
+	Metrics *metrics.Retention
+	Clock   clock.Clock
+	Options Options
 
 	// settled are parts that are known to be listed by results.
 	settled sets.Set[types.UID]
@@ -113,14 +114,14 @@ func (r *Retainer) wait(ctx context.Context, until time.Time) {
 			return
 		}
 		wake := until
-		if due, known := r.Holdings.Next(); known {
+		if due, known := r.Store.Holdings.Next(); known {
 			wake = earlier(wake, due)
 		}
 		timer := r.Clock.NewTimer(wake.Sub(now))
 		select {
 		case <-ctx.Done():
 		case <-timer.C():
-		case <-r.Holdings.Sooner():
+		case <-r.Store.Holdings.Sooner():
 		}
 		timer.Stop()
 	}
@@ -189,7 +190,7 @@ func bounded[T any](suspects []T) []T { return suspects[:min(len(suspects), most
 // returns an error some are left for the next look to find.
 func (r *Retainer) RemoveDue(ctx context.Context) error {
 	r.long = nil
-	due := r.Holdings.Take(r.Clock.Now())
+	due := r.Store.Holdings.Take(r.Clock.Now())
 	work := r.newWork(len(due))
 	for _, d := range due {
 		candidate := retain.Candidate{Ref: d.Ref, Reason: retain.ReasonExpired}

@@ -33,7 +33,7 @@ func (r *Retainer) survey(ctx context.Context, now time.Time) (*retain.Survey, e
 	survey := retain.NewSurvey(now, retain.Options{
 		KeepCompleted: r.Options.KeepCompleted, KeepFailed: r.Options.KeepFailed, Horizon: r.Options.Interval,
 	}, r.settled)
-	r.Holdings.Begin()
+	r.Store.Holdings.Begin()
 	if err := r.list(ctx, api.ResultsKindConfigMap, "", survey); err != nil {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func (r *Retainer) survey(ctx context.Context, now time.Time) (*retain.Survey, e
 			return nil, err
 		}
 	}
-	r.Holdings.Counted(survey.Bytes, survey.Soon)
+	r.Store.Holdings.Counted(survey.Bytes, survey.Soon)
 	return survey, nil
 }
 

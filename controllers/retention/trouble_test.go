@@ -109,7 +109,7 @@ var _ = Describe("A list that fails", func() {
 		}
 		Expect(p.Look(ctx)).To(MatchError(errAway))
 		Expect(present(ctx)).To(HaveLen(4))
-		Expect(p.Holdings.Over(namespace)).To(Equal(retain.WithinBudget))
+		Expect(p.Store.Holdings.Over(namespace)).To(Equal(retain.WithinBudget))
 	})
 })
 
@@ -197,7 +197,7 @@ var _ = Describe("Retention as it runs", func() {
 		starts(ctx, p)
 		waits(p)
 		stored := aRun("stored").expires(10 * time.Second).stored(ctx)
-		p.Holdings.Stored("ConfigMap", stored)
+		p.Store.Holdings.Stored("ConfigMap", stored)
 		looks := p.counted("job_handler_retention_passes_total", "complete")
 		// It takes note of the earlier time and waits for that.
 		Eventually(func() []string { p.clock.Step(time.Second); return present(ctx) }).Should(ConsistOf("found-results"))

@@ -78,11 +78,6 @@ func (h *Holdings) Stored(kind string, object metav1.Object) {
 	h.remember(retain.Due{Ref: retain.RefOf(kind, object), At: at})
 }
 
-// Deleted notes that an object of ours was deleted.
-func (h *Holdings) Deleted(object metav1.Object) {
-	h.Freed(object.GetNamespace(), retain.Bytes(object))
-}
-
 // Freed notes that objects of ours were deleted in a namespace, with so many bytes.
 func (h *Holdings) Freed(namespace string, bytes int64) {
 	if h == nil {

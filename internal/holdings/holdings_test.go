@@ -56,11 +56,11 @@ func TestOver(t *testing.T) {
 		}, true},
 		"deleted since": {budget, func(h *Holdings) {
 			h.Counted(map[string]int64{team: 1000}, nil)
-			h.Deleted(object(1))
+			h.Freed(team, retain.Bytes(object(1)))
 		}, false},
 		"deleted more than was counted, then stored": {budget, func(h *Holdings) {
 			h.Counted(map[string]int64{team: 10}, nil)
-			h.Deleted(object(500))
+			h.Freed(team, retain.Bytes(object(500)))
 			h.Stored(api.ResultsKindConfigMap, object(1000))
 		}, true},
 		"stored during the count": {budget, func(h *Holdings) {
@@ -116,7 +116,7 @@ func TestOverTheClustersBudget(t *testing.T) {
 	want("other has its share too", over, over, within)
 	h.Stored(api.ResultsKindConfigMap, in(team, 200))
 	want("far above", over, over, over)
-	h.Deleted(in(team, 1000))
+	h.Freed(team, retain.Bytes(in(team, 1000)))
 	want("team has nothing", within, within, within)
 	h.Freed("other", 1000)
 	h.Stored(api.ResultsKindConfigMap, in("new", 1000))

@@ -36,6 +36,7 @@ import (
 	"github.com/job-handler/job-handler/internal/events"
 	"github.com/job-handler/job-handler/internal/joblogs"
 	"github.com/job-handler/job-handler/internal/policy"
+	"github.com/job-handler/job-handler/internal/resultstore"
 	"github.com/job-handler/job-handler/internal/serverclock"
 	"github.com/job-handler/job-handler/internal/writelimit"
 )
@@ -113,7 +114,8 @@ func startProcess(ctx context.Context, account *rest.Config, l *link, set settin
 	recorder := events.New(mgr.GetClient(), now, "manager-0")
 	jobs := &job.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: now, Events: recorder,
-		Logs: logs, Captures: capture.New(logs, capture.Options{Clock: machine}),
+		Store: &resultstore.Store{Client: mgr.GetClient(), Live: mgr.GetAPIReader()},
+		Logs:  logs, Captures: capture.New(logs, capture.Options{Clock: machine}),
 		Options: job.Options{
 			TTLFloor: ttlFloor, RecheckInterval: recheckInterval, LogDeadline: logDeadline,
 			ProtectDeadline: time.Hour, MaxResultsBytes: resultsBytes, Workers: cmp.Or(set.workers, workers),

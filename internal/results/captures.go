@@ -40,7 +40,7 @@ func NewCaptures(kind string, job *batchv1.Job, number int, values map[string][]
 // an error that wraps ErrStranger or ErrDamaged. Do not trust the values: anybody who
 // may create such objects can annotate the right digest.
 func (o *Object) Captures(job *batchv1.Job) (map[string][]byte, error) {
-	if err := o.Ours(); err != nil {
+	if err := o.verifyOurs(); err != nil {
 		return nil, err
 	}
 	if o.Labels[api.CaptureOfLabel] != string(job.UID) {

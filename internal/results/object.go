@@ -54,27 +54,35 @@ func newObject(kind string, meta metav1.ObjectMeta) *Object {
 }
 
 // Object returns the content as an immutable object without an owner, so that
-// garbage collection never deletes it together with the Job. It shares the maps of
-// the content.
+// garbage collection never deletes it together with the Job. It shares the content's
+// maps.
 func (c *Content) Object(kind, namespace, name string) *Object {
 	o := newObject(kind, metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: c.Labels, Annotations: c.Annotations})
 	o.Data, o.BinaryData = c.Data, c.BinaryData
 	return o
 }
 
-// Encode returns the object in the form that the API has, with its kind. It shares
-// all maps with a ConfigMap and copies the text for a Secret.
+// Encode returns the object in the form that the API has, with its kind. Values may
+// share memory with the object, but nothing else does: a client decodes the answer of
+// the API server into what it was given.
 func (o *Object) Encode() Encoded {
-	meta := metav1.TypeMeta{APIVersion: corev1.SchemeGroupVersion.String(), Kind: o.Kind}
+	kind := metav1.TypeMeta{APIVersion: corev1.SchemeGroupVersion.String(), Kind: o.Kind}
+	meta, immutable := *o.ObjectMeta.DeepCopy(), o.Immutable
+	if immutable != nil {
+		immutable = new(*immutable)
+	}
 	if o.Kind != api.ResultsKindSecret {
-		return &corev1.ConfigMap{TypeMeta: meta, ObjectMeta: o.ObjectMeta, Immutable: o.Immutable, Data: o.Data, BinaryData: o.BinaryData}
+		return &corev1.ConfigMap{
+			TypeMeta: kind, ObjectMeta: meta, Immutable: immutable,
+			Data: maps.Clone(o.Data), BinaryData: maps.Clone(o.BinaryData),
+		}
 	}
 	data := make(map[string][]byte, len(o.Data)+len(o.BinaryData))
 	for key, value := range o.Data {
 		data[key] = []byte(value)
 	}
 	maps.Copy(data, o.BinaryData)
-	return &corev1.Secret{TypeMeta: meta, ObjectMeta: o.ObjectMeta, Immutable: o.Immutable, Type: o.Type, Data: data}
+	return &corev1.Secret{TypeMeta: kind, ObjectMeta: meta, Immutable: immutable, Type: o.Type, Data: data}
 }
 
 // Decode returns what a ConfigMap or a Secret holds, whoever made it; for an object
@@ -119,10 +127,12 @@ func (o *Object) keepsCaptures() bool {
 	return captures
 }
 
-// Ours returns nil if only Job Handler makes such objects: it is labelled as
+// Ours reports whether only Job Handler makes such objects: it is labelled as
 // created by Job Handler, it is immutable and, if it is a Secret, it has our type.
-// Otherwise the error wraps ErrStranger.
-func (o *Object) Ours() error {
+func (o *Object) Ours() bool { return o.verifyOurs() == nil }
+
+// verifyOurs returns nil if the object is Ours. Otherwise the error wraps ErrStranger.
+func (o *Object) verifyOurs() error {
 	switch {
 	case o.Kind == api.ResultsKindSecret && o.Type != api.SecretType:
 		return fmt.Errorf("%w: a Secret of type %q", ErrStranger, o.Type)

@@ -48,7 +48,7 @@ func (o *Object) Verify(job *batchv1.Job, pods []types.UID) error {
 
 // verifyIdentity tells by the labels whose results the object holds.
 func (o *Object) verifyIdentity(job *batchv1.Job) error {
-	if err := o.Ours(); err != nil {
+	if err := o.verifyOurs(); err != nil {
 		return err
 	}
 	uid := o.Labels[api.JobUIDLabel]

@@ -169,8 +169,10 @@ func TestShortenedLog(t *testing.T) {
 
 func TestDamagedLogs(t *testing.T) {
 	tests := map[string]func(object *results.Object){
-		"not gzip":      func(object *results.Object) { object.BinaryData[api.DataLogsGzip] = []byte("text") },
-		"cut short":     func(object *results.Object) { object.BinaryData[api.DataLogsGzip] = object.BinaryData[api.DataLogsGzip][:30] },
+		"not gzip": func(object *results.Object) { object.BinaryData[api.DataLogsGzip] = []byte("text") },
+		"cut short": func(object *results.Object) {
+			object.BinaryData[api.DataLogsGzip] = object.BinaryData[api.DataLogsGzip][:30]
+		},
 		"another place": func(object *results.Object) { object.BinaryData = nil; object.Data[api.DataLogs] = "short" },
 	}
 	for name, damage := range tests {

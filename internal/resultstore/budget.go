@@ -1,4 +1,4 @@
-package job
+package resultstore
 
 import (
 	"context"
@@ -15,16 +15,17 @@ import (
 const shrunkLogBytes = 16 << 10
 
 // bound limits the logs of a run where results take more than they may. The Warning
-// about it is sent once an hour for a namespace; that the logs of this run are short
+// about it is sent once an hour for a namespace. That the logs of this run are short
 // is told with its outcome.
-func (r *Reconciler) bound(ctx context.Context, run *results.Run) {
-	budget := r.Holdings.Over(run.Job.Namespace)
+func (w *Writer) bound(ctx context.Context, run *results.Run) {
+	namespace := run.Job.Namespace
+	budget := w.Store.Holdings.Over(namespace)
 	if budget == retain.WithinBudget {
 		return
 	}
 	run.MaxLogBytes, run.MaxLogReason = shrunkLogBytes, holdings.ShortReason(budget)
-	if r.Holdings.Shrunk(run.Job.Namespace, budget) {
-		r.Events.TryWarn(ctx, run.Job, "budget", fmt.Sprintf("%s. Only 16Ki of logs is stored for each new Job until results are deleted; "+
-			"annotation %s makes results expire", r.Holdings.Exceeded(run.Job.Namespace, budget), api.ResultsTTLAnnotation))
+	if w.Store.Holdings.Shrunk(namespace, budget) {
+		w.Warn(ctx, run.Job, "budget", fmt.Sprintf("%s. Only 16Ki of logs is stored for each new Job until results are deleted; "+
+			"annotation %s makes results expire", w.Store.Holdings.Exceeded(namespace, budget), api.ResultsTTLAnnotation))
 	}
 }
