@@ -31,10 +31,12 @@ import (
 
 	"github.com/job-handler/job-handler/controllers/job"
 	"github.com/job-handler/job-handler/controllers/namespace"
+	"github.com/job-handler/job-handler/controllers/podlogs"
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/capture"
 	"github.com/job-handler/job-handler/internal/events"
 	"github.com/job-handler/job-handler/internal/joblogs"
+	"github.com/job-handler/job-handler/internal/ledger"
 	"github.com/job-handler/job-handler/internal/policy"
 	"github.com/job-handler/job-handler/internal/resultstore"
 	"github.com/job-handler/job-handler/internal/serverclock"
@@ -112,10 +114,15 @@ func startProcess(ctx context.Context, account *rest.Config, l *link, set settin
 	}
 	logs := joblogs.NewReader(joblogs.FromClient(pods), joblogs.Options{ResultsBytes: resultsBytes, Clock: machine})
 	recorder := events.New(mgr.GetClient(), now, "manager-0")
+	known, store := &ledger.Ledger{}, &resultstore.Store{Client: mgr.GetClient(), Live: mgr.GetAPIReader()}
 	jobs := &job.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: now, Events: recorder,
-		Store: &resultstore.Store{Client: mgr.GetClient(), Live: mgr.GetAPIReader()},
-		Logs:  logs, Captures: capture.New(logs, capture.Options{Clock: machine}),
+		Store: store, Ledger: known, Logs: logs,
+		PodLogs: &podlogs.Keeper{
+			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: now, Events: recorder, Store: store, Ledger: known,
+			Captures: capture.New(logs, capture.Options{Clock: machine}),
+			Options:  podlogs.Options{MaxResultsBytes: resultsBytes},
+		},
 		Options: job.Options{
 			TTLFloor: ttlFloor, RecheckInterval: recheckInterval, LogDeadline: logDeadline,
 			ProtectDeadline: time.Hour, MaxResultsBytes: resultsBytes, Workers: cmp.Or(set.workers, workers),

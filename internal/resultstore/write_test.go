@@ -205,19 +205,6 @@ func TestWriteKeepsLittleAboveABudget(t *testing.T) {
 	}
 }
 
-func TestBudgetReason(t *testing.T) {
-	f := newFixture(api.ResultsKindConfigMap)
-	f.counts(t, 1<<10, 0)
-	for budget, want := range map[retain.Budget][2]string{
-		retain.NamespaceBudget: {results.ReasonNamespaceBudget, "--max-results-bytes-per-namespace"},
-		retain.ClusterBudget:   {results.ReasonClusterBudget, "--max-results-bytes)"},
-	} {
-		if got := BudgetReason(budget); got != want[0] || !strings.Contains(f.Store.Exceeded("team", budget), want[1]) {
-			t.Errorf("%s: %s, %s", budget, got, f.Store.Exceeded("team", budget))
-		}
-	}
-}
-
 func TestMost(t *testing.T) {
 	for max, want := range map[int][]int{
 		0:                {api.MaxResultsBytes, 256 << 10, results.MinBytes},
