@@ -235,7 +235,10 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	if err := p.jobs.SetupWithManager(ctx, mgr); err != nil {
 		return err
 	}
-	if err := metrics.NewBacklog(metrics.Served(), p.jobs.Backlog); err != nil {
+	if err := metrics.NewBacklog(metrics.Served(), func() metrics.Backlog {
+		jobs, oldest := known.Backlog(p.clock.Now())
+		return metrics.Backlog{Jobs: jobs, Oldest: oldest}
+	}); err != nil {
 		return err
 	}
 	namespaces := &namespace.Reconciler{

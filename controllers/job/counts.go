@@ -64,10 +64,3 @@ func (c counts) release(from, to *batchv1.Job, why plan.Released) {
 		c.protection.SetHeld(c.ledger.SetHeld(from.UID, false))
 	}
 }
-
-// Backlog returns how many Jobs are to be stored, and for how long the oldest of them has
-// been finished.
-func (r *Reconciler) Backlog() metrics.Backlog {
-	jobs, oldest := r.Ledger.Backlog(r.Clock.Now())
-	return metrics.Backlog{Jobs: jobs, Oldest: oldest}
-}

@@ -223,7 +223,10 @@ var _ = Describe("Jobs that are gone", func() {
 	watch := func(ctx SpecContext) {
 		GinkgoHelper()
 		startChangedManager(ctx, logr.Logger{}, fake, func(r *job.Reconciler) {
-			counted, backlog = countingJobs(r), r.Backlog
+			counted, backlog = countingJobs(r), func() metrics.Backlog {
+				jobs, oldest := r.Ledger.Backlog(r.Clock.Now())
+				return metrics.Backlog{Jobs: jobs, Oldest: oldest}
+			}
 		}, namespace)
 	}
 	// neverRead has reading logs take until the manager ends.
@@ -290,7 +293,10 @@ var _ = Describe("Jobs that are gone", func() {
 		fake.during = neverRead
 		var asked atomic.Int32
 		startChangedManager(ctx, logr.Logger{}, fake, func(r *job.Reconciler) {
-			counted, backlog = countingJobs(r), r.Backlog
+			counted, backlog = countingJobs(r), func() metrics.Backlog {
+				jobs, oldest := r.Ledger.Backlog(r.Clock.Now())
+				return metrics.Backlog{Jobs: jobs, Oldest: oldest}
+			}
 			r.Live = interceptor.NewClient(manager, interceptor.Funcs{
 				Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, opts ...client.GetOption) error {
 					if _, isResults := object.(*corev1.ConfigMap); isResults && asked.Add(1) <= 2 {

@@ -138,8 +138,7 @@ func TestRecheck(t *testing.T) {
 		0:                {},
 		30 * time.Second: {RequeueAfter: 30 * time.Second, Priority: new(-10)},
 	} {
-		r := &Reconciler{Options: Options{RecheckInterval: interval}}
-		if diff := cmp.Diff(want, r.recheck()); diff != "" {
+		if diff := cmp.Diff(want, recheck(interval)); diff != "" {
 			t.Errorf("%s: -want +got\n%s", interval, diff)
 		}
 	}

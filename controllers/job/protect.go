@@ -3,6 +3,7 @@ package job
 import (
 	"context"
 	"fmt"
+	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -19,9 +20,9 @@ import (
 
 // inTime has a Job whose deletion is held up looked at again when it was for as
 // long as it may be.
-func (r *Reconciler) inTime(job *batchv1.Job, result ctrl.Result) ctrl.Result {
-	until, held := plan.HeldUntil(job, r.Options.ProtectDeadline)
-	left := until.Sub(r.Clock.Now())
+func inTime(job *batchv1.Job, result ctrl.Result, deadline time.Duration, now time.Time) ctrl.Result {
+	until, held := plan.HeldUntil(job, deadline)
+	left := until.Sub(now)
 	if held && left > 0 && left < result.RequeueAfter {
 		result.RequeueAfter = left
 	}

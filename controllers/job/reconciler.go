@@ -120,7 +120,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	}
 	result, err := r.handle(ctx, job)
 	result, err = r.answer(ctx, job, result, err)
-	return r.inTime(job, result), err
+	return inTime(job, result, r.Options.ProtectDeadline, r.Clock.Now()), err
 }
 
 func (r *Reconciler) excluded(namespace string) bool {
@@ -146,7 +146,7 @@ func (r *Reconciler) handle(ctx context.Context, job *batchv1.Job) (ctrl.Result,
 func (r *Reconciler) carryOut(ctx context.Context, observed plan.Observation, decision plan.Decision) (ctrl.Result, error) {
 	switch decision.Action {
 	case plan.Wait:
-		return r.recheck(), nil
+		return recheck(r.Options.RecheckInterval), nil
 	case plan.Change:
 		return r.changeSafely(ctx, observed.Job, decision)
 	case plan.Store:
@@ -163,11 +163,11 @@ func (r *Reconciler) carryOut(ctx context.Context, observed plan.Observation, de
 const cacheCatchUp = 200 * time.Millisecond
 
 // recheck puts the Job back in line behind fresh work.
-func (r *Reconciler) recheck() ctrl.Result {
-	if r.Options.RecheckInterval == 0 {
+func recheck(interval time.Duration) ctrl.Result {
+	if interval == 0 {
 		return ctrl.Result{}
 	}
-	return ctrl.Result{RequeueAfter: r.Options.RecheckInterval, Priority: new(recheckPriority)}
+	return ctrl.Result{RequeueAfter: interval, Priority: new(recheckPriority)}
 }
 
 // release looks at a Job that left the cache because its label went away. If it
@@ -188,7 +188,7 @@ func (r *Reconciler) release(ctx context.Context, key types.NamespacedName) (ctr
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	desired := r.withoutLabel(job, namespace)
+	desired := withoutLabel(job, namespace, r.excluded(job.Namespace), &r.Options)
 	if desired == nil {
 		return ctrl.Result{}, nil
 	}
@@ -214,14 +214,14 @@ func (r *Reconciler) release(ctx context.Context, key types.NamespacedName) (ctr
 
 // withoutLabel returns the Job that lost its label as it should be, nil if that
 // is as it is.
-func (r *Reconciler) withoutLabel(job *batchv1.Job, namespace metav1.Object) *batchv1.Job {
+func withoutLabel(job *batchv1.Job, namespace metav1.Object, excluded bool, options *Options) *batchv1.Job {
 	jobWish, _ := policy.JobOptIn(job)
 	namespaceWish, _ := policy.NamespaceOptIn(namespace)
-	if r.excluded(job.Namespace) || !policy.Handled(jobWish, namespaceWish) {
+	if excluded || !policy.Handled(jobWish, namespaceWish) {
 		return plan.Release(job)
 	}
 	desired := job.DeepCopy()
-	if !policy.Stamp(desired, r.Options.TTLFloor, plan.TemplateMutable(job), r.Options.Defaults.LeftAlone) {
+	if !policy.Stamp(desired, options.TTLFloor, plan.TemplateMutable(job), options.Defaults.LeftAlone) {
 		return nil
 	}
 	return desired

@@ -40,7 +40,7 @@ func (r *Reconciler) remove(ctx context.Context, job *batchv1.Job) (ctrl.Result,
 		return ctrl.Result{}, err
 	}
 	if !noted {
-		return ctrl.Result{RequeueAfter: r.untilNoted(job), Priority: new(recheckPriority)}, nil
+		return ctrl.Result{RequeueAfter: untilNoted(r.Ledger.LookedAtCronJob(job)), Priority: new(recheckPriority)}, nil
 	}
 	found, err := r.found(ctx, job)
 	if err != nil {
@@ -65,8 +65,8 @@ func (r *Reconciler) remove(ctx context.Context, job *batchv1.Job) (ctrl.Result,
 }
 
 // untilNoted returns when to look again whether the Job's CronJob took note.
-func (r *Reconciler) untilNoted(job *batchv1.Job) time.Duration {
-	if r.Ledger.LookedAtCronJob(job) > patientLooks {
+func untilNoted(looks int) time.Duration {
+	if looks > patientLooks {
 		return patientRecheck
 	}
 	return cronJobRecheck

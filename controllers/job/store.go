@@ -65,7 +65,8 @@ func (r *Reconciler) store(ctx context.Context, observed plan.Observation, decis
 		return ctrl.Result{RequeueAfter: again, Priority: new(recheckPriority)}, nil
 	}
 	r.explainer().addTo(ctx, &run)
-	done, err := r.writer().Write(ctx, run, resultstore.Target{
+	writer := resultstore.Writer{Store: r.Store, MaxBytes: r.Options.MaxResultsBytes, Warn: r.Events.TryWarn}
+	done, err := writer.Write(ctx, run, resultstore.Target{
 		Kind: observed.Policy.ResultsKind, Name: observed.Policy.ResultsName, Pods: podUIDs(pods),
 	})
 	if err != nil {
@@ -74,10 +75,6 @@ func (r *Reconciler) store(ctx context.Context, observed plan.Observation, decis
 	release()
 	releaseCaptured()
 	return r.report(ctx, observed, done)
-}
-
-func (r *Reconciler) writer() *resultstore.Writer {
-	return &resultstore.Writer{Store: r.Store, MaxBytes: r.Options.MaxResultsBytes, Warn: r.Events.TryWarn}
 }
 
 // notYet returns when to look again at a Job of which the logs are not to be read yet, and

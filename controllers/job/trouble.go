@@ -43,7 +43,7 @@ func (r *Reconciler) answer(ctx context.Context, job *batchv1.Job, result ctrl.R
 		logger.V(1).Info("job changed meanwhile", "cause", err.Error())
 		return ctrl.Result{RequeueAfter: conflictRetry}, nil
 	case trouble.Refused:
-		wait := r.refusedRetry(job)
+		wait := refusedRetry(r.Ledger.Refused(job), r.Options.TTLFloor)
 		r.Jobs.Refused(trouble.Cause(err))
 		logger.Error(err, "job not handled, trying again", "after", wait)
 		r.Events.TryWarn(ctx, job, "refused/"+trouble.Cause(err), "This Job could not be handled yet, trying again: "+err.Error())
@@ -53,14 +53,14 @@ func (r *Reconciler) answer(ctx context.Context, job *batchv1.Job, result ctrl.R
 	}
 }
 
-// refusedRetry returns how long to wait after one more refusal. It stays well
-// below the TTL that holds the Job meanwhile.
-func (r *Reconciler) refusedRetry(job *batchv1.Job) time.Duration {
+// refusedRetry returns how long to wait after so many refusals. It stays well below the
+// TTL that holds the Job meanwhile.
+func refusedRetry(times int, floor time.Duration) time.Duration {
 	wait := retry.LongestRefused
-	if times := r.Ledger.Refused(job); times < 3 {
+	if times < 3 {
 		wait = retry.FirstRefused << (times - 1)
 	}
-	return max(retry.FirstRefused, min(wait, r.Options.TTLFloor/4))
+	return max(retry.FirstRefused, min(wait, floor/4))
 }
 
 // staleError says that a change of the Job is not valid on what it is by now.

@@ -174,17 +174,12 @@ func TestRefusedRetry(t *testing.T) {
 		10 * time.Minute: {time.Minute, 2 * time.Minute, 150 * time.Second, 150 * time.Second},
 		5 * time.Minute:  {time.Minute, 75 * time.Second, 75 * time.Second},
 	} {
-		r := &Reconciler{Ledger: &ledger.Ledger{}, Options: Options{TTLFloor: floor}}
 		var got []time.Duration
-		for range want {
-			got = append(got, r.refusedRetry(oneJob().Obj()))
+		for i := range want {
+			got = append(got, refusedRetry(i+1, floor))
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("floor %s: -want +got\n%s", floor, diff)
-		}
-		r.Ledger.Reported(oneJob().Obj(), noon)
-		if again := r.refusedRetry(oneJob().Obj()); again != time.Minute {
-			t.Errorf("floor %s: after a success it is %s", floor, again)
 		}
 	}
 }

@@ -156,3 +156,17 @@ func TestLedgerAreShared(t *testing.T) {
 		t.Errorf("%d runs are remembered", len(l.jobs))
 	}
 }
+
+// Refusals are counted until the Job is reported.
+func TestRefused(t *testing.T) {
+	var l Ledger
+	for want := range 3 {
+		if got := l.Refused(oneJob().Obj()); got != want+1 {
+			t.Errorf("%d refusals, want %d", got, want+1)
+		}
+	}
+	l.Reported(oneJob().Obj(), noon)
+	if got := l.Refused(oneJob().Obj()); got != 1 {
+		t.Errorf("%d after a success", got)
+	}
+}
