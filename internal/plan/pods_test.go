@@ -103,6 +103,9 @@ func TestMissingPods(t *testing.T) {
 			[]*corev1.Pod{aPod("a", running, isLeaving), aPod("b", running, isLeaving), aPod("c", running, isLeaving)},
 			Missing{Perhaps: 2},
 		},
+		"more that were deleted beside a failure, which no rule explains": {
+			ended(1, 1), []*corev1.Pod{aPod("a", failure), aPod("b", running, isLeaving), aPod("c", running, isLeaving)}, Missing{Perhaps: 1},
+		},
 
 		"ignored, and the one that succeeded hidden": {
 			ended(1, 0, spot), []*corev1.Pod{aPod("ignored", failure, exits(42))}, Missing{Pods: 1},
@@ -136,6 +139,7 @@ func TestMissingPods(t *testing.T) {
 		"suspended, none failed":          {ended(1, 0, changed), []*corev1.Pod{aPod("a", failure, isLeaving), aPod("b", succeeded)}, Missing{}},
 		"suspended, the success hidden":   {ended(1, 0, changed), []*corev1.Pod{aPod("a", failure, isLeaving)}, Missing{Pods: 1}},
 		"deleted while tracked":           {ended(1, 1, changed), []*corev1.Pod{aPod("a", running, isLeaving, isTracked), aPod("a", failure, isLeaving), aPod("b", succeeded)}, Missing{}},
+		"tracked before it was deleted":   {ended(1, 1, changed), []*corev1.Pod{aPod("a", running, isTracked), aPod("a", failure, isLeaving), aPod("b", succeeded)}, Missing{Perhaps: 1}},
 		"ended, then deleted":             {ended(1, 1, changed), []*corev1.Pod{aPod("a", failure), aPod("a", failure, isLeaving), aPod("b", succeeded)}, Missing{}},
 		"still there, deleted by success": {ended(1, 1, bySuccessPolicy), []*corev1.Pod{aPod("a", running, isLeaving, isTracked), aPod("b", succeeded)}, Missing{Perhaps: 1}},
 
