@@ -102,7 +102,7 @@ func (b *bench) covered(m *mutant) bool {
 // settle gives a mutant its outcome: that of an earlier run or, until the deadline,
 // that of the tests.
 func (b *bench) settle(ctx context.Context, m *mutant, deadline time.Time) error {
-	if b.known.recall(m) || ctx.Err() != nil || !deadline.IsZero() && time.Now().After(deadline) {
+	if b.known.recall(m) || !deadline.IsZero() && time.Now().After(deadline) {
 		return nil
 	}
 	var err error
@@ -130,22 +130,18 @@ func (b *bench) judge(ctx context.Context, m *mutant) (outcome, error) {
 	); err != nil {
 		return notTried, fmt.Errorf("writing a mutant: %w", err)
 	}
-	err = b.build(ctx, program, "-overlay="+overlay, io.Discard)
-	switch {
-	case ctx.Err() != nil:
-		return notTried, nil
-	case err != nil:
-		return invalid, nil
-	}
+	built := b.build(ctx, program, "-overlay="+overlay, io.Discard) == nil
 	within, cancel := context.WithTimeout(ctx, 10*time.Second+3*b.took)
 	defer cancel()
-	err = b.execute(within, program, "-test.failfast", io.Discard)
+	passed := built && b.execute(within, program, "-test.failfast", io.Discard) == nil
 	switch {
 	case ctx.Err() != nil:
 		return notTried, nil
+	case !built:
+		return invalid, nil
 	case within.Err() != nil:
 		return timedOut, nil
-	case err != nil:
+	case !passed:
 		return killed, nil
 	}
 	return survived, nil
@@ -163,7 +159,8 @@ func (b *bench) build(ctx context.Context, program, flag string, output io.Write
 func (b *bench) execute(ctx context.Context, program, flag string, output io.Writer) error {
 	test := exec.CommandContext(ctx, program, append([]string{flag}, b.args...)...)
 	test.Dir = b.target.Dir
-	test.Env = append(os.Environ(), "TMPDIR="+b.folder)
+	// Of a failure rapid would write a file below testdata, and look for a smaller one.
+	test.Env = append(os.Environ(), "TMPDIR="+b.folder, "RAPID_NOFAILFILE=true", "RAPID_SHRINKTIME=0s")
 	test.Stdout, test.Stderr = output, output
 	test.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	test.Cancel = func() error { return syscall.Kill(-test.Process.Pid, syscall.SIGKILL) }
