@@ -27,13 +27,23 @@ ARGS ?=## flags of the manager for run, such as --v=1
 TESTFLAGS ?=## more flags for go test, such as -v, -run=Name or -ginkgo.focus=words
 COMPONENTS ?=## of config/components, for install-manifest, such as fail-closed prometheus
 FUZZTIME ?= 10s## how long each fuzz target runs
-SEED ?= 1## first seed of soak
+SEED ?= 1## first seed of soak, and seed of SAMPLE
 SEEDS ?= 1## number of seeds of soak
 JOBS ?= 200## number of Jobs for each seed of soak
 VERSIONS ?= oldest newest## minors of Kubernetes for test-versions: such as 1.30, or oldest, newest, all
+PKG ?= $(addprefix ./internal/,$(DECIDING))## packages of mutate, such as ./internal/plan; those that decide and need no API server
+RUN ?=## tests of mutate: a regular expression, as for -run of go test
+SAMPLE ?= 0## mutants to try in each package, drawn by SEED; 0 for all
+LIMIT ?= 0## time after which mutate tries no more, such as 20m; 0 for none
+SINCE ?=## revision: mutate changes only lines that changed since
+COMPARE ?=## revision that figures compares with
+PROFILE ?=## coverage profile of a run, of which figures counts the files
 BENCH_DIR ?= bin/bench## folder of what benchmarks write, one below it for each of them
 BENCH_ARGS ?=## flags of bench, such as --only=drain,open-20
 export TESTFLAGS FUZZTIME VERSIONS
+
+DECIDING = atwork boundedjson capture events fairshare joblogs jobpatch jobstatus logpack logtext names pager \
+	plan policy redact results resultsview retain setaside termination trouble why
 
 # Tools are built from the modules that pin them, once for each version, into
 # the user's cache folder, where the next clone finds them.
@@ -197,7 +207,17 @@ test-race: ## Unit tests with the race detector (needs a C compiler)
 fuzz: ## Every fuzz target for FUZZTIME
 	@internal/tools/test fuzz
 
+# TESTFLAGS are for the test program here: -test.short, -ginkgo.focus=words.
+.PHONY: mutate
+mutate: ## Change the code of PKG in small ways and list the changes that its tests do not notice: some 4 s each
+	@go run ./internal/tools/mutate --run='$(RUN)' --since='$(SINCE)' --sample='$(SAMPLE)' --seed='$(SEED)' --limit='$(LIMIT)' \
+		$(PKG) -- $(TESTFLAGS)
+
 ##@ Measure
+
+.PHONY: figures
+figures: ## Lines, types with the most methods, lengths of functions and more, beside those of COMPARE
+	@go run ./internal/tools/figures --compare='$(COMPARE)' --coverprofile='$(PROFILE)'
 
 .PHONY: bench
 bench: bench-programs ## Measure beside a bare client and what people would use instead: 2,000 Jobs, some 5 minutes on 2 cores

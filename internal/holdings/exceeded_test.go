@@ -3,9 +3,6 @@ package holdings
 import (
 	"strings"
 	"testing"
-	"time"
-
-	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/job-handler/job-handler/internal/results"
 	"github.com/job-handler/job-handler/internal/retain"
@@ -13,7 +10,7 @@ import (
 
 // What is said of a budget names the flag that sets it.
 func TestExceeded(t *testing.T) {
-	h := New(Options{Budgets: retain.Budgets{Namespace: 1 << 20, Cluster: 8 << 20}}, clocktesting.NewFakePassiveClock(time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)), nil)
+	h := &Holdings{options: Options{Budgets: retain.Budgets{Namespace: 1 << 20, Cluster: 8 << 20}}}
 	for budget, want := range map[retain.Budget][]string{
 		retain.NamespaceBudget: {results.ReasonNamespaceBudget, "--max-results-bytes-per-namespace", "1Mi", "team"},
 		retain.ClusterBudget:   {results.ReasonClusterBudget, "--max-results-bytes)", "8Mi", "team"},
