@@ -35,6 +35,7 @@ import (
 	"github.com/job-handler/job-handler/internal/options"
 	"github.com/job-handler/job-handler/internal/pager"
 	"github.com/job-handler/job-handler/internal/policy"
+	"github.com/job-handler/job-handler/internal/redact"
 	"github.com/job-handler/job-handler/internal/serverclock"
 	"github.com/job-handler/job-handler/internal/version"
 	"github.com/job-handler/job-handler/internal/writelimit"
@@ -181,27 +182,35 @@ func (p *parts) cacheOptions() cache.Options {
 }
 
 func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
-	pods, err := corev1client.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
-	if err != nil {
-		return fmt.Errorf("building the client for logs: %w", err)
-	}
-	redaction, err := p.opts.Redaction()
-	if err != nil {
-		return err
-	}
-	recorder := events.New(mgr.GetClient(), p.clock, instance())
 	counts, err := newMeasures()
 	if err != nil {
 		return err
 	}
-	logs := joblogs.NewReader(joblogs.FromClient(pods), joblogs.Options{
-		Metrics:      counts.reading,
-		IdleTimeout:  p.opts.Limits.LogIdleTimeout,
-		Streams:      p.opts.Limits.LogStreams,
-		MemoryBytes:  p.opts.Limits.LogMemoryBytes(),
-		ResultsBytes: p.opts.Limits.MaxResultsBytes(),
-		Redact:       redaction,
-	})
+	recorder := events.New(mgr.GetClient(), p.clock, instance())
+	if err := p.addJobs(ctx, mgr, recorder, counts); err != nil {
+		return err
+	}
+	namespaces := &namespace.Reconciler{
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Lists: p.lists, Events: recorder, Clock: p.clock,
+		Admission: p.admission, Protection: counts.protection,
+		Options: namespace.Options{
+			Defaults: p.defaults, ExcludedNamespaces: p.opts.Excluded(),
+			TTLFloor: p.opts.Jobs.TTLFloor, ScanInterval: p.opts.Jobs.ScanInterval,
+		},
+	}
+	return namespaces.SetupWithManager(mgr)
+}
+
+// addJobs adds the controller of Jobs, with what keeps logs of deleted pods for it.
+func (p *parts) addJobs(ctx context.Context, mgr ctrl.Manager, recorder *events.Recorder, counts *measures) error {
+	redaction, err := p.opts.Redaction()
+	if err != nil {
+		return err
+	}
+	logs, err := p.newLogs(mgr, counts, redaction)
+	if err != nil {
+		return err
+	}
 	captures, captureCounts, err := p.newCaptures(logs)
 	if err != nil {
 		return err
@@ -220,11 +229,10 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 		},
 	}
 	p.jobs = &job.Reconciler{
-		Ledger: known, PodLogs: p.podLogs,
-		Jobs: counts.jobs, Protection: counts.protection, Store: store,
+		Ledger: known, PodLogs: p.podLogs, Logs: logs, Store: store,
+		Jobs: counts.jobs, Protection: counts.protection,
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Lists: p.lists, Events: recorder, Clock: p.clock,
 		Warnings: events.NewWarnings(pager.Lister{Live: mgr.GetAPIReader(), Gate: p.lists}, clock.RealClock{}, counts.jobs),
-		Logs:     logs,
 		Options: job.Options{
 			Defaults: p.defaults, ExcludedNamespaces: p.opts.Excluded(), TTLFloor: p.opts.Jobs.TTLFloor,
 			RecheckInterval: p.opts.Jobs.RecheckInterval, LogDeadline: p.opts.Jobs.LogDeadline,
@@ -235,21 +243,26 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	if err := p.jobs.SetupWithManager(ctx, mgr); err != nil {
 		return err
 	}
-	if err := metrics.NewBacklog(metrics.Served(), func() metrics.Backlog {
+	return metrics.NewBacklog(metrics.Served(), func() metrics.Backlog {
 		jobs, oldest := known.Backlog(p.clock.Now())
 		return metrics.Backlog{Jobs: jobs, Oldest: oldest}
-	}); err != nil {
-		return err
+	})
+}
+
+// newLogs returns what reads logs of pods.
+func (p *parts) newLogs(mgr ctrl.Manager, counts *measures, redaction *redact.Set) (*joblogs.Reader, error) {
+	pods, err := corev1client.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
+	if err != nil {
+		return nil, fmt.Errorf("building the client for logs: %w", err)
 	}
-	namespaces := &namespace.Reconciler{
-		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Lists: p.lists, Events: recorder, Clock: p.clock,
-		Admission: p.admission, Protection: counts.protection,
-		Options: namespace.Options{
-			Defaults: p.defaults, ExcludedNamespaces: p.opts.Excluded(),
-			TTLFloor: p.opts.Jobs.TTLFloor, ScanInterval: p.opts.Jobs.ScanInterval,
-		},
-	}
-	return namespaces.SetupWithManager(mgr)
+	return joblogs.NewReader(joblogs.FromClient(pods), joblogs.Options{
+		Metrics:      counts.reading,
+		IdleTimeout:  p.opts.Limits.LogIdleTimeout,
+		Streams:      p.opts.Limits.LogStreams,
+		MemoryBytes:  p.opts.Limits.LogMemoryBytes(),
+		ResultsBytes: p.opts.Limits.MaxResultsBytes(),
+		Redact:       redaction,
+	}), nil
 }
 
 // newCaptures returns what keeps deleted pods, and what counts that.

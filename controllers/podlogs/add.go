@@ -16,7 +16,7 @@ import (
 // captured returns what is kept of pods of the run, here and beside the Job. The
 // logs are to be used until release is called.
 func (k *Keeper) captured(ctx context.Context, run *results.Run, kind string) (all []capture.Captured, release func(), err error) {
-	restored, err := k.load(ctx, run, kind)
+	restored, err := loader{k}.load(ctx, run, kind)
 	if err != nil {
 		return nil, nil, err
 	}

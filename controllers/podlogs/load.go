@@ -19,22 +19,25 @@ import (
 	"github.com/job-handler/job-handler/internal/results"
 )
 
-// restore returns what was stored of captures of the Job; nil if there is nothing,
+// loader reads back what was saved of captures.
+type loader struct{ *Keeper }
+
+// load returns what was saved of captures of the Job; nil if there is nothing,
 // or was nothing to be asked for. Objects that are somebody else's, or not whole,
 // are passed over, with a Warning.
-func (k *Keeper) load(ctx context.Context, run *results.Run, kind string) (*capture.Restored, error) {
+func (l loader) load(ctx context.Context, run *results.Run, kind string) (*capture.Restored, error) {
 	job := run.Job
-	if !k.mayBeSaved(job, kind, podsOf(run)) {
+	if !l.mayBeSaved(job, kind, podsOf(run)) {
 		return nil, nil //nolint:nilnil // of most Jobs nothing was stored
 	}
-	end, ok := k.loading.begin(job.Namespace)
+	end, ok := l.loading.begin(job.Namespace)
 	if !ok {
 		return nil, ErrBusy
 	}
 	defer end()
-	restored := k.Captures.Restore(job.Namespace, job.UID)
-	for kind, known := range k.saved.kinds(job.UID, kind) {
-		if err := k.loadKind(ctx, job, kind, known, restored); err != nil {
+	restored := l.Captures.Restore(job.Namespace, job.UID)
+	for kind, known := range l.saved.kinds(job.UID, kind) {
+		if err := l.loadKind(ctx, job, kind, known, restored); err != nil {
 			restored.Release()
 			return nil, err
 		}
@@ -96,15 +99,15 @@ var errTooMany = errors.New("there are too many to remember")
 // loadKind adds what objects of a kind have, of which at least known are there.
 // They are numbered without a gap, so that the first that is not there ends them,
 // and nobody needs to list.
-func (k *Keeper) loadKind(ctx context.Context, job *batchv1.Job, kind string, known int, to *capture.Restored) error {
+func (l loader) loadKind(ctx context.Context, job *batchv1.Job, kind string, known int, to *capture.Restored) error {
 	for number := range maxObjects {
 		key := objectKey(job, number)
-		if why := k.refused.of(job.UID, kind, number); why != nil {
-			k.warnOfObject(ctx, job, kind, key, why)
+		if why := l.refused.of(job.UID, kind, number); why != nil {
+			l.warnOfObject(ctx, job, kind, key, why)
 			continue
 		}
 		object := results.Empty(kind)
-		err := k.Live.Get(ctx, key, object)
+		err := l.Live.Get(ctx, key, object)
 		if apierrors.IsNotFound(err) {
 			if number < known {
 				continue
@@ -112,14 +115,14 @@ func (k *Keeper) loadKind(ctx context.Context, job *batchv1.Job, kind string, kn
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("getting captured logs %s: %w", key, k.Store.Explain(kind, key.Namespace, err))
+			return fmt.Errorf("getting captured logs %s: %w", key, l.Store.Explain(kind, key.Namespace, err))
 		}
 		values, err := results.Decode(object).Captures(job)
 		if err == nil {
-			k.saved.holds(job.UID, kind, object)
+			l.saved.holds(job.UID, kind, object)
 			err = to.Add(values)
 		}
-		if err := k.judge(ctx, job, kind, number, err); err != nil {
+		if err := l.judge(ctx, job, kind, number, err); err != nil {
 			return err
 		}
 	}
@@ -128,19 +131,19 @@ func (k *Keeper) loadKind(ctx context.Context, job *batchv1.Job, kind string, kn
 
 // judge tells of an object that is not taken for captures of the Job, and
 // remembers one that never will be. It returns the error if there is none to blame.
-func (k *Keeper) judge(ctx context.Context, job *batchv1.Job, kind string, number int, err error) error {
+func (l loader) judge(ctx context.Context, job *batchv1.Job, kind string, number int, err error) error {
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, capture.ErrMemory):
 		return ErrBusy
 	case !errors.Is(err, capture.ErrTooMuch):
-		k.refused.add(job.UID, kind, number, err)
+		l.refused.add(job.UID, kind, number, err)
 	}
-	k.warnOfObject(ctx, job, kind, objectKey(job, number), err)
+	l.warnOfObject(ctx, job, kind, objectKey(job, number), err)
 	return nil
 }
 
-func (k *Keeper) warnOfObject(ctx context.Context, job *batchv1.Job, kind string, key types.NamespacedName, err error) {
-	k.Events.TryWarn(ctx, job, "capture/"+key.Name, fmt.Sprintf("%s %s is ignored, it does not hold logs of deleted pods of this Job: %v", kind, key.Name, err))
+func (l loader) warnOfObject(ctx context.Context, job *batchv1.Job, kind string, key types.NamespacedName, err error) {
+	l.Events.TryWarn(ctx, job, "capture/"+key.Name, fmt.Sprintf("%s %s is ignored, it does not hold logs of deleted pods of this Job: %v", kind, key.Name, err))
 }

@@ -52,7 +52,7 @@ func (k *Keeper) Save(ctx context.Context) time.Duration {
 		}
 		ready = append(ready, owed)
 	}
-	k.saveEach(ctx, ready, false)
+	saver{k}.saveEach(ctx, ready, false)
 	for _, owed := range ready {
 		if wait := k.saved.wait(owed.Job, k.Clock.Now()); wait > 0 {
 			next = sooner(next, wait)
@@ -72,16 +72,19 @@ func sooner(a, b time.Duration) time.Duration {
 // SaveAll stores beside their Jobs all captures that are not stored, as far as it
 // gets until ctx ends: it is the last thing that a process does with them.
 func (k *Keeper) SaveAll(ctx context.Context) {
-	k.saveEach(ctx, k.Captures.Unstored(), true)
+	saver{k}.saveEach(ctx, k.Captures.Unstored(), true)
 }
 
+// saver stores captures beside their Jobs.
+type saver struct{ *Keeper }
+
 // saveEach stores the captures of each Job that are due, or all of them.
-func (k *Keeper) saveEach(ctx context.Context, owed []capture.Owed, all bool) {
+func (s saver) saveEach(ctx context.Context, owed []capture.Owed, all bool) {
 	var group errgroup.Group
 	group.SetLimit(savesAtOnce)
 	for _, each := range owed {
 		group.Go(func() error {
-			k.saveJob(ctx, each, all)
+			s.saveJob(ctx, each, all)
 			return nil
 		})
 	}
@@ -90,43 +93,43 @@ func (k *Keeper) saveEach(ctx context.Context, owed []capture.Owed, all bool) {
 }
 
 // saveJob stores captures of one Job, if that still wants to know of its pods.
-func (k *Keeper) saveJob(ctx context.Context, owed capture.Owed, all bool) {
-	job := k.jobOf(ctx, owed.Pod)
+func (s saver) saveJob(ctx context.Context, owed capture.Owed, all bool) {
+	job := s.jobOf(ctx, owed.Pod)
 	if job == nil {
-		k.forgetSaved(owed.Job)
-		k.Captures.Forget(owed.Job)
+		s.forgetSaved(owed.Job)
+		s.Captures.Forget(owed.Job)
 		return
 	}
-	if err := k.savePods(ctx, job, all); err != nil && ctx.Err() == nil {
-		k.answer(ctx, job, err)
+	if err := s.savePods(ctx, job, all); err != nil && ctx.Err() == nil {
+		s.answer(ctx, job, err)
 	}
 }
 
 // savePods stores the Job's captures, object after object.
-func (k *Keeper) savePods(ctx context.Context, job *batchv1.Job, all bool) error {
-	wanted, err := k.policyOf(ctx, job)
+func (s saver) savePods(ctx context.Context, job *batchv1.Job, all bool) error {
+	wanted, err := s.policyOf(ctx, job)
 	if err != nil {
 		return err
 	}
 	kind := wanted.ResultsKind
 	for {
-		batch, err := k.nextBatch(job, kind, all)
+		batch, err := s.nextBatch(job, kind, all)
 		if err != nil || batch == nil {
 			return err
 		}
-		if err := k.storeBatch(ctx, job, kind, batch); err != nil {
+		if err := s.storeBatch(ctx, job, kind, batch); err != nil {
 			batch.Release()
-			if trouble.TooLarge(err) && k.saved.smaller(job.UID) {
+			if trouble.TooLarge(err) && s.saved.smaller(job.UID) {
 				continue
 			}
 			return err
 		}
 		batch.Stored()
 		batch.Release()
-		k.Metrics.Spilled(batch.Pods, batch.Bytes)
-		k.saved.stored(job.UID, kind, k.Clock.Now())
+		s.Metrics.Spilled(batch.Pods, batch.Bytes)
+		s.saved.stored(job.UID, kind, s.Clock.Now())
 		ctrl.LoggerFrom(ctx).V(1).Info("captured pods stored beside their job", "namespace", job.Namespace, "job", job.Name, "pods", batch.Pods)
-		if !all && k.saved.wait(job.UID, k.Clock.Now()) > 0 {
+		if !all && s.saved.wait(job.UID, s.Clock.Now()) > 0 {
 			return nil
 		}
 	}
@@ -152,20 +155,20 @@ const (
 func mostBytes(results int) int { return min(copies*results, results+mostAbove) }
 
 // nextBatch returns what is to be stored next of the Job, nil if there is nothing.
-func (k *Keeper) nextBatch(job *batchv1.Job, kind string, all bool) (*capture.Batch, error) {
-	total, full := mostBytes(cmp.Or(k.Options.MaxResultsBytes, api.MaxResultsBytes)), errFull
-	options := capture.PackOptions{Due: !all, MaxBytes: api.MaxResultsBytes, Redact: k.Options.Redact}
-	if budget := k.Store.Holdings.Over(job.Namespace); budget != retain.WithinBudget {
-		total, full = shrunkBytes, fmt.Errorf("%w: %s", errOverBudget, k.Store.Holdings.Exceeded(job.Namespace, budget))
+func (s saver) nextBatch(job *batchv1.Job, kind string, all bool) (*capture.Batch, error) {
+	total, full := mostBytes(cmp.Or(s.Options.MaxResultsBytes, api.MaxResultsBytes)), errFull
+	options := capture.PackOptions{Due: !all, MaxBytes: api.MaxResultsBytes, Redact: s.Options.Redact}
+	if budget := s.Store.Holdings.Over(job.Namespace); budget != retain.WithinBudget {
+		total, full = shrunkBytes, fmt.Errorf("%w: %s", errOverBudget, s.Store.Holdings.Exceeded(job.Namespace, budget))
 		options.MaxBytes, options.MaxPodBytes, options.Short = results.MinBytes, shrunkPodBytes, shortCapture(budget)
 	}
-	room := k.saved.room(job.UID, total)
+	room := s.saved.room(job.UID, total)
 	options.MaxBytes = min(options.MaxBytes, max(room, results.MinBytes))
-	batch, err := k.Captures.Pack(job.UID, options)
+	batch, err := s.Captures.Pack(job.UID, options)
 	if err != nil {
 		return nil, fmt.Errorf("packing captures of job %s/%s: %w", job.Namespace, job.Name, err)
 	}
-	if batch != nil && (room == 0 || k.saved.number(job.UID, kind) >= maxObjects) {
+	if batch != nil && (room == 0 || s.saved.number(job.UID, kind) >= maxObjects) {
 		batch.Release()
 		return nil, full
 	}
@@ -183,35 +186,35 @@ func shortCapture(budget retain.Budget) results.Capture {
 
 // storeBatch creates the object of the first number that is free, or finds that
 // it is there already.
-func (k *Keeper) storeBatch(ctx context.Context, job *batchv1.Job, kind string, batch *capture.Batch) error {
+func (s saver) storeBatch(ctx context.Context, job *batchv1.Job, kind string, batch *capture.Batch) error {
 	ctx, cancel := context.WithTimeout(ctx, saveTimeout)
 	defer cancel()
-	for number := k.saved.number(job.UID, kind); number < maxObjects; number++ {
+	for number := s.saved.number(job.UID, kind); number < maxObjects; number++ {
 		wanted := results.NewCaptures(kind, job, number, batch.Values).Encode()
 		digest := wanted.GetAnnotations()[api.SHA256Annotation]
-		err := k.Client.Create(ctx, wanted)
+		err := s.Client.Create(ctx, wanted)
 		if apierrors.IsAlreadyExists(err) {
-			ours, bytes, err := k.savedBefore(ctx, kind, wanted)
+			ours, bytes, err := s.savedBefore(ctx, kind, wanted)
 			if err != nil {
 				return err
 			}
-			k.saved.taken(job.UID, kind, number, bytes)
-			k.saved.met(job.UID)
+			s.saved.taken(job.UID, kind, number, bytes)
+			s.saved.met(job.UID)
 			if ours == digest {
 				return nil
 			}
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("storing captured logs in %s %s: %w", kind, wanted.GetName(), k.Store.Explain(kind, job.Namespace, err))
+			return fmt.Errorf("storing captured logs in %s %s: %w", kind, wanted.GetName(), s.Store.Explain(kind, job.Namespace, err))
 		}
-		k.saved.taken(job.UID, kind, number, batch.Bytes)
-		k.Store.Holdings.Stored(kind, wanted)
+		s.saved.taken(job.UID, kind, number, batch.Bytes)
+		s.Store.Holdings.Stored(kind, wanted)
 		// What the server made of it: an admission webhook may have changed it.
 		if _, err := results.Decode(wanted).Captures(job); err != nil {
 			return fmt.Errorf("storing captured logs in %s %s: %w", kind, wanted.GetName(), err)
 		}
-		k.saved.holds(job.UID, kind, wanted)
+		s.saved.holds(job.UID, kind, wanted)
 		return nil
 	}
 	return errFull
@@ -219,16 +222,16 @@ func (k *Keeper) storeBatch(ctx context.Context, job *batchv1.Job, kind string, 
 
 // savedBefore returns the digest and the size of an object that has the name of
 // wanted, as its annotations tell them; "" and 0 of one that is not for this Job.
-func (k *Keeper) savedBefore(ctx context.Context, kind string, wanted client.Object) (digest string, bytes int, err error) {
+func (s saver) savedBefore(ctx context.Context, kind string, wanted client.Object) (digest string, bytes int, err error) {
 	key := client.ObjectKeyFromObject(wanted)
 	there := &metav1.PartialObjectMetadata{}
-	gvk, err := apiutil.GVKForObject(wanted, k.Client.Scheme())
+	gvk, err := apiutil.GVKForObject(wanted, s.Client.Scheme())
 	if err != nil {
 		return "", 0, fmt.Errorf("finding the kind of %s: %w", key, err)
 	}
 	there.SetGroupVersionKind(gvk)
-	if err := k.Live.Get(ctx, key, there); err != nil {
-		return "", 0, resultstore.ConflictIfGone(kind, key.Name, fmt.Errorf("getting captured logs %s: %w", key, k.Store.Explain(kind, key.Namespace, err)))
+	if err := s.Live.Get(ctx, key, there); err != nil {
+		return "", 0, resultstore.ConflictIfGone(kind, key.Name, fmt.Errorf("getting captured logs %s: %w", key, s.Store.Explain(kind, key.Namespace, err)))
 	}
 	if there.Labels[api.CaptureOfLabel] != wanted.GetLabels()[api.CaptureOfLabel] {
 		return "", 0, nil
@@ -241,22 +244,22 @@ func (k *Keeper) savedBefore(ctx context.Context, kind string, wanted client.Obj
 }
 
 // answer decides when to try again after an error, and tells of it.
-func (k *Keeper) answer(ctx context.Context, job *batchv1.Job, err error) {
+func (s saver) answer(ctx context.Context, job *batchv1.Job, err error) {
 	class := classify(err)
-	k.Metrics.SpillFailed(saveFailure(class, err))
+	s.Metrics.SpillFailed(saveFailure(class, err))
 	logger := ctrl.LoggerFrom(ctx).WithValues("namespace", job.Namespace, "job", job.Name)
-	if class == trouble.Gone && !lookup.StillThere(ctx, k.Live, job) {
+	if class == trouble.Gone && !lookup.StillThere(ctx, s.Live, job) {
 		logger.V(1).Info("captured pods not stored, their job is gone", "cause", err.Error())
-		k.Forget(job.UID)
+		s.Forget(job.UID)
 		return
 	}
-	failures := k.saved.failed(job.UID)
+	failures := s.saved.failed(job.UID)
 	wait := min(longestRetry, firstRetry<<min(failures-1, 10))
 	if class == trouble.Refused {
 		wait = min(retry.LongestRefused, retry.FirstRefused<<min(failures-1, 10))
-		k.Events.TryWarn(ctx, job, "spill/"+trouble.Cause(err), "Logs of deleted pods of this Job are in the manager's memory only: "+err.Error())
+		s.Events.TryWarn(ctx, job, "spill/"+trouble.Cause(err), "Logs of deleted pods of this Job are in the manager's memory only: "+err.Error())
 	}
-	k.saved.pause(job.UID, k.Clock.Now().Add(wait))
+	s.saved.pause(job.UID, s.Clock.Now().Add(wait))
 	logger.Info("captured pods not stored, trying again", "after", wait, "cause", err.Error())
 }
 
