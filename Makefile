@@ -42,8 +42,8 @@ BENCH_DIR ?= bin/bench## folder of what benchmarks write, one below it for each 
 BENCH_ARGS ?=## flags of bench, such as --only=drain,open-20
 export TESTFLAGS FUZZTIME VERSIONS
 
-DECIDING = atwork boundedjson capture events fairshare joblogs jobpatch jobstatus logpack logtext names pager \
-	plan policy redact results resultsview retain setaside termination trouble why
+DECIDING = apierr atwork boundedjson capture events fairshare joblogs jobpatch jobstatus ledger logpack logtext names pager \
+	plan policy redact results resultsview retain setaside termination why
 
 # Tools are built from the modules that pin them, once for each version, into
 # the user's cache folder, where the next clone finds them.

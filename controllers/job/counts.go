@@ -36,7 +36,7 @@ func (c counts) stored(observed plan.Observation, results *resultstore.Stored) {
 		LogKept: results.Totals.KeptBytes, LogLeftOut: results.Totals.LeftOutBytes, Redactions: results.Totals.Redactions,
 	}
 	switch {
-	case results.Capture.Curable:
+	case results.Capture.Retryable:
 		run.Capture = metrics.CaptureKept
 	case !results.Capture.Complete:
 		run.Capture = metrics.CaptureIncomplete

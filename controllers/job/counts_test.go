@@ -176,7 +176,7 @@ var _ = Describe("What becomes of a Job is counted once", func() {
 
 	It("with how often its logs were read in vain, and that it is kept for that", func(ctx SpecContext) {
 		h.logs.read = func(_ *corev1.Pod, container string) results.ContainerLog {
-			return results.ContainerLog{Container: container, Capture: results.Capture{Reason: results.ReasonLogUnavailable, Curable: true}}
+			return results.ContainerLog{Container: container, Capture: results.Capture{Reason: results.ReasonLogUnavailable, Retryable: true}}
 		}
 		counted := countingJobs(h.Reconciler)
 		h.settle(ctx, completed(ctx, aJob()))

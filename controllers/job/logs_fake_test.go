@@ -121,7 +121,7 @@ func noise(size int) string {
 // unreachable is a log that a later attempt might bring.
 func unreachable(container string) results.ContainerLog {
 	return results.ContainerLog{Container: container, Capture: results.Capture{
-		Reason: results.ReasonNodeUnreachable, Message: "dial tcp: connection refused", Curable: true,
+		Reason: results.ReasonNodeUnreachable, Message: "dial tcp: connection refused", Retryable: true,
 	}}
 }
 

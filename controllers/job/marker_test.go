@@ -66,7 +66,7 @@ var _ = Describe("What a program writes", func() {
 		"text":   {Reason: results.ReasonLogUnavailable, Message: "failed to open log file " + marker},
 		"gone":   {Reason: results.ReasonContainerGone, Message: marker},
 		"never":  {Reason: results.ReasonNeverStarted, Message: marker},
-		"server": {Reason: results.ReasonNodeUnreachable, Message: marker, Curable: true},
+		"server": {Reason: results.ReasonNodeUnreachable, Message: marker, Retryable: true},
 	}
 
 	It("is in the results, and not in the manager's log, Events or metrics", func(ctx SpecContext) {

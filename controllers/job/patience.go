@@ -34,7 +34,7 @@ func (r *Reconciler) readAgain(job *batchv1.Job, run results.Run, nodeGone bool)
 	patience, summary := r.patience(job), results.Summarize(run)
 	first, tries := r.Ledger.Reading(job, patience.Now)
 	return patience.ReadAgain(job, plan.Reading{
-		First: first, Tries: tries, Complete: summary.Complete, Retryable: summary.Curable, NodeGone: nodeGone,
+		First: first, Tries: tries, Complete: summary.Complete, Retryable: summary.Retryable, NodeGone: nodeGone,
 	})
 }
 

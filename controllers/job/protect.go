@@ -13,9 +13,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/apierr"
 	"github.com/job-handler/job-handler/internal/plan"
 	"github.com/job-handler/job-handler/internal/policy"
-	"github.com/job-handler/job-handler/internal/trouble"
 )
 
 // inTime has a Job whose deletion is held up looked at again when it was for as
@@ -35,7 +35,7 @@ func inTime(job *batchv1.Job, result ctrl.Result, deadline time.Duration, now ti
 // namespace changed, or goes, or this process ends.
 func (r *Reconciler) giveUp(ctx context.Context, job *batchv1.Job, cause error) error {
 	class := classify(cause)
-	if class == trouble.Gone || class == trouble.Conflict || ctx.Err() != nil {
+	if class == apierr.NotFound || class == apierr.Conflict || ctx.Err() != nil {
 		return cause
 	}
 	released, err := r.change(ctx, job, plan.Unprotect(job))
@@ -66,7 +66,7 @@ func (r *Reconciler) letGo(ctx context.Context, job *batchv1.Job) (ctrl.Result, 
 	switch {
 	case err == nil:
 		r.counts().release(job, desired, plan.ReleasedNamespace)
-	case classify(err) == trouble.Conflict:
+	case classify(err) == apierr.Conflict:
 		return ctrl.Result{RequeueAfter: conflictRetry}, nil
 	}
 	return ctrl.Result{}, client.IgnoreNotFound(err)

@@ -34,7 +34,7 @@ func runWith(capture results.Capture) results.Run {
 
 var (
 	whole       = results.Capture{Complete: true}
-	unreachable = results.Capture{Reason: results.ReasonNodeUnreachable, Curable: true}
+	unreachable = results.Capture{Reason: results.ReasonNodeUnreachable, Retryable: true}
 	rotated     = results.Capture{Reason: results.ReasonContainerGone}
 )
 

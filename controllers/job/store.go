@@ -11,12 +11,12 @@ import (
 
 	"github.com/job-handler/job-handler/controllers/podlogs"
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/apierr"
 	"github.com/job-handler/job-handler/internal/jobstatus"
 	"github.com/job-handler/job-handler/internal/metrics"
 	"github.com/job-handler/job-handler/internal/plan"
 	"github.com/job-handler/job-handler/internal/results"
 	"github.com/job-handler/job-handler/internal/resultstore"
-	"github.com/job-handler/job-handler/internal/trouble"
 )
 
 // readShare is the part of the TTL floor for which one pass reads logs. It begins with
@@ -108,7 +108,7 @@ func (r *Reconciler) hold(ctx context.Context, job *batchv1.Job, decision plan.D
 		r.Ledger.WroteTTL(job, changed, r.Clock.Now())
 		return changed, nil
 	}
-	if classify(err) != trouble.Refused {
+	if classify(err) != apierr.Rejected {
 		return nil, err
 	}
 	r.Events.TryWarn(ctx, job, "hold", "The Job may be deleted before its results are stored: "+err.Error())

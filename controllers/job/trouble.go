@@ -8,11 +8,11 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 
+	"github.com/job-handler/job-handler/internal/apierr"
 	"github.com/job-handler/job-handler/internal/lookup"
 	"github.com/job-handler/job-handler/internal/results"
 	"github.com/job-handler/job-handler/internal/resultstore"
 	"github.com/job-handler/job-handler/internal/retry"
-	"github.com/job-handler/job-handler/internal/trouble"
 )
 
 // conflictRetry is how soon to look again after a conflict, until its cause has reached
@@ -27,11 +27,11 @@ func (r *Reconciler) answer(ctx context.Context, job *batchv1.Job, result ctrl.R
 	}
 	logger := ctrl.LoggerFrom(ctx)
 	class := classify(err)
-	if ctx.Err() == nil && class != trouble.Gone {
+	if ctx.Err() == nil && class != apierr.NotFound {
 		r.Jobs.Retried(string(class))
 	}
 	switch class {
-	case trouble.Gone:
+	case apierr.NotFound:
 		if lookup.StillThere(ctx, r.Live, job) {
 			r.Jobs.Retried(string(class))
 			return ctrl.Result{}, err
@@ -39,14 +39,14 @@ func (r *Reconciler) answer(ctx context.Context, job *batchv1.Job, result ctrl.R
 		r.forget(job.UID)
 		logger.V(1).Info("nothing left to do", "cause", err.Error())
 		return r.letGo(ctx, job)
-	case trouble.Conflict:
+	case apierr.Conflict:
 		logger.V(1).Info("job changed meanwhile", "cause", err.Error())
 		return ctrl.Result{RequeueAfter: conflictRetry}, nil
-	case trouble.Refused:
+	case apierr.Rejected:
 		wait := refusedRetry(r.Ledger.Refused(job), r.Options.TTLFloor)
-		r.Jobs.Refused(trouble.Cause(err))
+		r.Jobs.Refused(apierr.Cause(err))
 		logger.Error(err, "job not handled, trying again", "after", wait)
-		r.Events.TryWarn(ctx, job, "refused/"+trouble.Cause(err), "This Job could not be handled yet, trying again: "+err.Error())
+		r.Events.TryWarn(ctx, job, "refused/"+apierr.Cause(err), "This Job could not be handled yet, trying again: "+err.Error())
 		return ctrl.Result{RequeueAfter: wait, Priority: new(recheckPriority)}, nil
 	default:
 		return ctrl.Result{}, err
@@ -69,15 +69,15 @@ type staleError struct{ err error }
 func (e *staleError) Error() string { return "changing the job: " + e.err.Error() }
 
 // classify adds the errors of this package to those of the API server.
-func classify(err error) trouble.Class {
+func classify(err error) apierr.Class {
 	var taken *resultstore.NamesTakenError
 	var stale *staleError
 	switch {
 	case errors.As(err, &stale):
-		return trouble.Passing
+		return apierr.Transient
 	case errors.As(err, &taken), errors.Is(err, results.ErrUnfinished):
-		return trouble.Refused
+		return apierr.Rejected
 	default:
-		return trouble.Of(err)
+		return apierr.Of(err)
 	}
 }

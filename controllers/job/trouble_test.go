@@ -23,12 +23,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
+	"github.com/job-handler/job-handler/internal/apierr"
 	"github.com/job-handler/job-handler/internal/events"
 	"github.com/job-handler/job-handler/internal/jobtest"
 	"github.com/job-handler/job-handler/internal/ledger"
 	"github.com/job-handler/job-handler/internal/results"
 	"github.com/job-handler/job-handler/internal/resultstore"
-	"github.com/job-handler/job-handler/internal/trouble"
 )
 
 // Errors as the API server sends them.
@@ -55,41 +55,41 @@ func status(code int32, message string) error {
 func TestClassify(t *testing.T) {
 	for name, test := range map[string]struct {
 		err   error
-		want  trouble.Class
+		want  apierr.Class
 		cause string
 	}{
-		"the Job is gone":           {apierrors.NewNotFound(batchv1.Resource("jobs"), "x"), trouble.Gone, "other"},
-		"the namespace is gone":     {apierrors.NewNotFound(corev1.Resource("namespaces"), "x"), trouble.Gone, "other"},
-		"the namespace terminates":  {errTerminating, trouble.Gone, "rights"},
-		"another state":             {apierrors.NewConflict(batchv1.Resource("jobs"), "x", errors.New("modified")), trouble.Conflict, "other"},
-		"a quota":                   {errQuota, trouble.Refused, "quota"},
-		"no rights":                 {errRights, trouble.Refused, "rights"},
-		"not valid":                 {errInvalid, trouble.Refused, "other"},
-		"too long":                  {errTooLong, trouble.Refused, "size"},
-		"a body too large":          {apierrors.NewRequestEntityTooLargeError("limit is 3145728"), trouble.Refused, "size"},
-		"too large for etcd":        {errEtcd, trouble.Refused, "size"},
-		"every name taken":          {&resultstore.NamesTakenError{Names: []string{"a-results"}}, trouble.Refused, "other"},
-		"not finished after all":    {results.ErrUnfinished, trouble.Refused, "other"},
-		"a change not valid now":    {&staleError{err: errInvalid}, trouble.Passing, "other"},
-		"too many requests":         {apierrors.NewTooManyRequests("slow down", 1), trouble.Passing, "other"},
-		"unavailable":               {apierrors.NewServiceUnavailable("away"), trouble.Passing, "other"},
-		"an internal error":         {apierrors.NewInternalError(errors.New("webhook failed")), trouble.Passing, "other"},
-		"a server's timeout":        {apierrors.NewServerTimeout(configMaps, "create", 1), trouble.Passing, "other"},
-		"a request's timeout":       {apierrors.NewTimeoutError("too slow", 1), trouble.Passing, "other"},
-		"taken meanwhile":           {apierrors.NewAlreadyExists(configMaps, "x"), trouble.Passing, "other"},
-		"not authenticated":         {apierrors.NewUnauthorized("token"), trouble.Passing, "other"},
-		"no connection":             {errors.New("dial tcp: connection refused"), trouble.Passing, "other"},
-		"the process is ending":     {context.Canceled, trouble.Passing, "other"},
-		"a webhook's denial":        {status(http.StatusBadRequest, "admission webhook denied the request"), trouble.Refused, "other"},
-		"a webhook's own code":      {status(http.StatusTeapot, "no"), trouble.Refused, "other"},
-		"a quota, by another's 500": {status(http.StatusInternalServerError, "exceeded quota"), trouble.Passing, "quota"},
+		"the Job is gone":           {apierrors.NewNotFound(batchv1.Resource("jobs"), "x"), apierr.NotFound, "other"},
+		"the namespace is gone":     {apierrors.NewNotFound(corev1.Resource("namespaces"), "x"), apierr.NotFound, "other"},
+		"the namespace terminates":  {errTerminating, apierr.NotFound, "rights"},
+		"another state":             {apierrors.NewConflict(batchv1.Resource("jobs"), "x", errors.New("modified")), apierr.Conflict, "other"},
+		"a quota":                   {errQuota, apierr.Rejected, "quota"},
+		"no rights":                 {errRights, apierr.Rejected, "rights"},
+		"not valid":                 {errInvalid, apierr.Rejected, "other"},
+		"too long":                  {errTooLong, apierr.Rejected, "size"},
+		"a body too large":          {apierrors.NewRequestEntityTooLargeError("limit is 3145728"), apierr.Rejected, "size"},
+		"too large for etcd":        {errEtcd, apierr.Rejected, "size"},
+		"every name taken":          {&resultstore.NamesTakenError{Names: []string{"a-results"}}, apierr.Rejected, "other"},
+		"not finished after all":    {results.ErrUnfinished, apierr.Rejected, "other"},
+		"a change not valid now":    {&staleError{err: errInvalid}, apierr.Transient, "other"},
+		"too many requests":         {apierrors.NewTooManyRequests("slow down", 1), apierr.Transient, "other"},
+		"unavailable":               {apierrors.NewServiceUnavailable("away"), apierr.Transient, "other"},
+		"an internal error":         {apierrors.NewInternalError(errors.New("webhook failed")), apierr.Transient, "other"},
+		"a server's timeout":        {apierrors.NewServerTimeout(configMaps, "create", 1), apierr.Transient, "other"},
+		"a request's timeout":       {apierrors.NewTimeoutError("too slow", 1), apierr.Transient, "other"},
+		"taken meanwhile":           {apierrors.NewAlreadyExists(configMaps, "x"), apierr.Transient, "other"},
+		"not authenticated":         {apierrors.NewUnauthorized("token"), apierr.Transient, "other"},
+		"no connection":             {errors.New("dial tcp: connection refused"), apierr.Transient, "other"},
+		"the process is ending":     {context.Canceled, apierr.Transient, "other"},
+		"a webhook's denial":        {status(http.StatusBadRequest, "admission webhook denied the request"), apierr.Rejected, "other"},
+		"a webhook's own code":      {status(http.StatusTeapot, "no"), apierr.Rejected, "other"},
+		"a quota, by another's 500": {status(http.StatusInternalServerError, "exceeded quota"), apierr.Transient, "quota"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, err := range []error{test.err, fmt.Errorf("creating results team/x: %w", test.err)} {
 				if got := classify(err); got != test.want {
 					t.Errorf("%v: got %s, want %s", err, got, test.want)
 				}
-				if got := trouble.Cause(err); got != test.cause {
+				if got := apierr.Cause(err); got != test.cause {
 					t.Errorf("%v: got cause %s, want %s", err, got, test.cause)
 				}
 			}

@@ -17,12 +17,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/apierr"
 	"github.com/job-handler/job-handler/internal/jobpatch"
 	"github.com/job-handler/job-handler/internal/jobstatus"
 	"github.com/job-handler/job-handler/internal/pager"
 	"github.com/job-handler/job-handler/internal/plan"
 	"github.com/job-handler/job-handler/internal/policy"
-	"github.com/job-handler/job-handler/internal/trouble"
 )
 
 // notOptedIn selects the Jobs that are not in the cache of opted-in ones.
@@ -77,7 +77,7 @@ func (r *Reconciler) visitOne(ctx context.Context, found *metav1.PartialObjectMe
 	if err == nil {
 		return false
 	}
-	again = trouble.Of(err) != trouble.Refused
+	again = apierr.Of(err) != apierr.Rejected
 	logger := ctrl.LoggerFrom(ctx).WithValues("job", found.Name)
 	logger.Info("job not changed", "again soon", again, "cause", err.Error())
 	if again {

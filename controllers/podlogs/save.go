@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/apierr"
 	"github.com/job-handler/job-handler/internal/capture"
 	"github.com/job-handler/job-handler/internal/holdings"
 	"github.com/job-handler/job-handler/internal/lookup"
@@ -25,7 +26,6 @@ import (
 	"github.com/job-handler/job-handler/internal/resultstore"
 	"github.com/job-handler/job-handler/internal/retain"
 	"github.com/job-handler/job-handler/internal/retry"
-	"github.com/job-handler/job-handler/internal/trouble"
 )
 
 const (
@@ -119,7 +119,7 @@ func (s saver) savePods(ctx context.Context, job *batchv1.Job, all bool) error {
 		}
 		if err := s.storeBatch(ctx, job, kind, batch); err != nil {
 			batch.Release()
-			if trouble.TooLarge(err) && s.saved.smaller(job.UID) {
+			if apierr.TooLarge(err) && s.saved.smaller(job.UID) {
 				continue
 			}
 			return err
@@ -248,41 +248,41 @@ func (s saver) answer(ctx context.Context, job *batchv1.Job, err error) {
 	class := classify(err)
 	s.Metrics.SpillFailed(saveFailure(class, err))
 	logger := ctrl.LoggerFrom(ctx).WithValues("namespace", job.Namespace, "job", job.Name)
-	if class == trouble.Gone && !lookup.StillThere(ctx, s.Live, job) {
+	if class == apierr.NotFound && !lookup.StillThere(ctx, s.Live, job) {
 		logger.V(1).Info("captured pods not stored, their job is gone", "cause", err.Error())
 		s.Forget(job.UID)
 		return
 	}
 	failures := s.saved.failed(job.UID)
 	wait := min(longestRetry, firstRetry<<min(failures-1, 10))
-	if class == trouble.Refused {
+	if class == apierr.Rejected {
 		wait = min(retry.LongestRefused, retry.FirstRefused<<min(failures-1, 10))
-		s.Events.TryWarn(ctx, job, "spill/"+trouble.Cause(err), "Logs of deleted pods of this Job are in the manager's memory only: "+err.Error())
+		s.Events.TryWarn(ctx, job, "spill/"+apierr.Cause(err), "Logs of deleted pods of this Job are in the manager's memory only: "+err.Error())
 	}
 	s.saved.pause(job.UID, s.Clock.Now().Add(wait))
 	logger.Info("captured pods not stored, trying again", "after", wait, "cause", err.Error())
 }
 
-func classify(err error) trouble.Class {
+func classify(err error) apierr.Class {
 	if errors.Is(err, errFull) || errors.Is(err, errOverBudget) || results.IsMismatch(err) {
-		return trouble.Refused
+		return apierr.Rejected
 	}
-	return trouble.Of(err)
+	return apierr.Of(err)
 }
 
 // saveFailure returns the value with which metrics count err.
-func saveFailure(class trouble.Class, err error) metrics.SpillFailure {
+func saveFailure(class apierr.Class, err error) metrics.SpillFailure {
 	switch class {
-	case trouble.Gone:
+	case apierr.NotFound:
 		return metrics.SpillGone
-	case trouble.Conflict, trouble.Passing:
+	case apierr.Conflict, apierr.Transient:
 		return metrics.SpillPassing
-	case trouble.Refused:
+	case apierr.Rejected:
 	}
 	if errors.Is(err, errOverBudget) {
 		return metrics.SpillBudget
 	}
-	switch trouble.Cause(err) {
+	switch apierr.Cause(err) {
 	case "quota":
 		return metrics.SpillQuota
 	case "rights":

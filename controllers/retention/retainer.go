@@ -14,12 +14,12 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/job-handler/job-handler/internal/apierr"
 	"github.com/job-handler/job-handler/internal/metrics"
 	"github.com/job-handler/job-handler/internal/pager"
 	"github.com/job-handler/job-handler/internal/policy"
 	"github.com/job-handler/job-handler/internal/resultstore"
 	"github.com/job-handler/job-handler/internal/retain"
-	"github.com/job-handler/job-handler/internal/trouble"
 )
 
 const (
@@ -94,7 +94,7 @@ func (r *Retainer) Start(ctx context.Context) error {
 
 // retry returns how soon to try again: what people have to mend can wait.
 func (r *Retainer) retry(err error) time.Duration {
-	if trouble.Of(err) == trouble.Refused {
+	if apierr.Of(err) == apierr.Rejected {
 		return r.Options.Interval
 	}
 	return failedRetry

@@ -14,9 +14,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/apierr"
 	"github.com/job-handler/job-handler/internal/pager"
 	"github.com/job-handler/job-handler/internal/retain"
-	"github.com/job-handler/job-handler/internal/trouble"
 )
 
 const (
@@ -94,8 +94,8 @@ func keepOurs(object client.Object) {
 // away meanwhile there are none.
 func (r *Retainer) listSecrets(ctx context.Context, namespace string, survey *retain.Survey) error {
 	err := r.list(ctx, api.ResultsKindSecret, namespace, survey)
-	switch trouble.Of(err) {
-	case trouble.Gone, trouble.Refused:
+	switch apierr.Of(err) {
+	case apierr.NotFound, apierr.Rejected:
 		if err != nil && r.hourly("secrets") {
 			ctrl.LoggerFrom(ctx).Info("results in Secrets are not checked", "namespace", namespace, "cause", err.Error())
 		}
@@ -119,7 +119,7 @@ func (r *Retainer) withSecrets(ctx context.Context) ([]string, error) {
 	for i := range namespaces.Items {
 		name := namespaces.Items[i].Name
 		may, err := r.mayListSecrets(ctx, name)
-		if trouble.Of(err) == trouble.Refused {
+		if apierr.Of(err) == apierr.Rejected {
 			if r.hourly("review") {
 				ctrl.LoggerFrom(ctx).Info("results in Secrets are not checked: the manager cannot ask for its rights", "cause", err.Error())
 			}

@@ -8,8 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 	ctrl "sigs.k8s.io/controller-runtime"
 
+	"github.com/job-handler/job-handler/internal/apierr"
 	"github.com/job-handler/job-handler/internal/retain"
-	"github.com/job-handler/job-handler/internal/trouble"
 )
 
 const (
@@ -50,14 +50,14 @@ func (w *work) do(ctx context.Context, about retain.Ref, remove func() error) bo
 	}
 	w.progress(ctx)
 	err := remove()
-	switch trouble.Of(err) {
-	case trouble.Gone, trouble.Conflict:
+	switch apierr.Of(err) {
+	case apierr.NotFound, apierr.Conflict:
 		err = nil
-	case trouble.Refused:
+	case apierr.Rejected:
 		w.refused(ctx, about, err)
 		w.bad.Insert(where)
 		err = nil
-	case trouble.Passing:
+	case apierr.Transient:
 	}
 	if err == nil {
 		w.inARow = 0
@@ -72,7 +72,7 @@ func (w *work) do(ctx context.Context, about retain.Ref, remove func() error) bo
 // refused tells of what people have to mend; nothing is tried again for it before
 // the next look.
 func (w *work) refused(ctx context.Context, about retain.Ref, err error) {
-	cause := trouble.Cause(err)
+	cause := apierr.Cause(err)
 	w.r.Metrics.Refused(cause)
 	if w.r.hourly("refused/" + cause) {
 		ctrl.LoggerFrom(ctx).Info("results cannot be deleted", "kind", about.Kind, "namespace", about.Namespace,

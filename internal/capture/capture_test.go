@@ -318,7 +318,7 @@ func TestStillThere(t *testing.T) {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 		want[0][0].Capture = results.Capture{
-			Reason: results.ReasonStillRunning, Message: "the container was not reported to have ended", Curable: true,
+			Reason: results.ReasonStillRunning, Message: "the container was not reported to have ended", Retryable: true,
 		}
 		if diff := cmp.Diff(want, keptOf(t, c, pod)); diff != "" {
 			t.Errorf("not reported to have ended (-want +got):\n%s", diff)

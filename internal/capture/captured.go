@@ -67,7 +67,7 @@ func (c Captured) Logs(now *corev1.Pod) []results.ContainerLog {
 			logs = append(logs, c.logs[at].result(log, left))
 		case !gone:
 		case !log.Readable():
-			log.Capture.Curable = false
+			log.Capture.Retryable = false
 			logs = append(logs, log.ContainerLog)
 		default:
 			log.Capture = deletedBeforeCapture("the pod was gone before its log could be read")

@@ -210,7 +210,7 @@ func (c *Captures) Finish(job types.UID) {
 				l.fallBack()
 			case l.parked && l.active() && !p.leaving():
 				// It is for others to read, and what was read before counts too.
-				l.capture.Curable = true
+				l.capture.Retryable = true
 				l.cancel()
 			case l.state == following && l.until.IsZero():
 				l.limit(catchUp)

@@ -52,7 +52,7 @@ func (w *worker) compare(ctx context.Context, f *joblogs.Following, before endin
 		// Of streams that end again and again every other one waits.
 		w.ending = ending{open: true, at: now, atOnce: !before.atOnce || !short}
 	}
-	if !again || capture.Curable {
+	if !again || capture.Retryable {
 		w.reopened(before)
 	}
 	return capture

@@ -239,7 +239,7 @@ func (w *worker) stream(ctx context.Context, f *joblogs.Following) bool {
 	}
 	w.keep(f, capture)
 	again := w.awaitsNode(capture, w.c.clock.Now())
-	return again || capture.Curable
+	return again || capture.Retryable
 }
 
 // awaitsNode reports whether a log that could not be read is worth another stream

@@ -38,10 +38,10 @@ func (l *followedLog) take() {
 	l.cancel()
 	l.state = done
 	if l.parked {
-		l.capture.Curable = true
+		l.capture.Retryable = true
 		return
 	}
-	l.capture = results.Capture{Reason: results.ReasonStillRunning, Message: "the log was still being followed", Curable: true}
+	l.capture = results.Capture{Reason: results.ReasonStillRunning, Message: "the log was still being followed", Retryable: true}
 }
 
 // log returns the log of p that is, or was, followed as log, nil if none is.
@@ -124,7 +124,7 @@ func (l *followedLog) result(log joblogs.Log, left presence) results.ContainerLo
 		kept.Text = l.text.buffer
 	}
 	if left == gone {
-		kept.Capture.Curable = false
+		kept.Capture.Retryable = false
 	}
 	return kept
 }
@@ -137,7 +137,7 @@ func (l *followedLog) earlierResult(left presence) results.ContainerLog {
 		},
 		Ended: true,
 	}, left)
-	kept.Capture.Curable = false
+	kept.Capture.Retryable = false
 	if kept.Capture == (results.Capture{}) {
 		kept.Capture = joblogs.Replaced()
 	}
@@ -152,7 +152,7 @@ func (l *followedLog) judge(log joblogs.Log, left presence, nothing bool) result
 			Reason: results.ReasonCaptureLost, Message: "the object with the captured log is missing or damaged",
 		}
 	case l.state == fellBack:
-		return results.Capture{Reason: results.ReasonNotFollowed, Message: tooMany, Curable: true}
+		return results.Capture{Reason: results.ReasonNotFollowed, Message: tooMany, Retryable: true}
 	case unended && left == gone:
 		return results.Capture{
 			Reason: results.ReasonEndNotSeen, Message: "the pod was gone before its container was reported to have ended",
@@ -163,7 +163,7 @@ func (l *followedLog) judge(log joblogs.Log, left presence, nothing bool) result
 		}
 	case unended:
 		return results.Capture{
-			Reason: results.ReasonStillRunning, Message: "the container was not reported to have ended", Curable: true,
+			Reason: results.ReasonStillRunning, Message: "the container was not reported to have ended", Retryable: true,
 		}
 	case nothing && l.capture.Reason == results.ReasonPodGone:
 		return deletedBeforeCapture(fmt.Sprintf("nothing could be read: %s", l.capture.Message))

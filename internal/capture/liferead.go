@@ -58,7 +58,7 @@ type lifeText struct {
 func (t lifeText) nothing() lifeText {
 	t.text.drop()
 	t.text, t.Redacted = nil, nil
-	if t.Capture.Complete || !t.Capture.Curable {
+	if t.Capture.Complete || !t.Capture.Retryable {
 		t.Capture = joblogs.Replaced()
 	}
 	return t
@@ -79,11 +79,11 @@ func (w lifeWorker) tryLife(ctx context.Context) (again bool) {
 	}
 	if got.Identity == joblogs.Same {
 		w.keepLife(got)
-		return got.Capture.Curable
+		return got.Capture.Retryable
 	}
 	got = got.nothing()
 	w.keepLife(got)
-	return got.Capture.Curable || got.Identity == joblogs.Other && w.lifeNow().log.Previous != got.previous
+	return got.Capture.Retryable || got.Identity == joblogs.Other && w.lifeNow().log.Previous != got.previous
 }
 
 // readOnce reads the log once.

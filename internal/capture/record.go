@@ -51,10 +51,10 @@ type gapRecord struct {
 
 // captureRecord is a results.Capture.
 type captureRecord struct {
-	Complete bool   `json:"complete,omitempty"`
-	Reason   string `json:"reason,omitempty"`
-	Message  string `json:"message,omitempty"`
-	Curable  bool   `json:"curable,omitempty"`
+	Complete  bool   `json:"complete,omitempty"`
+	Reason    string `json:"reason,omitempty"`
+	Message   string `json:"message,omitempty"`
+	Retryable bool   `json:"curable,omitempty"`
 }
 
 func newLogRecord(l *followedLog) logRecord {

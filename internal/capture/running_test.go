@@ -225,7 +225,7 @@ func TestFollowInTurn(t *testing.T) {
 		for i, one := range captured {
 			log := one.Logs(ended(pods[i]))[0]
 			if i == 3 {
-				if log.Text != nil || log.Capture.Reason != results.ReasonNotFollowed || !log.Capture.Curable {
+				if log.Text != nil || log.Capture.Reason != results.ReasonNotFollowed || !log.Capture.Retryable {
 					t.Errorf("the last: %+v", log)
 				}
 				continue

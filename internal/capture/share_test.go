@@ -151,7 +151,7 @@ func TestGoneWhileParked(t *testing.T) {
 		if c.Following("p0000") {
 			t.Error("it is followed though it cannot be")
 		}
-		if text, capture := textOf(t, c, "p0000"); text != "begins\n" || capture.Reason != results.ReasonCaptureLimit || capture.Curable {
+		if text, capture := textOf(t, c, "p0000"); text != "begins\n" || capture.Reason != results.ReasonCaptureLimit || capture.Retryable {
 			t.Errorf("%q, %+v", text, capture)
 		}
 	})
@@ -185,7 +185,7 @@ func TestFinishedWhileParked(t *testing.T) {
 		captured, release := c.Of("p0000")
 		defer release()
 		log := captured[0].Logs(ended(runningPod("p0000", "main")))[0]
-		if log.Text.Seen() != int64(len("begins\n")) || log.Capture.Reason != results.ReasonCaptureLimit || !log.Capture.Curable {
+		if log.Text.Seen() != int64(len("begins\n")) || log.Capture.Reason != results.ReasonCaptureLimit || !log.Capture.Retryable {
 			t.Errorf("%+v", log)
 		}
 	})

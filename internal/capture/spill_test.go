@@ -381,7 +381,7 @@ func TestInterrupted(t *testing.T) {
 		}
 		there, releaseThere := mustRestore(t, second, objects...).With(nil)
 		defer releaseThere()
-		if log := there[0].Logs(ours(aPod("p", "main")))[0]; !log.Capture.Curable || log.Capture.Reason != results.ReasonStillRunning {
+		if log := there[0].Logs(ours(aPod("p", "main")))[0]; !log.Capture.Retryable || log.Capture.Reason != results.ReasonStillRunning {
 			t.Errorf("not followed again: %+v", log.Capture)
 		}
 	})

@@ -108,7 +108,7 @@ func (c *Captures) followed(ctx context.Context, p *pod, l *followedLog) {
 	defer c.mu.Unlock()
 	if ctx.Err() != nil && !l.capture.Complete && l.state == done {
 		l.capture = results.Capture{
-			Reason: results.ReasonStillRunning, Message: "the manager ended while the log was being followed", Curable: true,
+			Reason: results.ReasonStillRunning, Message: "the manager ended while the log was being followed", Retryable: true,
 		}
 	}
 	c.settle(p)

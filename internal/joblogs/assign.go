@@ -65,7 +65,7 @@ func assign(pods []*corev1.Pod) ([]results.Pod, []*task) {
 func assignPrevious(pod *corev1.Pod, c results.Container, log *results.ContainerLog) []*task {
 	end := c.PreviousEnd()
 	if lost(end) {
-		log.Capture = incurable(results.ReasonContainerGone, "the kubelet lost the container")
+		log.Capture = notRetryable(results.ReasonContainerGone, "the kubelet lost the container")
 		return nil
 	}
 	log.InstanceID = end.ContainerID
@@ -107,7 +107,7 @@ func terminatedWithoutLog(pod *corev1.Pod, c results.Container, end *corev1.Cont
 	restarted := c.PreviousEnd() != nil
 	switch {
 	case end.Reason == statusUnknown:
-		return incurable(results.ReasonContainerGone, "the kubelet lost the container")
+		return notRetryable(results.ReasonContainerGone, "the kubelet lost the container")
 	case !lost(end) && (end.ContainerID != "" || !restarted):
 		return results.Capture{}
 	case lost(end) && restarted:
@@ -120,7 +120,7 @@ func terminatedWithoutLog(pod *corev1.Pod, c results.Container, end *corev1.Cont
 	default:
 		// Asked without a container ID, the kubelet would send the log of the
 		// instance before.
-		return incurable(results.ReasonContainerGone, "the kubelet no longer knows the container")
+		return notRetryable(results.ReasonContainerGone, "the kubelet no longer knows the container")
 	}
 }
 
@@ -149,7 +149,7 @@ func notStarted(pod *corev1.Pod, c results.Container, waiting *corev1.ContainerS
 // the pod's end: until then a container may start, or have started. So may one of a pod
 // in phase Unknown, of which the watch missed the last states.
 func neverStarted(pod *corev1.Pod, why string) results.Capture {
-	c := incurable(results.ReasonNeverStarted, why)
+	c := notRetryable(results.ReasonNeverStarted, why)
 	if c.Complete = endReported(pod) || pod.Spec.NodeName == "" && pod.Status.Phase != corev1.PodUnknown; !c.Complete {
 		c.Message = join("the node did not report the end of the pod", c.Message)
 	}
@@ -177,22 +177,22 @@ func unscheduled(pod *corev1.Pod) string {
 	return ""
 }
 
-func incurable(reason, message string) results.Capture {
+func notRetryable(reason, message string) results.Capture {
 	return results.Capture{Reason: reason, Message: logtext.Line(message, maxCaptureMessage)}
 }
 
-func curable(reason, message string) results.Capture {
-	c := incurable(reason, message)
-	c.Curable = true
+func retryable(reason, message string) results.Capture {
+	c := notRetryable(reason, message)
+	c.Retryable = true
 	return c
 }
 
-// unlessFinal returns a capture that is curable while the pod can still change.
+// unlessFinal returns a capture that is retryable while the pod can still change.
 func unlessFinal(pod *corev1.Pod, reason, message string) results.Capture {
 	if jobstatus.PodEnded(pod) {
-		return incurable(reason, message)
+		return notRetryable(reason, message)
 	}
-	return curable(reason, message)
+	return retryable(reason, message)
 }
 
 // join puts a colon between what there is of its arguments.

@@ -50,7 +50,7 @@ func TestAssign(t *testing.T) {
 			status: corev1.ContainerStatus{State: running},
 			change: func(p *corev1.Pod) { p.Status.Phase = corev1.PodRunning },
 			want: []outcome{{Capture: results.Capture{
-				Reason: results.ReasonNotReady, Message: "the container was running but not ready", Curable: true,
+				Reason: results.ReasonNotReady, Message: "the container was running but not ready", Retryable: true,
 			}}},
 		},
 		"running, not ready, in a finished pod": {

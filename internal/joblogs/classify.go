@@ -29,11 +29,11 @@ var unreachableTexts = []string{"dial tcp", "proxy error", "no route to host", "
 // time could heal it. When in doubt it could.
 func classify(err error, pod *corev1.Pod) results.Capture {
 	if errors.Is(err, errStalled) {
-		return curable(results.ReasonStalled, err.Error())
+		return retryable(results.ReasonStalled, err.Error())
 	}
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
-		return curable(results.ReasonLogUnavailable, err.Error())
+		return retryable(results.ReasonLogUnavailable, err.Error())
 	}
 	message := status.Status().Message
 	switch code := status.Status().Code; code {
@@ -41,18 +41,18 @@ func classify(err error, pod *corev1.Pod) results.Capture {
 		return classifyNotFound(message, pod)
 	case http.StatusBadRequest:
 		if containsAny(message, goneTexts) {
-			return incurable(results.ReasonContainerGone, message)
+			return notRetryable(results.ReasonContainerGone, message)
 		}
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return curable(results.ReasonLogForbidden, message)
+		return retryable(results.ReasonLogForbidden, message)
 	case http.StatusMethodNotAllowed, http.StatusNotImplemented:
-		return incurable(results.ReasonLogNotServed, message)
+		return notRetryable(results.ReasonLogNotServed, message)
 	default:
 		if code >= http.StatusInternalServerError && containsAny(message, unreachableTexts) {
-			return curable(results.ReasonNodeUnreachable, message)
+			return retryable(results.ReasonNodeUnreachable, message)
 		}
 	}
-	return curable(results.ReasonLogUnavailable, message)
+	return retryable(results.ReasonLogUnavailable, message)
 }
 
 // classifyNotFound tells by the name that was not found what is gone. The
@@ -63,11 +63,11 @@ func classifyNotFound(message string, pod *corev1.Pod) results.Capture {
 	}
 	switch {
 	case notFound(pod.Name):
-		return incurable(results.ReasonPodGone, message)
+		return notRetryable(results.ReasonPodGone, message)
 	case notFound(pod.Spec.NodeName):
-		return incurable(results.ReasonNodeGone, message)
+		return notRetryable(results.ReasonNodeGone, message)
 	default:
-		return curable(results.ReasonLogUnavailable, message)
+		return retryable(results.ReasonLogUnavailable, message)
 	}
 }
 
@@ -82,13 +82,13 @@ const podEvicted = "Evicted"
 func classifyText(message string, t *task) results.Capture {
 	switch {
 	case !strings.HasPrefix(message, containerUnknown):
-		return curable(results.ReasonLogUnavailable, message)
+		return retryable(results.ReasonLogUnavailable, message)
 	case t.superseded:
-		return incurable(results.ReasonContainerGone, "the kubelet keeps the last ended instance only")
+		return notRetryable(results.ReasonContainerGone, "the kubelet keeps the last ended instance only")
 	case t.pod.Status.Reason == podEvicted:
-		return incurable(results.ReasonContainerGone, "the kubelet removed the containers of the evicted pod")
+		return notRetryable(results.ReasonContainerGone, "the kubelet removed the containers of the evicted pod")
 	default:
-		return curable(results.ReasonLogUnavailable, message)
+		return retryable(results.ReasonLogUnavailable, message)
 	}
 }
 

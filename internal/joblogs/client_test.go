@@ -71,11 +71,11 @@ func TestThroughClient(t *testing.T) {
 		},
 		"pod not found": {
 			answer: status(apierrors.NewNotFound(pods, "p1")),
-			want:   incurable(results.ReasonPodGone, `pods "p1" not found`),
+			want:   notRetryable(results.ReasonPodGone, `pods "p1" not found`),
 		},
 		"node not found": {
 			answer: status(apierrors.NewNotFound(pods, "node-1")),
-			want:   incurable(results.ReasonNodeGone, `pods "node-1" not found`),
+			want:   notRetryable(results.ReasonNodeGone, `pods "node-1" not found`),
 		},
 		"unknown to the kubelet": {
 			answer: status(kubelet404),
@@ -83,11 +83,11 @@ func TestThroughClient(t *testing.T) {
 		},
 		"previous container removed": {
 			answer: status(apierrors.NewBadRequest(`previous terminated container "c" in pod "p1" not found`)),
-			want:   incurable(results.ReasonContainerGone, `previous terminated container "c" in pod "p1" not found`),
+			want:   notRetryable(results.ReasonContainerGone, `previous terminated container "c" in pod "p1" not found`),
 		},
 		"container removed": {
 			answer: status(apierrors.NewBadRequest(`container "c" in pod "p1" is terminated`)),
-			want:   incurable(results.ReasonContainerGone, `container "c" in pod "p1" is terminated`),
+			want:   notRetryable(results.ReasonContainerGone, `container "c" in pod "p1" is terminated`),
 		},
 		"container waits": {
 			answer: status(apierrors.NewBadRequest(`container "c" in pod "p1" is waiting to start: ContainerCreating`)),
@@ -95,23 +95,23 @@ func TestThroughClient(t *testing.T) {
 		},
 		"405, by a node that serves no logs": {
 			answer: status(apierrors.NewGenericServerResponse(405, "get", pods, "p1", "no logs here", 0, false)),
-			want:   incurable(results.ReasonLogNotServed, "the server does not allow this method on the requested resource (get pods p1)"),
+			want:   notRetryable(results.ReasonLogNotServed, "the server does not allow this method on the requested resource (get pods p1)"),
 		},
 		"501, by a node that serves no logs": {
 			answer: status(apierrors.NewGenericServerResponse(501, "get", pods, "p1", "no logs here", 0, false)),
-			want:   incurable(results.ReasonLogNotServed, `an error on the server ("no logs here") has prevented the request from succeeding (get pods p1)`),
+			want:   notRetryable(results.ReasonLogNotServed, `an error on the server ("no logs here") has prevented the request from succeeding (get pods p1)`),
 		},
 		"forbidden": {
 			answer: status(apierrors.NewForbidden(pods, "p1", errors.New("no right"))),
-			want:   curable(results.ReasonLogForbidden, `pods "p1" is forbidden: no right`),
+			want:   retryable(results.ReasonLogForbidden, `pods "p1" is forbidden: no right`),
 		},
 		"unauthorized": {
 			answer: status(apierrors.NewUnauthorized("who?")),
-			want:   curable(results.ReasonLogForbidden, "who?"),
+			want:   retryable(results.ReasonLogForbidden, "who?"),
 		},
 		"kubelet unreachable": {
 			answer: status(apierrors.NewInternalError(errors.New("dial tcp 10.0.0.1:10250: connect: connection refused"))),
-			want: curable(results.ReasonNodeUnreachable,
+			want: retryable(results.ReasonNodeUnreachable,
 				"Internal error occurred: dial tcp 10.0.0.1:10250: connect: connection refused"),
 		},
 		"kubelet fails": {
@@ -170,7 +170,7 @@ func TestUnreachableServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer release()
-	if got := collected[0].Logs[0].Capture; got.Reason != results.ReasonLogUnavailable || !got.Curable {
+	if got := collected[0].Logs[0].Capture; got.Reason != results.ReasonLogUnavailable || !got.Retryable {
 		t.Errorf("%+v", got)
 	}
 }

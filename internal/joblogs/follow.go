@@ -57,7 +57,7 @@ func (r *Reader) NewFollowing(dst io.Writer) *Following {
 // where the last stream ended, until it ends, ctx ends or the destination fails.
 // log must be the same instance every time, but may tell of it as of the previous
 // one meanwhile. ended is true if the stream ended by itself: then Confirm tells
-// whether the log did. Else the capture tells what went wrong; one that is Curable
+// whether the log did. Else the capture tells what went wrong; one that is Retryable
 // may go well with another stream.
 //
 // No stream of Options.Streams is taken, so that it waits for nobody, and a
@@ -121,7 +121,7 @@ func (f *Following) judge(ctx context.Context, t *task, failure string, err erro
 	case ctx.Err() != nil:
 		return false, GivenUp()
 	case errors.Is(err, errBehind), errors.Is(err, errBack):
-		return false, curable(results.ReasonEndedEarly, err.Error())
+		return false, retryable(results.ReasonEndedEarly, err.Error())
 	case err != nil:
 		return false, classify(err, t.pod)
 	case removed(failure, t):
@@ -162,13 +162,13 @@ func (f *Following) Brought() bool { return f.brought }
 
 // GivenUp returns the capture of a log of which more may have come.
 func GivenUp() results.Capture {
-	return incurable(results.ReasonStillRunning, "the manager stopped following the log before it ended")
+	return notRetryable(results.ReasonStillRunning, "the manager stopped following the log before it ended")
 }
 
 // NotCompared returns the capture of a log that was ReadToEnd, of a container that
 // has ended.
 func NotCompared() results.Capture {
-	return incurable(results.ReasonNotCompared, "the log was read to its end, with lines from after the signal to end, but could not be compared with what the node kept")
+	return notRetryable(results.ReasonNotCompared, "the log was read to its end, with lines from after the signal to end, but could not be compared with what the node kept")
 }
 
 // ReadToEnd reports whether what was read of the log is all that its last stream
@@ -193,7 +193,7 @@ func (f *Following) rotatedAtEnd(capture results.Capture, again *logtext.Buffer)
 // rest was too.
 func (f *Following) complete(t *task) results.Capture {
 	if gap := f.resumed.gap; gap.to > 0 {
-		return incurable(results.ReasonRotatedGap, fmt.Sprintf(
+		return notRetryable(results.ReasonRotatedGap, fmt.Sprintf(
 			"the log was rotated while it could not be read: lines from between %s and %s may be missing",
 			gap.from.time().Format(time.RFC3339Nano), gap.to.time().Format(time.RFC3339Nano)))
 	}

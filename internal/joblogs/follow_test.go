@@ -72,7 +72,7 @@ func TestFollow(t *testing.T) {
 		"is refused": {
 			log: log, follow: refuses(apierrors.NewInternalError(errors.New("no"))), want: unavailable("Internal error occurred: no"),
 		},
-		"the pod is gone before":    {follow: podGone, want: incurable(results.ReasonPodGone, `pods "p1" not found`)},
+		"the pod is gone before":    {follow: podGone, want: notRetryable(results.ReasonPodGone, `pods "p1" not found`)},
 		"the pod is gone at once":   {log: log, end: podGone, text: log, want: whole},
 		"the container is removed":  {log: log, follow: appends(notFoundError), text: log, want: whole},
 		"removed after a half line": {log: "half", follow: appends(notFoundError), text: "half", want: whole},
@@ -128,7 +128,7 @@ func TestFollowWaits(t *testing.T) {
 		began := time.Now()
 		text := logtext.NewBuffer(1 << 10)
 		got := follow(ctx, NewReader(k, Options{IdleTimeout: time.Second}), LogsOf(podWith(exited("c")))[0], text).Capture
-		want := incurable(results.ReasonStillRunning, "the manager stopped following the log before it ended")
+		want := notRetryable(results.ReasonStillRunning, "the manager stopped following the log before it ended")
 		if got != want || string(text.Head()) != "working\nhalf" || time.Since(began) != time.Hour {
 			t.Errorf("%+v with %q after %s", got, text.Head(), time.Since(began))
 		}

@@ -136,12 +136,12 @@ func (r *Reader) FirstLine(ctx context.Context, log Log) (first time.Time, known
 // Replaced returns the capture of an instance in place of whose log the kubelet has
 // that of a later one.
 func Replaced() results.Capture {
-	return incurable(results.ReasonContainerGone, "the container was started again before the log of this instance could be read")
+	return notRetryable(results.ReasonContainerGone, "the container was started again before the log of this instance could be read")
 }
 
 // notComparedAgain is the capture of a log that was read until its stream ended, when
 // the kubelet had that of a later instance, or none.
-var notComparedAgain = incurable(results.ReasonNotCompared,
+var notComparedAgain = notRetryable(results.ReasonNotCompared,
 	"the log was read until its stream ended, but the container was started again before that could be compared with the end of the log")
 
 // verifyLife reads the last lines again, with their timestamps, and compares them with
@@ -154,7 +154,7 @@ func (r *Reader) verifyLife(ctx context.Context, t *task, span Span, raw *logtex
 	}
 	if err != nil {
 		failure := classify(err, t.pod)
-		if failure.Curable {
+		if failure.Retryable {
 			failure.Message = logtext.Line("comparing the end of the log: "+failure.Message, maxCaptureMessage)
 			return failure
 		}
@@ -168,7 +168,7 @@ func (r *Reader) verifyLife(ctx context.Context, t *task, span Span, raw *logtex
 	case span.Identify(firstOf(again)) == Other:
 		return notComparedAgain
 	default:
-		return curable(results.ReasonEndedEarly, "the stream ended before the log did")
+		return retryable(results.ReasonEndedEarly, "the stream ended before the log did")
 	}
 }
 

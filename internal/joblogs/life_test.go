@@ -106,7 +106,7 @@ func TestReadLife(t *testing.T) {
 		identity   Identity
 		// text is what is passed on; "-": of it is not asked.
 		text, reason string
-		curable      bool
+		retryable    bool
 	}{
 		"whole":                            {whole: all, end: last(all, 10), identity: Same, text: text(all)},
 		"one line":                         {whole: last(all, 1), end: last(all, 1), identity: Same, text: "line 19\n"},
@@ -114,16 +114,16 @@ func TestReadLife(t *testing.T) {
 		"empty":                            {identity: MayBe},
 		"the end of a long line":           {whole: at(1) + " " + long + "\n" + at(2) + " b\n", end: at(1.5) + " " + long[:100] + "\n" + at(2) + " b\n", identity: Same, text: long + "\nb\n"},
 		"a long line alone":                {whole: at(1) + " " + long + "\n", end: at(1.5) + " " + long[:30<<10] + "\n", identity: Same, text: long + "\n"},
-		"broken off":                       {whole: all[:200], end: last(all, 10), identity: Same, text: "-", reason: results.ReasonEndedEarly, curable: true},
-		"another one is compared":          {whole: all, end: last(later.String(), 10), identity: Same, text: text(all), reason: results.ReasonEndedEarly, curable: true},
+		"broken off":                       {whole: all[:200], end: last(all, 10), identity: Same, text: "-", reason: results.ReasonEndedEarly, retryable: true},
+		"another one is compared":          {whole: all, end: last(later.String(), 10), identity: Same, text: text(all), reason: results.ReasonEndedEarly, retryable: true},
 		"a later one is compared":          {whole: all, end: at(70) + " line 18\n" + at(71) + " line 19\n", identity: Same, text: text(all), reason: results.ReasonNotCompared},
 		"none is there to compare":         {whole: all, err: refusal(400, `previous terminated container "main" in pod "p1" not found`), identity: Same, text: text(all), reason: results.ReasonNotCompared},
 		"it is removed before it is":       {whole: all, end: "unable to retrieve container logs for containerd://0123abcd", identity: Same, text: text(all), reason: results.ReasonNotCompared},
-		"it cannot be compared now":        {whole: all, err: refusal(500, "dial tcp: connection refused"), identity: Same, text: text(all), reason: results.ReasonNodeUnreachable, curable: true},
+		"it cannot be compared now":        {whole: all, err: refusal(500, "dial tcp: connection refused"), identity: Same, text: text(all), reason: results.ReasonNodeUnreachable, retryable: true},
 		"a later one":                      {whole: strings.ReplaceAll(all, "T10:", "T11:"), identity: Other, reason: results.ReasonContainerGone},
-		"the kubelet cannot tell which":    {whole: "unable to retrieve container logs for containerd://0123abcd", identity: MayBe, reason: results.ReasonLogUnavailable, curable: true},
+		"the kubelet cannot tell which":    {whole: "unable to retrieve container logs for containerd://0123abcd", identity: MayBe, reason: results.ReasonLogUnavailable, retryable: true},
 		"in the second of its end":         {whole: at(60.2) + " bye\n", end: at(60.2) + " bye\n", identity: MayBe, text: "bye\n"},
-		"the same text of another in that": {whole: at(60.2) + " bye\n", end: at(60.7) + " bye\n", identity: MayBe, text: "bye\n", reason: results.ReasonEndedEarly, curable: true},
+		"the same text of another in that": {whole: at(60.2) + " bye\n", end: at(60.7) + " bye\n", identity: MayBe, text: "bye\n", reason: results.ReasonEndedEarly, retryable: true},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -133,7 +133,7 @@ func TestReadLife(t *testing.T) {
 			var got strings.Builder
 			reading := r.ReadLife(t.Context(), LogsOf(pod)[0], Span{Started: end.StartedAt.Time, Finished: end.FinishedAt.Time}, &got)
 			reading.Capture.Message = ""
-			want := LifeReading{Identity: tc.identity, Capture: results.Capture{Complete: tc.reason == "", Reason: tc.reason, Curable: tc.curable}}
+			want := LifeReading{Identity: tc.identity, Capture: results.Capture{Complete: tc.reason == "", Reason: tc.reason, Retryable: tc.retryable}}
 			want.Redacted, want.First = reading.Redacted, reading.First
 			if diff := cmp.Diff(want, reading); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)

@@ -47,7 +47,7 @@ func TestQuiet(t *testing.T) {
 		f := NewReader(file, Options{}).NewFollowing(text)
 		began := time.Now()
 		ended, capture := f.Stream(t.Context(), log)
-		if ended || capture.Reason != results.ReasonEndedEarly || !capture.Curable || time.Since(began) != firstQuiet {
+		if ended || capture.Reason != results.ReasonEndedEarly || !capture.Retryable || time.Since(began) != firstQuiet {
 			t.Errorf("after %s: %t, %+v", time.Since(began), ended, capture)
 		}
 		if ended, _ = f.Stream(t.Context(), log); !ended {

@@ -66,7 +66,7 @@ func (r *Reader) verify(ctx context.Context, t *task, text *logtext.Buffer) resu
 		return *failure
 	}
 	if !sameEnd(text, again) {
-		return curable(results.ReasonEndedEarly, "the stream ended before the log did")
+		return retryable(results.ReasonEndedEarly, "the stream ended before the log did")
 	}
 	return results.Capture{Complete: true}
 }

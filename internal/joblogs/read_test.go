@@ -23,13 +23,13 @@ const (
 
 var (
 	whole        = results.Capture{Complete: true}
-	stalled      = results.Capture{Reason: results.ReasonStalled, Message: "no byte for the idle timeout", Curable: true}
-	endedEarly   = results.Capture{Reason: results.ReasonEndedEarly, Message: "the stream ended before the log did", Curable: true}
+	stalled      = results.Capture{Reason: results.ReasonStalled, Message: "no byte for the idle timeout", Retryable: true}
+	endedEarly   = results.Capture{Reason: results.ReasonEndedEarly, Message: "the stream ended before the log did", Retryable: true}
 	stillRunning = results.Capture{Reason: results.ReasonStillRunning, Message: "the container was running"}
 )
 
 func unavailable(message string) results.Capture {
-	return results.Capture{Reason: results.ReasonLogUnavailable, Message: message, Curable: true}
+	return results.Capture{Reason: results.ReasonLogUnavailable, Message: message, Retryable: true}
 }
 
 // TestCollectOne reads one log, of p1's container c, through every fault.

@@ -145,7 +145,7 @@ func (r *Reader) Collect(ctx context.Context, pods []*corev1.Pod) (collected []r
 }
 
 // outOfTime is the capture of a log that was not read to its end in time.
-var outOfTime = curable(results.ReasonNotRead, "there was no time left to read all of it")
+var outOfTime = retryable(results.ReasonNotRead, "there was no time left to read all of it")
 
 // late reports whether err is that the deadline of a context has passed.
 func late(err error) bool { return errors.Is(err, context.DeadlineExceeded) }

@@ -45,7 +45,7 @@ func followWith(t *testing.T, file *logFile, rules *redact.Set, prepare func(*Fo
 		if ended, capture = f.Stream(t.Context(), log); ended {
 			capture = f.Confirm(t.Context(), log)
 		}
-		if !capture.Curable {
+		if !capture.Retryable {
 			break
 		}
 	}
@@ -245,7 +245,7 @@ func TestResumeGap(t *testing.T) {
 	messages := []message{line(0, "one"), line(time.Second, "two")}
 	file := &logFile{messages: messages, cuts: []int{len(send(messages, stampedOptions)) - 1}, rotated: []message{line(time.Minute, "nine"), line(2*time.Minute, "ten")}}
 	got, capture := followFile(t, file, nil)
-	want := incurable(results.ReasonRotatedGap, "the log was rotated while it could not be read: "+
+	want := notRetryable(results.ReasonRotatedGap, "the log was rotated while it could not be read: "+
 		"lines from between 2026-11-05T10:00:00Z and 2026-11-05T10:01:00Z may be missing")
 	if got != "one\ntwonine\nten\n" || capture != want {
 		t.Errorf("%q, %+v", got, capture)

@@ -48,7 +48,7 @@ func (r *Reader) head(ctx context.Context, t *task, text *logtext.Buffer, captur
 }
 
 func rotatedHead(silence time.Duration) results.Capture {
-	return incurable(results.ReasonRotatedHead, fmt.Sprintf(
+	return notRetryable(results.ReasonRotatedHead, fmt.Sprintf(
 		"the head may be gone: the first line is from %s after the container's start, and what was written before a log is rotated cannot be read",
 		silence.Round(time.Second)))
 }

@@ -46,13 +46,13 @@ func (f *Following) compareEnd(ctx context.Context, t *task, again *stampedEnd) 
 	// Where it is no error it is of the log all the same.
 	again.text([]byte(rest))
 	switch {
-	case failure != nil && !failure.Curable && failure.Reason != results.ReasonNodeGone,
+	case failure != nil && !failure.Retryable && failure.Reason != results.ReasonNodeGone,
 		failure == nil && looksLikeError(rest) && namesContainer(rest, t):
 		return results.Capture{Complete: true}, true
 	case failure != nil:
 		return *failure, false
 	case !sameEnd(f.tail, again.kept), again.isLater(f.resumed.latest):
-		return curable(results.ReasonEndedEarly, "the stream ended before the log did"), false
+		return retryable(results.ReasonEndedEarly, "the stream ended before the log did"), false
 	default:
 		return results.Capture{Complete: true}, false
 	}

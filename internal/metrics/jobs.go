@@ -200,7 +200,7 @@ func (j *Jobs) ListedEvents(err error) {
 	j.eventLists.WithLabelValues(result).Inc()
 }
 
-// Refused counts a refusal for a cause of trouble.Cause.
+// Refused counts a refusal for a cause of apierr.Cause.
 func (j *Jobs) Refused(cause string) {
 	if j != nil {
 		j.refusals.WithLabelValues(cause).Inc()

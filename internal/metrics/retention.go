@@ -27,7 +27,7 @@ const (
 	mostNamespaces = 100
 )
 
-// causes are those of trouble.Cause.
+// causes are those of apierr.Cause.
 var causes = Label{Name: "cause", Values: []Value{
 	{"quota", "A quota of the namespace."},
 	{"rights", "The manager lacks a right, or a policy forbids it."},
@@ -149,7 +149,7 @@ func NewRetention(registry Registry) (*Retention, error) {
 // Deleted counts an object that was deleted.
 func (r *Retention) Deleted(reason retain.Reason) { r.deleted.WithLabelValues(string(reason)).Inc() }
 
-// Refused counts a deletion that was refused for a cause of trouble.Cause.
+// Refused counts a deletion that was refused for a cause of apierr.Cause.
 func (r *Retention) Refused(cause string) { r.refused.WithLabelValues(cause).Inc() }
 
 // Surveyed says what a look found, before it deletes anything.

@@ -35,7 +35,7 @@ func Better(a, b Reading) (second bool, capture Capture) {
 	case !capture.Complete && whole && kept.Seen == other.Seen:
 		return second, other.Capture
 	case !capture.Complete && whole:
-		capture.Curable = false
+		capture.Retryable = false
 	}
 	return second, capture
 }

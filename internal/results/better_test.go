@@ -8,7 +8,7 @@ import (
 
 func TestBetter(t *testing.T) {
 	complete := Capture{Complete: true}
-	curable := Capture{Reason: ReasonStillRunning, Message: "cut off", Curable: true}
+	retryable := Capture{Reason: ReasonStillRunning, Message: "cut off", Retryable: true}
 	final := Capture{Reason: ReasonStillRunning, Message: "cut off"}
 	lost := Capture{Reason: ReasonCaptureLost, Message: "gone"}
 	read := func(seen, kept int64, capture Capture) Reading {
@@ -19,23 +19,23 @@ func TestBetter(t *testing.T) {
 		better, worse Reading
 		want          Capture
 	}{
-		"complete and longer":                         {read(9, 9, complete), read(5, 5, curable), complete},
+		"complete and longer":                         {read(9, 9, complete), read(5, 5, retryable), complete},
 		"both complete":                               {read(9, 9, complete), read(5, 5, complete), complete},
-		"longer than what only looks complete":        {read(9, 9, curable), read(5, 5, complete), final},
-		"longer than what is not complete either":     {read(9, 9, curable), read(5, 5, curable), curable},
-		"longer than nothing":                         {read(9, 9, curable), read(0, 0, Capture{Reason: ReasonNodeUnreachable, Curable: true}), curable},
-		"the same, to its end":                        {read(9, 9, complete), read(9, 9, curable), complete},
-		"the same, of which more is at hand":          {read(9, 9, curable), read(9, 2, complete), complete},
-		"complete and longer, with less at hand":      {read(9, 2, complete), read(5, 5, curable), complete},
-		"what was read after a rotation":              {read(5, 5, complete), read(9, 2, curable), rotated("an earlier read brought 9 bytes of the log, more than the last one")},
-		"what was read after a rotation, and stopped": {read(5, 5, curable), read(9, 2, curable), curable},
+		"longer than what only looks complete":        {read(9, 9, retryable), read(5, 5, complete), final},
+		"longer than what is not complete either":     {read(9, 9, retryable), read(5, 5, retryable), retryable},
+		"longer than nothing":                         {read(9, 9, retryable), read(0, 0, Capture{Reason: ReasonNodeUnreachable, Retryable: true}), retryable},
+		"the same, to its end":                        {read(9, 9, complete), read(9, 9, retryable), complete},
+		"the same, of which more is at hand":          {read(9, 9, retryable), read(9, 2, complete), complete},
+		"complete and longer, with less at hand":      {read(9, 2, complete), read(5, 5, retryable), complete},
+		"what was read after a rotation":              {read(5, 5, complete), read(9, 2, retryable), rotated("an earlier read brought 9 bytes of the log, more than the last one")},
+		"what was read after a rotation, and stopped": {read(5, 5, retryable), read(9, 2, retryable), retryable},
 		"what is left where the stored copy is lost":  {read(5, 5, complete), read(9, 0, lost), lost},
 		"what is left where as much of it is lost":    {read(9, 9, complete), read(9, 0, lost), complete},
-		"an earlier copy where the last one is lost":  {read(5, 5, curable), read(9, 0, complete), final},
-		"nothing, to its end":                         {read(0, 0, complete), read(0, 0, curable), complete},
-		"something of which nothing else came":        {read(3, 3, curable), read(0, 0, complete), final},
-		"what saw more where nothing is at hand":      {read(9, 0, curable), read(5, 0, curable), curable},
-		"what saw more where as little is at hand":    {read(9, 2, curable), read(5, 2, curable), curable},
+		"an earlier copy where the last one is lost":  {read(5, 5, retryable), read(9, 0, complete), final},
+		"nothing, to its end":                         {read(0, 0, complete), read(0, 0, retryable), complete},
+		"something of which nothing else came":        {read(3, 3, retryable), read(0, 0, complete), final},
+		"what saw more where nothing is at hand":      {read(9, 0, retryable), read(5, 0, retryable), retryable},
+		"what saw more where as little is at hand":    {read(9, 2, retryable), read(5, 2, retryable), retryable},
 		"what is complete where as little is at hand": {read(9, 2, complete), read(5, 2, complete), complete},
 	}
 	for what, tc := range tests {
@@ -57,7 +57,7 @@ func TestBetterIsHonest(t *testing.T) {
 		r.Kept = rapid.Int64Range(0, r.Seen).Draw(t, "kept")
 		if r.Capture.Complete = rapid.Bool().Draw(t, "complete"); !r.Capture.Complete {
 			r.Capture.Reason = rapid.SampledFrom([]string{ReasonStillRunning, ReasonCaptureLost}).Draw(t, "reason")
-			r.Capture.Curable = rapid.Bool().Draw(t, "curable")
+			r.Capture.Retryable = rapid.Bool().Draw(t, "retryable")
 		}
 		return r
 	})

@@ -32,7 +32,7 @@ func TestBuildWithinABudget(t *testing.T) {
 	if len(content.Parts) > 0 {
 		t.Errorf("%d parts", len(content.Parts))
 	}
-	if content.Capture.Complete || !strings.HasPrefix(content.Capture.Why, ReasonNamespaceBudget) || content.Capture.Curable {
+	if content.Capture.Complete || !strings.HasPrefix(content.Capture.Why, ReasonNamespaceBudget) || content.Capture.Retryable {
 		t.Errorf("capture %+v, want %s", content.Capture, ReasonNamespaceBudget)
 	}
 	short.MaxLogReason = ReasonClusterBudget

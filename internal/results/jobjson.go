@@ -12,7 +12,7 @@ import (
 // logs is kept.
 func (d *details) reserve(run *Run) (int, error) {
 	// Every byte of why may take two in JSON, for quotes and backslashes.
-	longest := Summary{Why: strings.Repeat(`"`, maxSummary), Curable: true}
+	longest := Summary{Why: strings.Repeat(`"`, maxSummary), Retryable: true}
 	text, err := d.jobJSON(run, longest, (*instanceLog).largest)
 	return len(text), err
 }

@@ -70,7 +70,7 @@ func drawState(t *rapid.T) corev1.ContainerState {
 func drawLog(t *rapid.T, container string, previous bool) ContainerLog {
 	l := ContainerLog{Container: container, Previous: previous, Capture: Capture{
 		Complete: rapid.Bool().Draw(t, "complete"), Reason: drawText(t, "reason"),
-		Message: drawText(t, "message"), Curable: rapid.Bool().Draw(t, "curable"),
+		Message: drawText(t, "message"), Retryable: rapid.Bool().Draw(t, "retryable"),
 	}}
 	if rapid.Bool().Draw(t, "read") {
 		piece := rapid.SliceOfN(rapid.Byte(), 1, 50).Draw(t, "piece")
@@ -188,7 +188,7 @@ func TestBuildOfAnything(t *testing.T) {
 		if summary, err := o.Summary(); err != nil || summary != content.Capture {
 			t.Fatalf("Summary = %+v, %v, want %+v", summary, err, content.Capture)
 		}
-		if before := Summarize(run); before.Curable != content.Capture.Curable || before.Complete && !run.fits(content) {
+		if before := Summarize(run); before.Retryable != content.Capture.Retryable || before.Complete && !run.fits(content) {
 			t.Fatalf("Summarize said %+v, Build %+v", before, content.Capture)
 		}
 	})

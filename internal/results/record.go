@@ -96,8 +96,8 @@ type RunCapture struct {
 	Complete bool `json:"complete"`
 	// Why names the causes, those that could heal first.
 	Why string `json:"why,omitempty"`
-	// Curable is true if another attempt later might have found more.
-	Curable bool `json:"curable,omitempty"`
+	// Retryable is true if another attempt later might have found more.
+	Retryable bool `json:"curable,omitempty"`
 }
 
 // PodCounts counts the run's pods.

@@ -106,8 +106,8 @@ type Capture struct {
 	Reason string
 	// Message says it in words; it may hold what a server answered.
 	Message string
-	// Curable is true if another attempt later might find more.
-	Curable bool
+	// Retryable is true if another attempt later might find more.
+	Retryable bool
 }
 
 // NodeGrace is for how long a log is tried again whose Node object is gone: it may
@@ -118,24 +118,24 @@ const NodeGrace = time.Minute
 // Reasons for which a log is not complete, or empty, as in job.json.
 const (
 	// ReasonLogUnavailable: the log endpoint refused, failed or sent an error
-	// text for a log. Curable.
+	// text for a log. Retryable.
 	ReasonLogUnavailable = "LogUnavailable"
-	// ReasonNodeUnreachable: the API server could not reach the kubelet. Curable.
+	// ReasonNodeUnreachable: the API server could not reach the kubelet. Retryable.
 	ReasonNodeUnreachable = "NodeUnreachable"
-	// ReasonLogForbidden: the manager may not read pods/log. Curable.
+	// ReasonLogForbidden: the manager may not read pods/log. Retryable.
 	ReasonLogForbidden = "LogForbidden"
 	// ReasonLogNotServed: the node serves no logs (it answers 405 or 501), as some
-	// virtual nodes. Incurable.
+	// virtual nodes. Not retryable.
 	ReasonLogNotServed = "LogNotServed"
-	// ReasonStalled: the stream brought no byte for the idle timeout. Curable.
+	// ReasonStalled: the stream brought no byte for the idle timeout. Retryable.
 	ReasonStalled = "Stalled"
-	// ReasonEndedEarly: the stream ended cleanly before the log did. Curable.
+	// ReasonEndedEarly: the stream ended cleanly before the log did. Retryable.
 	ReasonEndedEarly = "EndedEarly"
 	// ReasonStillRunning: the container was running when its log was read.
-	// Curable while its pod is not in a final phase.
+	// Retryable while its pod is not in a final phase.
 	ReasonStillRunning = "StillRunning"
 	// ReasonNotReady: the container ran but was not ready, so it was not read.
-	// Curable while its pod is not in a final phase.
+	// Retryable while its pod is not in a final phase.
 	ReasonNotReady = "NotReady"
 	// ReasonNotWanted: log-mode status asks for no log. Counts as complete.
 	ReasonNotWanted = "NotWanted"
@@ -143,59 +143,59 @@ const (
 	// last instance has no log; the previous one has. Counts as complete.
 	ReasonNotStartedAgain = "NotStartedAgain"
 	// ReasonNotRead: nobody tried to read the log, or there was no time left to
-	// read all of it. Curable.
+	// read all of it. Retryable.
 	ReasonNotRead = "NotRead"
 	// ReasonNotFollowed: the log was to be followed, while as many logs were as the
-	// manager follows at once, and could not be read at the end. Curable while its
+	// manager follows at once, and could not be read at the end. Retryable while its
 	// pod is there.
 	ReasonNotFollowed = "NotFollowed"
 	// ReasonNeverStarted: the container never ran, so that there is no log to lose.
 	// Counts as complete, unless its node did not report the end of the pod.
 	ReasonNeverStarted = "NeverStarted"
 	// ReasonContainerGone: the kubelet removed the container and its log, or started it
-	// again before the log of the instance before was read. Incurable.
+	// again before the log of the instance before was read. Not retryable.
 	ReasonContainerGone = "ContainerGone"
 	// ReasonRotatedHead: the kubelet probably rotated the log, and what was
-	// written before cannot be read. Incurable.
+	// written before cannot be read. Not retryable.
 	ReasonRotatedHead = "RotatedHead"
 	// ReasonRotatedGap: the kubelet rotated the log while it was being followed and
-	// could not be read, so that lines may be missing in the middle. Incurable.
+	// could not be read, so that lines may be missing in the middle. Not retryable.
 	ReasonRotatedGap = "RotatedGap"
-	// ReasonPodGone: the pod is gone, and its logs with it. Incurable.
+	// ReasonPodGone: the pod is gone, and its logs with it. Not retryable.
 	ReasonPodGone = "PodGone"
 	// ReasonPodMayBeMissing: a pod may be gone without a trace, since the Job does not
-	// tell of each known pod whether its status counts it. Incurable.
+	// tell of each known pod whether its status counts it. Not retryable.
 	ReasonPodMayBeMissing = "PodMayBeMissing"
 	// ReasonNodeGone: the Node object is gone, and did not register again within a
-	// minute. Incurable.
+	// minute. Not retryable.
 	ReasonNodeGone = "NodeGone"
 	// ReasonInstancesGone: the container restarted more than once, and the logs of
 	// instances before the previous one were not read while they were there, or were
-	// dropped since there were too many. Incurable.
+	// dropped since there were too many. Not retryable.
 	ReasonInstancesGone = "InstancesGone"
 	// ReasonDeletedBeforeCapture: the pod was deleted before its Job ended, and
-	// before its logs were read. Incurable.
+	// before its logs were read. Not retryable.
 	ReasonDeletedBeforeCapture = "DeletedBeforeCapture"
 	// ReasonEndNotSeen: the log was followed until it ended, but the pod was gone, or
-	// had ended, and the container was not reported to have ended. Incurable.
+	// had ended, and the container was not reported to have ended. Not retryable.
 	ReasonEndNotSeen = "EndNotSeen"
 	// ReasonNotCompared: the log was read until its stream ended, and the container has
 	// ended; but the pod was gone, or the container was started again, before the end of
-	// the log could be read again to compare. Nothing is known to be missing. Incurable.
+	// the log could be read again to compare. Nothing is known to be missing. Not retryable.
 	ReasonNotCompared = "NotCompared"
 	// ReasonCaptureLimit: the pod was deleted while as many logs were followed as the
 	// manager follows at once, or its stream was closed for other logs to be followed.
-	// Incurable.
+	// Not retryable.
 	ReasonCaptureLimit = "CaptureLimit"
 	// ReasonCaptureLost: the log was captured and stored beside the Job, and what
-	// was stored is gone or not whole. Incurable.
+	// was stored is gone or not whole. Not retryable.
 	ReasonCaptureLost = "CaptureLost"
-	// ReasonShortenedToFit: the log was read whole but did not fit. Incurable.
+	// ReasonShortenedToFit: the log was read whole but did not fit. Not retryable.
 	ReasonShortenedToFit = "ShortenedToFit"
 	// ReasonNamespaceBudget: the log was read whole, but of new logs little is kept
-	// while the results of the namespace take more than they may. Incurable.
+	// while the results of the namespace take more than they may. Not retryable.
 	ReasonNamespaceBudget = "NamespaceBudget"
 	// ReasonClusterBudget: the log was read whole, but of new logs little is kept
-	// while the results of all namespaces take more than they may. Incurable.
+	// while the results of all namespaces take more than they may. Not retryable.
 	ReasonClusterBudget = "ClusterBudget"
 )

@@ -20,7 +20,7 @@ func TestLogs(t *testing.T) {
 		Container: "main", Previous: true, Text: buffer("before", 100), Capture: Capture{Complete: true},
 	})
 	broken := podAt("report-abc12", 1).with("main", exited(0), "half of")
-	broken.Logs[0].Capture = Capture{Reason: ReasonEndedEarly, Message: "the stream ended before the log did", Curable: true}
+	broken.Logs[0].Capture = Capture{Reason: ReasonEndedEarly, Message: "the stream ended before the log did", Retryable: true}
 	never := podAt("report-abc12", 1).with("main", waiting, "")
 	never.Logs[0] = ContainerLog{Container: "main", Capture: Capture{Reason: ReasonNeverStarted, Message: "ImagePullBackOff"}}
 	again := podAt("report-abc12", 1).with("main", waiting, "")
@@ -149,7 +149,7 @@ func TestLogsAreShortenedFairly(t *testing.T) {
 	if free := api.MaxResultsBytes - content.Bytes(); free < 0 || free > 4<<10 {
 		t.Errorf("%d bytes left free", free)
 	}
-	if want := "ShortenedToFit (pod loud, container main: "; !strings.HasPrefix(content.Capture.Why, want) || content.Capture.Curable {
+	if want := "ShortenedToFit (pod loud, container main: "; !strings.HasPrefix(content.Capture.Why, want) || content.Capture.Retryable {
 		t.Errorf("capture %+v", content.Capture)
 	}
 }

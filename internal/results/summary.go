@@ -26,8 +26,8 @@ type Summary struct {
 	// logs it is about; "" if Complete. One line of readable text, which quotes
 	// nobody: no log, no message of a container, no server.
 	Why string
-	// Curable is true if another attempt later might find more.
-	Curable bool
+	// Retryable is true if another attempt later might find more.
+	Retryable bool
 }
 
 // String returns the value of api.CaptureAnnotation: api.CaptureComplete, or
@@ -56,8 +56,8 @@ func Summarize(run Run) Summary {
 
 // cause is one reason for which logs of the run are missing or shortened.
 type cause struct {
-	reason  string
-	curable bool
+	reason    string
+	retryable bool
 	// count says how many of what noun names.
 	count int
 	noun  string
@@ -72,7 +72,7 @@ func (cs *causes) add(one cause) {
 	for _, c := range *cs {
 		if c.reason == one.reason && c.noun == one.noun {
 			c.count += one.count
-			c.curable = c.curable || one.curable
+			c.retryable = c.retryable || one.retryable
 			return
 		}
 	}
@@ -93,7 +93,7 @@ func summarize(run *Run, pods []*podView) Summary {
 		for _, l := range c.instances() {
 			if stored := l.stored(); !stored.Complete {
 				found.add(cause{
-					reason: stored.Reason, curable: l.capture.Curable && !l.capture.Complete,
+					reason: stored.Reason, retryable: l.capture.Retryable && !l.capture.Complete,
 					count: 1, noun: "log", first: colon(where, ownWords(stored)),
 				})
 			}
@@ -138,15 +138,15 @@ func (cs causes) summary() Summary {
 	}
 	slices.SortStableFunc(cs, func(a, b *cause) int {
 		switch {
-		case a.curable == b.curable:
+		case a.retryable == b.retryable:
 			return 0
-		case a.curable:
+		case a.retryable:
 			return -1
 		default:
 			return 1
 		}
 	})
-	s := Summary{Curable: cs[0].curable}
+	s := Summary{Retryable: cs[0].retryable}
 	texts := make([]string, 0, len(cs))
 	for _, c := range cs {
 		texts = append(texts, c.String())

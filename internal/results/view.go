@@ -143,7 +143,7 @@ func unread(run *Run) Capture {
 	if run.LogMode == api.LogModeStatus {
 		return Capture{Complete: true, Reason: ReasonNotWanted}
 	}
-	return Capture{Reason: ReasonNotRead, Message: "the log was not read", Curable: true}
+	return Capture{Reason: ReasonNotRead, Message: "the log was not read", Retryable: true}
 }
 
 // all returns the containers of pods in order.

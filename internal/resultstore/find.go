@@ -9,9 +9,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/job-handler/job-handler/internal/apierr"
 	"github.com/job-handler/job-handler/internal/names"
 	"github.com/job-handler/job-handler/internal/results"
-	"github.com/job-handler/job-handler/internal/trouble"
 )
 
 // errPartsLost says of results that are whole themselves that a part is not.
@@ -77,7 +77,7 @@ func (s *Store) Lost(ctx context.Context, job *batchv1.Job, kind, wish string) (
 		switch {
 		case err == nil && object.Verify(job, nil) == nil:
 			return false, nil
-		case err == nil, apierrors.IsNotFound(err), trouble.Of(err) == trouble.Refused:
+		case err == nil, apierrors.IsNotFound(err), apierr.Of(err) == apierr.Rejected:
 		default:
 			return false, err
 		}

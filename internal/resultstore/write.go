@@ -14,9 +14,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/apierr"
 	"github.com/job-handler/job-handler/internal/names"
 	"github.com/job-handler/job-handler/internal/results"
-	"github.com/job-handler/job-handler/internal/trouble"
 	"github.com/job-handler/job-handler/internal/why"
 )
 
@@ -59,7 +59,7 @@ func (s *Stored) String() string { return s.Kind + " " + s.Name }
 
 // CaptureValue returns the value of the capture annotation.
 func (s *Stored) CaptureValue() string {
-	if s.Capture.Curable {
+	if s.Capture.Retryable {
 		return api.CaptureKeptPrefix + s.Capture.Why
 	}
 	return s.Capture.String()
@@ -101,7 +101,7 @@ func (w *Writer) Write(ctx context.Context, run results.Run, to Target) (*Stored
 			return nil, fmt.Errorf("building results of job %s/%s: %w", run.Job.Namespace, run.Job.Name, err)
 		}
 		stored, err := w.write(ctx, run.Job, content, to)
-		if !trouble.TooLarge(err) {
+		if !apierr.TooLarge(err) {
 			return stored, err
 		}
 		smaller, ok := Smaller(run.MaxBytes)
@@ -141,7 +141,7 @@ func (w *Writer) write(ctx context.Context, job *batchv1.Job, content *results.C
 func captureOf(object *results.Object) results.Summary {
 	capture, err := object.Summary()
 	if err != nil {
-		return results.Summary{Why: err.Error(), Curable: true}
+		return results.Summary{Why: err.Error(), Retryable: true}
 	}
 	return capture
 }

@@ -228,7 +228,7 @@ func TestCaptureValue(t *testing.T) {
 	for want, summary := range map[string]results.Summary{
 		"complete":                              {Complete: true},
 		"incomplete: RotatedHead":               {Why: "RotatedHead"},
-		"incomplete: Job kept: NodeUnreachable": {Why: "NodeUnreachable", Curable: true},
+		"incomplete: Job kept: NodeUnreachable": {Why: "NodeUnreachable", Retryable: true},
 	} {
 		if got := (&Stored{Capture: summary}).CaptureValue(); got != want {
 			t.Errorf("got %q, want %q", got, want)
@@ -250,7 +250,7 @@ func TestWriteTellsWhatIsStored(t *testing.T) {
 		t.Errorf("stored %+v, told %+v, %v", before, after, err)
 	}
 	got := captureOf(&results.Object{Data: map[string]string{api.DataJobJSON: "{"}})
-	if got.Complete || !got.Curable || got.Why == "" {
+	if got.Complete || !got.Retryable || got.Why == "" {
 		t.Errorf("got %+v, want the Job kept, and why", got)
 	}
 }

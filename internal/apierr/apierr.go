@@ -1,6 +1,6 @@
-// Package trouble classifies errors of the API server by what to do about them. It
+// Package apierr classifies errors of the API server by what to do about them. It
 // must not import a client. Controllers decide how long to wait.
-package trouble
+package apierr
 
 import (
 	"errors"
@@ -15,15 +15,15 @@ import (
 type Class string
 
 const (
-	// Gone means that the object, or its namespace, is not there any more. Stop.
-	Gone Class = "gone"
+	// NotFound means that the object, or its namespace, is not there any more. Stop.
+	NotFound Class = "gone"
 	// Conflict means that what was decided about is an old state. Observe again.
 	Conflict Class = "conflict"
-	// Refused means that a quota, missing rights, a policy or somebody's webhook
+	// Rejected means that a quota, missing rights, a policy or somebody's webhook
 	// says no, for people to mend. Retry slowly; others are not affected.
-	Refused Class = "refused"
-	// Passing means that the API server is busy or away. Retry with backoff.
-	Passing Class = "passing"
+	Rejected Class = "refused"
+	// Transient means that the API server is busy or away. Retry with backoff.
+	Transient Class = "passing"
 )
 
 // Of returns the class of err. What did not come from the API server, such as
@@ -31,13 +31,13 @@ const (
 func Of(err error) Class {
 	switch {
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause), apierrors.IsNotFound(err):
-		return Gone
+		return NotFound
 	case apierrors.IsConflict(err):
 		return Conflict
 	case TooLarge(err), refusal(code(err)):
-		return Refused
+		return Rejected
 	default:
-		return Passing
+		return Transient
 	}
 }
 

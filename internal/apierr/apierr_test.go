@@ -1,4 +1,4 @@
-package trouble
+package apierr
 
 import (
 	"errors"
@@ -29,7 +29,7 @@ func status(code int32, message string) error {
 func TestOfTerminatingNamespace(t *testing.T) {
 	err := apierrors.NewForbidden(schema.GroupResource{Resource: "configmaps"}, "x", errors.New("unable to create new content"))
 	err.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: corev1.NamespaceTerminatingCause}}
-	if got := Of(fmt.Errorf("creating results: %w", err)); got != Gone {
+	if got := Of(fmt.Errorf("creating results: %w", err)); got != NotFound {
 		t.Errorf("got %s", got)
 	}
 }
@@ -37,12 +37,12 @@ func TestOfTerminatingNamespace(t *testing.T) {
 // Every code that a server or somebody's webhook may answer with.
 func TestOfCode(t *testing.T) {
 	for code, want := range map[int32]Class{
-		400: Refused, 401: Passing, 402: Refused, 403: Refused, 404: Passing, 405: Refused, 408: Passing, 409: Passing, 410: Passing,
-		413: Refused, 418: Refused, 422: Refused, 429: Passing, 499: Refused,
-		500: Passing, 502: Passing, 503: Passing, 504: Passing, 302: Passing,
+		400: Rejected, 401: Transient, 402: Rejected, 403: Rejected, 404: Transient, 405: Rejected, 408: Transient, 409: Transient, 410: Transient,
+		413: Rejected, 418: Rejected, 422: Rejected, 429: Transient, 499: Rejected,
+		500: Transient, 502: Transient, 503: Transient, 504: Transient, 302: Transient,
 	} {
 		if code == http.StatusNotFound {
-			want = Gone
+			want = NotFound
 		}
 		if code == http.StatusConflict {
 			want = Conflict
