@@ -67,7 +67,8 @@ func (c *Content) Object(kind, namespace, name string) *Object {
 // the API server into what it was given.
 func (o *Object) Encode() Encoded {
 	kind := metav1.TypeMeta{APIVersion: corev1.SchemeGroupVersion.String(), Kind: o.Kind}
-	meta, immutable := *o.ObjectMeta.DeepCopy(), o.Immutable
+	from, immutable := &o.ObjectMeta, o.Immutable
+	meta := *from.DeepCopy()
 	if immutable != nil {
 		immutable = new(*immutable)
 	}
