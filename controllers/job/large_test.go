@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
+	"github.com/job-handler/job-handler/controllers/podlogs"
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobtest"
 	"github.com/job-handler/job-handler/internal/ledger"
@@ -74,7 +75,7 @@ func TestLargeJobsLeaveRoom(t *testing.T) {
 	small, smallCached := suspendedJobs(t, "small", count, largeBytes/2)
 	synctest.Test(t, func(t *testing.T) {
 		server := newSlowServer(append(huge, small...)...)
-		r := &Reconciler{Ledger: &ledger.Ledger{}, Client: server, Clock: clock.RealClock{}}
+		r := &Reconciler{Ledger: &ledger.Ledger{}, PodLogs: &podlogs.Keeper{}, Client: server, Clock: clock.RealClock{}}
 		var group sync.WaitGroup
 		var later atomic.Int32
 		handle := func(job *batchv1.Job) {
@@ -158,7 +159,7 @@ func TestReleasedJobsAreReadFewAtOnce(t *testing.T) {
 				return c.Get(ctx, key, object, options...)
 			},
 		}).Build()
-		r := &Reconciler{Ledger: &ledger.Ledger{}, Live: live, Client: live, Clock: clock.RealClock{}}
+		r := &Reconciler{Ledger: &ledger.Ledger{}, PodLogs: &podlogs.Keeper{}, Live: live, Client: live, Clock: clock.RealClock{}}
 		var all sync.WaitGroup
 		for i := range 10 * wholeReads {
 			all.Go(func() {

@@ -120,7 +120,7 @@ func TestLeftCache(t *testing.T) {
 		"not a Job":                 {&corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: "job-uid"}}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := Reconciler{Ledger: &ledger.Ledger{}}
+			r := Reconciler{Ledger: &ledger.Ledger{}, PodLogs: &podlogs.Keeper{}}
 			r.Ledger.Reading(oneJob().Obj(), noon)
 			if got := r.leftCache(event.DeleteEvent{Object: test.object}); got != test.want {
 				t.Errorf("got %t, want %t", got, test.want)

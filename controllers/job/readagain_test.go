@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	clocktesting "k8s.io/utils/clock/testing"
 
+	"github.com/job-handler/job-handler/controllers/podlogs"
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobstatus"
 	"github.com/job-handler/job-handler/internal/ledger"
@@ -42,7 +43,7 @@ const logDeadline = 15 * time.Minute
 
 func reader() (*Reconciler, *clocktesting.FakePassiveClock) {
 	clock := clocktesting.NewFakePassiveClock(noon)
-	return &Reconciler{Clock: clock, Ledger: &ledger.Ledger{}, Options: Options{LogDeadline: logDeadline}}, clock
+	return &Reconciler{Clock: clock, Ledger: &ledger.Ledger{}, PodLogs: &podlogs.Keeper{}, Options: Options{LogDeadline: logDeadline}}, clock
 }
 
 func TestReadAgain(t *testing.T) {

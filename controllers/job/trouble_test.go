@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
+	"github.com/job-handler/job-handler/controllers/podlogs"
 	"github.com/job-handler/job-handler/internal/apierr"
 	"github.com/job-handler/job-handler/internal/events"
 	"github.com/job-handler/job-handler/internal/jobtest"
@@ -145,7 +146,7 @@ func TestAnswer(t *testing.T) {
 					return c.Create(ctx, object, options...)
 				},
 			}).Build()
-			r := &Reconciler{Ledger: &ledger.Ledger{}, Live: c, Events: events.New(c, clocktesting.NewFakePassiveClock(noon), "test")}
+			r := &Reconciler{Ledger: &ledger.Ledger{}, PodLogs: &podlogs.Keeper{}, Live: c, Events: events.New(c, clocktesting.NewFakePassiveClock(noon), "test")}
 			var got answer
 			var err error
 			got.Result, err = r.answer(t.Context(), oneJob().Obj(), later, test.err)
@@ -187,7 +188,7 @@ func TestRefusedRetry(t *testing.T) {
 // Each cause gets its Warning, and each but one an hour.
 func TestAnswerWarnsByCause(t *testing.T) {
 	c := fake.NewClientBuilder().WithScheme(scheme.Scheme).Build()
-	r := &Reconciler{Ledger: &ledger.Ledger{}, Events: events.New(c, clocktesting.NewFakePassiveClock(noon), "test")}
+	r := &Reconciler{Ledger: &ledger.Ledger{}, PodLogs: &podlogs.Keeper{}, Events: events.New(c, clocktesting.NewFakePassiveClock(noon), "test")}
 	for _, err := range []error{errQuota, errRights, errTooLong, errInvalid, errQuota, errRights, errEtcd} {
 		if _, err := r.answer(t.Context(), oneJob().Obj(), ctrl.Result{}, err); err != nil {
 			t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -231,7 +232,7 @@ var _ = Describe("Parts", func() {
 		p := newProcess()
 		stop, cancel := context.WithCancel(ctx)
 		p.beforeDelete = func(_ context.Context, object client.Object) error {
-			if object.GetLabels()[api.PartLabel] == "1" {
+			if strings.Contains(object.GetName(), "-part-1-") {
 				cancel()
 			}
 			return nil
