@@ -297,7 +297,7 @@ var _ = Describe("Jobs that are gone", func() {
 				jobs, oldest := r.Ledger.Backlog(r.Clock.Now())
 				return metrics.Backlog{Jobs: jobs, Oldest: oldest}
 			}
-			r.Live = interceptor.NewClient(manager, interceptor.Funcs{
+			r.Store.Live = interceptor.NewClient(manager, interceptor.Funcs{
 				Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, opts ...client.GetOption) error {
 					if _, isResults := object.(*corev1.ConfigMap); isResults && asked.Add(1) <= 2 {
 						return apierrors.NewServiceUnavailable("try again")

@@ -222,7 +222,7 @@ var _ = Describe("Captures of a Job that goes on", func() {
 		}
 		Expect(len(capturesIn(ctx))).To(BeNumerically(">", 3))
 		Expect(stored).To(And(BeNumerically(">", 3*api.MaxResultsBytes), BeNumerically("<=", 4*api.MaxResultsBytes)))
-		Expect(warningsOf(ctx, object)).To(ConsistOf(ContainSubstring("in memory only")))
+		Expect(warningsOf(ctx, object)).To(ConsistOf(ContainSubstring("no more of its deleted pods can be saved")))
 		Expect(finish(ctx, object, 12).PodCounts).To(Equal(results.PodCounts{Succeeded: 1, Failed: 12, Seen: 13}))
 	}, SpecTimeout(specTimeout))
 
@@ -369,7 +369,7 @@ var _ = Describe("Captures of a Job that goes on", func() {
 		record := finish(ctx, object, 1)
 
 		Expect(record.Capture.Complete).To(BeTrue())
-		Expect(warningsOf(ctx, object)).To(ConsistOf(And(ContainSubstring(theirs.Name), ContainSubstring("not taken"))))
+		Expect(warningsOf(ctx, object)).To(ConsistOf(And(ContainSubstring(theirs.Name), ContainSubstring("is ignored"))))
 		Expect(configMap(ctx, theirs.Name).Data).To(Equal(theirs.Data))
 	})
 
