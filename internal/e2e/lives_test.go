@@ -175,7 +175,8 @@ func restartingAll(s *story) {
 	s.Expect(helper.Capture.BytesSeen).To(BeEquivalentTo(len("helping\nhelped\n")))
 	s.Expect(helper.PreviousCapture).NotTo(BeNil())
 	if helper.PreviousCapture.Complete {
-		s.Expect(helper.PreviousCapture.BytesSeen).To(BeEquivalentTo(len("helping\n")))
+		// A kubelet that is slow lets it end by itself.
+		s.Expect(helper.PreviousCapture.BytesSeen).To(Or(BeEquivalentTo(len("helping\n")), BeEquivalentTo(len("helping\nhelped\n"))))
 	}
 	s.t.Logf("of the other container: %+v", *helper.PreviousCapture)
 }
