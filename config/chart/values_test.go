@@ -165,7 +165,7 @@ func TestReadmeDescribes(t *testing.T) {
 		if v.inner {
 			continue
 		}
-		if want := fmt.Sprintf("| `%s` | %s | %s |", name, shown(t, v.preset), v.schema.Description); got[name] != want {
+		if want := fmt.Sprintf("| %#q | %s | %s |", name, shown(t, v.preset), v.schema.Description); got[name] != want {
 			t.Errorf("%s: the row of %s is not the one to be made of %s and %s:\n- %s\n+ %s", readmeFile, name, valuesFile, schemaFile, got[name], want)
 		}
 		delete(got, name)

@@ -274,7 +274,7 @@ func (c *Captures) Forget(job types.UID) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.keptPods.forget(job)
+	c.forget(job)
 	c.finished.Delete(job)
 }
 

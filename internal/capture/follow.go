@@ -116,14 +116,14 @@ func (c *Captures) followAll(ctx context.Context, p *pod) {
 		if !log.Readable() || p.log(log) != nil {
 			continue
 		}
-		c.launch(ctx, p, log, (*worker).follow)
+		c.launch(ctx, p, log, follow)
 	}
 	p.limitAll()
 }
 
 // launch has the log be read by read.
 func (c *Captures) launch(
-	ctx context.Context, p *pod, log joblogs.Log, read func(w *worker, ctx, turn context.Context),
+	ctx context.Context, p *pod, log joblogs.Log, read func(ctx, turn context.Context, w *worker),
 ) *followedLog {
 	following, turn, l := newFollowedLog(ctx, p, log)
 	p.logs = append(p.logs, l)
@@ -134,7 +134,7 @@ func (c *Captures) launch(
 	c.metrics.Waiting(1)
 	p.changed()
 	c.following.Go(func() {
-		read(&worker{c: c, log: l}, following, turn)
+		read(following, turn, &worker{c: c, log: l})
 		c.followed(ctx, p, l)
 	})
 	return l
@@ -185,7 +185,7 @@ type worker struct {
 }
 
 // follow follows one log to its end, over as many streams as that takes.
-func (w *worker) follow(ctx, turn context.Context) {
+func follow(ctx, turn context.Context, w *worker) {
 	defer w.end()
 	defer w.giveTurn()
 	err := w.takeTurn(ctx, turn)

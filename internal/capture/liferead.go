@@ -13,7 +13,7 @@ type lifeWorker struct{ *worker }
 
 // readLife reads the log of an instance that has ended. It is kept once it is known to
 // be that one's.
-func readLife(of *worker, ctx, turn context.Context) {
+func readLife(ctx, turn context.Context, of *worker) {
 	w := lifeWorker{of}
 	defer w.end()
 	defer w.giveTurn()
