@@ -106,8 +106,7 @@ func (l loader) loadKind(ctx context.Context, job *batchv1.Job, kind string, kno
 			l.warnOfObject(ctx, job, kind, key, why)
 			continue
 		}
-		object := results.Empty(kind)
-		err := l.Live.Get(ctx, key, object)
+		object, err := l.Store.Get(ctx, kind, key)
 		if apierrors.IsNotFound(err) {
 			if number < known {
 				continue
@@ -115,9 +114,9 @@ func (l loader) loadKind(ctx context.Context, job *batchv1.Job, kind string, kno
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("getting captured logs %s: %w", key, l.Store.Explain(kind, key.Namespace, err))
+			return fmt.Errorf("loading captures: %w", err)
 		}
-		values, err := results.Decode(object).Captures(job)
+		values, err := object.Captures(job)
 		if err == nil {
 			l.saved.holds(job.UID, kind, object)
 			err = to.Add(values)

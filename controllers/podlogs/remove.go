@@ -2,17 +2,16 @@ package podlogs
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 
 	batchv1 "k8s.io/api/batch/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/job-handler/job-handler/internal/results"
 	"github.com/job-handler/job-handler/internal/retain"
 )
 
@@ -27,7 +26,7 @@ type savedObject struct {
 }
 
 // holds notes an object that is as it should be.
-func (s *saved) holds(job types.UID, kind string, object client.Object) {
+func (s *saved) holds(job types.UID, kind string, object metav1.Object) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	known := s.get(job)
@@ -103,12 +102,11 @@ func (k *Keeper) RemoveSaved(ctx context.Context, job *batchv1.Job) {
 
 // findObject notes an object that is there and as it should be.
 func (k *Keeper) findObject(ctx context.Context, job *batchv1.Job, name objectName) error {
-	object := results.Empty(name.kind)
-	key := types.NamespacedName{Namespace: job.Namespace, Name: name.name}
-	if err := k.Live.Get(ctx, key, object); client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("getting captured logs %s: %w", key, err)
+	object, err := k.Store.Get(ctx, name.kind, types.NamespacedName{Namespace: job.Namespace, Name: name.name})
+	if err != nil {
+		return client.IgnoreNotFound(err)
 	}
-	if _, err := results.Decode(object).Captures(job); err == nil {
+	if _, err := object.Captures(job); err == nil {
 		k.saved.holds(job.UID, name.kind, object)
 	}
 	return nil
@@ -116,13 +114,10 @@ func (k *Keeper) findObject(ctx context.Context, job *batchv1.Job, name objectNa
 
 // removeObject deletes the very object that was seen, in the state in which it was.
 func (k *Keeper) removeObject(ctx context.Context, held savedObject) error {
-	object := results.Empty(held.Kind)
-	object.SetNamespace(held.Namespace)
-	object.SetName(held.Name)
-	err := k.Client.Delete(ctx, object, client.Preconditions{UID: &held.UID, ResourceVersion: &held.ResourceVersion})
-	if err == nil || apierrors.IsNotFound(err) {
+	err := k.Store.Delete(ctx, held.Ref, held.bytes)
+	if apierrors.IsNotFound(err) {
 		k.Store.Holdings.Freed(held.Namespace, held.bytes)
 		return nil
 	}
-	return fmt.Errorf("deleting captured logs: %w", err)
+	return err
 }

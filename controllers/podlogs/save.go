@@ -10,11 +10,11 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/apierr"
@@ -190,9 +190,8 @@ func (s saver) storeBatch(ctx context.Context, job *batchv1.Job, kind string, ba
 	ctx, cancel := context.WithTimeout(ctx, saveTimeout)
 	defer cancel()
 	for number := s.saved.number(job.UID, kind); number < maxObjects; number++ {
-		wanted := results.NewCaptures(kind, job, number, batch.Values).Encode()
-		digest := wanted.GetAnnotations()[api.SHA256Annotation]
-		err := s.Client.Create(ctx, wanted)
+		wanted := results.NewCaptures(kind, job, number, batch.Values)
+		made, err := s.Store.Create(ctx, wanted)
 		if apierrors.IsAlreadyExists(err) {
 			ours, bytes, err := s.savedBefore(ctx, kind, wanted)
 			if err != nil {
@@ -200,21 +199,20 @@ func (s saver) storeBatch(ctx context.Context, job *batchv1.Job, kind string, ba
 			}
 			s.saved.taken(job.UID, kind, number, bytes)
 			s.saved.met(job.UID)
-			if ours == digest {
+			if ours == wanted.Annotations[api.SHA256Annotation] {
 				return nil
 			}
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("storing captured logs in %s %s: %w", kind, wanted.GetName(), s.Store.Explain(kind, job.Namespace, err))
+			return fmt.Errorf("saving captures: %w", err)
 		}
 		s.saved.taken(job.UID, kind, number, batch.Bytes)
-		s.Store.Holdings.Stored(kind, wanted)
 		// What the server made of it: an admission webhook may have changed it.
-		if _, err := results.Decode(wanted).Captures(job); err != nil {
-			return fmt.Errorf("storing captured logs in %s %s: %w", kind, wanted.GetName(), err)
+		if _, err := made.Captures(job); err != nil {
+			return fmt.Errorf("saving captures in %s: %w", made, err)
 		}
-		s.saved.holds(job.UID, kind, wanted)
+		s.saved.holds(job.UID, kind, made)
 		return nil
 	}
 	return errFull
@@ -222,18 +220,14 @@ func (s saver) storeBatch(ctx context.Context, job *batchv1.Job, kind string, ba
 
 // savedBefore returns the digest and the size of an object that has the name of
 // wanted, as its annotations tell them; "" and 0 of one that is not for this Job.
-func (s saver) savedBefore(ctx context.Context, kind string, wanted client.Object) (digest string, bytes int, err error) {
-	key := client.ObjectKeyFromObject(wanted)
+func (s saver) savedBefore(ctx context.Context, kind string, wanted *results.Object) (digest string, bytes int, err error) {
+	key := client.ObjectKey{Namespace: wanted.Namespace, Name: wanted.Name}
 	there := &metav1.PartialObjectMetadata{}
-	gvk, err := apiutil.GVKForObject(wanted, s.Client.Scheme())
-	if err != nil {
-		return "", 0, fmt.Errorf("finding the kind of %s: %w", key, err)
-	}
-	there.SetGroupVersionKind(gvk)
+	there.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(kind))
 	if err := s.Live.Get(ctx, key, there); err != nil {
 		return "", 0, resultstore.ConflictIfGone(kind, key.Name, fmt.Errorf("getting captured logs %s: %w", key, s.Store.Explain(kind, key.Namespace, err)))
 	}
-	if there.Labels[api.CaptureOfLabel] != wanted.GetLabels()[api.CaptureOfLabel] {
+	if there.Labels[api.CaptureOfLabel] != wanted.Labels[api.CaptureOfLabel] {
 		return "", 0, nil
 	}
 	bytes, err = strconv.Atoi(there.Annotations[api.BytesAnnotation])
