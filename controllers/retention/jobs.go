@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/lookup"
 	"github.com/job-handler/job-handler/internal/pager"
 	"github.com/job-handler/job-handler/internal/plan"
 	"github.com/job-handler/job-handler/internal/policy"
@@ -47,9 +48,9 @@ func (r *Retainer) atWork(ctx context.Context, of job) (bool, error) {
 
 // hasWork reports whether the manager is not done with the Job, which is there.
 func (r *Retainer) hasWork(ctx context.Context, object *batchv1.Job) (bool, error) {
-	namespace := policy.NewNamespace()
-	if err := r.Client.Get(ctx, client.ObjectKey{Name: object.Namespace}, namespace); client.IgnoreNotFound(err) != nil {
-		return false, fmt.Errorf("getting namespace %s: %w", object.Namespace, err)
+	namespace, err := lookup.Namespace(ctx, r.Client, object.Namespace)
+	if err != nil {
+		return false, err
 	}
 	wanted, _ := policy.Resolve(object, namespace.Annotations, r.Options.Defaults)
 	decision := plan.Decide(plan.Observation{Job: object, Policy: wanted, TTLFloor: r.Options.TTLFloor}, r.Clock.Now())

@@ -198,8 +198,8 @@ func TestWriteKeepsLittleAboveABudget(t *testing.T) {
 			t.Errorf("%+v, %v", stored, err)
 		}
 	}
-	want := []string{"The results in namespace team take 1Ki (--max-results-bytes-per-namespace) or more: 16Ki is kept of the logs " +
-		"of new results until some are deleted; annotation job-handler/results-ttl makes results expire"}
+	want := []string{"The results in namespace team take 1Ki (--max-results-bytes-per-namespace) or more. Only 16Ki of logs is stored " +
+		"for each new Job until results are deleted; annotation job-handler/results-ttl makes results expire"}
 	if diff := cmp.Diff(want, f.warnings); diff != "" {
 		t.Errorf("warned once: -want +got\n%s", diff)
 	}
