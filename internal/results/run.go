@@ -118,84 +118,85 @@ const NodeGrace = time.Minute
 // Reasons for which a log is not complete, or empty, as in job.json.
 const (
 	// ReasonLogUnavailable: the log endpoint refused, failed or sent an error
-	// text for a log. Retryable.
+	// text for a log. A retry may help.
 	ReasonLogUnavailable = "LogUnavailable"
-	// ReasonNodeUnreachable: the API server could not reach the kubelet. Retryable.
+	// ReasonNodeUnreachable: the API server could not reach the kubelet. A retry may help.
 	ReasonNodeUnreachable = "NodeUnreachable"
-	// ReasonLogForbidden: the manager may not read pods/log. Retryable.
+	// ReasonLogForbidden: the manager may not read pods/log. A retry may help.
 	ReasonLogForbidden = "LogForbidden"
 	// ReasonLogNotServed: the node serves no logs (it answers 405 or 501), as some
-	// virtual nodes. Not retryable.
+	// virtual nodes. A retry does not help.
 	ReasonLogNotServed = "LogNotServed"
-	// ReasonStalled: the stream brought no byte for the idle timeout. Retryable.
+	// ReasonStalled: the stream brought no byte for the idle timeout. A retry may help.
 	ReasonStalled = "Stalled"
-	// ReasonEndedEarly: the stream ended cleanly before the log did. Retryable.
+	// ReasonEndedEarly: the stream ended cleanly before the log did. A retry may help.
 	ReasonEndedEarly = "EndedEarly"
 	// ReasonStillRunning: the container was running when its log was read.
-	// Retryable while its pod is not in a final phase.
+	// A retry may help while its pod is not in a final phase.
 	ReasonStillRunning = "StillRunning"
 	// ReasonNotReady: the container ran but was not ready, so it was not read.
-	// Retryable while its pod is not in a final phase.
+	// A retry may help while its pod is not in a final phase.
 	ReasonNotReady = "NotReady"
 	// ReasonNotWanted: log-mode status asks for no log. Counts as complete.
 	ReasonNotWanted = "NotWanted"
 	// ReasonNotStartedAgain: after a restart the container was waiting, so its
 	// last instance has no log; the previous one has. Counts as complete.
 	ReasonNotStartedAgain = "NotStartedAgain"
-	// ReasonNotRead: nobody tried to read the log, or there was no time left to
-	// read all of it. Retryable.
+	// ReasonNotRead: the manager did not try to read the log, or had no time left to
+	// read all of it. A retry may help.
 	ReasonNotRead = "NotRead"
-	// ReasonNotFollowed: the log was to be followed, while as many logs were as the
-	// manager follows at once, and could not be read at the end. Retryable while its
-	// pod is there.
+	// ReasonNotFollowed: the manager could not follow the log, since it followed as
+	// many others as it may, and could not read it at the end. A retry may help while
+	// the pod is there.
 	ReasonNotFollowed = "NotFollowed"
 	// ReasonNeverStarted: the container never ran, so that there is no log to lose.
 	// Counts as complete, unless its node did not report the end of the pod.
 	ReasonNeverStarted = "NeverStarted"
 	// ReasonContainerGone: the kubelet removed the container and its log, or started it
-	// again before the log of the instance before was read. Not retryable.
+	// again before the log of the instance before was read. A retry does not help.
 	ReasonContainerGone = "ContainerGone"
-	// ReasonRotatedHead: the kubelet probably rotated the log, and what was
-	// written before cannot be read. Not retryable.
+	// ReasonRotatedHead: the kubelet probably rotated the log, so its beginning cannot
+	// be read. A retry does not help.
 	ReasonRotatedHead = "RotatedHead"
 	// ReasonRotatedGap: the kubelet rotated the log while it was being followed and
-	// could not be read, so that lines may be missing in the middle. Not retryable.
+	// could not be read, so that lines may be missing in the middle. A retry does not help.
 	ReasonRotatedGap = "RotatedGap"
-	// ReasonPodGone: the pod is gone, and its logs with it. Not retryable.
+	// ReasonPodGone: the pod is gone, and its logs with it. A retry does not help.
 	ReasonPodGone = "PodGone"
 	// ReasonPodMayBeMissing: a pod may be gone without a trace, since the Job does not
-	// tell of each known pod whether its status counts it. Not retryable.
+	// tell of each known pod whether its status counts it. A retry does not help.
 	ReasonPodMayBeMissing = "PodMayBeMissing"
 	// ReasonNodeGone: the Node object is gone, and did not register again within a
-	// minute. Not retryable.
+	// minute. A retry does not help.
 	ReasonNodeGone = "NodeGone"
-	// ReasonInstancesGone: the container restarted more than once, and the logs of
-	// instances before the previous one were not read while they were there, or were
-	// dropped since there were too many. Not retryable.
+	// ReasonInstancesGone: the container restarted more than once. Logs of instances
+	// before the previous one were removed before they were read, or were too many to
+	// keep. A retry does not help.
 	ReasonInstancesGone = "InstancesGone"
 	// ReasonDeletedBeforeCapture: the pod was deleted before its Job ended, and
-	// before its logs were read. Not retryable.
+	// before its logs were read. A retry does not help.
 	ReasonDeletedBeforeCapture = "DeletedBeforeCapture"
-	// ReasonEndNotSeen: the log was followed until it ended, but the pod was gone, or
-	// had ended, and the container was not reported to have ended. Not retryable.
+	// ReasonEndNotSeen: the manager followed the log until its stream ended, but the
+	// container was not reported to have ended. A retry does not help.
 	ReasonEndNotSeen = "EndNotSeen"
-	// ReasonNotCompared: the log was read until its stream ended, and the container has
-	// ended; but the pod was gone, or the container was started again, before the end of
-	// the log could be read again to compare. Nothing is known to be missing. Not retryable.
+	// ReasonNotCompared: the manager read the log until its stream ended, and the
+	// container has ended. The pod was gone, or the container had started again, before
+	// the end of the log could be read again to compare. Nothing is known to be missing.
+	// A retry does not help.
 	ReasonNotCompared = "NotCompared"
-	// ReasonCaptureLimit: the pod was deleted while as many logs were followed as the
-	// manager follows at once, or its stream was closed for other logs to be followed.
-	// Not retryable.
+	// ReasonCaptureLimit: the pod was deleted while the manager followed as many logs as
+	// it may, or the manager closed the stream to follow other logs. A retry does not
+	// help.
 	ReasonCaptureLimit = "CaptureLimit"
-	// ReasonCaptureLost: the log was captured and stored beside the Job, and what
-	// was stored is gone or not whole. Not retryable.
+	// ReasonCaptureLost: the log was captured and saved beside the Job, and the saved
+	// copy is gone or not whole. A retry does not help.
 	ReasonCaptureLost = "CaptureLost"
-	// ReasonShortenedToFit: the log was read whole but did not fit. Not retryable.
+	// ReasonShortenedToFit: the log was read whole but did not fit. A retry does not help.
 	ReasonShortenedToFit = "ShortenedToFit"
-	// ReasonNamespaceBudget: the log was read whole, but of new logs little is kept
-	// while the results of the namespace take more than they may. Not retryable.
+	// ReasonNamespaceBudget: the log was read whole, but only a little of new logs is kept
+	// while the results of the namespace exceed their budget. A retry does not help.
 	ReasonNamespaceBudget = "NamespaceBudget"
-	// ReasonClusterBudget: the log was read whole, but of new logs little is kept
-	// while the results of all namespaces take more than they may. Not retryable.
+	// ReasonClusterBudget: the log was read whole, but only a little of new logs is kept
+	// while the results of all namespaces exceed their budget. A retry does not help.
 	ReasonClusterBudget = "ClusterBudget"
 )
