@@ -17,7 +17,7 @@ import (
 // that is gone are for garbage collection.
 func (r *Retainer) removeCaptures(ctx context.Context, left *retain.Captures) error {
 	of := job{namespace: left.Namespace, name: left.JobName, uid: left.JobUID}
-	object, err := r.jobCalled(ctx, of, of.name)
+	object, err := r.names.called(ctx, of, of.name)
 	if err != nil || object == nil || !plan.Stored(object) || !jobstatus.Of(object).Finished() {
 		return err
 	}

@@ -39,7 +39,7 @@ func jobOf(object *results.Object) job {
 // its results are not stored yet, or are about to be checked before it is changed
 // or deleted. Deleted then, they would be missing, and be stored again.
 func (r *Retainer) atWork(ctx context.Context, of job) (bool, error) {
-	object, err := r.job(ctx, of)
+	object, err := r.names.find(ctx, of)
 	if err != nil || object == nil {
 		return false, err
 	}
@@ -57,20 +57,30 @@ func (r *Retainer) hasWork(ctx context.Context, object *batchv1.Job) (bool, erro
 	return decision.Action != plan.Leave, nil
 }
 
+// jobFinder finds the Jobs of results, in one look.
+type jobFinder struct {
+	live   client.Reader
+	lister pager.Lister
+	// long are names of Jobs that do not fit into a label, by namespace: see longNames.
+	long map[string]map[types.UID]string
+}
+
+func (r *Retainer) finder() *jobFinder { return &jobFinder{live: r.Live, lister: r.lister()} }
+
 // +kubebuilder:rbac:groups=batch,resources=jobs,verbs=get;list
 
-// job returns the Job, nil if it is not there any more. A name that fills a label
+// find returns the Job, nil if it is not there any more. A name that fills a label
 // may be a shortened one, so that the Job has to be searched for.
-func (r *Retainer) job(ctx context.Context, of job) (*batchv1.Job, error) {
-	found, err := r.jobCalled(ctx, of, of.name)
+func (f *jobFinder) find(ctx context.Context, of job) (*batchv1.Job, error) {
+	found, err := f.called(ctx, of, of.name)
 	if found != nil || err != nil || len(of.name) != validation.LabelValueMaxLength {
 		return found, err
 	}
-	names, err := r.longNames(ctx, of.namespace)
+	names, err := f.longNames(ctx, of.namespace)
 	if err != nil {
 		return nil, err
 	}
-	return r.jobCalled(ctx, of, names[of.uid])
+	return f.called(ctx, of, names[of.uid])
 }
 
 // mostLongNames is of how many Jobs the names are kept that do not fit into a label,
@@ -82,12 +92,12 @@ var errTooManyNames = errors.New("too many Jobs have names that do not fit into 
 // longNames returns the names of the namespace's Jobs, by their UIDs, that may have
 // been shortened for a label. They are listed once in a look, after it is known what is
 // to go: a Job is created before its results are.
-func (r *Retainer) longNames(ctx context.Context, namespace string) (map[types.UID]string, error) {
-	if known, listed := r.long[namespace]; listed {
+func (f *jobFinder) longNames(ctx context.Context, namespace string) (map[types.UID]string, error) {
+	if known, listed := f.long[namespace]; listed {
 		return known, nil
 	}
 	names := map[types.UID]string{}
-	err := r.lister().Each(ctx, pager.Query{
+	err := f.lister.Each(ctx, pager.Query{
 		List:    pager.Metadata(batchv1.SchemeGroupVersion.WithKind("Job")),
 		Options: client.ListOptions{Namespace: namespace}, Prune: keepOurs,
 	}, func(object client.Object) error {
@@ -103,23 +113,23 @@ func (r *Retainer) longNames(ctx context.Context, namespace string) (map[types.U
 		return nil, fmt.Errorf("listing jobs of namespace %s: %w", namespace, err)
 	}
 	kept := len(names)
-	for _, others := range r.long {
+	for _, others := range f.long {
 		kept += len(others)
 	}
-	if r.long == nil || kept > mostLongNames {
-		r.long = map[string]map[types.UID]string{}
+	if f.long == nil || kept > mostLongNames {
+		f.long = map[string]map[types.UID]string{}
 	}
-	r.long[namespace] = names
+	f.long[namespace] = names
 	return names, nil
 }
 
-// jobCalled returns the Job if it has that name.
-func (r *Retainer) jobCalled(ctx context.Context, of job, name string) (*batchv1.Job, error) {
+// called returns the Job if it has that name.
+func (f *jobFinder) called(ctx context.Context, of job, name string) (*batchv1.Job, error) {
 	if name == "" {
 		return nil, nil //nolint:nilnil // there is no such Job
 	}
 	object := &batchv1.Job{}
-	err := r.Live.Get(ctx, client.ObjectKey{Namespace: of.namespace, Name: name}, object)
+	err := f.live.Get(ctx, client.ObjectKey{Namespace: of.namespace, Name: name}, object)
 	if apierrors.IsNotFound(err) || err == nil && object.UID != of.uid {
 		return nil, nil //nolint:nilnil // most results outlive their Job
 	}

@@ -3,6 +3,7 @@ package retention
 import (
 	"context"
 	"errors"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
@@ -19,7 +20,7 @@ import (
 // left by an interruption are orphans then.
 func (r *Retainer) removeCandidate(ctx context.Context, candidate retain.Candidate) error {
 	object, err := r.get(ctx, candidate.Ref)
-	if err != nil || !r.stillGoes(object, candidate) {
+	if err != nil || !stillGoes(object, candidate, r.Clock.Now()) {
 		return err
 	}
 	atWork, err := r.atWork(ctx, jobOf(object))
@@ -45,12 +46,12 @@ func (r *Retainer) removeCandidate(ctx context.Context, candidate retain.Candida
 
 // stillGoes reports whether the object, as it is now, is what was to go: results
 // of ours, immutable, and expired, or not changed since they were counted.
-func (r *Retainer) stillGoes(object *results.Object, candidate retain.Candidate) bool {
+func stillGoes(object *results.Object, candidate retain.Candidate, now time.Time) bool {
 	if !object.Ours() {
 		return false
 	}
 	if candidate.Reason == retain.ReasonExpired {
-		return retain.Expired(object, r.Clock.Now())
+		return retain.Expired(object, now)
 	}
 	return object.ResourceVersion == candidate.ResourceVersion
 }

@@ -67,8 +67,8 @@ type Retainer struct {
 	settled sets.Set[types.UID]
 	// malformed is how many results were complained of.
 	malformed int
-	// long are names of Jobs that do not fit into a label, by namespace: see longNames.
-	long map[string]map[types.UID]string
+	// names finds Jobs, in one look.
+	names *jobFinder
 	// said is when something was last logged that is logged once an hour.
 	said map[string]time.Time
 }
@@ -150,7 +150,7 @@ func (r *Retainer) Look(ctx context.Context) error {
 }
 
 func (r *Retainer) look(ctx context.Context, now time.Time) error {
-	r.long = nil
+	r.names = r.finder()
 	survey, err := r.survey(ctx, now)
 	if err != nil {
 		return err
@@ -189,7 +189,7 @@ func bounded[T any](suspects []T) []T { return suspects[:min(len(suspects), most
 // RemoveDue deletes the results whose time has come since the last look. Where it
 // returns an error some are left for the next look to find.
 func (r *Retainer) RemoveDue(ctx context.Context) error {
-	r.long = nil
+	r.names = r.finder()
 	due := r.Store.Holdings.Take(r.Clock.Now())
 	work := r.newWork(len(due))
 	for _, d := range due {
