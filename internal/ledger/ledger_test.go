@@ -169,3 +169,36 @@ func TestLookedAtCronJob(t *testing.T) {
 		}
 	}
 }
+
+// What is known of a Job stays when the Job leaves the backlog, whatever it is.
+func TestLeavingTheBacklogForgetsNothingElse(t *testing.T) {
+	finished := oneJob().Completed(noon).Obj()
+	stored := finished.DeepCopy()
+	stored.Annotations = map[string]string{api.StatusAnnotation: api.StatusCompleted}
+	yielded := oneJob().OwnedBy("example.com/v1", "Report", "r", "u").TTL(10).Annotation(api.TTLAnnotation, "10;raised=3600").Obj()
+	for name, note := range map[string]func(l *Ledger){
+		"its logs are read":           func(l *Ledger) { l.Reading(finished, noon) },
+		"it is stored now":            func(l *Ledger) { l.Storing(finished) },
+		"it waits":                    func(l *Ledger) { l.Waited(finished.UID, plan.ForNodes, noon) },
+		"it was refused":              func(l *Ledger) { l.Refused(finished) },
+		"its CronJob was looked at":   func(l *Ledger) { l.LookedAtCronJob(finished) },
+		"it was reported":             func(l *Ledger) { l.Reported(finished, noon) },
+		"it was counted":              func(l *Ledger) { l.Count(finished.UID) },
+		"it is held":                  func(l *Ledger) { l.SetHeld(finished.UID, true) },
+		"its TTL was written":         func(l *Ledger) { l.WroteTTL(withTTL(10), withTTL(3600), noon) },
+		"its TTL is left to another":  func(l *Ledger) { l.LeaveTTL(yielded, noon) },
+		"nothing but that it is here": nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			var l Ledger
+			l.Watched(finished)
+			if note != nil {
+				note(&l)
+			}
+			l.Watched(stored)
+			if kept := l.jobs[finished.UID] != nil; kept != (note != nil) {
+				t.Errorf("kept: %t", kept)
+			}
+		})
+	}
+}
