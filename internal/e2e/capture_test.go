@@ -38,6 +38,18 @@ func writes(lines int) string {
 // working writes so many numbered lines, and then goes on without a word.
 func working(lines int) string { return writes(lines) + `while true; do sleep 0.2; done` }
 
+// workingSeen is working, and tells in the folder /seen that the lines are written. A
+// slow machine would else have the container killed before.
+func workingSeen(lines int) string {
+	return writes(lines) + `touch /seen/written; while true; do sleep 0.1; done`
+}
+
+// sees waits until a container has made this file in the folder /seen.
+func (s *story) sees(file string) {
+	s.t.Helper()
+	s.eventually(func(g Gomega) { g.Expect(filepath.Join(s.folder("seen"), file)).To(BeAnExistingFile()) })
+}
+
 // printed is what a container wrote: numbered lines up to one, and then the rest.
 type printed struct {
 	lines int
@@ -112,7 +124,8 @@ func (s *story) overdue(job *batchv1.Job) {
 func deadline(s *story) {
 	const lines = 100_000
 	s.optedIn()
-	job := s.start(s.job("endless", lastWords+working(lines)))
+	job := s.start(s.job("endless", lastWords+workingSeen(lines)).HostFolder(s.folder("seen"), "/seen"))
+	s.sees("written")
 	s.overdue(job)
 
 	job = s.reported(job)
@@ -133,7 +146,9 @@ func deadline(s *story) {
 func deadlineFollowed(s *story) {
 	const lines = 100_000
 	s.optedIn()
-	job := s.start(s.job("endless", lastWords+working(lines)).Annotation(api.LogModeAnnotation, api.LogModeFollow))
+	job := s.start(s.job("endless", lastWords+workingSeen(lines)).HostFolder(s.folder("seen"), "/seen").
+		Annotation(api.LogModeAnnotation, api.LogModeFollow))
+	s.sees("written")
 	s.overdue(job)
 
 	r := s.stored(s.reported(job))
@@ -148,6 +163,7 @@ func deadlineIgnored(s *story) {
 	job := s.start(s.job("stubborn", `trap '' TERM; `+writes(lines)+
 		`i=0; while true; do i=$((i+1)); echo "tick $i"; echo $i >/seen/ticks; sleep 0.5; done`).
 		HostFolder(s.folder("seen"), "/seen").GracePeriod(4))
+	s.sees("ticks")
 	s.overdue(job)
 
 	job = s.reported(job)
@@ -307,9 +323,9 @@ func parallelFailure(s *story) {
 func largeLogDeleted(s *story) {
 	const lines = 100_000
 	s.optedIn()
-	job := s.start(s.job("chatterbox", lastWords+writes(lines)+`touch /seen/written; while true; do sleep 0.1; done`).
+	job := s.start(s.job("chatterbox", lastWords+workingSeen(lines)).
 		HostFolder(s.folder("seen"), "/seen").GracePeriod(1))
-	s.eventually(func(g Gomega) { g.Expect(filepath.Join(s.folder("seen"), "written")).To(BeAnExistingFile()) })
+	s.sees("written")
 	s.overdue(job)
 
 	job = s.reported(job)
