@@ -119,7 +119,7 @@ func (e explainer) note(ctx context.Context, job *batchv1.Job, uids sets.Set[typ
 // addTo adds to the run what read read. Where that is forgotten, or pods were
 // found since in what was stored beside the Job, it reads again.
 func (e explainer) addTo(ctx context.Context, run *results.Run) {
-	uids := concerned(run.Job, podsOf(run))
+	uids := concerned(run.Job, run.Objects())
 	if e.warnings == nil || uids.Len() == 0 {
 		return
 	}

@@ -6,17 +6,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"github.com/job-handler/job-handler/internal/results"
 )
-
-func podsOf(run *results.Run) []*corev1.Pod {
-	pods := make([]*corev1.Pod, 0, len(run.Pods))
-	for _, pod := range run.Pods {
-		pods = append(pods, pod.Pod)
-	}
-	return pods
-}
 
 // jobOfPod is the index PodsByJob: the UID of the Job that controls the pod or, where
 // nothing does, of the one that its label names. Whether it is that one's is for

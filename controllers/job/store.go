@@ -82,8 +82,10 @@ func (r *Reconciler) store(ctx context.Context, observed plan.Observation, decis
 func (r *Reconciler) notYet(ctx context.Context, observed plan.Observation, pods []*corev1.Pod) (result ctrl.Result, wait bool) {
 	job := observed.Job
 	patience, known := r.patience(job), r.PodLogs.Known(job, pods)
-	if again := patience.MissingPods(job, known); again > 0 && r.PodLogs.Enabled() {
-		return ctrl.Result{RequeueAfter: again}, true
+	if r.PodLogs.Enabled() {
+		if again := patience.MissingPods(job, known); again > 0 {
+			return ctrl.Result{RequeueAfter: again}, true
+		}
 	}
 	again := patience.EndOfPods(job, observed.Policy.LogMode, pods)
 	if again == 0 && r.PodLogs.Busy(job, observed.Policy.ResultsKind, pods) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"sync"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/job-handler/job-handler/internal/api"
@@ -45,7 +44,7 @@ func (k *Keeper) AddTo(ctx context.Context, run *results.Run, kind string) (rele
 	for i := range run.Pods {
 		there[run.Pods[i].Pod.UID] = &run.Pods[i]
 	}
-	pods := podsOf(run)
+	pods := run.Objects()
 	var gone []results.Pod
 	for _, c := range captured {
 		switch pod := there[c.Pod.UID]; {
@@ -105,12 +104,4 @@ func noteNotFollowed(read *results.ContainerLog) {
 		return
 	}
 	read.Capture.Message += "; " + capture.NotFollowed
-}
-
-func podsOf(run *results.Run) []*corev1.Pod {
-	pods := make([]*corev1.Pod, 0, len(run.Pods))
-	for _, pod := range run.Pods {
-		pods = append(pods, pod.Pod)
-	}
-	return pods
 }

@@ -27,7 +27,7 @@ type loader struct{ *Keeper }
 // are passed over, with a Warning.
 func (l loader) load(ctx context.Context, run *results.Run, kind string) (*capture.Restored, error) {
 	job := run.Job
-	if !l.mayBeSaved(job, kind, podsOf(run)) {
+	if !l.mayBeSaved(job, kind, run.Objects()) {
 		return nil, nil //nolint:nilnil // of most Jobs nothing was stored
 	}
 	end, ok := l.loading.begin(job.Namespace)

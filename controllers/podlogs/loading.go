@@ -10,13 +10,11 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 )
 
-const (
-	// loadingAtOnce is how many Jobs may have their stored captures unpacked at the
-	// same time. That takes memory and CPU time, and anybody may store some.
-	loadingAtOnce = 4
-)
+// loadingAtOnce is how many Jobs may have their saved captures unpacked at the same time.
+// That takes memory and CPU time, and any user may store some.
+const loadingAtOnce = 4
 
-// ErrBusy says, of a Job of which captures are to be unpacked, that captures of other Jobs are being unpacked.
+// ErrBusy says that a Job's captures cannot be unpacked now, since those of other Jobs are.
 var ErrBusy = errors.New("captures of other Jobs are being unpacked")
 
 // loading are the namespaces in which captures of a Job are being unpacked: one Job

@@ -97,6 +97,15 @@ type ContainerLog struct {
 	Capture Capture
 }
 
+// Objects returns the pods of the run as the API has them.
+func (run *Run) Objects() []*corev1.Pod {
+	pods := make([]*corev1.Pod, 0, len(run.Pods))
+	for _, pod := range run.Pods {
+		pods = append(pods, pod.Pod)
+	}
+	return pods
+}
+
 // Capture tells whether a log was read whole, and if not, why.
 type Capture struct {
 	// Complete is true if every byte that the container wrote was read. What
