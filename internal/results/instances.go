@@ -53,6 +53,9 @@ func (c *containerView) bound(most int) {
 		return
 	}
 	from := min(1, most)
+	for _, dropped := range c.earlier[from : from+excess] {
+		c.goneRetryable = c.goneRetryable || dropped.capture.mayHeal()
+	}
 	c.earlier = slices.Delete(c.earlier, from, from+excess)
 	c.gone += excess
 }

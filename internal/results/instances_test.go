@@ -181,3 +181,27 @@ func TestInstancesBounds(t *testing.T) {
 		})
 	}
 }
+
+// A log that might be read later is waited for, whether or not there is room to tell of
+// its instance.
+func TestInstancesLeftOutMayHeal(t *testing.T) {
+	away := Capture{Reason: ReasonNodeUnreachable, Message: "dial tcp", Retryable: true}
+	for name, capture := range map[string]Capture{"may heal": away, "is lost": {Reason: ReasonContainerGone}, "whole": {Complete: true, Retryable: true}} {
+		t.Run(name, func(t *testing.T) {
+			pod := restartedPod("report-a", 2*maxInstances)
+			for restart := range int32(2 * maxInstances) {
+				one := Capture{Complete: true}
+				if restart == maxInstances/2 {
+					one = capture
+				}
+				pod = pod.earlier(restart, "early\n", one)
+			}
+			run := completedRun()
+			run.Pods = []Pod{pod}
+			want := capture.Retryable && !capture.Complete
+			if before, after := Summarize(run), build(t, run).Capture; before.Retryable != want || after.Retryable != want {
+				t.Errorf("Summarize said %t, Build %t, want %t", before.Retryable, after.Retryable, want)
+			}
+		})
+	}
+}

@@ -189,7 +189,7 @@ func TestBuildOfAnything(t *testing.T) {
 			t.Fatalf("Summary = %+v, %v, want %+v", summary, err, content.Capture)
 		}
 		if before := Summarize(run); before.Retryable != content.Capture.Retryable || before.Complete && !run.fits(content) {
-			t.Fatalf("Summarize said %+v, Build %+v", before, content.Capture)
+			t.Fatalf("Summarize said retryable=%t %s, Build retryable=%t %s", before.Retryable, before, content.Capture.Retryable, content.Capture)
 		}
 	})
 }

@@ -119,6 +119,9 @@ type Capture struct {
 	Retryable bool
 }
 
+// mayHeal reports whether something is missing that another attempt might find.
+func (c Capture) mayHeal() bool { return c.Retryable && !c.Complete }
+
 // NodeGrace is for how long a log is tried again whose Node object is gone: it may
 // have been deleted by mistake, or for a moment, and register again. As a rule
 // Kubernetes deletes such a node's pods within that time.

@@ -93,13 +93,13 @@ func summarize(run *Run, pods []*podView) Summary {
 		for _, l := range c.instances() {
 			if stored := l.stored(); !stored.Complete {
 				found.add(cause{
-					reason: stored.Reason, retryable: l.capture.Retryable && !l.capture.Complete,
+					reason: stored.Reason, retryable: l.capture.mayHeal(),
 					count: 1, noun: "log", first: colon(where, ownWords(stored)),
 				})
 			}
 		}
-		if c.gone > 0 && run.LogMode != api.LogModeStatus {
-			found.add(cause{reason: ReasonInstancesGone, count: c.gone, noun: "log", first: where})
+		if c.goneRetryable || c.gone > 0 && run.LogMode != api.LogModeStatus {
+			found.add(cause{reason: ReasonInstancesGone, retryable: c.goneRetryable, count: c.gone, noun: "log", first: where})
 		}
 	}
 	return found.summary()

@@ -32,9 +32,11 @@ type containerView struct {
 	current  instanceLog
 	previous *instanceLog
 	// earlier are those before the previous one of which something is known, the first
-	// one first; gone is how many there were besides.
-	earlier []*earlierLog
-	gone    int
+	// one first; gone is how many there were besides, goneRetryable whether another
+	// attempt might find the log of one of those.
+	earlier       []*earlierLog
+	gone          int
+	goneRetryable bool
 	// detailed is true if containers and job.json tell of it.
 	detailed bool
 }
