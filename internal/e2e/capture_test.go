@@ -13,6 +13,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/client-go/kubernetes"
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/results"
@@ -318,13 +319,20 @@ func parallelFailure(s *story) {
 	s.decidedBy(r, 2, "no more\n", lines)
 }
 
-// largeLogDeleted: a log of 100,000 lines is there, all of it compressed, to the
-// last words, though its pod has a single second to end.
+// largeLogDeleted: a log of 100,000 lines, or of as many as this machine can read while
+// they are there, is there whole and compressed, to the last words, though its pod has a
+// single second to end.
 func largeLogDeleted(s *story) {
-	const lines = 100_000
+	const sample, most = 10_000, 100_000
 	s.optedIn()
-	job := s.start(s.job("chatterbox", lastWords+workingSeen(lines)).
+	job := s.start(s.job("chatterbox", lastWords+writes(sample)+`touch /seen/sample; until [ -s /seen/lines ]; do sleep 0.1; done; `+
+		fmt.Sprintf(`awk -v n="$(cat /seen/lines)" 'BEGIN { for (i = %d; i <= n; i++) printf "%%07d %%055d\n", i, 0 }'; `, sample+1)+
+		`touch /seen/written; while true; do sleep 0.1; done`).
 		HostFolder(s.folder("seen"), "/seen").GracePeriod(1))
+	s.sees("sample")
+	lines := int(min(most, max(sample, sample*longestReading/s.readingTime(job))))
+	s.t.Logf("%d lines", lines)
+	s.Expect(os.WriteFile(filepath.Join(s.folder("seen"), "lines"), []byte(strconv.Itoa(lines)), 0o644)).To(Succeed())
 	s.sees("written")
 	s.overdue(job)
 
@@ -332,6 +340,22 @@ func largeLogDeleted(s *story) {
 	r := s.stored(job)
 	s.wroteUntilDeleted(r, printed{lines, gotTerm})
 	s.Expect(r.record.Pods[0].Containers[0].Capture.BytesSeen).To(BeEquivalentTo(lines*lineSize + len(gotTerm)))
+}
+
+// longestReading is for how long the log of a pod with a second to end can be read.
+const longestReading = 2 * time.Second
+
+// readingTime returns how long the log of a Job's only pod takes to be read now.
+func (s *story) readingTime(job *batchv1.Job) time.Duration {
+	s.t.Helper()
+	client, err := kubernetes.NewForConfig(s.w.cluster.RESTConfig())
+	s.Expect(err).NotTo(HaveOccurred())
+	pods := s.pods(s, job)
+	s.Expect(pods).To(HaveLen(1))
+	began := time.Now()
+	_, err = client.CoreV1().Pods(s.namespace).GetLogs(pods[0].Name, &corev1.PodLogOptions{}).DoRaw(s.ctx())
+	s.Expect(err).NotTo(HaveOccurred())
+	return time.Since(began)
 }
 
 // crewDeleted: of a pod that is deleted at work the logs of all containers are

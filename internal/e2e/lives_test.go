@@ -81,12 +81,27 @@ func (s *story) wholeOrNamed(r run, texts ...string) {
 	}
 }
 
+// wholeLife is how long an instance has to run for the log of the one before it to be
+// kept whole, from when its node has told that it runs: on a busy machine that is late.
+const wholeLife = 5 * time.Second
+
 // livesWhole: a container that runs for some seconds and is started again three times,
 // leaves all four logs behind, and how each ended.
 func livesWhole(s *story) {
 	s.optedIn()
-	job := s.start(s.job("persistent", counting+living(5)+`exit $((3-n))`).
+	job := s.start(s.job("persistent", counting+
+		`echo "life $n starts"; until [ -e /count/end-$n ]; do sleep 0.1; done; echo "life $n ends"; exit $((3-n))`).
 		HostFolder(s.folder("count"), "/count").RestartPolicy(corev1.RestartPolicyOnFailure).BackoffLimit(10))
+	for restarts := range int32(4) {
+		s.eventually(func(g Gomega) {
+			pods := s.pods(g, job)
+			g.Expect(pods).To(HaveLen(1))
+			g.Expect(pods[0].Status.ContainerStatuses).To(HaveExactElements(And(
+				HaveField("RestartCount", restarts), HaveField("State.Running", Not(BeNil())))))
+		})
+		time.Sleep(wholeLife)
+		s.Expect(os.WriteFile(filepath.Join(s.folder("count"), fmt.Sprintf("end-%d", restarts)), nil, 0o644)).To(Succeed())
+	}
 
 	s.gone(job)
 	r := s.stored(job)
