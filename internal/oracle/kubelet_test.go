@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -32,7 +33,10 @@ const (
 	// bytesAnnotation is how many bytes it logs that no compression makes much
 	// smaller; none is one line.
 	bytesAnnotation = "oracle/bytes"
-	// holdAnnotation has it run until kubelet.end.
+	// exitIndexAnnotation is the completion index of the only pod with that exit code;
+	// none is any.
+	exitIndexAnnotation = "oracle/exit-index"
+	// holdAnnotation has it run until kubelet.end, or kubelet.endIndex.
 	holdAnnotation = "oracle/hold"
 )
 
@@ -61,6 +65,8 @@ type kubelet struct {
 	pods map[types.UID]*pod
 	// ended are Jobs whose held pods end.
 	ended map[types.UID]bool
+	// endedIndexes are Jobs and the completion index whose held pods end.
+	endedIndexes map[types.UID]string
 	// away are Jobs whose logs cannot be read.
 	away map[types.UID]bool
 }
@@ -86,7 +92,8 @@ func startKubelet(ctx context.Context, cluster *localcluster.Cluster, admin clie
 	}
 	k := &kubelet{
 		admin: admin, certificate: certificate, nodes: map[string]*node{},
-		pods: map[types.UID]*pod{}, ended: map[types.UID]bool{}, away: map[types.UID]bool{},
+		pods: map[types.UID]*pod{}, ended: map[types.UID]bool{}, endedIndexes: map[types.UID]string{},
+		away: map[types.UID]bool{},
 	}
 	context.AfterFunc(ctx, k.stop)
 	if err := k.addNode(ctx, nodeName); err != nil {
@@ -127,7 +134,6 @@ func (k *kubelet) sync(ctx context.Context, object *corev1.Pod) {
 func (k *kubelet) bringOn(ctx context.Context, object *corev1.Pod) error {
 	known := k.know(object)
 	final := object.Status.Phase == corev1.PodSucceeded || object.Status.Phase == corev1.PodFailed
-	code, _ := strconv.Atoi(object.Annotations[exitAnnotation])
 	switch {
 	case object.DeletionTimestamp != nil && object.Status.Phase == corev1.PodRunning:
 		k.awaitEnd(ctx, known)
@@ -139,8 +145,21 @@ func (k *kubelet) bringOn(ctx context.Context, object *corev1.Pod) error {
 	case k.held(known):
 		return k.setRunning(ctx, object)
 	default:
-		return k.setEnded(ctx, object, code)
+		return k.setEnded(ctx, object, exitCode(object))
 	}
+}
+
+// exitCode returns with what the container of a pod exits that nobody ends.
+func exitCode(object *corev1.Pod) int {
+	if index := object.Annotations[exitIndexAnnotation]; index != "" && index != completionIndex(object) {
+		return 0
+	}
+	code, _ := strconv.Atoi(object.Annotations[exitAnnotation])
+	return code
+}
+
+func completionIndex(object *corev1.Pod) string {
+	return object.Annotations[batchv1.JobCompletionIndexAnnotation]
 }
 
 // awaitEnd waits until the container of a pod that is deleted ends.
@@ -192,23 +211,47 @@ func signal() (<-chan struct{}, func()) {
 func (k *kubelet) held(known *pod) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return known.Annotations[holdAnnotation] != "" && !k.ended[known.job]
+	if known.Annotations[holdAnnotation] == "" || k.ended[known.job] {
+		return false
+	}
+	index, some := k.endedIndexes[known.job]
+	return !some || index != completionIndex(known.Pod)
 }
 
 // end has the held pods of a Job end.
 func (k *kubelet) end(ctx context.Context, job types.UID) {
 	k.mu.Lock()
 	k.ended[job] = true
-	var running []*corev1.Pod
-	for _, known := range k.pods {
-		if known.job == job {
-			running = append(running, known.Pod)
-		}
-	}
 	k.mu.Unlock()
-	for _, object := range running {
+	k.syncAll(ctx, job)
+}
+
+// endIndex has the held pods of one completion index of a Job end.
+func (k *kubelet) endIndex(ctx context.Context, job types.UID, index string) {
+	k.mu.Lock()
+	k.endedIndexes[job] = index
+	k.mu.Unlock()
+	k.syncAll(ctx, job)
+}
+
+// syncAll brings the pods of a Job on.
+func (k *kubelet) syncAll(ctx context.Context, job types.UID) {
+	for _, object := range k.objectsOf(job) {
 		k.sync(ctx, object)
 	}
+}
+
+// objectsOf returns the pods that a Job had, as they were seen last.
+func (k *kubelet) objectsOf(job types.UID) []*corev1.Pod {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var objects []*corev1.Pod
+	for _, known := range k.pods {
+		if known.job == job {
+			objects = append(objects, known.Pod)
+		}
+	}
+	return objects
 }
 
 // of returns the pods that a Job had.

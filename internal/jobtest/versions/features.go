@@ -1,6 +1,6 @@
 // Package versions decides which features the API server of a test has, and skips
 // tests that need another one. Each feature here has a row in
-// docs/kubernetes-versions.md, which tells users what they get instead.
+// docs/compatibility.md, which tells users what they get instead.
 package versions
 
 import (
@@ -17,7 +17,7 @@ import (
 
 // Feature is something of Kubernetes that not every supported minor has.
 type Feature struct {
-	// Name is how users call it: its row in docs/kubernetes-versions.md starts with
+	// Name is how users call it: its row in docs/compatibility.md starts with
 	// this.
 	Name string
 	// Since is the first minor that has it by default, such as 32 for 1.32.
@@ -35,6 +35,9 @@ var (
 	DelayedEnd = Feature{"a Job ends after its pods", 31}
 	// CompletionReason is that the condition Complete has a reason and a message.
 	CompletionReason = Feature{"reason and message of a completed Job", 31}
+	// SuccessPolicy is the field by which a Job succeeds before all of its pods have. An
+	// older API server drops it.
+	SuccessPolicy = Feature{"`spec.successPolicy`", 31}
 	// MutatingPolicy is MutatingAdmissionPolicy, which is off where it is beta. Job
 	// Handler uses none; a cluster's own may change what it writes.
 	MutatingPolicy = Feature{"MutatingAdmissionPolicy", 36}
@@ -42,7 +45,7 @@ var (
 
 // All returns every feature.
 func All() []Feature {
-	return []Feature{ManagedBy, DelayedEnd, CompletionReason, MutatingPolicy}
+	return []Feature{ManagedBy, DelayedEnd, CompletionReason, SuccessPolicy, MutatingPolicy}
 }
 
 // SkipsVariable is the environment variable with the file to which a line is added for
@@ -62,7 +65,7 @@ func Need(t Skipper, f Feature) {
 	if Has(f) {
 		return
 	}
-	why := fmt.Sprintf("Kubernetes %s does not have this: %s; it is there since 1.%d, see docs/kubernetes-versions.md",
+	why := fmt.Sprintf("Kubernetes %s does not have this: %s; it is there since 1.%d, see docs/compatibility.md",
 		os.Getenv(localcluster.ReleaseVariable), f.Name, f.Since)
 	if err := note(t.Name() + ": " + why); err != nil {
 		why += fmt.Sprintf(" (and noting that failed: %v)", err)

@@ -71,13 +71,13 @@ func TestEnding(t *testing.T) {
 
 // Users read of each feature, and since when it is there.
 func TestFeaturesAreDocumented(t *testing.T) {
-	page, err := os.ReadFile("../../../docs/kubernetes-versions.md")
+	page, err := os.ReadFile("../../../docs/compatibility.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range All() {
 		if row := fmt.Sprintf("| %s | 1.%d |", f.Name, f.Since); !strings.Contains(string(page), row) {
-			t.Errorf("docs/kubernetes-versions.md has no row that starts with %q", row)
+			t.Errorf("docs/compatibility.md has no row that starts with %q", row)
 		}
 	}
 }
