@@ -31,6 +31,7 @@ SEED ?= 1## first seed of soak, and seed of SAMPLE
 SEEDS ?= 1## number of seeds of soak
 JOBS ?= 200## number of Jobs for each seed of soak
 VERSIONS ?= oldest newest## minors of Kubernetes for test-versions: such as 1.30, or oldest, newest, all
+RECORD ?=## true: test-versions and test-e2e write their results into docs/compatibility.md
 PKG ?= $(addprefix ./internal/,$(DECIDING))## packages of mutate, such as ./internal/plan; those that decide and need no API server
 RUN ?=## tests of mutate: a regular expression, as for -run of go test
 SAMPLE ?= 0## mutants to try in each package, drawn by SEED; 0 for all
@@ -40,7 +41,7 @@ COMPARE ?=## revision that figures compares with
 PROFILE ?=## coverage profile of a run, of which figures counts the files
 BENCH_DIR ?= bin/bench## folder of what benchmarks write, one below it for each of them
 BENCH_ARGS ?=## flags of bench, such as --only=drain,open-20
-export TESTFLAGS FUZZTIME VERSIONS
+export TESTFLAGS FUZZTIME VERSIONS RECORD
 
 DECIDING = apierr atwork boundedjson capture events fairshare joblogs jobpatch jobstatus ledger logpack logtext names pager \
 	plan policy redact results resultsview retain setaside termination why
@@ -62,6 +63,8 @@ CONTROLLER_GEN := $(call tool,controller-gen,$(call pinned,generate,sigs.k8s.io/
 HELM := $(call tool,helm,$(call pinned,helm,helm.sh/helm/v4))
 PROMETHEUS := $(call tool,prometheus,$(call pinned,prometheus,github.com/prometheus/prometheus))
 PROMTOOL := $(call tool,promtool,$(call pinned,prometheus,github.com/prometheus/prometheus))
+JOBSET := $(call tool,jobset,$(call pinned,jobset,sigs.k8s.io/jobset))
+KUEUE := $(call tool,kueue,$(call pinned,kueue,sigs.k8s.io/kueue))
 KUSTOMIZE := $(call tool,kustomize,$(call pinned,generate,sigs.k8s.io/kustomize/kustomize/v5))
 
 BUILD = go build -trimpath -buildvcs=$(if $(shell git rev-parse HEAD 2>/dev/null),true,false) \
@@ -281,8 +284,9 @@ manifests: $(CONTROLLER_GEN) ## Regenerate config/rbac/role.yaml from the RBAC m
 # From here on: what the targets above need.
 
 # For tests, which look for them there.
-.PHONY: helm prometheus promtool
+.PHONY: helm neighbours prometheus promtool
 helm: $(HELM)
+neighbours: $(JOBSET) $(KUEUE)
 prometheus: $(PROMETHEUS)
 promtool: $(PROMTOOL)
 
@@ -313,6 +317,14 @@ $(CONTROLLER_GEN):
 $(HELM):
 	@echo 'building helm (once; about 3 minutes with empty caches)'
 	@internal/tools/build helm helm.sh/helm/v4/cmd/helm $@
+
+$(JOBSET):
+	@echo 'building jobset (once; about 3 minutes with empty caches)'
+	@internal/tools/build jobset sigs.k8s.io/jobset $@
+
+$(KUEUE):
+	@echo 'building kueue (once; about 5 minutes with empty caches)'
+	@internal/tools/build kueue sigs.k8s.io/kueue/cmd/kueue $@
 
 # Its service discoveries want more than a hundred modules.
 $(PROMTOOL):

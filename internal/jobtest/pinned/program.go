@@ -30,6 +30,16 @@ func Helm() Tool {
 	return Tool{Name: "helm", Folder: "helm", Module: "helm.sh/helm/v4", Package: "helm.sh/helm/v4/cmd/helm"}
 }
 
+// JobSet makes Jobs that belong together, and starts them again as one.
+func JobSet() Tool {
+	return Tool{Name: "jobset", Folder: "jobset", Module: "sigs.k8s.io/jobset", Package: "sigs.k8s.io/jobset"}
+}
+
+// Kueue starts Jobs when there is room for them, and suspends them for others.
+func Kueue() Tool {
+	return Tool{Name: "kueue", Folder: "kueue", Module: "sigs.k8s.io/kueue", Package: "sigs.k8s.io/kueue/cmd/kueue"}
+}
+
 // Promtool checks and tests alert rules.
 func Promtool() Tool { return prometheus("promtool") }
 
@@ -46,7 +56,7 @@ func prometheus(name string) Tool {
 // if that was not done yet. It is where `make` keeps it. Root is the project's
 // folder.
 func Program(ctx context.Context, root string, tool Tool) (string, error) {
-	version, err := output(ctx, filepath.Join(root, "internal", "tools", tool.Folder), "go", "list", "-m", "-f", "{{.Version}}", tool.Module)
+	version, err := tool.list(ctx, root, "{{.Version}}")
 	if err != nil {
 		return "", err
 	}
@@ -65,6 +75,20 @@ func Program(ctx context.Context, root string, tool Tool) (string, error) {
 	args := append([]string{tool.Folder, tool.Package, program}, tool.Flags...)
 	_, err = output(ctx, root, filepath.Join("internal", "tools", "build"), args...)
 	return program, err
+}
+
+// Source returns the folder with the source of a tool's module, which it fetches if
+// need be.
+func Source(ctx context.Context, root string, tool Tool) (string, error) {
+	if _, err := output(ctx, filepath.Join(root, "internal", "tools", tool.Folder), "go", "mod", "download", tool.Module); err != nil {
+		return "", err
+	}
+	return tool.list(ctx, root, "{{.Dir}}")
+}
+
+// list returns what `go list` prints about the tool's module in a format.
+func (t Tool) list(ctx context.Context, root, format string) (string, error) {
+	return output(ctx, filepath.Join(root, "internal", "tools", t.Folder), "go", "list", "-m", "-f", format, t.Module)
 }
 
 func output(ctx context.Context, dir, name string, args ...string) (string, error) {
