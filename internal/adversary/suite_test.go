@@ -107,9 +107,11 @@ func newWorld(t *testing.T, binary string) *world {
 	// Objects of a MiB are made by the hundred.
 	config := rest.CopyConfig(w.Cluster().RESTConfig())
 	config.QPS = -1
-	if w.WithWatch, err = client.NewWithWatch(config, client.Options{}); err != nil {
+	admin, err := client.NewWithWatch(config, client.Options{})
+	if err != nil {
 		t.Fatal(err)
 	}
+	w.WithWatch = patient(admin)
 	serving, stop := context.WithCancel(ctx)
 	t.Cleanup(stop)
 	if err := fakenode.Start(serving, w.Cluster(), w, nodeName, logOf); err != nil {
