@@ -15,7 +15,6 @@ import (
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/events"
-	"github.com/job-handler/job-handler/internal/metrics"
 )
 
 // lookTimeout bounds one look.
@@ -30,7 +29,7 @@ type Monitor struct {
 	Live    client.Reader
 	Files   *Files
 	Events  *events.Recorder
-	Metrics *metrics.Certificates
+	Metrics Metrics
 	Clock   clock.Clock
 	Options
 
@@ -44,6 +43,17 @@ type Monitor struct {
 	lasting *events.Lasting
 	// blocking says which classes of problems keep the manager from being ready.
 	blocking map[string]bool
+}
+
+// Metrics are set to what Monitor observes, as metrics.Certificates does.
+type Metrics interface {
+	// SetExpiry sets when the certificate that is served expires.
+	SetExpiry(at time.Time)
+	// SetIssued sets whether cert-manager's Certificate is Ready.
+	SetIssued(issued bool)
+	// SetBundleMatches sets whether the webhook configuration of a kind, mutating or
+	// validating, trusts the certificate that is served.
+	SetBundleMatches(kind string, matches bool)
 }
 
 // Options say what is looked at and how often.

@@ -10,10 +10,11 @@ import (
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobtest"
 	"github.com/job-handler/job-handler/internal/metrics"
+	"github.com/job-handler/job-handler/internal/policy"
 )
 
 // answers returns what is counted of one request, and how often there were warnings.
-func answers(t *testing.T, kind metrics.AdmissionKind, handler answerer, request admission.Request) (results map[string]float64, warned float64) {
+func answers(t *testing.T, kind policy.AdmissionKind, handler answerer, request admission.Request) (results map[string]float64, warned float64) {
 	t.Helper()
 	registry := prometheus.NewRegistry()
 	counts, err := metrics.NewAdmission(registry)
@@ -76,7 +77,7 @@ func TestRequestsAreCounted(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			request := creation(t, tc.job(jobtest.MakeJob("ns", "job")).Obj())
 			tc.change(&request)
-			results, warned := answers(t, metrics.AdmissionJob, tc.handler, request)
+			results, warned := answers(t, policy.AdmissionJob, tc.handler, request)
 			if len(results) != 1 || results[tc.want] != 1 || warned != tc.warned {
 				t.Errorf("%v with %g warned, want one of %s with %g", results, warned, tc.want, tc.warned)
 			}
@@ -92,7 +93,7 @@ func TestRequestsAboutCronJobsAreCounted(t *testing.T) {
 		request := admission.Request{AdmissionRequest: admissionv1.AdmissionRequest{
 			Operation: admissionv1.Create, Namespace: "ns", Object: raw(t, b.Obj()),
 		}}
-		if results, _ := answers(t, metrics.AdmissionCronJob, &cronJobHandler{}, request); len(results) != 1 || results[want] != 1 {
+		if results, _ := answers(t, policy.AdmissionCronJob, &cronJobHandler{}, request); len(results) != 1 || results[want] != 1 {
 			t.Errorf("%v, want one of %s", results, want)
 		}
 	}

@@ -12,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
-	"github.com/job-handler/job-handler/internal/metrics"
 	"github.com/job-handler/job-handler/internal/policy"
 )
 
@@ -25,7 +24,7 @@ type cronJobHandler struct {
 	retentionOff bool
 }
 
-func (h *cronJobHandler) answer(ctx context.Context, request admission.Request) (admission.Response, metrics.AdmissionResult) {
+func (h *cronJobHandler) answer(ctx context.Context, request admission.Request) (admission.Response, policy.AdmissionResult) {
 	cronJob, old := &batchv1.CronJob{}, &batchv1.CronJob{}
 	if err := json.Unmarshal(request.Object.Raw, cronJob); err != nil {
 		return unread(ctx, request, fmt.Errorf("decoding the CronJob: %w", err))
@@ -41,7 +40,7 @@ func (h *cronJobHandler) answer(ctx context.Context, request admission.Request) 
 		name := cmp.Or(cronJob.Name, cronJob.GenerateName)
 		return refused(batchv1.SchemeGroupVersion.WithKind("CronJob").GroupKind(), name, fresh, warnings)
 	}
-	return admission.Allowed("").WithWarnings(bounded(warnings)...), metrics.AdmissionChecked
+	return admission.Allowed("").WithWarnings(bounded(warnings)...), policy.AdmissionChecked
 }
 
 // problems returns what is wrong with the template, what the old one had wrong

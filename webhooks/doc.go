@@ -11,5 +11,5 @@
 //
 // The handlers have no side effects, so dry runs need no care; one of them is the
 // manager's self-test. Of Job Handler the package must not import anything but
-// internal/api, metrics and policy.
+// internal/api and policy.
 package webhooks

@@ -13,7 +13,7 @@ import (
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobtest"
-	"github.com/job-handler/job-handler/internal/metrics"
+	"github.com/job-handler/job-handler/internal/policy"
 )
 
 // mostOfAnAnswer bounds messages and warnings, in bytes: they repeat parts of
@@ -122,7 +122,7 @@ func FuzzCronJobHandler(f *testing.F) {
 			Operation: admissionv1.Operation(operation),
 			Object:    runtime.RawExtension{Raw: raw}, OldObject: runtime.RawExtension{Raw: old},
 		}}
-		response := outOfTheWay(metrics.AdmissionCronJob, nil, &cronJobHandler{}).Handle(t.Context(), request)
+		response := outOfTheWay(policy.AdmissionCronJob, nil, &cronJobHandler{}).Handle(t.Context(), request)
 		checkAnswer(t, response)
 		if len(response.Patches) > 0 {
 			t.Fatalf("a validator patches: %v", response.Patches)

@@ -17,7 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/job-handler/job-handler/internal/jobtest"
-	"github.com/job-handler/job-handler/internal/metrics"
+	"github.com/job-handler/job-handler/internal/policy"
 )
 
 const ttlFloor = time.Hour
@@ -56,7 +56,7 @@ func handlerFor(namespaceOptedIn bool, namespace *jobtest.NamespaceBuilder) admi
 
 // served returns the handler as it is served.
 func served(handler *jobHandler) admission.Handler {
-	return outOfTheWay(metrics.AdmissionJob, nil, handler)
+	return outOfTheWay(policy.AdmissionJob, nil, handler)
 }
 
 func raw(t *testing.T, object any) runtime.RawExtension {

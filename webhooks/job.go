@@ -17,7 +17,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/job-handler/job-handler/internal/api"
-	"github.com/job-handler/job-handler/internal/metrics"
 	"github.com/job-handler/job-handler/internal/policy"
 )
 
@@ -41,7 +40,7 @@ type jobHandler struct {
 	namespaceOptedIn bool
 }
 
-func (h *jobHandler) answer(ctx context.Context, request admission.Request) (admission.Response, metrics.AdmissionResult) {
+func (h *jobHandler) answer(ctx context.Context, request admission.Request) (admission.Response, policy.AdmissionResult) {
 	if request.Operation != admissionv1.Create || request.SubResource != "" {
 		return skipped()
 	}
@@ -64,7 +63,7 @@ func (h *jobHandler) answer(ctx context.Context, request admission.Request) (adm
 	}
 	result := resultFor(job)
 	if excluded {
-		result = metrics.AdmissionSelfTest
+		result = policy.AdmissionSelfTest
 		// Nobody but the manager reads the warnings: it logs them.
 		warnings = nil
 		metav1.SetMetaDataAnnotation(&job.ObjectMeta, api.SelfTestAnswerAnnotation, job.Annotations[api.SelfTestAnnotation])
@@ -78,11 +77,11 @@ func (h *jobHandler) answer(ctx context.Context, request admission.Request) (adm
 
 // resultFor tells of a reviewed Job whether it is handled from now on: then it has
 // the stamp.
-func resultFor(job *batchv1.Job) metrics.AdmissionResult {
+func resultFor(job *batchv1.Job) policy.AdmissionResult {
 	if job.Labels[api.EnabledLabel] == api.True {
-		return metrics.AdmissionStamped
+		return policy.AdmissionStamped
 	}
-	return metrics.AdmissionSkipped
+	return policy.AdmissionSkipped
 }
 
 func isDryRun(request admission.Request) bool { return request.DryRun != nil && *request.DryRun }

@@ -7,7 +7,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
-	"github.com/job-handler/job-handler/internal/metrics"
 	"github.com/job-handler/job-handler/internal/policy"
 )
 
@@ -39,18 +38,24 @@ type Options struct {
 	Defaults policy.Defaults
 	// RetentionOff is true where nothing deletes results.
 	RetentionOff bool
-	// Metrics count the requests; nil: nobody does.
-	Metrics *metrics.Admission
+	// Metrics counts the requests; nil disables counting.
+	Metrics Metrics
+}
+
+// Metrics counts admission requests, as metrics.Admission does.
+type Metrics interface {
+	// Answered counts a request, and whether it was answered with warnings.
+	Answered(kind policy.AdmissionKind, result policy.AdmissionResult, warned bool)
 }
 
 // Register makes server answer on the four paths. It panics if one of them is
 // taken.
 func Register(server webhook.Server, options Options) {
-	counted := func(kind metrics.AdmissionKind, handler answerer) *admission.Webhook {
+	counted := func(kind policy.AdmissionKind, handler answerer) *admission.Webhook {
 		return &admission.Webhook{Handler: outOfTheWay(kind, options.Metrics, handler)}
 	}
-	server.Register(PathJobInNamespace, counted(metrics.AdmissionJob, &jobHandler{Options: options, namespaceOptedIn: true}))
-	server.Register(PathJob, counted(metrics.AdmissionJob, &jobHandler{Options: options}))
-	server.Register(PathJobTTL, counted(metrics.AdmissionJobTTL, &ttlHandler{Options: options}))
-	server.Register(PathCronJob, counted(metrics.AdmissionCronJob, &cronJobHandler{defaults: options.Defaults, retentionOff: options.RetentionOff}))
+	server.Register(PathJobInNamespace, counted(policy.AdmissionJob, &jobHandler{Options: options, namespaceOptedIn: true}))
+	server.Register(PathJob, counted(policy.AdmissionJob, &jobHandler{Options: options}))
+	server.Register(PathJobTTL, counted(policy.AdmissionJobTTL, &ttlHandler{Options: options}))
+	server.Register(PathCronJob, counted(policy.AdmissionCronJob, &cronJobHandler{defaults: options.Defaults, retentionOff: options.RetentionOff}))
 }

@@ -13,7 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
-	"github.com/job-handler/job-handler/internal/metrics"
+	"github.com/job-handler/job-handler/internal/policy"
 )
 
 // maxWarnings bounds an answer. The API server passes on 4 KiB in all.
@@ -21,39 +21,41 @@ const maxWarnings = 16
 
 // answerer answers admission requests, and says how for those who count.
 type answerer interface {
-	answer(ctx context.Context, request admission.Request) (admission.Response, metrics.AdmissionResult)
+	answer(ctx context.Context, request admission.Request) (admission.Response, policy.AdmissionResult)
 }
 
 // outOfTheWay admits what handler panics on, and counts every request.
-func outOfTheWay(kind metrics.AdmissionKind, counts *metrics.Admission, handler answerer) admission.Handler {
+func outOfTheWay(kind policy.AdmissionKind, counts Metrics, handler answerer) admission.Handler {
 	return admission.HandlerFunc(func(ctx context.Context, request admission.Request) admission.Response {
 		response, result := answerSafely(ctx, request, handler)
-		counts.Answered(kind, result, len(response.Warnings) > 0)
+		if counts != nil {
+			counts.Answered(kind, result, len(response.Warnings) > 0)
+		}
 		return response
 	})
 }
 
 func answerSafely(
 	ctx context.Context, request admission.Request, handler answerer,
-) (response admission.Response, result metrics.AdmissionResult) {
+) (response admission.Response, result policy.AdmissionResult) {
 	defer func() {
 		if r := recover(); r != nil {
 			log.FromContext(ctx).Error(fmt.Errorf("panic: %v", r), "admitting without change", "stack", string(debug.Stack()))
-			response, result = unseen(request), metrics.AdmissionUnread
+			response, result = unseen(request), policy.AdmissionUnread
 		}
 	}()
 	return handler.answer(ctx, request)
 }
 
 // skipped admits what nobody wants to be handled.
-func skipped() (admission.Response, metrics.AdmissionResult) {
-	return admission.Allowed(""), metrics.AdmissionSkipped
+func skipped() (admission.Response, policy.AdmissionResult) {
+	return admission.Allowed(""), policy.AdmissionSkipped
 }
 
 // unread admits an object that could not be decoded or encoded.
-func unread(ctx context.Context, request admission.Request, err error) (admission.Response, metrics.AdmissionResult) {
+func unread(ctx context.Context, request admission.Request, err error) (admission.Response, policy.AdmissionResult) {
 	log.FromContext(ctx).Error(err, "admitting without change")
-	return unseen(request), metrics.AdmissionUnread
+	return unseen(request), policy.AdmissionUnread
 }
 
 func unseen(request admission.Request) admission.Response {
@@ -64,11 +66,11 @@ func unseen(request admission.Request) admission.Response {
 // refused answers 422 with all errors in one message.
 func refused(
 	kind schema.GroupKind, name string, errs field.ErrorList, warnings []string,
-) (admission.Response, metrics.AdmissionResult) {
+) (admission.Response, policy.AdmissionResult) {
 	status := apierrors.NewInvalid(kind, name, errs).Status()
 	return admission.Response{AdmissionResponse: admissionv1.AdmissionResponse{
 		Result: &status, Warnings: bounded(warnings),
-	}}, metrics.AdmissionRefused
+	}}, policy.AdmissionRefused
 }
 
 // patched admits with the difference between two states of one typed object.

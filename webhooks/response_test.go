@@ -12,7 +12,7 @@ import (
 	"pgregory.net/rapid"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
-	"github.com/job-handler/job-handler/internal/metrics"
+	"github.com/job-handler/job-handler/internal/policy"
 )
 
 func decoded(t *testing.T, object []byte) map[string]any {
@@ -27,15 +27,15 @@ func decoded(t *testing.T, object []byte) map[string]any {
 // panicking panics whatever it is asked.
 type panicking struct{}
 
-func (panicking) answer(context.Context, admission.Request) (admission.Response, metrics.AdmissionResult) {
+func (panicking) answer(context.Context, admission.Request) (admission.Response, policy.AdmissionResult) {
 	panic("x")
 }
 
 // TestOutOfTheWay holds that whatever goes wrong in a handler, the object is
 // admitted as it is, with a warning.
 func TestOutOfTheWay(t *testing.T) {
-	jobs, cronJobs := handlerFor(inLabelled, namespace()), outOfTheWay(metrics.AdmissionCronJob, nil, &cronJobHandler{})
-	panics := outOfTheWay(metrics.AdmissionJob, nil, panicking{})
+	jobs, cronJobs := handlerFor(inLabelled, namespace()), outOfTheWay(policy.AdmissionCronJob, nil, &cronJobHandler{})
+	panics := outOfTheWay(policy.AdmissionJob, nil, panicking{})
 	for name, tc := range map[string]struct {
 		handler  admission.Handler
 		operated string

@@ -10,7 +10,6 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
-	"github.com/job-handler/job-handler/internal/metrics"
 	"github.com/job-handler/job-handler/internal/policy"
 )
 
@@ -20,7 +19,7 @@ import (
 // apply of the same value changes nothing.
 type ttlHandler struct{ Options }
 
-func (h *ttlHandler) answer(ctx context.Context, request admission.Request) (admission.Response, metrics.AdmissionResult) {
+func (h *ttlHandler) answer(ctx context.Context, request admission.Request) (admission.Response, policy.AdmissionResult) {
 	if request.Operation != admissionv1.Update || request.SubResource != "" ||
 		slices.Contains(h.ExcludedNamespaces, request.Namespace) {
 		return skipped()
@@ -40,5 +39,5 @@ func (h *ttlHandler) answer(ctx context.Context, request admission.Request) (adm
 	if err != nil {
 		return unread(ctx, request, err)
 	}
-	return response, metrics.AdmissionStamped
+	return response, policy.AdmissionStamped
 }

@@ -14,7 +14,7 @@ import (
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobtest"
-	"github.com/job-handler/job-handler/internal/metrics"
+	"github.com/job-handler/job-handler/internal/policy"
 )
 
 func handledJob() *jobtest.JobBuilder {
@@ -64,7 +64,7 @@ func TestTTLChangeIsRaisedInTheRequest(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			request := update(t, raisedJob().Obj(), tc.job.Obj())
 			tc.change(&request)
-			response := outOfTheWay(metrics.AdmissionJobTTL, nil, handler).Handle(t.Context(), request)
+			response := outOfTheWay(policy.AdmissionJobTTL, nil, handler).Handle(t.Context(), request)
 			if !response.Allowed {
 				t.Fatalf("refused: %v", response.Result)
 			}
@@ -75,7 +75,7 @@ func TestTTLChangeIsRaisedInTheRequest(t *testing.T) {
 			if diff := cmp.Diff(want.Obj(), patchedBy(t, tc.job.Obj(), response)); diff != "" {
 				t.Errorf("-want +got\n%s", diff)
 			}
-			if results, _ := answers(t, metrics.AdmissionJobTTL, handler, request); len(results) != 1 || results[tc.result] != 1 {
+			if results, _ := answers(t, policy.AdmissionJobTTL, handler, request); len(results) != 1 || results[tc.result] != 1 {
 				t.Errorf("%v, want one of %s", results, tc.result)
 			}
 		})

@@ -12,7 +12,7 @@ import (
 	"github.com/job-handler/job-handler/internal/resultstore"
 )
 
-// counts tells metrics what becomes of Jobs. Nothing that it does can fail.
+// counts tells metrics what becomes of Jobs. None of its methods can fail.
 type counts struct {
 	jobs       *metrics.Jobs
 	protection *metrics.Protection
@@ -24,24 +24,18 @@ func (r *Reconciler) counts() counts {
 	return counts{jobs: r.Jobs, protection: r.Protection, ledger: r.Ledger, clock: r.Clock}
 }
 
-// stored counts a run that is stored and told of, once: a report that was
-// answered too late to be heard of is sent again.
+// stored counts a run whose results are stored and reported. It counts each run once: a
+// report whose answer was lost is sent again.
 func (c counts) stored(observed plan.Observation, results *resultstore.Stored) {
 	if !c.ledger.Count(observed.Job.UID) {
 		return
 	}
 	outcome := jobstatus.Of(observed.Job)
-	run := &metrics.Run{
-		Outcome: outcome.Status(), Capture: metrics.CaptureComplete, Took: c.clock.Since(outcome.FinishTime), Bytes: results.Bytes,
+	c.jobs.Stored(&metrics.Run{
+		Outcome: outcome.Status(), Logs: results.Capture.Completeness(),
+		Took: c.clock.Since(outcome.FinishTime), Bytes: results.Bytes,
 		LogKept: results.Totals.KeptBytes, LogLeftOut: results.Totals.LeftOutBytes, Redactions: results.Totals.Redactions,
-	}
-	switch {
-	case results.Capture.Retryable:
-		run.Capture = metrics.CaptureKept
-	case !results.Capture.Complete:
-		run.Capture = metrics.CaptureIncomplete
-	}
-	c.jobs.Stored(run)
+	})
 }
 
 // deleted counts a Job that this process deleted.

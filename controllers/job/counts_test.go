@@ -313,3 +313,30 @@ var _ = Describe("Jobs that are gone", func() {
 		Expect(asked.Load()).To(BeNumerically(">", 2))
 	}, SpecTimeout(specTimeout))
 })
+
+var _ = Describe("A deleted Job whose fate cannot be looked up", func() {
+	It("does not hold up the next Job of its name, and is counted later", func(ctx SpecContext) {
+		h := newHandler()
+		counted := countingJobs(h.Reconciler)
+		object := completed(ctx, aJob())
+		deleted := object.DeepCopy()
+		deleted.UID = "deleted"
+		h.Ledger.Left(deleted)
+		live := h.Live
+		h.Live = interceptor.NewClient(h.base, interceptor.Funcs{
+			Get: func(ctx context.Context, _ client.WithWatch, key client.ObjectKey, object client.Object, opts ...client.GetOption) error {
+				if key.Name == namespace {
+					return apierrors.NewServiceUnavailable("try again")
+				}
+				return live.Get(ctx, key, object, opts...)
+			},
+		})
+		Expect(h.reconcile(ctx, object).RequeueAfter).To(And(BeNumerically(">", 0), BeNumerically("<", time.Minute)))
+		expectStored(ctx, object)
+		Expect(counted()).NotTo(HaveKey("results_lost_total"))
+
+		h.Live = live
+		h.settle(ctx, object)
+		Expect(counted()).To(HaveKeyWithValue("results_lost_total", 1.0))
+	})
+})

@@ -31,6 +31,7 @@ import (
 	"github.com/job-handler/job-handler/internal/redact"
 	"github.com/job-handler/job-handler/internal/results"
 	"github.com/job-handler/job-handler/internal/resultstore"
+	"github.com/job-handler/job-handler/internal/retry"
 )
 
 // LogCollector reads the logs of pods as joblogs.Reader does.
@@ -100,9 +101,16 @@ type Reconciler struct {
 
 // Reconcile looks at one Job.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
-	if err := r.countLost(ctx, request.NamespacedName); err != nil {
-		return ctrl.Result{}, err
+	again := r.countLost(ctx, request.NamespacedName)
+	result, err := r.reconcile(ctx, request)
+	if err != nil {
+		return result, err
 	}
+	result.RequeueAfter = retry.Sooner(result.RequeueAfter, again)
+	return result, nil
+}
+
+func (r *Reconciler) reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	job := &batchv1.Job{}
 	err := r.Client.Get(ctx, request.NamespacedName, job)
 	if err != nil && !apierrors.IsNotFound(err) {

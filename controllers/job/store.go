@@ -13,7 +13,6 @@ import (
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/apierr"
 	"github.com/job-handler/job-handler/internal/jobstatus"
-	"github.com/job-handler/job-handler/internal/metrics"
 	"github.com/job-handler/job-handler/internal/plan"
 	"github.com/job-handler/job-handler/internal/results"
 	"github.com/job-handler/job-handler/internal/resultstore"
@@ -61,7 +60,7 @@ func (r *Reconciler) store(ctx context.Context, observed plan.Observation, decis
 		r.Events.TryWarn(ctx, job, "logs", fmt.Sprintf(
 			"Logs cannot be read yet (%s); trying again for up to %s before storing the results without them",
 			results.Summarize(run).Why, limit))
-		r.Jobs.Retried(metrics.RetryLogs)
+		r.Jobs.RetriedLogs()
 		return ctrl.Result{RequeueAfter: again, Priority: new(recheckPriority)}, nil
 	}
 	r.explainer().addTo(ctx, &run)

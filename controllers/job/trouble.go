@@ -28,12 +28,12 @@ func (r *Reconciler) answer(ctx context.Context, job *batchv1.Job, result ctrl.R
 	logger := ctrl.LoggerFrom(ctx)
 	class := classify(err)
 	if ctx.Err() == nil && class != apierr.NotFound {
-		r.Jobs.Retried(string(class))
+		r.Jobs.Retried(class)
 	}
 	switch class {
 	case apierr.NotFound:
 		if lookup.StillThere(ctx, r.Live, job) {
-			r.Jobs.Retried(string(class))
+			r.Jobs.Retried(class)
 			return ctrl.Result{}, err
 		}
 		r.forget(job.UID)
@@ -44,9 +44,10 @@ func (r *Reconciler) answer(ctx context.Context, job *batchv1.Job, result ctrl.R
 		return ctrl.Result{RequeueAfter: conflictRetry}, nil
 	case apierr.Rejected:
 		wait := refusedRetry(r.Ledger.Refused(job), r.Options.TTLFloor)
-		r.Jobs.Refused(apierr.Cause(err))
+		cause := apierr.CauseOf(err)
+		r.Jobs.Refused(cause)
 		logger.Error(err, "job not handled, trying again", "after", wait)
-		r.Events.TryWarn(ctx, job, "refused/"+apierr.Cause(err), "This Job could not be handled yet, trying again: "+err.Error())
+		r.Events.TryWarn(ctx, job, "refused/"+string(cause), "This Job could not be handled yet, trying again: "+err.Error())
 		return ctrl.Result{RequeueAfter: wait, Priority: new(recheckPriority)}, nil
 	default:
 		return ctrl.Result{}, err

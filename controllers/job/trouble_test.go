@@ -90,7 +90,7 @@ func TestClassify(t *testing.T) {
 				if got := classify(err); got != test.want {
 					t.Errorf("%v: got %s, want %s", err, got, test.want)
 				}
-				if got := apierr.Cause(err); got != test.cause {
+				if got := string(apierr.CauseOf(err)); got != test.cause {
 					t.Errorf("%v: got cause %s, want %s", err, got, test.cause)
 				}
 			}

@@ -21,7 +21,6 @@ import (
 	"github.com/job-handler/job-handler/internal/capture"
 	"github.com/job-handler/job-handler/internal/holdings"
 	"github.com/job-handler/job-handler/internal/lookup"
-	"github.com/job-handler/job-handler/internal/metrics"
 	"github.com/job-handler/job-handler/internal/results"
 	"github.com/job-handler/job-handler/internal/resultstore"
 	"github.com/job-handler/job-handler/internal/retain"
@@ -47,7 +46,7 @@ func (k *Keeper) Save(ctx context.Context) time.Duration {
 	var ready []capture.Owed
 	for _, owed := range due {
 		if wait := k.saved.wait(owed.Job, k.Clock.Now()); wait > 0 {
-			next = sooner(next, wait)
+			next = retry.Sooner(next, wait)
 			continue
 		}
 		ready = append(ready, owed)
@@ -55,18 +54,10 @@ func (k *Keeper) Save(ctx context.Context) time.Duration {
 	saver{k}.saveEach(ctx, ready, false)
 	for _, owed := range ready {
 		if wait := k.saved.wait(owed.Job, k.Clock.Now()); wait > 0 {
-			next = sooner(next, wait)
+			next = retry.Sooner(next, wait)
 		}
 	}
 	return next
-}
-
-// sooner returns the shorter of two times to wait, where 0 means for ever.
-func sooner(a, b time.Duration) time.Duration {
-	if a == 0 || b < a {
-		return b
-	}
-	return a
 }
 
 // SaveAll stores beside their Jobs all captures that are not stored, as far as it
@@ -251,7 +242,7 @@ func (s saver) answer(ctx context.Context, job *batchv1.Job, err error) {
 	wait := min(longestRetry, firstRetry<<min(failures-1, 10))
 	if class == apierr.Rejected {
 		wait = min(retry.LongestRefused, retry.FirstRefused<<min(failures-1, 10))
-		s.Events.TryWarn(ctx, job, "spill/"+apierr.Cause(err), "Logs of deleted pods of this Job are in the manager's memory only: "+err.Error())
+		s.Events.TryWarn(ctx, job, "spill/"+string(apierr.CauseOf(err)), "Logs of deleted pods of this Job are in the manager's memory only: "+err.Error())
 	}
 	s.saved.pause(job.UID, s.Clock.Now().Add(wait))
 	logger.Info("captured pods not stored, trying again", "after", wait, "cause", err.Error())
@@ -265,25 +256,25 @@ func classify(err error) apierr.Class {
 }
 
 // saveFailure returns the value with which metrics count err.
-func saveFailure(class apierr.Class, err error) metrics.SpillFailure {
+func saveFailure(class apierr.Class, err error) capture.SaveFailure {
 	switch class {
 	case apierr.NotFound:
-		return metrics.SpillGone
+		return capture.SaveGone
 	case apierr.Conflict, apierr.Transient:
-		return metrics.SpillPassing
+		return capture.SavePassing
 	case apierr.Rejected:
 	}
 	if errors.Is(err, errOverBudget) {
-		return metrics.SpillBudget
+		return capture.SaveBudget
 	}
-	switch apierr.Cause(err) {
-	case "quota":
-		return metrics.SpillQuota
-	case "rights":
-		return metrics.SpillRights
-	case "size":
-		return metrics.SpillSize
+	switch apierr.CauseOf(err) {
+	case apierr.CauseQuota:
+		return capture.SaveQuota
+	case apierr.CauseRights:
+		return capture.SaveRights
+	case apierr.CauseSize:
+		return capture.SaveSize
 	default:
-		return metrics.SpillOther
+		return capture.SaveOther
 	}
 }

@@ -142,9 +142,9 @@ func (r *Retainer) Look(ctx context.Context) error {
 	now := r.Clock.Now()
 	switch {
 	case err == nil:
-		r.Metrics.Passed(metrics.PassComplete, now, now.Sub(began))
+		r.Metrics.PassCompleted(now, now.Sub(began))
 	case ctx.Err() == nil:
-		r.Metrics.Passed(metrics.PassFailed, now, now.Sub(began))
+		r.Metrics.PassFailed()
 	}
 	return err
 }

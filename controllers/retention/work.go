@@ -72,9 +72,9 @@ func (w *work) do(ctx context.Context, about retain.Ref, remove func() error) bo
 // refused tells of what people have to mend; nothing is tried again for it before
 // the next look.
 func (w *work) refused(ctx context.Context, about retain.Ref, err error) {
-	cause := apierr.Cause(err)
+	cause := apierr.CauseOf(err)
 	w.r.Metrics.Refused(cause)
-	if w.r.hourly("refused/" + cause) {
+	if w.r.hourly("refused/" + string(cause)) {
 		ctrl.LoggerFrom(ctx).Info("results cannot be deleted", "kind", about.Kind, "namespace", about.Namespace,
 			"results", about.Name, "cause", err.Error())
 	}

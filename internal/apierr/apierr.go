@@ -54,18 +54,31 @@ func refusal(code int32) bool {
 	}
 }
 
-// Cause names what refused a request, to tell apart what deserves a Warning of
-// its own: quota, rights, size or other.
-func Cause(err error) string {
+// Cause is what refused a request. Each deserves a Warning of its own.
+type Cause string
+
+const (
+	// CauseQuota is a quota of the namespace.
+	CauseQuota Cause = "quota"
+	// CauseRights means that the manager lacks a right, or that a policy forbids it.
+	CauseRights Cause = "rights"
+	// CauseSize means that the object is too large for the API server or etcd.
+	CauseSize Cause = "size"
+	// CauseOther is anything else, such as an admission webhook.
+	CauseOther Cause = "other"
+)
+
+// CauseOf returns what refused the request that failed with err.
+func CauseOf(err error) Cause {
 	switch {
 	case strings.Contains(err.Error(), "exceeded quota"):
-		return "quota"
+		return CauseQuota
 	case apierrors.IsForbidden(err):
-		return "rights"
+		return CauseRights
 	case TooLarge(err):
-		return "size"
+		return CauseSize
 	default:
-		return "other"
+		return CauseOther
 	}
 }
 

@@ -13,7 +13,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/clock"
 
-	"github.com/job-handler/job-handler/internal/metrics"
 	"github.com/job-handler/job-handler/internal/retain"
 )
 
@@ -32,11 +31,23 @@ type Options struct {
 	Horizon time.Duration
 }
 
+// Metrics are set to how much space results take, as metrics.Retention does.
+type Metrics interface {
+	// SetBudgets sets how much space results may take.
+	SetBudgets(budgets retain.Budgets)
+	// SetBytes sets how much space results take in a namespace.
+	SetBytes(namespace string, bytes int64)
+	// ResetBytes sets how much space results take in every namespace that has any.
+	ResetBytes(bytes map[string]int64)
+	// Shrunk counts a run with less log text stored because of a budget.
+	Shrunk(budget retain.Budget)
+}
+
 // Holdings is what is held. New makes one; nil holds nothing, and has no bound.
 type Holdings struct {
 	options Options
 	clock   clock.PassiveClock
-	metrics *metrics.Retention
+	metrics Metrics
 
 	mu sync.Mutex
 	// bytes is what results take in the namespaces that have any, all what they take
@@ -53,7 +64,7 @@ type Holdings struct {
 }
 
 // New returns empty holdings.
-func New(options Options, clk clock.PassiveClock, m *metrics.Retention) *Holdings {
+func New(options Options, clk clock.PassiveClock, m Metrics) *Holdings {
 	m.SetBudgets(options.Budgets)
 	return &Holdings{options: options, clock: clk, metrics: m, told: map[string]time.Time{}, sooner: make(chan struct{}, 1)}
 }

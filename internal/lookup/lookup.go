@@ -24,11 +24,15 @@ func Namespace(ctx context.Context, reader client.Reader, name string) (*metav1.
 	return namespace, nil
 }
 
+// Ends reports whether a Namespace that Namespace returned is gone or being deleted.
+func Ends(namespace *metav1.PartialObjectMetadata) bool {
+	return namespace.Name == "" || namespace.DeletionTimestamp != nil
+}
+
 // StillThere reports whether the Job and its Namespace are there although something was
 // not found: a webhook or a proxy may answer so too. live reads from the API server.
 func StillThere(ctx context.Context, live client.Reader, job *batchv1.Job) bool {
-	namespace := policy.NewNamespace()
-	if err := live.Get(ctx, client.ObjectKey{Name: job.Namespace}, namespace); err != nil || namespace.DeletionTimestamp != nil {
+	if namespace, err := Namespace(ctx, live, job.Namespace); err != nil || Ends(namespace) {
 		return false
 	}
 	now := &batchv1.Job{}

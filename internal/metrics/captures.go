@@ -2,28 +2,8 @@ package metrics
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
-)
 
-// SpillFailure is why captures could not be stored beside their Job.
-type SpillFailure string
-
-// The values of the label cause.
-const (
-	// SpillQuota: a quota of the namespace refused it.
-	SpillQuota SpillFailure = "quota"
-	// SpillRights: the manager lacks a right, or a policy refused it.
-	SpillRights SpillFailure = "rights"
-	// SpillSize: the API server found it too large.
-	SpillSize SpillFailure = "size"
-	// SpillBudget: results take more than they may, and captures of the Job as much as
-	// they may then.
-	SpillBudget SpillFailure = "budget"
-	// SpillGone: The Job or its namespace was deleted, or is being deleted.
-	SpillGone SpillFailure = "gone"
-	// SpillPassing: the API server was busy or away.
-	SpillPassing SpillFailure = "passing"
-	// SpillOther: anything else.
-	SpillOther SpillFailure = "other"
+	"github.com/job-handler/job-handler/internal/capture"
 )
 
 const capturePrefix = Prefix + "capture_"
@@ -67,13 +47,13 @@ var (
 		Name: capturePrefix + "spill_failures_total", Kind: Counter,
 		Help: "Failed tries to store captures, by cause.",
 		Labels: []Label{{Name: "cause", Values: []Value{
-			value(SpillQuota, "A quota of the namespace refused it."),
-			value(SpillRights, "The manager lacks a right, or a policy refused it."),
-			value(SpillSize, "The API server found it too large."),
-			value(SpillBudget, "Results are above a budget, and captures of the Job have reached the lower limit that applies then."),
-			value(SpillGone, "The Job or its namespace was deleted, or is being deleted."),
-			value(SpillPassing, "The API server was busy or away."),
-			value(SpillOther, "Anything else."),
+			value(capture.SaveQuota, "A quota of the namespace refused it."),
+			value(capture.SaveRights, "The manager lacks a right, or a policy refused it."),
+			value(capture.SaveSize, "The API server found it too large."),
+			value(capture.SaveBudget, "Results are above a budget, and captures of the Job have reached the lower limit that applies then."),
+			value(capture.SaveGone, "The Job or its namespace was deleted, or is being deleted."),
+			value(capture.SavePassing, "The API server was busy or away."),
+			value(capture.SaveOther, "Anything else."),
 		}}},
 	}
 )
@@ -113,7 +93,7 @@ func (c *Captures) Spilled(pods, bytes int) {
 }
 
 // SpillFailed counts a try that failed.
-func (c *Captures) SpillFailed(cause SpillFailure) {
+func (c *Captures) SpillFailed(cause capture.SaveFailure) {
 	if c == nil {
 		return
 	}

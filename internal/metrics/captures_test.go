@@ -6,6 +6,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/job-handler/job-handler/internal/capture"
 )
 
 func TestCaptures(t *testing.T) {
@@ -18,9 +20,9 @@ func TestCaptures(t *testing.T) {
 	stats = CaptureStats{Pods: 1, MemoryBytes: 2, Cut: 5, Dropped: 6}
 	captures.Spilled(7, 800)
 	captures.Spilled(2, 100)
-	captures.SpillFailed(SpillQuota)
-	captures.SpillFailed(SpillPassing)
-	captures.SpillFailed(SpillPassing)
+	captures.SpillFailed(capture.SaveQuota)
+	captures.SpillFailed(capture.SavePassing)
+	captures.SpillFailed(capture.SavePassing)
 
 	want := `# HELP job_handler_capture_cuts_total How often a captured log was shortened because --capture-memory was used up.
 # TYPE job_handler_capture_cuts_total counter
@@ -64,5 +66,5 @@ job_handler_capture_spilled_pods_total 9
 	}
 	var none *Captures
 	none.Spilled(1, 1)
-	none.SpillFailed(SpillOther)
+	none.SpillFailed(capture.SaveOther)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/job-handler/job-handler/internal/retain"
+	"github.com/job-handler/job-handler/internal/selftest"
 )
 
 // everything returns a registry with every metric there is, each with a value.
@@ -46,12 +47,12 @@ func everything(t *testing.T) *prometheus.Registry {
 	certificates.SetBundleMatches("validating", true)
 	selfTest, err := NewSelfTest(registry)
 	must(err)
-	selfTest.Tested(SelfTestStamped, time.Now())
+	selfTest.Tested(selftest.Stamped, time.Now())
 	retention, err := NewRetention(registry)
 	must(err)
 	retention.SetBytes("team", 1)
 	retention.Surveyed(&retain.Survey{})
-	retention.Passed(PassComplete, time.Now(), time.Second)
+	retention.PassCompleted(time.Now(), time.Second)
 	return registry
 }
 

@@ -4,24 +4,15 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/apierr"
+	"github.com/job-handler/job-handler/internal/results"
 )
 
-// Capture is whether the logs of a run are all stored.
-type Capture string
-
-// The values of the label capture.
-const (
-	// CaptureComplete: every log is stored whole.
-	CaptureComplete Capture = "complete"
-	// CaptureIncomplete: logs are missing or shortened, which no time heals.
-	CaptureIncomplete Capture = "incomplete"
-	// CaptureKept: logs could not be read, and the Job stays for that.
-	CaptureKept Capture = "kept"
-)
-
-// RetryLogs is the class of what is tried again since logs could not be read yet.
-// The others are those of package trouble.
-const RetryLogs = "logs"
+// retryLogs is the class of passes that are repeated for their logs. The others are
+// those of package apierr.
+const retryLogs = "logs"
 
 func jobDefinitions() []Definition {
 	return []Definition{
@@ -32,16 +23,16 @@ func jobDefinitions() []Definition {
 
 var (
 	outcomes = Label{Name: "outcome", Values: []Value{
-		{"completed", "The Job completed."},
-		{"failed", "The Job failed."},
+		{api.StatusCompleted, "The Job completed."},
+		{api.StatusFailed, "The Job failed."},
 	}}
 	jobsStored = Definition{
 		Name: Prefix + "jobs_stored_total", Kind: Counter,
 		Help: "Jobs whose results were stored and reported, by outcome and by whether their logs are complete.",
 		Labels: []Label{outcomes, {Name: "capture", Values: []Value{
-			value(CaptureComplete, "Every log is stored whole."),
-			value(CaptureIncomplete, "Logs are missing or shortened, for good."),
-			value(CaptureKept, "Logs could not be read until `--log-deadline`, and the Job is kept for that."),
+			value(results.LogsComplete, "Every log is stored whole."),
+			value(results.LogsIncomplete, "Logs are missing or shortened, for good."),
+			value(results.LogsKept, "Logs could not be read until `--log-deadline`, and the Job is kept for that."),
 		}}},
 	}
 	// The time at which a Job finished has whole seconds, so that nothing much
@@ -86,11 +77,11 @@ var (
 		Name: Prefix + "retries_total", Kind: Counter,
 		Help: "Passes over a Job that have to be repeated, by class.",
 		Labels: []Label{{Name: "class", Values: []Value{
-			{"conflict", "The Job changed meanwhile."},
-			{"passing", "The API server was busy or away."},
-			{"refused", "A user or operator has to act: see `" + Prefix + "refusals_total`."},
-			{"gone", "Something was not found, although the Job exists."},
-			{RetryLogs, "Logs could not be read yet."},
+			value(apierr.Conflict, "The Job changed meanwhile."),
+			value(apierr.Transient, "The API server was busy or away."),
+			value(apierr.Rejected, "A user or operator has to act: see `"+Prefix+"refusals_total`."),
+			value(apierr.NotFound, "Something was not found, although the Job exists."),
+			{retryLogs, "Logs could not be read yet."},
 		}}},
 	}
 	refusals = Definition{
@@ -137,7 +128,7 @@ func NewJobs(registry Registry) (*Jobs, error) {
 type Run struct {
 	// Outcome is the value of the Job's status: completed or failed.
 	Outcome string
-	Capture Capture
+	Logs    results.Completeness
 	// Took is the time since the Job's end.
 	Took time.Duration
 	// Bytes are what the results take, parts included.
@@ -146,12 +137,12 @@ type Run struct {
 	LogKept, LogLeftOut, Redactions int64
 }
 
-// Stored counts a run whose results are stored and told of.
+// Stored counts a run whose results are stored and reported.
 func (j *Jobs) Stored(run *Run) {
 	if j == nil {
 		return
 	}
-	j.stored.WithLabelValues(run.Outcome, string(run.Capture)).Inc()
+	j.stored.WithLabelValues(run.Outcome, string(run.Logs)).Inc()
 	j.toStored.WithLabelValues(run.Outcome).Observe(max(0, run.Took).Seconds())
 	j.size.WithLabelValues().Observe(float64(run.Bytes))
 	j.logKept.WithLabelValues().Add(float64(run.LogKept))
@@ -159,32 +150,38 @@ func (j *Jobs) Stored(run *Run) {
 	j.redactions.WithLabelValues().Add(float64(run.Redactions))
 }
 
-// Deleted counts a Job that was deleted so long after its end.
+// Deleted counts a Job that the manager deleted, and how long after its end.
 func (j *Jobs) Deleted(outcome string, took time.Duration) {
 	if j != nil {
 		j.toDeleted.WithLabelValues(outcome).Observe(max(0, took).Seconds())
 	}
 }
 
-// Lost counts a run that is gone without results.
+// Lost counts a finished Job that was deleted without results.
 func (j *Jobs) Lost() {
 	if j != nil {
 		j.lost.WithLabelValues().Inc()
 	}
 }
 
-// Missing counts results that should be there.
+// Missing counts results that a Job calls stored and that are missing or damaged.
 func (j *Jobs) Missing() {
 	if j != nil {
 		j.missing.WithLabelValues().Inc()
 	}
 }
 
-// Retried counts a look at a Job that ended with an error of a class of package
-// trouble, or RetryLogs.
-func (j *Jobs) Retried(class string) {
+// Retried counts a pass that ended with an error of this class.
+func (j *Jobs) Retried(class apierr.Class) {
 	if j != nil {
-		j.retries.WithLabelValues(class).Inc()
+		j.retries.WithLabelValues(string(class)).Inc()
+	}
+}
+
+// RetriedLogs counts a pass that is repeated because logs could not be read yet.
+func (j *Jobs) RetriedLogs() {
+	if j != nil {
+		j.retries.WithLabelValues(retryLogs).Inc()
 	}
 }
 
@@ -200,9 +197,9 @@ func (j *Jobs) ListedEvents(err error) {
 	j.eventLists.WithLabelValues(result).Inc()
 }
 
-// Refused counts a refusal for a cause of apierr.Cause.
-func (j *Jobs) Refused(cause string) {
+// Refused counts a pass that ended with a refusal.
+func (j *Jobs) Refused(cause apierr.Cause) {
 	if j != nil {
-		j.refusals.WithLabelValues(cause).Inc()
+		j.refusals.WithLabelValues(string(cause)).Inc()
 	}
 }

@@ -7,6 +7,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/job-handler/job-handler/internal/results"
 )
 
 func TestJobs(t *testing.T) {
@@ -16,15 +18,15 @@ func TestJobs(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.Stored(&Run{
-		Outcome: "completed", Capture: CaptureComplete, Took: 30 * time.Millisecond, Bytes: 5000,
+		Outcome: "completed", Logs: results.LogsComplete, Took: 30 * time.Millisecond, Bytes: 5000,
 		LogKept: 10, LogLeftOut: 1, Redactions: 2,
 	})
-	m.Stored(&Run{Outcome: "failed", Capture: CaptureKept, Took: time.Hour, Bytes: 16 << 20, LogKept: 20, LogLeftOut: 3, Redactions: 4})
+	m.Stored(&Run{Outcome: "failed", Logs: results.LogsKept, Took: time.Hour, Bytes: 16 << 20, LogKept: 20, LogLeftOut: 3, Redactions: 4})
 	m.Deleted("completed", -time.Second)
 	m.Lost()
 	m.Missing()
 	m.Retried("passing")
-	m.Retried(RetryLogs)
+	m.RetriedLogs()
 	m.Refused("quota")
 
 	const want = `

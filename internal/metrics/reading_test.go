@@ -5,6 +5,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/job-handler/job-handler/internal/policy"
 )
 
 func TestReading(t *testing.T) {
@@ -42,9 +44,9 @@ func TestAdmission(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.Answered(AdmissionJob, AdmissionStamped, false)
-	m.Answered(AdmissionJob, AdmissionStamped, true)
-	m.Answered(AdmissionCronJob, AdmissionRefused, false)
+	m.Answered(policy.AdmissionJob, policy.AdmissionStamped, false)
+	m.Answered(policy.AdmissionJob, policy.AdmissionStamped, true)
+	m.Answered(policy.AdmissionCronJob, policy.AdmissionRefused, false)
 	for series, want := range map[prometheus.Counter]float64{
 		m.requests.WithLabelValues("job", "stamped"):     2,
 		m.requests.WithLabelValues("cronjob", "refused"): 1,
@@ -60,5 +62,5 @@ func TestAdmission(t *testing.T) {
 		t.Error("registered twice")
 	}
 	var none *Admission
-	none.Answered(AdmissionJob, AdmissionUnread, true)
+	none.Answered(policy.AdmissionJob, policy.AdmissionUnread, true)
 }

@@ -5,18 +5,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/job-handler/job-handler/internal/apierr"
 	"github.com/job-handler/job-handler/internal/retain"
-)
-
-// PassResult is how a look at all results ended.
-type PassResult string
-
-// The values of the label result.
-const (
-	// PassComplete: everything was looked at, and deleted as far as it could be.
-	PassComplete PassResult = "complete"
-	// PassFailed: the API server did not answer, or refused the list.
-	PassFailed PassResult = "failed"
 )
 
 const (
@@ -27,13 +17,18 @@ const (
 	mostNamespaces = 100
 )
 
-// causes are those of apierr.Cause.
 var causes = Label{Name: "cause", Values: []Value{
-	{"quota", "A quota of the namespace."},
-	{"rights", "The manager lacks a right, or a policy forbids it."},
-	{"size", "Too large, for the API server or etcd."},
-	{"other", "Anything else, such as an admission webhook."},
+	value(apierr.CauseQuota, "A quota of the namespace."),
+	value(apierr.CauseRights, "The manager lacks a right, or a policy forbids it."),
+	value(apierr.CauseSize, "Too large, for the API server or etcd."),
+	value(apierr.CauseOther, "Anything else, such as an admission webhook."),
 }}
+
+// The values of the label result of retentionPasses.
+const (
+	passComplete = "complete"
+	passFailed   = "failed"
+)
 
 func retentionDefinitions() []Definition {
 	return []Definition{
@@ -88,8 +83,8 @@ var (
 	retentionPasses = Definition{
 		Name: retentionPrefix + "passes_total", Kind: Counter, Help: "Passes over all results, by outcome.",
 		Labels: []Label{{Name: "result", Values: []Value{
-			value(PassComplete, "Everything was checked, and deleted as far as possible."),
-			value(PassFailed, "The API server did not answer, or refused the list."),
+			{passComplete, "Everything was checked, and deleted as far as possible."},
+			{passFailed, "The API server did not answer, or refused the list."},
 		}}},
 	}
 	retentionRefused = Definition{
@@ -149,10 +144,10 @@ func NewRetention(registry Registry) (*Retention, error) {
 // Deleted counts an object that was deleted.
 func (r *Retention) Deleted(reason retain.Reason) { r.deleted.WithLabelValues(string(reason)).Inc() }
 
-// Refused counts a deletion that was refused for a cause of apierr.Cause.
-func (r *Retention) Refused(cause string) { r.refused.WithLabelValues(cause).Inc() }
+// Refused counts a deletion that the API server refused.
+func (r *Retention) Refused(cause apierr.Cause) { r.refused.WithLabelValues(string(cause)).Inc() }
 
-// Surveyed says what a look found, before it deletes anything.
+// Surveyed sets what a pass found, before it deletes anything.
 func (r *Retention) Surveyed(s *retain.Survey) {
 	for _, class := range []retain.Class{retain.Results, retain.Part, retain.Captured, retain.Foreign} {
 		r.objects.WithLabelValues(string(class)).Set(float64(s.Counts[class]))
@@ -160,26 +155,27 @@ func (r *Retention) Surveyed(s *retain.Survey) {
 	r.malformed.WithLabelValues().Set(float64(s.Malformed))
 }
 
-// Passed counts a look that ended at a time and took so long.
-func (r *Retention) Passed(result PassResult, at time.Time, took time.Duration) {
-	r.passes.WithLabelValues(string(result)).Inc()
-	if result == PassComplete {
-		r.duration.WithLabelValues().Observe(took.Seconds())
-		r.last.WithLabelValues().Set(float64(at.Unix()))
-	}
+// PassCompleted counts a complete pass, when it ended and how long it took.
+func (r *Retention) PassCompleted(at time.Time, took time.Duration) {
+	r.passes.WithLabelValues(passComplete).Inc()
+	r.duration.WithLabelValues().Observe(took.Seconds())
+	r.last.WithLabelValues().Set(float64(at.Unix()))
 }
 
-// SetBudgets says what results may take.
+// PassFailed counts a pass that could not check all results.
+func (r *Retention) PassFailed() { r.passes.WithLabelValues(passFailed).Inc() }
+
+// SetBudgets sets how much space results may take.
 func (r *Retention) SetBudgets(budgets retain.Budgets) {
 	r.budget.WithLabelValues().Set(float64(budgets.Namespace))
 	r.allBudget.WithLabelValues().Set(float64(budgets.Cluster))
 }
 
-// SetBytes says what results take in a namespace; 0: there are none any more.
+// SetBytes sets how much space results take in a namespace; 0 means that it has none.
 func (r *Retention) SetBytes(of string, bytes int64) { r.held.set(of, bytes) }
 
-// ResetBytes says what results take in every namespace that has any.
+// ResetBytes sets how much space results take in every namespace that has any.
 func (r *Retention) ResetBytes(bytes map[string]int64) { r.held.reset(bytes) }
 
-// Shrunk counts a run of which less was stored for a budget.
+// Shrunk counts a run with less log text stored because of a budget.
 func (r *Retention) Shrunk(budget retain.Budget) { r.shrunk.WithLabelValues(string(budget)).Inc() }

@@ -17,8 +17,8 @@ func TestRetention(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.Passed(PassFailed, time.Unix(1_700_000_000, 0), time.Hour)
-	m.Passed(PassComplete, time.Unix(1_800_000_000, 0), 2*time.Second)
+	m.PassFailed()
+	m.PassCompleted(time.Unix(1_800_000_000, 0), 2*time.Second)
 	m.Deleted(retain.ReasonExpired)
 	m.Deleted(retain.ReasonExpired)
 	m.Deleted(retain.ReasonOrphan)

@@ -4,21 +4,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-)
 
-// SelfTestResult is how a self-test of stamping ended.
-type SelfTestResult string
-
-// The values of the label result.
-const (
-	// SelfTestStamped: the Job came back with the webhook's stamp.
-	SelfTestStamped SelfTestResult = "stamped"
-	// SelfTestUnstamped: it came back without, or with a part of it.
-	SelfTestUnstamped SelfTestResult = "unstamped"
-	// SelfTestRefused: the API server refused the Job, or the manager.
-	SelfTestRefused SelfTestResult = "refused"
-	// SelfTestUnanswered: the API server gave no answer in time.
-	SelfTestUnanswered SelfTestResult = "unanswered"
+	"github.com/job-handler/job-handler/internal/selftest"
 )
 
 const selfTestPrefix = Prefix + "self_test_"
@@ -42,10 +29,10 @@ var (
 		Name: selfTestPrefix + "runs_total", Kind: Counter,
 		Help: "Self-tests of stamping by result.",
 		Labels: []Label{{Name: "result", Values: []Value{
-			value(SelfTestStamped, "The Job came back with the webhook's stamp."),
-			value(SelfTestUnstamped, "It came back without, or with a part of it."),
-			value(SelfTestRefused, "The API server refused the Job, or the manager."),
-			value(SelfTestUnanswered, "The API server gave no answer in time."),
+			value(selftest.Stamped, "The Job came back with the webhook's stamp."),
+			value(selftest.Unstamped, "It came back without, or with a part of it."),
+			value(selftest.Refused, "The API server refused the Job, or the manager."),
+			value(selftest.Unanswered, "The API server gave no answer in time."),
 		}}},
 	}
 )
@@ -66,14 +53,14 @@ func NewSelfTest(registry Registry) (*SelfTest, error) {
 
 // Tested counts a test that ended at a time. One that was refused or not
 // answered tells nothing about stamping.
-func (s *SelfTest) Tested(result SelfTestResult, at time.Time) {
+func (s *SelfTest) Tested(result selftest.Result, at time.Time) {
 	s.tests.WithLabelValues(string(result)).Inc()
 	switch result {
-	case SelfTestStamped:
+	case selftest.Stamped:
 		s.works.WithLabelValues().Set(1)
 		s.last.WithLabelValues().Set(float64(at.Unix()))
-	case SelfTestUnstamped:
+	case selftest.Unstamped:
 		s.works.WithLabelValues().Set(0)
-	case SelfTestRefused, SelfTestUnanswered:
+	case selftest.Refused, selftest.Unanswered:
 	}
 }

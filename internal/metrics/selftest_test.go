@@ -7,6 +7,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/job-handler/job-handler/internal/selftest"
 )
 
 const selfTestCounts = `
@@ -26,15 +28,15 @@ func TestSelfTest(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	metrics.Tested(SelfTestUnanswered, time.Unix(1_800_000_000, 0))
-	metrics.Tested(SelfTestRefused, time.Unix(1_800_000_001, 0))
+	metrics.Tested(selftest.Unanswered, time.Unix(1_800_000_000, 0))
+	metrics.Tested(selftest.Refused, time.Unix(1_800_000_001, 0))
 	compare(selfTestCounts + `job_handler_self_test_runs_total{result="refused"} 1
 job_handler_self_test_runs_total{result="stamped"} 0
 job_handler_self_test_runs_total{result="unanswered"} 1
 job_handler_self_test_runs_total{result="unstamped"} 0
 `)
-	metrics.Tested(SelfTestStamped, time.Unix(1_800_000_002, 5))
-	metrics.Tested(SelfTestUnstamped, time.Unix(1_800_000_003, 0))
+	metrics.Tested(selftest.Stamped, time.Unix(1_800_000_002, 5))
+	metrics.Tested(selftest.Unstamped, time.Unix(1_800_000_003, 0))
 	compare(selfTestCounts + `job_handler_self_test_runs_total{result="refused"} 1
 job_handler_self_test_runs_total{result="stamped"} 1
 job_handler_self_test_runs_total{result="unanswered"} 1

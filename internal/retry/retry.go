@@ -22,6 +22,14 @@ const (
 	LongestRefused = 4 * time.Minute
 )
 
+// Sooner returns the shorter of two waits, where 0 means for ever.
+func Sooner(a, b time.Duration) time.Duration {
+	if a == 0 || b == 0 {
+		return max(a, b)
+	}
+	return min(a, b)
+}
+
 // Limiter returns a rate limiter for a controller's queue: exponential from
 // 100 ms to 20 s for each request.
 func Limiter() workqueue.TypedRateLimiter[reconcile.Request] {

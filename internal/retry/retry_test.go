@@ -38,3 +38,13 @@ func TestLimiter(t *testing.T) {
 		t.Errorf("after a success it waits %s", got)
 	}
 }
+
+func TestSooner(t *testing.T) {
+	for _, test := range []struct{ a, b, want time.Duration }{
+		{0, 0, 0}, {0, 2, 2}, {1, 0, 1}, {1, 2, 1}, {2, 1, 1},
+	} {
+		if got := Sooner(test.a, test.b); got != test.want {
+			t.Errorf("%d and %d: got %d, want %d", test.a, test.b, got, test.want)
+		}
+	}
+}

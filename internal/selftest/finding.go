@@ -12,12 +12,11 @@ import (
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/events"
-	"github.com/job-handler/job-handler/internal/metrics"
 )
 
 // finding is what one test found.
 type finding struct {
-	result metrics.SelfTestResult
+	result Result
 	// missing is what is not there of the stamp; empty if the webhook did not
 	// answer at all.
 	missing []string
@@ -28,12 +27,12 @@ type finding struct {
 // judge looks at the Job that came back.
 func judge(job *batchv1.Job, word string) finding {
 	if !answered(job, word) {
-		return finding{result: metrics.SelfTestUnstamped}
+		return finding{result: Unstamped}
 	}
 	if parts := missing(job); len(parts) > 0 {
-		return finding{result: metrics.SelfTestUnstamped, missing: parts}
+		return finding{result: Unstamped, missing: parts}
 	}
-	return finding{result: metrics.SelfTestStamped}
+	return finding{result: Stamped}
 }
 
 // judgeError tells an answer that is no from none at all.
@@ -41,13 +40,13 @@ func judgeError(err error) finding {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
 		// Its text has ports and times in it: each would count as another problem.
-		return finding{result: metrics.SelfTestUnanswered, why: "it cannot be reached, or took too long"}
+		return finding{result: Unanswered, why: "it cannot be reached, or took too long"}
 	}
 	switch code := status.Status().Code; {
 	case code == http.StatusTooManyRequests, code == http.StatusRequestTimeout, code >= http.StatusInternalServerError:
-		return finding{result: metrics.SelfTestUnanswered, why: err.Error()}
+		return finding{result: Unanswered, why: err.Error()}
 	}
-	return finding{result: metrics.SelfTestRefused, why: err.Error()}
+	return finding{result: Refused, why: err.Error()}
 }
 
 const meanwhile = "; until then Jobs are stamped when the manager first sees them"
@@ -60,11 +59,11 @@ func (f *finding) problem(configuration *admissionv1.MutatingWebhookConfiguratio
 		p.About = configuration
 	}
 	switch {
-	case f.result == metrics.SelfTestRefused:
+	case f.result == Refused:
 		p.Text = fmt.Sprintf("the self-test cannot run: the API server refuses its Job, in a dry run: %s", f.why)
 		p.Remedy = "apply the Role and policies of this version, and exempt Jobs labelled " + api.SelfTestLabel +
 			" from other policies and webhooks that refuse them; --self-test-interval=0 turns the test off"
-	case f.result == metrics.SelfTestUnanswered:
+	case f.result == Unanswered:
 		p.Text = "the self-test cannot run: the API server did not answer: " + f.why
 		p.Remedy = "if this persists, check the connection to the API server, and other webhooks that it waits for"
 	case len(f.missing) > 0:

@@ -9,7 +9,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/events"
-	"github.com/job-handler/job-handler/internal/metrics"
 )
 
 // oncePoll is how soon a test that failed is repeated.
@@ -35,7 +34,7 @@ func (o *Once) Run(ctx context.Context, timeout time.Duration) error {
 		if ctx.Err() == nil || last.result == "" {
 			last = found
 		}
-		return last.result == metrics.SelfTestStamped, nil
+		return last.result == Stamped, nil
 	})
 	if err == nil || ctx.Err() != nil {
 		return err //nolint:wrapcheck // The caller's context that ended, or nil.

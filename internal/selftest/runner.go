@@ -14,7 +14,6 @@ import (
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/events"
-	"github.com/job-handler/job-handler/internal/metrics"
 )
 
 const (
@@ -30,7 +29,7 @@ type Runner struct {
 	// Client creates the Jobs, and reads past the cache what Events are about.
 	Client  client.Client
 	Events  *events.Recorder
-	Metrics *metrics.SelfTest
+	Metrics Metrics
 	Clock   clock.Clock
 	// Found is told whether a Job was stamped, after each test that says so; it
 	// is optional.
@@ -80,7 +79,7 @@ func (r *Runner) test(ctx context.Context) bool {
 	}
 	r.Metrics.Tested(found.result, r.Clock.Now())
 	r.found(found.result)
-	if found.result == metrics.SelfTestStamped {
+	if found.result == Stamped {
 		r.failures = 0
 		r.tell(ctx, nil)
 		return true
@@ -92,11 +91,11 @@ func (r *Runner) test(ctx context.Context) bool {
 }
 
 // found tells of results that say something about stamping.
-func (r *Runner) found(result metrics.SelfTestResult) {
+func (r *Runner) found(result Result) {
 	if r.Found == nil {
 		return
 	}
-	if stamped := result == metrics.SelfTestStamped; stamped || result == metrics.SelfTestUnstamped {
+	if stamped := result == Stamped; stamped || result == Unstamped {
 		r.Found(stamped)
 	}
 }
