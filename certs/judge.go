@@ -184,9 +184,9 @@ func (c *configuration) distrust(served []*x509.Certificate, now time.Time) erro
 	var reasons []string
 	seen := map[string]bool{}
 	for _, each := range c.hooks {
-		if err := each.verify(served, now); err != nil && !seen[err.Error()] {
-			seen[err.Error()] = true
-			reasons = append(reasons, each.name+": "+err.Error())
+		if reason := each.distrust(served, now); reason != "" && !seen[reason] {
+			seen[reason] = true
+			reasons = append(reasons, each.name+": "+reason)
 		}
 	}
 	if len(reasons) == 0 {
@@ -195,15 +195,16 @@ func (c *configuration) distrust(served []*x509.Certificate, now time.Time) erro
 	return errors.New(strings.Join(reasons, "; "))
 }
 
-// verify does what the API server does in the handshake. Expiry is another
-// problem, and so the time is one at which the leaf is valid.
-func (h *hook) verify(served []*x509.Certificate, now time.Time) error {
+// distrust verifies the certificate as the API server does in the handshake, and returns
+// why that fails, "" if it does not. Expiry is another problem, and so the time is one at
+// which the leaf is valid.
+func (h *hook) distrust(served []*x509.Certificate, now time.Time) string {
 	if len(h.caBundle) == 0 {
-		return errors.New("it has no caBundle")
+		return "it has no caBundle"
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(h.caBundle) {
-		return errors.New("its caBundle holds no certificate")
+		return "its caBundle holds no certificate"
 	}
 	intermediates := x509.NewCertPool()
 	for _, each := range served[1:] {
@@ -216,9 +217,11 @@ func (h *hook) verify(served []*x509.Certificate, now time.Time) error {
 	if now.After(leaf.NotAfter) {
 		now = leaf.NotAfter
 	}
-	_, err := leaf.Verify(x509.VerifyOptions{
+	if _, err := leaf.Verify(x509.VerifyOptions{
 		DNSName: h.host, Roots: roots, Intermediates: intermediates, CurrentTime: now,
 		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	})
-	return err //nolint:wrapcheck // it is the reason itself, not a failure of ours
+	}); err != nil {
+		return err.Error()
+	}
+	return ""
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/cli-runtime/pkg/printers"
 	"k8s.io/kubectl/pkg/cmd/get"
 
 	"github.com/job-handler/job-handler/internal/resultsview"
@@ -56,11 +58,17 @@ func (o *getOptions) run(ctx context.Context) error {
 	if table(o.output) {
 		one := newListing(o.output, o.clock.Now())
 		one.add(run)
-		err = printer.PrintObj(one.table(), safeWriter{o.Out})
-	} else {
-		err = printOne(printer, o.output, run, o.Out)
+		return o.print(printer, one.table(), run)
 	}
+	object, err := plain(run)
 	if err != nil {
+		return err
+	}
+	return o.print(printer, object, run)
+}
+
+func (o *getOptions) print(printer printers.ResourcePrinter, object runtime.Object, run *resultsview.Run) error {
+	if err := printer.PrintObj(object, output(o.output, o.Out)); err != nil {
 		return fmt.Errorf("printing %s: %w", run.Object, err)
 	}
 	return nil

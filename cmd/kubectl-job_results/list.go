@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/kubectl/pkg/cmd/get"
 
 	"github.com/job-handler/job-handler/internal/api"
@@ -176,12 +177,13 @@ func (o *listOptions) print(found *listing) error {
 	if err != nil {
 		return fmt.Errorf("--output: %w", err)
 	}
-	if table(o.output) {
-		err = printer.PrintObj(found.table(), safeWriter{o.Out})
-	} else {
-		err = printStored(printer, o.output, found.newestFirst(), o.Out)
+	var objects runtime.Object = found.table()
+	if !table(o.output) {
+		if objects, err = plainList(found.newestFirst()); err != nil {
+			return err
+		}
 	}
-	if err != nil {
+	if err := printer.PrintObj(objects, output(o.output, o.Out)); err != nil {
 		return fmt.Errorf("printing results: %w", err)
 	}
 	return nil

@@ -56,28 +56,19 @@ func orNone(text string) string {
 	return strings.NewReplacer("\n", `\n`, "\t", " ").Replace(text)
 }
 
-// printStored prints the objects themselves, as a list, as kubectl get would.
-func printStored(printer printers.ResourcePrinter, flags *get.PrintFlags, runs []*resultsview.Run, out io.Writer) error {
+// plainList returns the objects of runs as one list, as kubectl get would print them.
+func plainList(runs []*resultsview.Run) (*unstructured.UnstructuredList, error) {
 	objects := &unstructured.UnstructuredList{Object: map[string]any{
 		"apiVersion": "v1", "kind": "List", "metadata": map[string]any{"resourceVersion": ""},
 	}}
 	for _, r := range runs {
 		item, err := plain(r)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		objects.Items = append(objects.Items, *item)
 	}
-	return printer.PrintObj(objects, output(flags, out)) //nolint:wrapcheck // the caller says what is printed
-}
-
-// printOne prints the object of r itself.
-func printOne(printer printers.ResourcePrinter, flags *get.PrintFlags, r *resultsview.Run, out io.Writer) error {
-	object, err := plain(r)
-	if err != nil {
-		return err
-	}
-	return printer.PrintObj(object, output(flags, out)) //nolint:wrapcheck // the caller says what is printed
+	return objects, nil
 }
 
 // output returns where to print objects: what does not escape by itself what

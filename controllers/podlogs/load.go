@@ -28,7 +28,7 @@ type loader struct{ *Keeper }
 func (l loader) load(ctx context.Context, run *results.Run, kind string) (*capture.Restored, error) {
 	job := run.Job
 	if !l.mayBeSaved(job, kind, run.Objects()) {
-		return nil, nil //nolint:nilnil // of most Jobs nothing was stored
+		return nil, nil
 	}
 	end, ok := l.loading.begin(job.Namespace)
 	if !ok {

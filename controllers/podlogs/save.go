@@ -221,11 +221,18 @@ func (s saver) savedBefore(ctx context.Context, kind string, wanted *results.Obj
 	if there.Labels[api.CaptureOfLabel] != wanted.Labels[api.CaptureOfLabel] {
 		return "", 0, nil
 	}
-	bytes, err = strconv.Atoi(there.Annotations[api.BytesAnnotation])
-	if err != nil || bytes < 0 || bytes > api.MaxResultsBytes {
-		return "", 0, nil //nolint:nilerr // anybody may edit annotations: it is not what we made
+	bytes, valid := bytesOf(there)
+	if !valid {
+		return "", 0, nil
 	}
 	return there.Annotations[api.SHA256Annotation], bytes, nil
+}
+
+// bytesOf returns the size of an object, as its annotation tells it, and whether the
+// manager may have written that: any user may edit annotations.
+func bytesOf(object metav1.Object) (bytes int, valid bool) {
+	bytes, err := strconv.Atoi(object.GetAnnotations()[api.BytesAnnotation])
+	return bytes, err == nil && bytes >= 0 && bytes <= api.MaxResultsBytes
 }
 
 // answer decides when to try again after an error, and tells of it.

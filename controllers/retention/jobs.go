@@ -123,15 +123,16 @@ func (f *jobFinder) longNames(ctx context.Context, namespace string) (map[types.
 	return names, nil
 }
 
-// called returns the Job if it has that name.
+// called returns the Job if it has that name, nil if it is gone or has another one: most
+// results outlive their Job.
 func (f *jobFinder) called(ctx context.Context, of job, name string) (*batchv1.Job, error) {
 	if name == "" {
-		return nil, nil //nolint:nilnil // there is no such Job
+		return nil, nil
 	}
 	object := &batchv1.Job{}
 	err := f.live.Get(ctx, client.ObjectKey{Namespace: of.namespace, Name: name}, object)
 	if apierrors.IsNotFound(err) || err == nil && object.UID != of.uid {
-		return nil, nil //nolint:nilnil // most results outlive their Job
+		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("getting job %s/%s: %w", of.namespace, name, err)

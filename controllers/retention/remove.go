@@ -66,13 +66,8 @@ func (r *Retainer) keep(ctx context.Context, candidate retain.Candidate, why str
 
 // removeParts deletes what results list that are gone.
 func (r *Retainer) removeParts(ctx context.Context, of *results.Object) error {
-	list, err := of.Parts()
-	if err != nil || list == nil {
-		// What a list names that cannot be read is found as orphans.
-		return nil //nolint:nilerr // see above
-	}
 	var failed []error
-	for _, record := range list.Parts {
+	for _, record := range partsOf(of) {
 		ref := retain.Ref{Kind: of.Kind, Namespace: of.Namespace, Name: record.Name}
 		part, err := r.get(ctx, ref)
 		if err == nil && isPartOf(part, of) {
@@ -83,6 +78,16 @@ func (r *Retainer) removeParts(ctx context.Context, of *results.Object) error {
 		}
 	}
 	return errors.Join(failed...)
+}
+
+// partsOf returns the parts that results list. Parts on a list that cannot be read are
+// found as orphans later.
+func partsOf(object *results.Object) []results.PartRecord {
+	list, err := object.Parts()
+	if err != nil || list == nil {
+		return nil
+	}
+	return list.Parts
 }
 
 // isPartOf reports whether an object holds a part of these results.

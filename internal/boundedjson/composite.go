@@ -102,7 +102,7 @@ func (d *Decoder) mapping(v reflect.Value, depth int) error {
 		v.Set(reflect.MakeMap(v.Type()))
 	}
 	key, elem := v.Type().Key(), v.Type().Elem()
-	entry := entryShare*int64(key.Size()+elem.Size()) + entryExtra //nolint:gosec // no type has 2^63 bytes
+	entry := entryShare*(sizeOf(key)+sizeOf(elem)) + entryExtra
 	return d.each('}', func() error {
 		name, value := reflect.New(key).Elem(), reflect.New(elem).Elem()
 		target := func() (reflect.Value, error) {
@@ -122,7 +122,7 @@ func (d *Decoder) mapping(v reflect.Value, depth int) error {
 // array decodes the elements of an array into a slice.
 func (d *Decoder) array(v reflect.Value, depth int) error {
 	v.Set(reflect.MakeSlice(v.Type(), 0, 0))
-	size := int64(v.Type().Elem().Size()) //nolint:gosec // no type has 2^63 bytes
+	size := sizeOf(v.Type().Elem())
 	return d.each(']', func() error {
 		at := v.Len()
 		if at == v.Cap() {

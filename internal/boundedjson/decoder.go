@@ -143,7 +143,7 @@ func (d *Decoder) composite(c byte, v reflect.Value, depth int) error {
 func (d *Decoder) pointed(v reflect.Value) (reflect.Value, error) {
 	for v.IsValid() && v.Kind() == reflect.Pointer {
 		if v.IsNil() {
-			if err := d.take(int64(v.Type().Elem().Size())); err != nil { //nolint:gosec // no type has 2^63 bytes
+			if err := d.take(sizeOf(v.Type().Elem())); err != nil {
 				return v, err
 			}
 			v.Set(reflect.New(v.Type().Elem()))
@@ -151,6 +151,11 @@ func (d *Decoder) pointed(v reflect.Value) (reflect.Value, error) {
 		v = v.Elem()
 	}
 	return v, nil
+}
+
+// sizeOf returns how many bytes a value of the type takes, without what it points to.
+func sizeOf(t reflect.Type) int64 {
+	return int64(t.Size()) //nolint:gosec // no type has 2^63 bytes
 }
 
 func mismatch(v reflect.Value) error {

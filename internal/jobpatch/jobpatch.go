@@ -57,7 +57,7 @@ func (p guarded) Data(to client.Object) ([]byte, error) {
 func (p guarded) data(to client.Object) ([]byte, error) {
 	diff, err := client.MergeFromWithOptions(p.from, client.MergeFromWithOptimisticLock{}).Data(to)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // Data says what is computed.
+		return nil, fmt.Errorf("comparing the states: %w", err)
 	}
 	var patch map[string]any
 	if err := json.Unmarshal(diff, &patch); err != nil {

@@ -2,6 +2,7 @@ package pager
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -22,11 +23,11 @@ type NewInformer func(toolscache.ListerWatcher, runtime.Object, time.Duration, t
 // first. Objects that are streamed are pruned one by one.
 func Informers(gate *Gate, transformOf func(runtime.Object) toolscache.TransformFunc) NewInformer {
 	return func(lw toolscache.ListerWatcher, kind runtime.Object, resync time.Duration, indexers toolscache.Indexers) toolscache.SharedIndexInformer {
-		if whole, is := lw.(*toolscache.ListWatch); is && whole.ListWithContextFunc != nil {
-			paged := *whole
+		if whole, is := lw.(*toolscache.ListWatch); is && whole.ListWithContextFunc != nil && whole.WatchFuncWithContext != nil {
 			lister := informerLister{list: whole.ListWithContextFunc, gate: gate, transform: transformOf(kind)}
-			paged.ListFunc, paged.ListWithContextFunc = nil, lister.all //nolint:staticcheck // The old one must not be called.
-			lw = &paged
+			lw = &toolscache.ListWatch{
+				ListWithContextFunc: lister.all, WatchFuncWithContext: whole.WatchFuncWithContext, DisableChunking: whole.DisableChunking,
+			}
 		}
 		return toolscache.NewSharedIndexInformer(lw, kind, resync, indexers)
 	}
@@ -83,7 +84,7 @@ func (r *informerReader) List(ctx context.Context, into client.ObjectList, optio
 	}
 	list, err := meta.ListAccessor(page)
 	if err != nil {
-		return err //nolint:wrapcheck // It says what is wrong.
+		return fmt.Errorf("reading a list: %w", err)
 	}
 	if r.resourceVersion == "" {
 		r.resourceVersion = list.GetResourceVersion()
@@ -94,8 +95,10 @@ func (r *informerReader) List(ctx context.Context, into client.ObjectList, optio
 	}
 	pageOf.SetContinue(list.GetContinue())
 	// Copies: a slice would stay in memory for as long as one of its objects does.
-	pageOf.Items, err = meta.ExtractListWithAlloc(page)
-	return err //nolint:wrapcheck // It says what is wrong.
+	if pageOf.Items, err = meta.ExtractListWithAlloc(page); err != nil {
+		return fmt.Errorf("reading the items of a list: %w", err)
+	}
+	return nil
 }
 
 // pageList is a list of objects of any kind.

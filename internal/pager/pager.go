@@ -99,7 +99,7 @@ func (l Lister) Each(ctx context.Context, query Query, visit func(client.Object)
 			return visit(object)
 		})
 		if err != nil {
-			return err //nolint:wrapcheck // It is the visitor's.
+			return err
 		}
 		if pages.options.Continue = list.GetContinue(); pages.options.Continue == "" {
 			return nil
@@ -122,7 +122,7 @@ func (l Lister) page(ctx context.Context, pages *pages) (client.ObjectList, erro
 	quiet := klog.NewContext(ctx, logr.Discard())
 	within, answer := withAllowance(quiet, pages.allowed)
 	if err := l.Live.List(within, list, &pages.options); err != nil {
-		return nil, err //nolint:wrapcheck // The caller says what it lists, and looks at the error.
+		return nil, fmt.Errorf("reading a page: %w", err)
 	}
 	objects, bytes := 0, 0
 	err = meta.EachListItem(list, func(item runtime.Object) error {

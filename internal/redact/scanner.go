@@ -44,10 +44,11 @@ func newScanner(rules []*rule) *scanner {
 
 func (s *scanner) add(k keyword) {
 	in := k.text[k.offset : k.offset+window]
-	for at := range maxShift {
+	for shift := range uint8(maxShift) {
+		at := maxShift - 1 - int(shift)
 		for _, pair := range cases(in[at], in[at+1], k.fold) {
-			s.shifts[pair] = min(s.shifts[pair], uint8(maxShift-1-at)) //nolint:gosec // from 0 to 2
-			if at == maxShift-1 {
+			s.shifts[pair] = min(s.shifts[pair], shift)
+			if shift == 0 {
 				s.ending[pair] = append(s.ending[pair], k)
 			}
 		}

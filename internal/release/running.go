@@ -58,7 +58,7 @@ func (r *Releaser) lookForLeader(ctx context.Context) error {
 	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
 		return nil
 	}
-	return err //nolint:wrapcheck // Ours, or the caller's context that ended.
+	return err
 }
 
 // sayWaiting says once of each holder that it is waited for.

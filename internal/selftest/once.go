@@ -36,8 +36,11 @@ func (o *Once) Run(ctx context.Context, timeout time.Duration) error {
 		}
 		return last.result == Stamped, nil
 	})
-	if err == nil || ctx.Err() != nil {
-		return err //nolint:wrapcheck // The caller's context that ended, or nil.
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
 	problem := runner.problem(ctx, last)
 	return &ProblemError{Problem: problem}
