@@ -13,8 +13,8 @@ import (
 
 // +kubebuilder:rbac:groups=batch,resources=jobs,verbs=patch
 
-// change patches job to desired, on the condition that job is still the state
-// that the server has, and returns what the server has then.
+// change patches job to desired if job is still the state that the server has. It returns
+// the new state.
 func (r *Reconciler) change(ctx context.Context, job, desired *batchv1.Job) (*batchv1.Job, error) {
 	patched := desired.DeepCopy()
 	written, err := r.large.write(ctx, job)
@@ -33,9 +33,8 @@ func (r *Reconciler) change(ctx context.Context, job, desired *batchv1.Job) (*ba
 	return patched, nil
 }
 
-// explainInvalid tells a change that came too late, since the Job is another
-// one by now, from one that is not taken at all, by a policy of the cluster for
-// example.
+// explainInvalid distinguishes a change that came too late, since the Job has changed,
+// from one that is never accepted, for example because of a policy of the cluster.
 func explainInvalid(ctx context.Context, live client.Reader, job *batchv1.Job, refusal error) error {
 	now := &batchv1.Job{}
 	err := live.Get(ctx, client.ObjectKeyFromObject(job), now)

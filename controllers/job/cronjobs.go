@@ -19,14 +19,13 @@ import (
 )
 
 const (
-	// cronJobsKnown is how long a CronJob that was read is believed. It bounds how
-	// often one is read for its running Jobs that nothing protects.
+	// cronJobsKnown is how long a CronJob that was read is used. It bounds how often a
+	// CronJob is read for its unprotected running Jobs.
 	cronJobsKnown = time.Minute
 )
 
-// historyDeletes reports whether the CronJob controller may delete the Job in the
-// moment in which it finishes. Not to know is no reason to stop: it is asked for
-// again.
+// historyDeletes reports whether the CronJob controller may delete the Job as soon as it
+// finishes. If the CronJob cannot be read, the pass goes on, and the next one asks again.
 func (c *cronJobs) historyDeletes(ctx context.Context, live client.Reader, observed plan.Observation, now time.Time) bool {
 	if !plan.MayNeedHistory(observed) {
 		return false
@@ -39,8 +38,8 @@ func (c *cronJobs) historyDeletes(ctx context.Context, live client.Reader, obser
 	return c.histories.deletes(cronJob, observed.Job)
 }
 
-// of returns what tells about the history of the CronJob that made the Job,
-// as it was a minute ago at most; one without limits if it is gone.
+// of returns the history limits of the CronJob that made the Job, at most a minute old;
+// without limits if the CronJob is gone.
 func (c *cronJobs) of(ctx context.Context, live client.Reader, job *batchv1.Job, now time.Time) (*batchv1.CronJob, error) {
 	owner, _ := plan.CronJobOf(job)
 	if cronJob := c.get(owner.UID, now); cronJob != nil {
@@ -58,8 +57,8 @@ func (c *cronJobs) of(ctx context.Context, live client.Reader, job *batchv1.Job,
 	return c.add(cronJob, now), nil
 }
 
-// firstSeen sees Jobs that are new: those which their CronJob made before may need
-// protection from then on. It keeps the histories of CronJobs up to date.
+// firstSeen handles new Jobs: older Jobs of the same CronJob may need protection from
+// then on. It keeps the histories of CronJobs up to date.
 func (c *cronJobs) firstSeen() predicate.Predicate {
 	note := func(object client.Object) {
 		if job, isJob := object.(*batchv1.Job); isJob {
@@ -73,8 +72,8 @@ func (c *cronJobs) firstSeen() predicate.Predicate {
 	}
 }
 
-// siblings returns what finds those Jobs of the CronJob that made a new Job which may need
-// protection because of it.
+// siblings returns a function that finds the Jobs that may need protection because their
+// CronJob made a new Job.
 func (c *cronJobs) siblings(clk clock.PassiveClock) handler.MapFunc {
 	return func(_ context.Context, object client.Object) []ctrl.Request {
 		job, isJob := object.(*batchv1.Job)
@@ -93,11 +92,11 @@ func (c *cronJobs) siblings(clk clock.PassiveClock) handler.MapFunc {
 	}
 }
 
-// histories are the Jobs of each CronJob, as the watch tells of them. The zero value
-// is ready.
+// histories are the Jobs of each CronJob, as the watch reports them. The zero value is
+// ready.
 type histories struct {
 	mu sync.Mutex
-	// byCronJob has no empty ones; cronJobs is which one a Job is in.
+	// byCronJob has no empty histories; cronJobs maps a Job to its CronJob.
 	byCronJob map[types.UID]*plan.History
 	cronJobs  map[types.UID]types.UID
 }
@@ -150,8 +149,8 @@ func (h *histories) deletes(cronJob *batchv1.CronJob, job *batchv1.Job) bool {
 	return history.Deletes(cronJob, job)
 }
 
-// siblings returns the Jobs that may need protection because of a new one. cronJob is
-// nil where it is not known.
+// siblings returns the Jobs that may need protection because of a new one. cronJob may be
+// nil if it is not known.
 func (h *histories) siblings(cronJob *batchv1.CronJob, job *batchv1.Job) []types.NamespacedName {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -162,10 +161,10 @@ func (h *histories) siblings(cronJob *batchv1.CronJob, job *batchv1.Job) []types
 	return history.Siblings(cronJob, job)
 }
 
-// cronJobs remembers CronJobs for a short while, by the UID that their Jobs name,
-// and of them what tells about their history. The zero value is ready.
+// cronJobs caches the history limits of CronJobs for a short while, by the UID that their
+// Jobs name. The zero value is ready.
 type cronJobs struct {
-	// histories are kept by what firstSeen sees.
+	// histories are kept up to date by firstSeen.
 	histories histories
 
 	mu    sync.Mutex
@@ -177,7 +176,7 @@ type knownCronJob struct {
 	until   time.Time
 }
 
-// get returns what is known, nil if that is nothing.
+// get returns the cached CronJob, nil if there is none.
 func (c *cronJobs) get(uid types.UID, now time.Time) *batchv1.CronJob {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -187,8 +186,7 @@ func (c *cronJobs) get(uid types.UID, now time.Time) *batchv1.CronJob {
 	return nil
 }
 
-// add remembers a CronJob, forgets those that are not to be believed any more, and
-// returns what it remembers.
+// add caches a CronJob, drops entries that are too old, and returns the entry.
 func (c *cronJobs) add(cronJob *batchv1.CronJob, now time.Time) *batchv1.CronJob {
 	kept := &batchv1.CronJob{}
 	kept.Namespace, kept.UID = cronJob.Namespace, cronJob.UID
@@ -210,7 +208,7 @@ func (c *cronJobs) add(cronJob *batchv1.CronJob, now time.Time) *batchv1.CronJob
 
 // +kubebuilder:rbac:groups=batch,resources=cronjobs,verbs=get
 
-// tookNote reports whether the CronJob that made the Job took note of its end.
+// tookNote reports whether the CronJob that made the Job has noticed its end.
 func tookNote(ctx context.Context, live client.Reader, job *batchv1.Job) (bool, error) {
 	owner, owned := plan.CronJobOf(job)
 	if !owned {

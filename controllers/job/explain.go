@@ -23,29 +23,27 @@ import (
 )
 
 const (
-	// eventsExpire is for how long an API server keeps Events, unless it is told
-	// otherwise (--event-ttl).
+	// eventsExpire is how long an API server keeps Events by default (--event-ttl).
 	eventsExpire = time.Hour
-	// podsWithEvents is of how many pods of a Job Events are looked for: those that
-	// failed or never started, the newest first.
+	// podsWithEvents bounds the pods of a Job whose Events are read: those that failed or
+	// never started, the newest first.
 	podsWithEvents = 200
-	// explanationsKept is of how many Jobs Events are remembered until their results are
-	// stored. Each may take some 50 KiB.
+	// explanationsKept bounds the Jobs whose Events are remembered until their results
+	// are stored. Each may take some 50 KiB.
 	explanationsKept = 128
-	// eventsRecheck is when a Job is looked at again while others wait for Events.
+	// eventsRecheck is when a Job is reconciled again that waits for Events.
 	eventsRecheck = time.Second
 )
 
-// explanations are what Events say of Jobs, remembered so that a Job of which the
-// results cannot be stored yet does not have its namespace listed again and again. The
-// zero value is ready.
+// explanations remember the Events of Jobs, so that a Job whose results cannot be stored
+// yet does not cause repeated lists. The zero value is ready.
 type explanations struct {
 	once sync.Once
 	jobs *lru.Cache
 }
 
 type explanation struct {
-	// asked are the objects of which Events were looked for.
+	// asked are the objects whose Events were looked for.
 	asked  sets.Set[types.UID]
 	events []why.Event
 	note   string
@@ -73,10 +71,10 @@ func (e *explanations) forget(job types.UID) {
 	e.jobs.Remove(job)
 }
 
-// explainer finds what Events say of Jobs.
+// explainer reads the Events of Jobs.
 type explainer struct {
 	*explanations
-	// warnings reads Events; nil: results have none.
+	// warnings reads Events; nil means that results have none.
 	warnings *events.Warnings
 	clock    clock.PassiveClock
 }
@@ -85,9 +83,9 @@ func (r *Reconciler) explainer() explainer {
 	return explainer{explanations: &r.explained, warnings: r.Warnings, clock: r.Clock}
 }
 
-// read reads the Warning Events of a Job that failed and of its pods, before its
-// logs are read. It returns after how long to look again since others do that, 0 if it
-// is done. Where Events cannot be listed the results will say so.
+// read reads the Warning Events of a failed Job and its pods, before its logs are read.
+// It returns when to look again if another list is in progress, 0 if it is done. If
+// Events cannot be listed, the results say so.
 func (e explainer) read(ctx context.Context, job *batchv1.Job, pods []*corev1.Pod) time.Duration {
 	uids := concerned(job, pods)
 	if _, known := e.of(job.UID); known || e.warnings == nil || uids.Len() == 0 {
@@ -101,7 +99,7 @@ func (e explainer) read(ctx context.Context, job *batchv1.Job, pods []*corev1.Po
 	return 0
 }
 
-// note remembers what was found of the objects, and why there may be more.
+// note remembers the Events that were found for the objects, and why some may be missing.
 func (e explainer) note(ctx context.Context, job *batchv1.Job, uids sets.Set[types.UID], found []why.Event, err error) explanation {
 	one := explanation{asked: uids, events: found}
 	age := e.clock.Now().Sub(job.CreationTimestamp.Time)
@@ -116,8 +114,8 @@ func (e explainer) note(ctx context.Context, job *batchv1.Job, uids sets.Set[typ
 	return one
 }
 
-// addTo adds to the run what read read. Where that is forgotten, or pods were
-// found since in what was stored beside the Job, it reads again.
+// addTo adds the Events to the run. It reads again if they were forgotten, or if captures
+// had more pods.
 func (e explainer) addTo(ctx context.Context, run *results.Run) {
 	uids := concerned(run.Job, run.Objects())
 	if e.warnings == nil || uids.Len() == 0 {
@@ -131,8 +129,8 @@ func (e explainer) addTo(ctx context.Context, run *results.Run) {
 	run.Events, run.EventsNote = known.events, known.note
 }
 
-// concerned returns the UIDs of the Job and its pods of which Events may tell something.
-// There are none of a Job that completed, unless a pod of it never started.
+// concerned returns the UIDs of the Job and its pods whose Events may explain a failure.
+// A Job that completed has none, unless one of its pods never started.
 func concerned(job *batchv1.Job, pods []*corev1.Pod) sets.Set[types.UID] {
 	uids := sets.New[types.UID]()
 	failed := jobstatus.Of(job).Phase == jobstatus.Failed

@@ -22,10 +22,10 @@ const (
 	// largeAtWork is how many large Jobs are handled at once, so that workers are left
 	// for others while large Jobs wait for their writes.
 	largeAtWork = 8
-	// wholeReads is how many whole Jobs are read from the API server at once, of which it
-	// is not known before whether they are large.
+	// wholeReads is how many whole Jobs are read from the API server concurrently. Their
+	// size is not known before.
 	wholeReads = 8
-	// largeAgain is when a large Job is looked at again that could not be handled.
+	// largeAgain is when a large Job is reconciled again that could not be handled.
 	largeAgain = 2 * time.Second
 )
 
@@ -90,7 +90,7 @@ func isLarge(job *batchv1.Job) bool {
 	return policy.DroppedOf(job).Large || job.Size() > largeBytes
 }
 
-// largeLater has a large Job be looked at again once others have been handled.
+// largeLater requeues a large Job behind others.
 func largeLater() ctrl.Result {
 	return ctrl.Result{RequeueAfter: largeAgain, Priority: new(recheckPriority)}
 }

@@ -31,8 +31,9 @@ func (r *Reconciler) observe(ctx context.Context, job *batchv1.Job) (plan.Observ
 	return observed, nil
 }
 
-// complaints returns what its user should mend. Once stored, results-name holds
-// the final name, which is not always one that may be wished for.
+// complaints returns the invalid values that the user should correct. results-name is not
+// one after the results are stored: it then has the final name, which a user could not
+// always ask for.
 func complaints(job *batchv1.Job, problems field.ErrorList) field.ErrorList {
 	if !plan.Stored(job) {
 		return problems

@@ -15,10 +15,10 @@ import (
 	"github.com/job-handler/job-handler/internal/results"
 )
 
-// loadingRecheck is how soon a Job is looked at again whose captures cannot be loaded now.
+// loadingRecheck is when a Job is reconciled again whose captures cannot be loaded now.
 const loadingRecheck = time.Second
 
-// patience returns what says for how long the Job waits before it is stored.
+// patience returns the rules for how long the Job waits before its results are stored.
 func (r *Reconciler) patience(job *batchv1.Job) *plan.Patience {
 	now := r.Clock.Now()
 	return &plan.Patience{
@@ -28,8 +28,8 @@ func (r *Reconciler) patience(job *batchv1.Job) *plan.Patience {
 	}
 }
 
-// readAgain returns after how long the logs of the run are to be read once more, and for
-// how long that goes on in all. 0 if what was read is to be stored.
+// readAgain returns when to read the logs of the run again, and for how long in all. 0
+// means that what was read is stored.
 func (r *Reconciler) readAgain(job *batchv1.Job, run results.Run, nodeGone bool) (again, limit time.Duration) {
 	patience, summary := r.patience(job), results.Summarize(run)
 	first, tries := r.Ledger.Reading(job, patience.Now)
@@ -38,9 +38,9 @@ func (r *Reconciler) readAgain(job *batchv1.Job, run results.Run, nodeGone bool)
 	})
 }
 
-// lookWhenQuiet returns what puts the Job of a pod into the queue, soon after none of its
-// logs is followed any more: the end of a stream may come before the watch reports that
-// of its container.
+// lookWhenQuiet returns a function that enqueues the Job of a pod soon after none of its
+// logs is followed any more. It waits a moment: a stream may end before the watch reports
+// the end of its container.
 func lookWhenQuiet(queue workqueue.TypedRateLimitingInterface[reconcile.Request]) func(pod *corev1.Pod) {
 	return func(pod *corev1.Pod) {
 		if owner := metav1.GetControllerOfNoCopy(pod); owner != nil {

@@ -23,12 +23,11 @@ const (
 	// them.
 	PodsByJob = "jobUID"
 
-	// podBytes is the size of a usual pod.
+	// podBytes is the usual size of a pod.
 	podBytes = 8 << 10
 )
 
-// podReader finds what results tell of a Job besides the Job as the cache has it: its
-// pods and its labels.
+// podReader reads the pods and labels of a Job for its results.
 type podReader struct {
 	cached, live client.Reader
 	lists        *pager.Gate
@@ -57,8 +56,8 @@ func (p *podReader) podsOf(ctx context.Context, job *batchv1.Job) ([]*corev1.Pod
 	return p.livePods(ctx, job)
 }
 
-// livePods lists the pods of a Job past the cache. Pages are pruned before the next
-// one is read.
+// livePods lists the pods of a Job from the API server. It prunes each page before it
+// reads the next one.
 func (p *podReader) livePods(ctx context.Context, job *batchv1.Job) ([]*corev1.Pod, error) {
 	selector, err := p.selector(ctx, job)
 	if err != nil {
@@ -86,8 +85,8 @@ func (p *podReader) livePods(ctx context.Context, job *batchv1.Job) ([]*corev1.P
 
 func (p *podReader) lister() pager.Lister { return pager.Lister{Live: p.live, Gate: p.lists} }
 
-// selector returns what selects the pods of a Job. One that was too large for the
-// cache is read again.
+// selector returns the selector of the pods of a Job. It reads the Job again if the
+// selector was too large for the cache.
 func (p *podReader) selector(ctx context.Context, job *batchv1.Job) (labels.Selector, error) {
 	of := job
 	if policy.DroppedOf(job).Selector {
@@ -103,7 +102,7 @@ func (p *podReader) selector(ctx context.Context, job *batchv1.Job) (labels.Sele
 	return selector, nil
 }
 
-// owned returns the pods that are the Job's.
+// owned returns the pods that belong to the Job.
 func (p *podReader) owned(job *batchv1.Job, items []corev1.Pod) []*corev1.Pod {
 	var pods []*corev1.Pod
 	for i := range items {
@@ -118,8 +117,8 @@ func allEnded(pods []*corev1.Pod) bool {
 	return !slices.ContainsFunc(pods, func(pod *corev1.Pod) bool { return !jobstatus.PodEnded(pod) })
 }
 
-// labelsOf returns the Job's labels with these keys. Where the cache had no room for
-// all of its labels the Job is read again.
+// labelsOf returns the Job's labels with these keys. It reads the Job again if not all
+// labels fitted into the cache.
 func (p *podReader) labelsOf(ctx context.Context, job *batchv1.Job, keys []string) (map[string]string, error) {
 	chosen := chosenLabels(job, keys)
 	if len(chosen) == len(keys) || !policy.DroppedOf(job).Labels {

@@ -8,9 +8,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// jobOfPod is the index PodsByJob: the UID of the Job that controls the pod or, where
-// nothing does, of the one that its label names. Whether it is that one's is for
-// plan.Owns to say.
+// jobOfPod is the index PodsByJob: the UID of the Job that controls the pod or, without a
+// controller, the UID in its label. plan.Owns decides whether the pod belongs to that
+// Job.
 func jobOfPod(object client.Object) []string {
 	owner := metav1.GetControllerOfNoCopy(object)
 	switch job := object.GetLabels()[batchv1.ControllerUidLabel]; {
@@ -23,8 +23,8 @@ func jobOfPod(object client.Object) []string {
 	}
 }
 
-// orphanLabels returns the labels that tell of which Job a pod was that nothing
-// controls any more; nil of others.
+// orphanLabels returns the labels that name the Job of a pod without a controller; nil
+// for other pods.
 func orphanLabels(pod *corev1.Pod) map[string]string {
 	uid, job := pod.Labels[batchv1.ControllerUidLabel], pod.Labels[batchv1.JobNameLabel]
 	if uid == "" || metav1.GetControllerOfNoCopy(pod) != nil {

@@ -18,8 +18,8 @@ import (
 	"github.com/job-handler/job-handler/internal/policy"
 )
 
-// inTime has a Job whose deletion is held up looked at again when it was for as
-// long as it may be.
+// inTime makes the next pass over a Job whose deletion our finalizer delays come no later
+// than the end of that delay.
 func inTime(job *batchv1.Job, result ctrl.Result, deadline time.Duration, now time.Time) ctrl.Result {
 	until, held := plan.HeldUntil(job, deadline)
 	left := until.Sub(now)
@@ -29,10 +29,9 @@ func inTime(job *batchv1.Job, result ctrl.Result, deadline time.Duration, now ti
 	return result
 }
 
-// giveUp lets a Job go, with a Warning, whose results could not be stored in the
-// time for which its deletion may be held up. It returns what stands against
-// that: an error by which the Job is to be looked at once more, since it or its
-// namespace changed, or goes, or this process ends.
+// giveUp removes our finalizer, with a Warning, from a Job whose results could not be
+// stored while its deletion was delayed. It returns an error if that has to be tried
+// again: the Job or its namespace changed or is being deleted, or this process ends.
 func (r *Reconciler) giveUp(ctx context.Context, job *batchv1.Job, cause error) error {
 	class := classify(cause)
 	if class == apierr.NotFound || class == apierr.Conflict || ctx.Err() != nil {
@@ -50,8 +49,8 @@ func (r *Reconciler) giveUp(ctx context.Context, job *batchv1.Job, cause error) 
 	return nil
 }
 
-// letGo takes our finalizer from a Job for which nothing can be stored any more,
-// since its namespace goes, or the Job has gone.
+// letGo removes our finalizer from a Job whose results can no longer be stored: its
+// namespace is being deleted, or the Job is gone.
 func (r *Reconciler) letGo(ctx context.Context, job *batchv1.Job) (ctrl.Result, error) {
 	desired := plan.Unprotect(job)
 	if desired == nil {
@@ -72,8 +71,8 @@ func (r *Reconciler) letGo(ctx context.Context, job *batchv1.Job) (ctrl.Result, 
 	return ctrl.Result{}, client.IgnoreNotFound(err)
 }
 
-// protectionEnds sees Namespaces that begin to terminate, or that say something else
-// about protection: a Job that waits for long, for a quota say, should not.
+// protectionEnds handles Namespaces that begin to terminate, or whose protection changes,
+// so that Jobs that wait long, for example for a quota, are reconciled at once.
 var protectionEnds = predicate.Funcs{
 	CreateFunc: func(event.CreateEvent) bool { return false },
 	DeleteFunc: func(event.DeleteEvent) bool { return false },
@@ -83,11 +82,12 @@ var protectionEnds = predicate.Funcs{
 	},
 }
 
-// protectedIn returns what finds the Jobs of a Namespace that have our finalizer.
+// protectedIn returns a function that finds the Jobs of a Namespace with our finalizer.
 func protectedIn(cached client.Reader) handler.MapFunc {
 	return func(ctx context.Context, namespace client.Object) []ctrl.Request {
 		var jobs batchv1.JobList
-		// They are only looked at: copies of all Jobs of a namespace may take long and much.
+		// They are read only: copies of all Jobs of a namespace may take long and much
+		// memory.
 		if err := cached.List(ctx, &jobs, client.InNamespace(namespace.GetName()), client.UnsafeDisableDeepCopy); err != nil {
 			ctrl.LoggerFrom(ctx).Error(err, "protected jobs are not checked before their next re-check", "namespace", namespace.GetName())
 			return nil

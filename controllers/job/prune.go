@@ -19,18 +19,18 @@ import (
 )
 
 const (
-	// maxSelector is the size up to which a selector of the user's own is kept.
+	// maxSelector is the size up to which a user's own selector is kept.
 	maxSelector = 4 << 10
 	// maxConditions is how many conditions of a Job are kept.
 	maxConditions = 16
-	// Of reasons and messages, names of images and the like so much is kept. Results
-	// tell less of them.
+	// These bound reasons, messages, names of images and the like. Results have less of
+	// them.
 	maxReason  = 512
 	maxMessage = 8 << 10
 	maxImage   = 1 << 10
-	// maxContainers is how many containers of a pod are known, of each kind.
+	// maxContainers is how many containers of each kind a cached pod has.
 	maxContainers = 64
-	// maxIndex is what the largest completion index takes.
+	// maxIndex is the length of the largest completion index.
 	maxIndex = 20
 )
 
@@ -45,11 +45,10 @@ func prune[T client.Object](f func(T)) cache.TransformFunc {
 	}
 }
 
-// pruneJob drops what decides nothing, so that a Job has some KiB at most, whatever its
-// user put on it: above all the pod template, of which the label alone stays that opts
-// its pods in, and that only while it can be changed; and the selector, where the Job's
-// UID tells it, or where it is large: see selectorOf. Labels that may be
-// propagated and marks of Jobs that are left alone stay.
+// pruneJob drops the fields that decide nothing, so that a Job takes a few KiB at most.
+// It drops the pod template, except for the opt-in label while that can change, and a
+// selector that follows from the UID or is large: see selectorOf. It keeps labels that
+// may be propagated and marks of Jobs that are left alone.
 func pruneJob(job *batchv1.Job, defaults policy.Defaults) {
 	large := isLarge(job)
 	managers := policy.KeepManagers(job.ManagedFields)
@@ -84,8 +83,8 @@ func pruneJobSpec(job *batchv1.Job) {
 	}
 }
 
-// pruneJobConditions keeps the first of the Job's conditions, which are some seven at
-// most.
+// pruneJobConditions keeps the first conditions of the Job. There are usually at most
+// seven.
 func pruneJobConditions(job *batchv1.Job) {
 	if len(job.Status.Conditions) > maxConditions {
 		job.Status.Conditions = slices.Clone(job.Status.Conditions[:maxConditions])
@@ -97,8 +96,7 @@ func pruneJobConditions(job *batchv1.Job) {
 	}
 }
 
-// generatedSelector is what the API server makes where a Job has no selector of its
-// own.
+// generatedSelector is the selector that the API server generates.
 func generatedSelector(job *batchv1.Job) *metav1.LabelSelector {
 	return &metav1.LabelSelector{MatchLabels: map[string]string{batchv1.ControllerUidLabel: string(job.UID)}}
 }
@@ -112,9 +110,9 @@ func selectorOf(job *batchv1.Job) *metav1.LabelSelector {
 	return job.Spec.Selector
 }
 
-// prunePod drops what results do not tell: volumes, environments, probes, addresses
-// and the like. Of a pod with very many containers one stands for those that are not
-// known, and has no log.
+// prunePod drops fields that results do not have: volumes, environments, probes,
+// addresses and the like. If a pod has very many containers, one placeholder without a
+// log replaces the rest.
 func prunePod(pod *corev1.Pod) {
 	pruneMeta(&pod.ObjectMeta)
 	index, indexed := pod.Annotations[batchv1.JobCompletionIndexAnnotation]
@@ -142,8 +140,7 @@ func prunePod(pod *corev1.Pod) {
 	}
 }
 
-// pruneMeta drops what nobody looks at, and has what is the same in many objects
-// be in memory once.
+// pruneMeta drops unused metadata, and shares strings that are the same in many objects.
 func pruneMeta(meta *metav1.ObjectMeta) {
 	meta.ManagedFields = nil
 	meta.Namespace = shared(meta.Namespace)
@@ -174,7 +171,7 @@ func pruneContainers(containers []corev1.Container) []corev1.Container {
 	return pruned
 }
 
-// pruneRules keeps that there are rules by which a container is started again.
+// pruneRules keeps whether there are restart rules.
 func pruneRules(rules []corev1.ContainerRestartRule) []corev1.ContainerRestartRule {
 	if len(rules) == 0 {
 		return nil
@@ -182,8 +179,9 @@ func pruneRules(rules []corev1.ContainerRestartRule) []corev1.ContainerRestartRu
 	return []corev1.ContainerRestartRule{{}}
 }
 
-// pruneConditions keeps why a pod was not scheduled or had to go, what the rules of a
-// podFailurePolicy ask for, and since when all containers are being restarted.
+// pruneConditions keeps the conditions that say why a pod was not scheduled or was
+// disrupted, those that rules of a podFailurePolicy name, and since when all containers
+// are being restarted.
 func pruneConditions(conditions []corev1.PodCondition) []corev1.PodCondition {
 	var pruned []corev1.PodCondition
 	for _, c := range conditions {
@@ -231,7 +229,7 @@ func pruneState(state corev1.ContainerState) corev1.ContainerState {
 
 func image(name string) string { return shared(within(name, maxImage)) }
 
-// within returns s, or as much of a longer one as may be kept.
+// within returns s, shortened to the bound.
 func within(s string, most int) string {
 	if len(s) <= most {
 		return s
@@ -239,5 +237,5 @@ func within(s string, most int) string {
 	return strings.Clone(strings.ToValidUTF8(s[:most], ""))
 }
 
-// shared returns s, which is the same in many objects, as it is in memory already.
+// shared returns the copy of s that many objects share.
 func shared(s string) string { return unique.Make(s).Value() }

@@ -13,17 +13,17 @@ import (
 )
 
 const (
-	// stepJobs is how many Jobs of a namespace may wait before further ones of it
-	// come a step after those of others.
+	// stepJobs is how many Jobs of a namespace may wait before its next ones come a step
+	// after those of other namespaces.
 	stepJobs = 10
-	// lowestStep keeps what changed before re-checks, which have recheckPriority.
+	// lowestStep keeps changed Jobs before re-checks, which have recheckPriority.
 	lowestStep = 9
 )
 
-// fairQueue has a namespace with many Jobs waiting not hold up the others: which
-// Job comes next goes by how many of its namespace waited when it was added. A Job
-// of a namespace with few is behind stepJobs of each of the others at most, and
-// those that are being handled. Within a step it is first come, first served.
+// fairQueue keeps a busy namespace from starving others. The priority of a Job depends on
+// how many Jobs of its namespace waited when it was added. A Job of a namespace with few
+// is behind at most stepJobs of each other namespace, and behind those that are being
+// handled. Within a step the order is first come, first served.
 type fairQueue struct {
 	priorityqueue.PriorityQueue[reconcile.Request]
 
@@ -46,8 +46,8 @@ func (q *fairQueue) Add(item reconcile.Request) {
 	q.AddWithOpts(priorityqueue.AddOpts{}, item)
 }
 
-// AddWithOpts implements priorityqueue.PriorityQueue. What is to come later, or
-// has a priority from before, keeps it.
+// AddWithOpts implements priorityqueue.PriorityQueue. An item that is delayed, or that
+// has a priority already, keeps it.
 func (q *fairQueue) AddWithOpts(opts priorityqueue.AddOpts, items ...reconcile.Request) {
 	base := 0
 	if opts.Priority != nil {
@@ -63,7 +63,7 @@ func (q *fairQueue) AddWithOpts(opts priorityqueue.AddOpts, items ...reconcile.R
 	}
 }
 
-// step notes that a Job waits and returns how many steps it comes after others.
+// step records that a Job waits, and returns its step.
 func (q *fairQueue) step(job types.NamespacedName) int {
 	q.mu.Lock()
 	defer q.mu.Unlock()

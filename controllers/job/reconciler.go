@@ -34,7 +34,7 @@ import (
 	"github.com/job-handler/job-handler/internal/retry"
 )
 
-// LogCollector reads the logs of pods as joblogs.Reader does.
+// LogCollector reads the logs of pods, as joblogs.Reader does.
 type LogCollector interface {
 	Collect(ctx context.Context, pods []*corev1.Pod) (collected []results.Pod, release func(), err error)
 }
@@ -44,50 +44,51 @@ type Options struct {
 	Defaults           policy.Defaults
 	ExcludedNamespaces []string
 	TTLFloor           time.Duration
-	// RecheckInterval is how often a running Job is looked at again; 0: never.
+	// RecheckInterval is how often a running Job is reconciled again; 0 means only when
+	// it changes.
 	RecheckInterval time.Duration
-	// LogDeadline is how long reading logs is tried again.
+	// LogDeadline is how long reading logs is retried.
 	LogDeadline time.Duration
-	// ProtectDeadline is for how long the deletion of a finished Job may be held
-	// up by our finalizer.
+	// ProtectDeadline is how long our finalizer may delay the deletion of a finished Job.
 	ProtectDeadline time.Duration
-	// MaxResultsBytes bounds what is stored of one Job, parts included; 0 means
+	// MaxResultsBytes bounds the results of one Job, parts included; 0 means
 	// api.MaxResultsBytes.
 	MaxResultsBytes int
-	// Redact replaces credentials in messages; nil: none. In logs Logs does.
+	// Redact replaces credentials in messages; nil disables that. Logs are redacted by
+	// joblogs.
 	Redact *redact.Set
-	// Workers is the number of Jobs handled at the same time.
+	// Workers is the number of Jobs processed concurrently.
 	Workers int
 }
 
-// Reconciler handles opted-in Jobs. A Job is looked at when it changes, when a
-// re-check is due, and when it leaves the label-selected watch while something
-// of ours is on it. Each pass observes, decides and acts once; a pass that
-// stored results goes on to the deletion.
+// Reconciler handles opted-in Jobs. A Job is enqueued when it changes, when a re-check is
+// due, and when it leaves the label-selected watch while a finalizer, TTL or label of
+// ours is on it. Each pass observes, decides and acts once; a pass that stored results
+// goes on to the deletion.
 type Reconciler struct {
 	// Client reads Jobs, pods and Namespaces from the cache and writes.
 	Client client.Client
 	// Live reads from the API server.
 	Live client.Reader
-	// Lists bounds the lists of live objects, with those of other controllers; nil:
-	// each alone is bounded.
+	// Lists bounds the lists of live objects of all controllers together; nil bounds each
+	// list alone.
 	Lists *pager.Gate
 	Logs  LogCollector
-	// PodLogs keeps what is left of pods that are deleted before their Job is stored.
+	// PodLogs keeps logs of pods that are deleted before their Job is stored.
 	PodLogs *podlogs.Keeper
 	// Store keeps results.
 	Store  *resultstore.Store
 	Events *events.Recorder
-	// Warnings reads the Events of Jobs that failed; nil: results have none.
+	// Warnings reads the Events of Jobs that failed; nil means that results have none.
 	Warnings *events.Warnings
 	Clock    clock.PassiveClock
 	// Ledger remembers what this process knows of Jobs.
 	Ledger *ledger.Ledger
-	// Protection counts what becomes of our finalizer; nil: nobody does.
+	// Protection counts changes of our finalizer; nil disables counting.
 	Protection *metrics.Protection
-	// AtWork gives Jobs their turn; nil: at once.
+	// AtWork gives Jobs their turn; nil means at once.
 	AtWork *atwork.Keeper
-	// Jobs counts what becomes of Jobs; nil: nobody does.
+	// Jobs counts outcomes of Jobs; nil disables counting.
 	Jobs    *metrics.Jobs
 	Options Options
 
@@ -99,7 +100,7 @@ type Reconciler struct {
 // +kubebuilder:rbac:groups=batch,resources=jobs,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
 
-// Reconcile looks at one Job.
+// Reconcile reconciles one Job.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	again := r.countLost(ctx, request.NamespacedName)
 	result, err := r.reconcile(ctx, request)
@@ -166,11 +167,11 @@ func (r *Reconciler) carryOut(ctx context.Context, observed plan.Observation, de
 	}
 }
 
-// cacheCatchUp is when a Job is looked at again that the cache shows as it was before a
-// write of this process.
+// cacheCatchUp is when a Job is reconciled again if the cache still shows it as it was
+// before a write of this process.
 const cacheCatchUp = 200 * time.Millisecond
 
-// recheck puts the Job back in line behind fresh work.
+// recheck enqueues the Job behind fresh work.
 func recheck(interval time.Duration) ctrl.Result {
 	if interval == 0 {
 		return ctrl.Result{}
@@ -178,10 +179,10 @@ func recheck(interval time.Duration) ctrl.Result {
 	return ctrl.Result{RequeueAfter: interval, Priority: new(recheckPriority)}
 }
 
-// release looks at a Job that left the cache because its label went away. If it
-// is opted in all the same, by its annotation or its Namespace, it gets the
-// label again, unless another client removes it again and again; else it gets back what
-// we hold of it. Usually the Job is gone.
+// release handles a Job that left the cache because its label is gone. Usually the Job is
+// deleted. If its annotation or its Namespace still opts it in, it gets the label again,
+// unless another client keeps removing it. Otherwise release restores its TTL and removes
+// our finalizer.
 func (r *Reconciler) release(ctx context.Context, key types.NamespacedName) (ctrl.Result, error) {
 	done, err := r.large.read(ctx)
 	if err != nil {
@@ -220,8 +221,8 @@ func (r *Reconciler) release(ctx context.Context, key types.NamespacedName) (ctr
 	return r.answer(ctx, job, ctrl.Result{}, err)
 }
 
-// withoutLabel returns the Job that lost its label as it should be, nil if that
-// is as it is.
+// withoutLabel returns the desired state of a Job that lost its label, nil if nothing is
+// to change.
 func withoutLabel(job *batchv1.Job, namespace metav1.Object, excluded bool, options *Options) *batchv1.Job {
 	jobWish, _ := policy.JobOptIn(job)
 	namespaceWish, _ := policy.NamespaceOptIn(namespace)

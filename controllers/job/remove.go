@@ -16,24 +16,23 @@ import (
 )
 
 const (
-	// cronJobRecheck is how long to wait for the CronJob controller to take note
-	// of a Job's end. It is told by a watch, so this is short.
+	// cronJobRecheck is how long to wait until the CronJob controller has noticed a Job's
+	// end. A watch tells it, so this is short.
 	cronJobRecheck = 2 * time.Second
-	// patientLooks is how often is looked after that time. A Job whose CronJob
-	// never takes note, since it only says that the CronJob made it, is looked at
-	// every patientRecheck from then on.
+	// patientLooks is how many looks follow each other in that time. A CronJob that never
+	// notices, because the Job only claims that the CronJob made it, is then asked every
+	// patientRecheck.
 	patientLooks   = 30
 	patientRecheck = time.Minute
 )
 
-// A Job whose results turn out to be missing goes back in line.
+// storeAgain is when a Job is reconciled again whose results turn out to be missing.
 const storeAgain = time.Millisecond
 
 // +kubebuilder:rbac:groups=batch,resources=jobs,verbs=delete
 
-// remove deletes the Job, if its results are found whole once more and nobody
-// else still has to see it. The Job deleted is the one decided about: the same
-// object in the same state.
+// remove deletes the Job, if its results are whole and its CronJob has noticed its end.
+// It deletes only the state that was decided about.
 func (r *Reconciler) remove(ctx context.Context, job *batchv1.Job) (ctrl.Result, error) {
 	noted, err := tookNote(ctx, r.Live, job)
 	if err != nil {
@@ -64,7 +63,7 @@ func (r *Reconciler) remove(ctx context.Context, job *batchv1.Job) (ctrl.Result,
 	return ctrl.Result{}, nil
 }
 
-// untilNoted returns when to look again whether the Job's CronJob took note.
+// untilNoted returns when to ask again whether the CronJob has noticed the Job's end.
 func untilNoted(looks int) time.Duration {
 	if looks > patientLooks {
 		return patientRecheck
@@ -72,9 +71,8 @@ func untilNoted(looks int) time.Duration {
 	return cronJobRecheck
 }
 
-// changeSafely changes the Job to what was decided. Where that leaves a stored Job
-// to Kubernetes, or to whoever deleted it, it is deleting it, if later: its results
-// have to be there.
+// changeSafely makes the change that was decided. If the change lets Kubernetes or
+// another client delete a stored Job, it first verifies that the results exist.
 func (r *Reconciler) changeSafely(ctx context.Context, job *batchv1.Job, decision plan.Decision) (ctrl.Result, error) {
 	desired := decision.Desired
 	timed := plan.Stored(desired) && desired.Spec.TTLSecondsAfterFinished != nil
@@ -95,8 +93,8 @@ func (r *Reconciler) changeSafely(ctx context.Context, job *batchv1.Job, decisio
 	return ctrl.Result{}, err
 }
 
-// found reports whether the results of a Job that counts as stored are there,
-// whole, and if not notes that they have to be stored again.
+// found reports whether the results of a stored Job exist and are whole. If not, it
+// records that they have to be stored again.
 func (r *Reconciler) found(ctx context.Context, job *batchv1.Job) (bool, error) {
 	name := job.Annotations[api.ResultsNameAnnotation]
 	err := r.Store.Check(ctx, job, plan.ResultsKind(job), name)

@@ -18,9 +18,8 @@ import (
 
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create
 
-// report tells that results are stored: the Event first, then everything on
-// the Job in one patch, so that a status on the Job means that the Event was
-// sent. It goes on to the deletion where that is due.
+// report sends the Event and then changes the Job in one patch: a status on the Job means
+// that the Event was sent. It goes on to the deletion if that is due.
 func (r *Reconciler) report(ctx context.Context, observed plan.Observation, results *resultstore.Stored) (ctrl.Result, error) {
 	job := observed.Job
 	if err := sendOutcome(ctx, r.Events, observed, results); err != nil {
@@ -72,8 +71,8 @@ func sendOutcome(ctx context.Context, recorder *events.Recorder, observed plan.O
 	})
 }
 
-// reason says why the Job failed: by its condition, and by what explains most, of
-// which names and Kubernetes' own words are quoted alone.
+// reason says why the Job failed: by its condition, and by the explanation, which quotes
+// only names and Kubernetes' own words.
 func reason(outcome jobstatus.Outcome, explanation why.Explanation) string {
 	said := outcome.Reason
 	if outcome.Message != "" {

@@ -26,14 +26,14 @@ import (
 	"github.com/job-handler/job-handler/internal/retry"
 )
 
-// Re-checks of running Jobs, and retries that may take long, come after fresh
-// work (0, and down to -9 for namespaces with much of it), and before what was
-// there at the start (-100).
+// recheckPriority is for re-checks of running Jobs, and for retries that may take long.
+// They come after fresh work (0, and down to -9 for busy namespaces), and before Jobs
+// that existed at the start (-100).
 const recheckPriority = -10
 
-// CacheOptions returns what of Jobs and pods the cache holds: the opted-in
-// ones, pruned to what is looked at, within bounds that no Job's user can raise.
-// defaults say which labels may be copied to results and which marks are looked at.
+// CacheOptions returns which Jobs and pods the cache holds: the opted-in ones, pruned
+// within bounds that no user can raise. defaults say which labels may be propagated and
+// which marks leave Jobs alone.
 func CacheOptions(defaults policy.Defaults) map[client.Object]cache.ByObject {
 	optedIn := labels.SelectorFromSet(labels.Set{api.EnabledLabel: api.True})
 	return map[client.Object]cache.ByObject{
@@ -81,9 +81,9 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 	return nil
 }
 
-// leftCache forgets a Job that left the watch, and reports whether to look if it
-// is still there: then its label went away rather than the Job, and either it is
-// opted in all the same or something of ours may be on it.
+// leftCache forgets a Job that left the watch, and reports whether to reconcile it. If it
+// still exists, its label was removed: it may still be opted in, or have our TTL or
+// finalizer.
 func (r *Reconciler) leftCache(e event.DeleteEvent) bool {
 	job, ok := e.Object.(*batchv1.Job)
 	if !ok {
@@ -99,7 +99,7 @@ func (r *Reconciler) leftCache(e event.DeleteEvent) bool {
 	return !plan.Stored(job) || policy.Protected(job)
 }
 
-// forget drops what is known of a Job that is stored, gone, or left alone.
+// forget drops what is known about a Job that is stored, gone, or left alone.
 func (r *Reconciler) forget(job types.UID) {
 	r.Protection.SetHeld(r.Ledger.Forget(job))
 	r.PodLogs.Forget(job)
@@ -107,7 +107,7 @@ func (r *Reconciler) forget(job types.UID) {
 	r.AtWork.Forgive(job)
 }
 
-// note keeps count of the Jobs that are to be stored, and has every one looked at.
+// note records the Jobs whose results are to be stored, and enqueues each.
 func (r *Reconciler) note(object client.Object) bool {
 	if job, ok := object.(*batchv1.Job); ok && !r.excluded(job.Namespace) {
 		r.Ledger.Watched(job)

@@ -19,12 +19,12 @@ import (
 )
 
 // readShare is the part of the TTL floor for which one pass reads logs. It begins with
-// half of the floor left, in which there is time to store them too.
+// half of the floor left, so there is time to store them too.
 const readShare = 4
 
-// store brings a finished Job's results into an object, tells so, and goes on
-// to the deletion where that is due. It may be called again after an error
-// anywhere: what is done already is found and adopted.
+// store stores a finished Job's results, reports them, and goes on to the deletion if
+// that is due. It may run again after any error: it finds and adopts what an earlier pass
+// did.
 func (r *Reconciler) store(ctx context.Context, observed plan.Observation, decision plan.Decision) (ctrl.Result, error) {
 	r.Ledger.Storing(observed.Job)
 	job, err := r.hold(ctx, observed.Job, decision)
@@ -76,8 +76,9 @@ func (r *Reconciler) store(ctx context.Context, observed plan.Observation, decis
 	return r.report(ctx, observed, done)
 }
 
-// notYet returns when to look again at a Job of which the logs are not to be read yet, and
-// whether that is so: since of its pods more will be known soon, or others are at work.
+// notYet returns when to reconcile the Job again if its logs cannot be read yet, and
+// whether that is so: more will be known about its pods soon, or other Jobs are being
+// read.
 func (r *Reconciler) notYet(ctx context.Context, observed plan.Observation, pods []*corev1.Pod) (result ctrl.Result, wait bool) {
 	job := observed.Job
 	patience, known := r.patience(job), r.PodLogs.Known(job, pods)
@@ -96,9 +97,9 @@ func (r *Reconciler) notYet(ctx context.Context, observed plan.Observation, pods
 	return ctrl.Result{RequeueAfter: again, Priority: new(recheckPriority)}, again > 0
 }
 
-// hold keeps the Job from being deleted, by its TTL or, where that is wanted, by
-// anybody, before its results are stored. Where a policy of the cluster refuses
-// that, storing them soon is all the better.
+// hold keeps the Job from being deleted before its results are stored: by its TTL or,
+// with protection, by any client. If a policy of the cluster refuses the change, the
+// results are stored without it.
 func (r *Reconciler) hold(ctx context.Context, job *batchv1.Job, decision plan.Decision) (*batchv1.Job, error) {
 	if decision.Desired == nil {
 		return job, nil
@@ -116,8 +117,8 @@ func (r *Reconciler) hold(ctx context.Context, job *batchv1.Job, decision plan.D
 	return job, nil
 }
 
-// collect reads the logs of pods, unless the Job wants none read, as far as that
-// is possible before the Job's TTL has to be looked after again.
+// collect reads the logs of the pods, unless the Job wants none, for as long as the Job's
+// TTL allows.
 func (r *Reconciler) collect(ctx context.Context, observed plan.Observation, pods []*corev1.Pod) (results.Run, func(), error) {
 	job := observed.Job
 	labels, err := r.podReader().labelsOf(ctx, job, observed.Policy.PropagateLabels)

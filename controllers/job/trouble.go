@@ -15,12 +15,11 @@ import (
 	"github.com/job-handler/job-handler/internal/retry"
 )
 
-// conflictRetry is how soon to look again after a conflict, until its cause has reached
-// the cache.
+// conflictRetry is how soon to retry after a conflict, until its cause has reached the
+// cache.
 const conflictRetry = 100 * time.Millisecond
 
-// answer turns an error into when to look again. It returns the errors only
-// that the queue's backoff should answer.
+// answer turns an error into a requeue. It returns only errors for the queue's backoff.
 func (r *Reconciler) answer(ctx context.Context, job *batchv1.Job, result ctrl.Result, err error) (ctrl.Result, error) {
 	if err == nil {
 		return result, nil
@@ -54,7 +53,7 @@ func (r *Reconciler) answer(ctx context.Context, job *batchv1.Job, result ctrl.R
 	}
 }
 
-// refusedRetry returns how long to wait after so many refusals. It stays well below the
+// refusedRetry returns how long to wait after this many refusals. It stays well below the
 // TTL that holds the Job meanwhile.
 func refusedRetry(times int, floor time.Duration) time.Duration {
 	wait := retry.LongestRefused
@@ -64,7 +63,7 @@ func refusedRetry(times int, floor time.Duration) time.Duration {
 	return max(retry.FirstRefused, min(wait, floor/4))
 }
 
-// staleError says that a change of the Job is not valid on what it is by now.
+// staleError says that a change is invalid because the Job has changed.
 type staleError struct{ err error }
 
 func (e *staleError) Error() string { return "changing the job: " + e.err.Error() }

@@ -9,11 +9,12 @@ import (
 	"github.com/job-handler/job-handler/internal/plan"
 )
 
-// lastPriority is behind everything else, what was there at the start included.
+// lastPriority comes after everything else, also after Jobs that existed at the start.
 const lastPriority = -200
 
-// act carries out a decision. A Job that is large may have to wait: see large. What reads logs or stored objects, whose content
-// others choose, waits for the Job's turn: see package atwork.
+// act carries out a decision. A large Job may have to wait: see large. Actions that read
+// logs or stored objects, whose content users choose, wait for the Job's turn: see
+// package atwork.
 func (r *Reconciler) act(ctx context.Context, observed plan.Observation, decision plan.Decision) (ctrl.Result, error) {
 	if writes(decision) {
 		leave, entered := r.large.enter(observed.Job)

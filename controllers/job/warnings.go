@@ -13,7 +13,7 @@ import (
 	"github.com/job-handler/job-handler/internal/policy"
 )
 
-// warnOfTTL warns of a TTL that is left short, and what is lost if it wins.
+// warnOfTTL warns that another client keeps the TTL too short, and what may be lost.
 func warnOfTTL(ctx context.Context, recorder *events.Recorder, leftAlone policy.LeftAlone, observed plan.Observation) {
 	job := observed.Job
 	if !observed.LeaveTTL || plan.Stored(job) || policy.RaisedTTL(job, observed.TTLFloor, leftAlone) == nil {
@@ -25,15 +25,14 @@ func warnOfTTL(ctx context.Context, recorder *events.Recorder, leftAlone policy.
 		*job.Spec.TTLSecondsAfterFinished, observed.TTLFloor))
 }
 
-// warnOfLabel warns of a label that is left off, and what is lost meanwhile.
+// warnOfLabel warns that another client keeps removing the label, and what may be lost.
 func warnOfLabel(ctx context.Context, recorder *events.Recorder, job *batchv1.Job) {
 	recorder.TryWarn(ctx, job, "label", "Another client keeps removing the label "+api.EnabledLabel+", so the manager does not restore it for up to an hour. "+
 		"Until then the results and logs of the Job are not stored; if the Job is deleted before, they are lost. "+
 		"To opt the Job out, set the label to "+api.False)
 }
 
-// warnOfMadeAgain warns of a Job that is kept for no other cause than that another
-// client makes it again.
+// warnOfMadeAgain warns that a Job is kept only because another client recreates it.
 func warnOfMadeAgain(ctx context.Context, recorder *events.Recorder, observed plan.Observation, capture string) {
 	if !observed.MadeAgain {
 		return

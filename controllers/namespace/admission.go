@@ -17,24 +17,24 @@ import (
 	"github.com/job-handler/job-handler/internal/api"
 )
 
-// Scans while Jobs are not stamped when they are created: a Job that ends and is
-// deleted before it is found leaves nothing.
+// brokenScan is the scan interval while Jobs are not stamped when they are created: a Job
+// that ends and is deleted before it is found leaves no results.
 const brokenScan = 30 * time.Second
 
-// Admission is what is known of admission: whether it stamps Jobs. While it
-// does not, opted-in Namespaces are searched more often, and once more at once
-// when it does again. It is safe for concurrent use.
+// Admission records whether admission stamps Jobs. While it does not, opted-in Namespaces
+// are scanned more often, and once more as soon as it does again. It is safe for
+// concurrent use.
 type Admission struct {
 	broken  atomic.Bool
 	changed chan event.TypedGenericEvent[bool]
 }
 
-// NewAdmission returns an Admission that is thought to stamp Jobs.
+// NewAdmission returns an Admission that is assumed to stamp Jobs.
 func NewAdmission() *Admission {
 	return &Admission{changed: make(chan event.TypedGenericEvent[bool], 1)}
 }
 
-// Found takes note of whether a Job was stamped when it was created.
+// Found records whether a Job was stamped when it was created.
 func (a *Admission) Found(stamped bool) {
 	if a.broken.Swap(!stamped) == !stamped {
 		return
@@ -45,8 +45,7 @@ func (a *Admission) Found(stamped bool) {
 	}
 }
 
-// source enqueues all opted-in Namespaces when admission breaks and when it is
-// mended.
+// source enqueues all opted-in Namespaces when admission breaks and when it works again.
 func (a *Admission) source(kube client.Reader) source.Source {
 	return source.Channel(a.changed, handler.TypedEnqueueRequestsFromMapFunc(
 		func(ctx context.Context, _ bool) []reconcile.Request {

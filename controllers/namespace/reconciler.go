@@ -29,7 +29,7 @@ import (
 	"github.com/job-handler/job-handler/internal/retry"
 )
 
-// Until the next scan of a namespace in which a Job could not be changed.
+// missedRetry is when a namespace is scanned again in which a Job could not be changed.
 const missedRetry = 20 * time.Second
 
 // Options are what the operator sets.
@@ -37,36 +37,35 @@ type Options struct {
 	Defaults           policy.Defaults
 	ExcludedNamespaces []string
 	TTLFloor           time.Duration
-	// ScanInterval is how often an opted-in Namespace is searched for Jobs that
-	// admission missed; 0: only when the Namespace changes.
+	// ScanInterval is how often an opted-in Namespace is scanned for Jobs that admission
+	// missed; 0 means only when the Namespace changes.
 	ScanInterval time.Duration
 }
 
-// Reconciler handles Namespaces. Every Namespace is looked at when it changes
-// and at start, an opted-in one every scan interval too. It is apart from the
-// Job controller since it watches another kind and lists unstamped Jobs, which
-// no cache holds.
+// Reconciler handles Namespaces. It reconciles every Namespace when it changes and at
+// start, and an opted-in one every scan interval. It is separate from the Job controller
+// since it watches another kind and lists unstamped Jobs, which no cache holds.
 type Reconciler struct {
 	// Client reads Namespaces (metadata only) from the cache and writes.
 	Client client.Client
 	// Live lists and reads Jobs from the API server.
 	Live client.Reader
-	// Lists bounds the lists of live objects, with those of other controllers; nil:
-	// each alone is bounded.
+	// Lists bounds the lists of live objects of all controllers together; nil bounds each
+	// list alone.
 	Lists  *pager.Gate
 	Events *events.Recorder
 	Clock  clock.PassiveClock
 	// Admission is optional.
 	Admission *Admission
-	// Protection counts what becomes of our finalizer; nil: nobody does.
+	// Protection counts changes of our finalizer; nil disables counting.
 	Protection *metrics.Protection
 	Options    Options
 
 	old finishedJobs
 }
 
-// CacheOptions returns what of Namespaces the cache holds: of their metadata what
-// decides something, within bounds.
+// CacheOptions returns which metadata of Namespaces the cache holds: what decides
+// something, within bounds.
 func CacheOptions() cache.ByObject {
 	return cache.ByObject{Transform: func(object any) (any, error) {
 		if namespace, isMetadata := object.(*metav1.PartialObjectMetadata); isMetadata {
@@ -95,7 +94,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch;patch
 
-// Reconcile looks at one Namespace and, if it is opted in, at its Jobs.
+// Reconcile reconciles one Namespace and, if it is opted in, scans its Jobs.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	if slices.Contains(r.Options.ExcludedNamespaces, request.Name) {
 		return ctrl.Result{}, nil
@@ -127,8 +126,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	return ctrl.Result{RequeueAfter: r.nextScan(missed)}, nil
 }
 
-// nextScan returns when to scan again, sooner if the last scan missed Jobs or
-// admission misses them.
+// nextScan returns when to scan again. It is sooner if the last scan missed Jobs or if
+// admission does.
 func (r *Reconciler) nextScan(missed int) time.Duration {
 	interval := r.Options.ScanInterval
 	if r.Admission != nil && r.Admission.broken.Load() {
@@ -140,9 +139,8 @@ func (r *Reconciler) nextScan(missed int) time.Duration {
 	return missedRetry
 }
 
-// change patches a Namespace, on the condition that it is still what was
-// looked at. A conflict, or its absence, means that a newer state is on its way
-// here.
+// change patches a Namespace if it is still the state that was read. After a conflict, or
+// if the Namespace is gone, a newer state will be reconciled.
 func (r *Reconciler) change(ctx context.Context, from, to *metav1.PartialObjectMetadata) error {
 	err := r.Client.Patch(ctx, to, jobpatch.FromNamespace(from))
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
@@ -155,8 +153,8 @@ func (r *Reconciler) change(ctx context.Context, from, to *metav1.PartialObjectM
 	return nil
 }
 
-// warnOfInvalid tells of what is invalid on a Namespace: its opting in, which
-// would else be missed in silence, and its defaults if it is opted in.
+// warnOfInvalid warns about invalid values on a Namespace: of its opt-in, which would
+// otherwise be ignored silently, and of its defaults if it is opted in.
 func (r *Reconciler) warnOfInvalid(ctx context.Context, namespace *metav1.PartialObjectMetadata) error {
 	_, invalid := policy.NamespaceOptIn(namespace)
 	if namespace.Labels[api.EnabledLabel] == api.True {
@@ -170,9 +168,9 @@ func (r *Reconciler) warnOfInvalid(ctx context.Context, namespace *metav1.Partia
 		"Invalid values are ignored and the defaults used: "+invalid.ToAggregate().Error())
 }
 
-// mirror brings the label of namespace in step with its annotation and its
-// enabled-since in step with the label, and reports whether it changed
-// anything. A label that it did not set is left as it is.
+// mirror sets the label of the Namespace from its annotation, and enabled-since from the
+// label. It reports whether it changed anything. It leaves a label alone that it did not
+// set.
 func mirror(namespace *metav1.PartialObjectMetadata, now time.Time) (changed bool) {
 	label, labelled := namespace.Labels[api.EnabledLabel]
 	mirrored := namespace.Annotations[api.EnabledMirroredAnnotation] == api.True

@@ -36,12 +36,11 @@ var notOptedIn = func() labels.Selector {
 
 // +kubebuilder:rbac:groups=batch,resources=jobs,verbs=get;list
 
-// scan stamps the Jobs of an opted-in namespace that admission missed: those
-// that are not finished, and those created since the namespace opted in. It
-// gives back what we hold of Jobs that opted out. It lists metadata only, and
-// reads each Job that was finished before once. What goes wrong with one Job
-// does not stop the others; missed counts those for which another scan should
-// come soon.
+// scan stamps the Jobs of an opted-in namespace that admission missed: those that are not
+// finished, and those created since the namespace opted in. It releases Jobs that opted
+// out. It lists metadata only, and reads each Job that had finished before once. A
+// failure with one Job does not stop the others; missed counts the Jobs that need another
+// scan soon.
 func (r *Reconciler) scan(ctx context.Context, namespace *metav1.PartialObjectMetadata) (missed int, err error) {
 	since, err := time.Parse(time.RFC3339, namespace.Annotations[api.EnabledSinceAnnotation])
 	if err != nil {
@@ -70,8 +69,8 @@ func (r *Reconciler) scan(ctx context.Context, namespace *metav1.PartialObjectMe
 	return missed, ctx.Err()
 }
 
-// visitOne looks at one Job that was found, and reports whether to come back to
-// it soon. What people have to mend waits for the next scan, with a Warning.
+// visitOne handles one Job that was found, and reports whether another scan should come
+// soon. If users have to act, it sends a Warning, and the next regular scan retries.
 func (r *Reconciler) visitOne(ctx context.Context, found *metav1.PartialObjectMetadata, since time.Time) (again bool) {
 	err := r.visit(ctx, found, since)
 	if err == nil {
@@ -90,10 +89,10 @@ func (r *Reconciler) visitOne(ctx context.Context, found *metav1.PartialObjectMe
 	return false
 }
 
-// visit looks at one Job that was found, again if it changed meanwhile: a Job
-// that is running is written to by its controller all the time.
+// visit handles one Job that was found, again after a conflict: the Job controller keeps
+// writing to running Jobs.
 func (r *Reconciler) visit(ctx context.Context, found *metav1.PartialObjectMetadata, since time.Time) error {
-	// One that is being deleted may wait for us, with our finalizer on it.
+	// A Job that is being deleted may wait for us, with our finalizer on it.
 	if found.DeletionTimestamp != nil && !policy.Protected(found) || r.old.has(found) {
 		return nil
 	}
@@ -116,8 +115,7 @@ func (r *Reconciler) visit(ctx context.Context, found *metav1.PartialObjectMetad
 	return nil
 }
 
-// stampOrRelease changes the Job to what it should be: stamped, or released if it opted
-// out.
+// stampOrRelease stamps the Job, or releases it if it opted out.
 func (r *Reconciler) stampOrRelease(ctx context.Context, job *batchv1.Job, since time.Time) error {
 	if optIn, _ := policy.JobOptIn(job); optIn == policy.Out {
 		return r.release(ctx, job)
@@ -131,7 +129,7 @@ func (r *Reconciler) stampOrRelease(ctx context.Context, job *batchv1.Job, since
 	return r.patch(ctx, job, desired, "stamped a job that admission missed")
 }
 
-// release gives back what we hold of a Job that opted out.
+// release restores the TTL of a Job that opted out and removes our finalizer.
 func (r *Reconciler) release(ctx context.Context, job *batchv1.Job) error {
 	protected := policy.Protected(job)
 	if err := r.patch(ctx, job, plan.Release(job), "released a job that opted out"); err != nil {
@@ -143,7 +141,7 @@ func (r *Reconciler) release(ctx context.Context, job *batchv1.Job) error {
 	return nil
 }
 
-// patch returns a conflict as it is, for RetryOnConflict to see.
+// patch returns a conflict unchanged, for RetryOnConflict to see.
 func (r *Reconciler) patch(ctx context.Context, job, desired *batchv1.Job, done string) error {
 	if desired == nil {
 		return nil
@@ -155,8 +153,8 @@ func (r *Reconciler) patch(ctx context.Context, job, desired *batchv1.Job, done 
 	return nil
 }
 
-// finishedJobs remembers Jobs that had finished before their namespace opted
-// in, so that each is read once. The zero value is ready.
+// finishedJobs remembers Jobs that had finished before their namespace opted in, so that
+// each is read once. The zero value is ready.
 type finishedJobs struct {
 	mu          sync.Mutex
 	byNamespace map[string]sets.Set[types.UID]

@@ -12,17 +12,18 @@ import (
 	"github.com/job-handler/job-handler/internal/results"
 )
 
-// captured returns what is kept of pods of the run, here and beside the Job. The
-// logs are to be used until release is called.
+// captured returns the captures of the run, those in memory and those saved beside the
+// Job. The caller must not use the logs after it calls release.
 func (k *Keeper) captured(ctx context.Context, run *results.Run, kind string) (all []capture.Captured, release func(), err error) {
-	restored, err := loader{k}.load(ctx, run, kind)
+	if !k.mayBeSaved(run.Job, kind, run.Objects()) {
+		all, release = k.Captures.Of(run.Job.UID)
+		return all, release, nil
+	}
+	restored, err := k.loader().load(ctx, run.Job, kind)
 	if err != nil {
 		return nil, nil, err
 	}
 	here, releaseHere := k.Captures.Of(run.Job.UID)
-	if restored == nil {
-		return here, releaseHere, nil
-	}
 	all, releaseAll := restored.With(here)
 	return all, func() {
 		releaseHere()
@@ -31,9 +32,9 @@ func (k *Keeper) captured(ctx context.Context, run *results.Run, kind string) (a
 	}, nil
 }
 
-// AddTo adds to the run the pods that were captured and are gone, and to
-// those that are still there what was captured of their logs and is more than
-// could be read. The logs are to be used until release is called.
+// AddTo adds captured pods that are gone to the run. For pods that still exist it adds
+// captured logs that are better than what was read. The caller must not use the logs
+// after it calls release.
 func (k *Keeper) AddTo(ctx context.Context, run *results.Run, kind string) (release func(), err error) {
 	captured, release, err := k.captured(ctx, run, kind)
 	if err != nil {
@@ -65,8 +66,7 @@ func (k *Keeper) AddTo(ctx context.Context, run *results.Run, kind string) (rele
 	return sync.OnceFunc(release), nil
 }
 
-// addLogs gives the pod those of the captured logs that are better than what was
-// read of them.
+// addLogs replaces logs of the pod with captured ones that are better.
 func addLogs(pod *results.Pod, captured []results.ContainerLog) {
 	for _, log := range captured {
 		found := false
@@ -87,8 +87,8 @@ func addLogs(pod *results.Pod, captured []results.ContainerLog) {
 	}
 }
 
-// sameInstance reports whether both are logs of one instance. Where the kubelet does not
-// tell which one it was, it is the one in the same place.
+// sameInstance reports whether both are logs of one container instance. If the kubelet did
+// not tell the instance, the place in the pod's status decides.
 func sameInstance(read, captured *results.ContainerLog) bool {
 	if read.Container != captured.Container || captured.Earlier != nil {
 		return false
@@ -97,7 +97,7 @@ func sameInstance(read, captured *results.ContainerLog) bool {
 		(read.InstanceID == captured.InstanceID || read.InstanceID == "" || captured.InstanceID == "")
 }
 
-// noteNotFollowed says of a log that was read that it should have been followed.
+// noteNotFollowed adds to a log that was read that it could not be followed.
 func noteNotFollowed(read *results.ContainerLog) {
 	if read.Capture.Message == "" {
 		read.Capture.Message = capture.NotFollowed

@@ -35,7 +35,7 @@ type Options struct {
 	Redact *redact.Set
 }
 
-// Keeper keeps what is left of deleted pods.
+// Keeper keeps logs and last states of deleted pods.
 type Keeper struct {
 	// Client reads Jobs and Namespaces from the cache and writes.
 	Client client.Client
@@ -46,9 +46,9 @@ type Keeper struct {
 	Lists *pager.Gate
 	// Captures has the logs and last states of deleted pods in memory; nil keeps nothing.
 	Captures *capture.Captures
-	// Metrics counts what is saved of Captures; nil disables counting.
+	// Metrics counts saved captures; nil disables counting.
 	Metrics *metrics.Captures
-	// Store counts what is saved, and says where results take too much.
+	// Store keeps saved captures, and says which budgets are exceeded.
 	Store   *resultstore.Store
 	Events  *events.Recorder
 	Clock   clock.PassiveClock
@@ -59,49 +59,47 @@ type Keeper struct {
 	saved   saved
 	loading loading
 	refused refused
-	// watching is what Wait waits for.
+	// watching ends when all captures are saved: see Wait.
 	watching sync.WaitGroup
 }
 
-// Watch returns what watches pods and saves what is due, for as long as the manager
+// Watch returns the Runnable that watches pods and saves captures while the manager
 // handles Jobs.
 func (k *Keeper) Watch(informers cache.Informers) manager.Runnable {
 	return &watch{Keeper: k, informers: informers}
 }
 
-// Wait waits until what was captured is saved beside its Jobs. A manager that ends
-// because it lost its lease waits for nothing; to save captures is safe beside another
-// leader, since their objects are created only, under numbers that are free. It takes
-// lastSaves at most, and no time after a manager that has waited.
+// Wait waits until the captures are saved beside their Jobs, at most lastSaves. The
+// manager's own shutdown waits for that too, unless it ends because it lost its lease.
+// Saving is safe beside another leader: objects are only created, under free numbers.
 func (k *Keeper) Wait() { k.watching.Wait() }
 
-// Following reports whether logs of the Job's pods are being followed, from now on only
-// until they end.
+// Following reports whether logs of the Job's pods are being followed. From now on they
+// are followed only until they end.
 func (k *Keeper) Following(job types.UID) bool {
 	k.Captures.Finish(job)
 	return k.Captures.Following(job)
 }
 
-// OnQuiet has f called with a pod after none of its Job's logs is followed any more.
+// OnQuiet makes Captures call f with a pod once no log of its Job is followed any more.
 func (k *Keeper) OnQuiet(f func(pod *corev1.Pod)) { k.Captures.OnQuiet(f) }
 
 // Enabled reports whether deleted pods are captured at all.
 func (k *Keeper) Enabled() bool { return k.Captures != nil }
 
-// Owns reports whether the pod is the Job's, also where the garbage collector took the
-// Job from it.
+// Owns reports whether the pod belongs to the Job, even if the garbage collector removed
+// the owner reference.
 func (k *Keeper) Owns(job *batchv1.Job, pod *corev1.Pod) bool {
 	return plan.Owns(job, pod, k.orphans.has(job.UID, pod.UID))
 }
 
-// Known returns the pods, and those of the Job of which something was captured: the same
-// pod may be there twice.
+// Known returns the pods and the Job's captured pods. A pod may be there twice.
 func (k *Keeper) Known(job *batchv1.Job, pods []*corev1.Pod) []*corev1.Pod {
 	return slices.Concat(pods, k.Captures.Seen(job.UID))
 }
 
-// AsSeen returns the pods with what the watch showed of those that did not start, where
-// that tells more than their state now.
+// AsSeen returns the pods. For pods that did not start, it uses an earlier state that the
+// watch showed if that tells more.
 func (k *Keeper) AsSeen(job *batchv1.Job, pods []*corev1.Pod) []*corev1.Pod {
 	for _, seen := range k.Captures.Seen(job.UID) {
 		for i, pod := range pods {
@@ -113,7 +111,7 @@ func (k *Keeper) AsSeen(job *batchv1.Job, pods []*corev1.Pod) []*corev1.Pod {
 	return pods
 }
 
-// AsDeleted returns the pods, and how those of them were seen that were captured.
+// AsDeleted returns the pods, and the captured state of each that was captured.
 func (k *Keeper) AsDeleted(job *batchv1.Job, pods []*corev1.Pod) []*corev1.Pod {
 	captured := k.Captures.Seen(job.UID)
 	if len(captured) == 0 {
@@ -126,7 +124,7 @@ func (k *Keeper) AsDeleted(job *batchv1.Job, pods []*corev1.Pod) []*corev1.Pod {
 	return slices.Concat(pods, slices.DeleteFunc(captured, func(pod *corev1.Pod) bool { return !there.Has(pod.UID) }))
 }
 
-// Stored drops what memory has of a Job whose results are stored.
+// Stored drops the captures of a Job whose results are stored from memory.
 func (k *Keeper) Stored(job types.UID) { k.Captures.Forget(job) }
 
 // Left drops what is known of a Job that left the watch after its results were stored.
@@ -134,7 +132,7 @@ func (k *Keeper) Left(job types.UID) { k.saved.done(job) }
 
 // Forget drops what is known of a Job that is gone, or left alone.
 func (k *Keeper) Forget(job types.UID) {
-	k.forgetSaved(job)
+	k.saved.forgetAll(job, k.Store)
 	k.orphans.forget(job)
 	k.refused.forget(job)
 	k.Captures.Forget(job)

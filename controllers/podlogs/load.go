@@ -14,28 +14,38 @@ import (
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/capture"
+	"github.com/job-handler/job-handler/internal/events"
 	"github.com/job-handler/job-handler/internal/pager"
 	"github.com/job-handler/job-handler/internal/plan"
-	"github.com/job-handler/job-handler/internal/results"
+	"github.com/job-handler/job-handler/internal/resultstore"
 )
 
-// loader reads back what was saved of captures.
-type loader struct{ *Keeper }
+// loader reads saved captures.
+type loader struct {
+	captures *capture.Captures
+	store    *resultstore.Store
+	events   *events.Recorder
+	saved    *saved
+	refused  *refused
+	loading  *loading
+}
 
-// load returns what was saved of captures of the Job; nil if there is nothing,
-// or was nothing to be asked for. Objects that are somebody else's, or not whole,
-// are passed over, with a Warning.
-func (l loader) load(ctx context.Context, run *results.Run, kind string) (*capture.Restored, error) {
-	job := run.Job
-	if !l.mayBeSaved(job, kind, run.Objects()) {
-		return nil, nil
+func (k *Keeper) loader() loader {
+	return loader{
+		captures: k.Captures, store: k.Store, events: k.Events,
+		saved: &k.saved, refused: &k.refused, loading: &k.loading,
 	}
+}
+
+// load returns the saved captures of the Job. It ignores objects that are not the
+// manager's, or damaged, and sends a Warning about them.
+func (l loader) load(ctx context.Context, job *batchv1.Job, kind string) (*capture.Restored, error) {
 	end, ok := l.loading.begin(job.Namespace)
 	if !ok {
 		return nil, ErrBusy
 	}
 	defer end()
-	restored := l.Captures.Restore(job.Namespace, job.UID)
+	restored := l.captures.Restore(job.Namespace, job.UID)
 	for kind, known := range l.saved.kinds(job.UID, kind) {
 		if err := l.loadKind(ctx, job, kind, known, restored); err != nil {
 			restored.Release()
@@ -45,12 +55,12 @@ func (l loader) load(ctx context.Context, run *results.Run, kind string) (*captu
 	return restored, nil
 }
 
-// mayBeSaved reports whether captures of the Job, of which these pods were
-// found, may be stored and nowhere else: in this process they are given up for
-// others, an earlier one may have left them, and where pods are missing anything
-// may be. Of a Job that lost no pod, and was seen from its start, they are not; nor of
-// one of which nothing was found when this process began, unless a pod of it was seen
-// deleted since: an earlier process may have sent its last one as it ended.
+// mayBeSaved reports whether captures of the Job may be saved that memory does not have.
+// pods are the Job's pods that were found. That may be so if this process dropped them
+// from memory, if pods are missing, or if an earlier process saved some. It is not so for
+// a Job that lost no pod and was watched from its start, nor for a Job that had no saved
+// captures when this process began. The exception is a Job that has lost a pod since: an
+// earlier process may have saved captures while it ended.
 func (k *Keeper) mayBeSaved(job *batchv1.Job, kind string, pods []*corev1.Pod) bool {
 	switch {
 	case k.Captures == nil:
@@ -66,9 +76,9 @@ func (k *Keeper) mayBeSaved(job *batchv1.Job, kind string, pods []*corev1.Pod) b
 
 // +kubebuilder:rbac:groups="",resources=configmaps,verbs=list
 
-// findSaved looks once of which Jobs an earlier process stored captures, so that
-// not each Job that is there already has to be asked for. Where that fails they are.
-// Secrets are not listed: where they are wanted, each is asked for.
+// findSaved lists the Jobs with captures that an earlier process saved in ConfigMaps, so
+// that load need not look for captures of each existing Job. If it fails, load does. It
+// does not list Secrets: load looks for those of each Job.
 func (k *Keeper) findSaved(ctx context.Context) error {
 	found := sets.Set[types.UID]{}
 	query := pager.Query{List: pager.Metadata(corev1.SchemeGroupVersion.WithKind("ConfigMap")), Prune: func(object client.Object) {
@@ -90,15 +100,14 @@ func (k *Keeper) findSaved(ctx context.Context) error {
 	return nil
 }
 
-// mostEarlier is of how many Jobs it is remembered that an earlier process stored
-// captures of them.
+// mostEarlier bounds the Jobs that are remembered as having captures of an earlier process.
 const mostEarlier = 100_000
 
 var errTooMany = errors.New("there are too many to remember")
 
-// loadKind adds what objects of a kind have, of which at least known are there.
-// They are numbered without a gap, so that the first that is not there ends them,
-// and nobody needs to list.
+// loadKind adds the captures in objects of a kind, at least known of which exist. The
+// objects are numbered without a gap: it stops at the first that does not exist, and
+// needs no list.
 func (l loader) loadKind(ctx context.Context, job *batchv1.Job, kind string, known int, to *capture.Restored) error {
 	for number := range maxObjects {
 		key := objectKey(job, number)
@@ -106,7 +115,7 @@ func (l loader) loadKind(ctx context.Context, job *batchv1.Job, kind string, kno
 			l.warnOfObject(ctx, job, kind, key, why)
 			continue
 		}
-		object, err := l.Store.Get(ctx, kind, key)
+		object, err := l.store.Get(ctx, kind, key)
 		if apierrors.IsNotFound(err) {
 			if number < known {
 				continue
@@ -128,8 +137,8 @@ func (l loader) loadKind(ctx context.Context, job *batchv1.Job, kind string, kno
 	return nil
 }
 
-// judge tells of an object that is not taken for captures of the Job, and
-// remembers one that never will be. It returns the error if there is none to blame.
+// judge warns about an object that does not hold valid captures of the Job, and remembers
+// it if that can never change. It returns an error that is not the object's fault.
 func (l loader) judge(ctx context.Context, job *batchv1.Job, kind string, number int, err error) error {
 	switch {
 	case err == nil:
@@ -144,5 +153,5 @@ func (l loader) judge(ctx context.Context, job *batchv1.Job, kind string, number
 }
 
 func (l loader) warnOfObject(ctx context.Context, job *batchv1.Job, kind string, key types.NamespacedName, err error) {
-	l.Events.TryWarn(ctx, job, "capture/"+key.Name, fmt.Sprintf("%s %s is ignored, it does not hold logs of deleted pods of this Job: %v", kind, key.Name, err))
+	l.events.TryWarn(ctx, job, "capture/"+key.Name, fmt.Sprintf("%s %s is ignored, it does not hold logs of deleted pods of this Job: %v", kind, key.Name, err))
 }

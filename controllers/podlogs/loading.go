@@ -10,16 +10,15 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 )
 
-// loadingAtOnce is how many Jobs may have their saved captures unpacked at the same time.
-// That takes memory and CPU time, and any user may store some.
+// loadingAtOnce is how many Jobs have saved captures unpacked concurrently. Unpacking takes
+// memory and CPU time, and any user can create such objects.
 const loadingAtOnce = 4
 
 // ErrBusy says that a Job's captures cannot be unpacked now, since those of other Jobs are.
 var ErrBusy = errors.New("captures of other Jobs are being unpacked")
 
-// loading are the namespaces in which captures of a Job are being unpacked: one Job
-// at a time in each, so that one namespace does not keep others waiting. The zero
-// value is ready.
+// loading are the namespaces with a Job whose captures are being unpacked: one Job at a
+// time in each, so that a busy namespace does not starve others. The zero value is ready.
 type loading struct {
 	mu         sync.Mutex
 	namespaces sets.Set[string]
@@ -55,14 +54,14 @@ func (l *loading) isBusy(namespace string) bool {
 	return l.namespaces.Has(namespace) || l.namespaces.Len() >= loadingAtOnce
 }
 
-// Busy reports whether captures of the Job, of which these pods were found, are to be
-// unpacked and cannot be now: its logs would be read in vain.
+// Busy reports whether captures of the Job, whose pods these are, must be unpacked and
+// cannot be now. Reading its logs would be in vain.
 func (k *Keeper) Busy(job *batchv1.Job, kind string, pods []*corev1.Pod) bool {
 	return k.mayBeSaved(job, kind, pods) && k.loading.busy(job.Namespace)
 }
 
-// refused are the objects that were refused when captures of a Job were restored: they
-// are immutable, so each is unpacked once. The zero value is ready.
+// refused are objects that turned out not to hold valid captures of a Job. They are
+// immutable, so each is unpacked once. The zero value is ready.
 type refused struct {
 	mu   sync.Mutex
 	byID map[types.UID]map[refusedKey]error

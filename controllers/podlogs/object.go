@@ -7,7 +7,7 @@ import (
 	"github.com/job-handler/job-handler/internal/names"
 )
 
-// objectKey is where an object is, or would be, that keeps captures of the Job.
+// objectKey is the key of the object with this number for captures of the Job.
 func objectKey(job *batchv1.Job, number int) types.NamespacedName {
 	return types.NamespacedName{Namespace: job.Namespace, Name: names.Capture(job.Name, job.UID, number)}
 }

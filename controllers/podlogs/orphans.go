@@ -14,9 +14,9 @@ import (
 	"github.com/job-handler/job-handler/internal/plan"
 )
 
-// orphans remembers pods from which the garbage collector took their Job, until the
-// Job is forgotten. It does so if a Job is deleted with the propagation policy Orphan,
-// while our finalizer keeps the Job for its results. The zero value is ready.
+// orphans remembers pods whose owner reference to their Job the garbage collector
+// removed, until the Job is forgotten. That happens if a Job is deleted with the
+// propagation policy Orphan while our finalizer keeps it. The zero value is ready.
 type orphans struct {
 	mu    sync.Mutex
 	byJob map[types.UID]sets.Set[types.UID]
@@ -43,7 +43,7 @@ func (o *orphans) has(job, pod types.UID) bool {
 	return o.byPod[pod].UID == job
 }
 
-// owner returns the Job under whose control the pod was seen; the zero value if none.
+// owner returns the Job that controlled the pod; the zero value if none did.
 func (o *orphans) owner(pod types.UID) metav1.OwnerReference {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -59,22 +59,22 @@ func (o *orphans) forget(job types.UID) {
 	delete(o.byJob, job)
 }
 
-// noteOrphan remembers a pod that loses its Job, if that Job wants to know of it.
+// noteOrphan remembers a pod that loses its owner reference to a Job that still needs it.
 func (w *watch) noteOrphan(ctx context.Context, before, now any) {
 	old, isPod := before.(*corev1.Pod)
 	pod, arePods := now.(*corev1.Pod)
-	if !isPod || !arePods || old.UID != pod.UID || metav1.GetControllerOfNoCopy(pod) != nil || w.jobOf(ctx, old) == nil {
+	if !isPod || !arePods || old.UID != pod.UID || metav1.GetControllerOfNoCopy(pod) != nil || w.jobs().of(ctx, old) == nil {
 		return
 	}
 	owner := metav1.GetControllerOfNoCopy(old)
 	w.orphans.note(pod.UID, *owner)
-	if w.jobOf(ctx, old) == nil {
+	if w.jobs().of(ctx, old) == nil {
 		w.orphans.forget(owner.UID)
 	}
 }
 
-// withOwner returns the pod with the Job as its controller from which the garbage
-// collector took it, and any other pod as it is.
+// withOwner restores the owner reference that the garbage collector removed from the pod.
+// It returns any other pod unchanged.
 func (w *watch) withOwner(ctx context.Context, pod *corev1.Pod) *corev1.Pod {
 	if metav1.GetControllerOfNoCopy(pod) != nil || w.excluded(pod.Namespace) {
 		return pod

@@ -12,20 +12,21 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/job-handler/job-handler/internal/resultstore"
 	"github.com/job-handler/job-handler/internal/retain"
 )
 
-// objectName tells the objects apart that keep captures of a Job.
+// objectName identifies an object with captures of a Job.
 type objectName struct{ kind, name string }
 
-// savedObject is such an object as this process made or read it: immutable, labelled
-// as the Job's, and owned by the Job.
+// savedObject is an object that this process created or verified: immutable, and labelled
+// and owned as the Job's.
 type savedObject struct {
 	retain.Ref
 	bytes int64
 }
 
-// holds notes an object that is as it should be.
+// holds records an object that this process created or verified.
 func (s *saved) holds(job types.UID, kind string, object metav1.Object) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -49,8 +50,8 @@ func (s *saved) drop(job types.UID) []savedObject {
 	return held
 }
 
-// unseen returns which objects may be there besides those that drop returns: those
-// whose creation was not answered, or whose name was taken.
+// unseen returns the objects that may exist besides those that drop returns: creating
+// them was not answered, or their name was in use.
 func (s *saved) unseen(job *batchv1.Job) []objectName {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -70,20 +71,20 @@ func (s *saved) unseen(job *batchv1.Job) []objectName {
 	return names
 }
 
-// forgetSaved drops what is known of captures of a Job that is gone, or left alone.
-// They go with the Job.
-func (k *Keeper) forgetSaved(job types.UID) {
-	for _, held := range k.saved.drop(job) {
-		k.Store.Holdings.Freed(held.Namespace, held.bytes)
+// forgetAll drops what is known of the saved captures of a Job that is gone, or left
+// alone. Kubernetes deletes them with the Job.
+func (s *saved) forgetAll(job types.UID, store *resultstore.Store) {
+	for _, held := range s.drop(job) {
+		store.Holdings.Freed(held.Namespace, held.bytes)
 	}
-	k.saved.forget(job)
+	s.forget(job)
 }
 
 // +kubebuilder:rbac:groups="",resources=configmaps,verbs=delete
 
-// RemoveSaved deletes the captures of a Job whose results, which have all that was
-// captured, are stored, and which stays. It makes no request for a Job without
-// captures. Failures hold nothing up: what is left is deleted by retention.
+// RemoveSaved deletes the saved captures of a Job that stays and whose results are stored:
+// the results have all of them. It makes no request for a Job without captures. After a
+// failure, retention deletes them later.
 func (k *Keeper) RemoveSaved(ctx context.Context, job *batchv1.Job) {
 	ctx, cancel := context.WithTimeout(ctx, saveTimeout)
 	defer cancel()
@@ -100,7 +101,7 @@ func (k *Keeper) RemoveSaved(ctx context.Context, job *batchv1.Job) {
 	}
 }
 
-// findObject notes an object that is there and as it should be.
+// findObject records an object that exists and is valid.
 func (k *Keeper) findObject(ctx context.Context, job *batchv1.Job, name objectName) error {
 	object, err := k.Store.Get(ctx, name.kind, types.NamespacedName{Namespace: job.Namespace, Name: name.name})
 	if err != nil {
@@ -112,7 +113,7 @@ func (k *Keeper) findObject(ctx context.Context, job *batchv1.Job, name objectNa
 	return nil
 }
 
-// removeObject deletes the very object that was seen, in the state in which it was.
+// removeObject deletes the object, if it has not changed since it was seen.
 func (k *Keeper) removeObject(ctx context.Context, held savedObject) error {
 	err := k.Store.Delete(ctx, held.Ref, held.bytes)
 	if apierrors.IsNotFound(err) {

@@ -13,14 +13,19 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/apierr"
 	"github.com/job-handler/job-handler/internal/capture"
+	"github.com/job-handler/job-handler/internal/events"
 	"github.com/job-handler/job-handler/internal/holdings"
 	"github.com/job-handler/job-handler/internal/lookup"
+	"github.com/job-handler/job-handler/internal/metrics"
+	"github.com/job-handler/job-handler/internal/redact"
 	"github.com/job-handler/job-handler/internal/results"
 	"github.com/job-handler/job-handler/internal/resultstore"
 	"github.com/job-handler/job-handler/internal/retain"
@@ -28,19 +33,17 @@ import (
 )
 
 const (
-	// savesAtOnce is of how many Jobs captures are stored at the same time, and
-	// saveTimeout how long one may take, so that a namespace whose webhooks hang
-	// holds nobody up for long.
+	// savesAtOnce is how many Jobs have captures stored concurrently. saveTimeout bounds
+	// one write, so that a namespace whose webhooks hang does not delay others for long.
 	savesAtOnce = 4
 	saveTimeout = 10 * time.Second
-	// lastSaves is how long a process that ends stores what it has captured. The
-	// lease is given back after that.
+	// lastSaves is how long a process that ends stores its captures. It gives the lease
+	// back after that.
 	lastSaves = 7 * time.Second
 )
 
-// Save stores beside their Jobs, once, the captures that are due, and returns
-// after how long there may be more; 0 means when Captures say so. A failure is the
-// Job's alone, and is tried again.
+// Save stores the captures that are due beside their Jobs, once. It returns when more may
+// be due; 0 means when Captures say so. A failure affects one Job alone, and is retried.
 func (k *Keeper) Save(ctx context.Context) time.Duration {
 	due, next := k.Captures.Due()
 	var ready []capture.Owed
@@ -51,7 +54,7 @@ func (k *Keeper) Save(ctx context.Context) time.Duration {
 		}
 		ready = append(ready, owed)
 	}
-	saver{k}.saveEach(ctx, ready, false)
+	k.saver().saveEach(ctx, ready, false)
 	for _, owed := range ready {
 		if wait := k.saved.wait(owed.Job, k.Clock.Now()); wait > 0 {
 			next = retry.Sooner(next, wait)
@@ -60,14 +63,36 @@ func (k *Keeper) Save(ctx context.Context) time.Duration {
 	return next
 }
 
-// SaveAll stores beside their Jobs all captures that are not stored, as far as it
-// gets until ctx ends: it is the last thing that a process does with them.
+// SaveAll stores all captures that are not stored yet beside their Jobs, until ctx ends.
+// A process calls it last.
 func (k *Keeper) SaveAll(ctx context.Context) {
-	saver{k}.saveEach(ctx, k.Captures.Unstored(), true)
+	k.saver().saveEach(ctx, k.Captures.Unstored(), true)
 }
 
 // saver stores captures beside their Jobs.
-type saver struct{ *Keeper }
+type saver struct {
+	captures *capture.Captures
+	jobs     jobs
+	store    *resultstore.Store
+	saved    *saved
+	// live reads from the API server.
+	live     client.Reader
+	metrics  *metrics.Captures
+	events   *events.Recorder
+	clock    clock.PassiveClock
+	maxBytes int
+	redact   *redact.Set
+	// forget drops everything that is known of a Job that is gone.
+	forget func(job types.UID)
+}
+
+func (k *Keeper) saver() saver {
+	return saver{
+		captures: k.Captures, jobs: k.jobs(), store: k.Store, saved: &k.saved, live: k.Live,
+		metrics: k.Metrics, events: k.Events, clock: k.Clock,
+		maxBytes: cmp.Or(k.Options.MaxResultsBytes, api.MaxResultsBytes), redact: k.Options.Redact, forget: k.Forget,
+	}
+}
 
 // saveEach stores the captures of each Job that are due, or all of them.
 func (s saver) saveEach(ctx context.Context, owed []capture.Owed, all bool) {
@@ -79,16 +104,16 @@ func (s saver) saveEach(ctx context.Context, owed []capture.Owed, all bool) {
 			return nil
 		})
 	}
-	// There is no error to return: each is answered where it happens.
+	// There is no error to return: saveJob answers its own.
 	_ = group.Wait()
 }
 
-// saveJob stores captures of one Job, if that still wants to know of its pods.
+// saveJob stores captures of one Job, if the Job still needs them.
 func (s saver) saveJob(ctx context.Context, owed capture.Owed, all bool) {
-	job := s.jobOf(ctx, owed.Pod)
+	job := s.jobs.of(ctx, owed.Pod)
 	if job == nil {
-		s.forgetSaved(owed.Job)
-		s.Captures.Forget(owed.Job)
+		s.saved.forgetAll(owed.Job, s.store)
+		s.captures.Forget(owed.Job)
 		return
 	}
 	if err := s.savePods(ctx, job, all); err != nil && ctx.Err() == nil {
@@ -98,7 +123,7 @@ func (s saver) saveJob(ctx context.Context, owed capture.Owed, all bool) {
 
 // savePods stores the Job's captures, object after object.
 func (s saver) savePods(ctx context.Context, job *batchv1.Job, all bool) error {
-	wanted, err := s.policyOf(ctx, job)
+	wanted, err := s.jobs.policy(ctx, job)
 	if err != nil {
 		return err
 	}
@@ -117,45 +142,44 @@ func (s saver) savePods(ctx context.Context, job *batchv1.Job, all bool) error {
 		}
 		batch.Stored()
 		batch.Release()
-		s.Metrics.Spilled(batch.Pods, batch.Bytes)
-		s.saved.stored(job.UID, kind, s.Clock.Now())
+		s.metrics.Spilled(batch.Pods, batch.Bytes)
+		s.saved.stored(job.UID, kind, s.clock.Now())
 		ctrl.LoggerFrom(ctx).V(1).Info("captured pods stored beside their job", "namespace", job.Namespace, "job", job.Name, "pods", batch.Pods)
-		if !all && s.saved.wait(job.UID, s.Clock.Now()) > 0 {
+		if !all && s.saved.wait(job.UID, s.clock.Now()) > 0 {
 			return nil
 		}
 	}
 }
 
 var (
-	// errFull says that no more is stored of a Job's captures before its end.
+	// errFull says that the captures of a Job have reached their limit.
 	errFull = errors.New("no more of its deleted pods can be saved while the Job still runs")
-	// errOverBudget says the same where results take more than they may.
+	// errOverBudget says that they have reached the lower limit that applies while
+	// results are above a budget.
 	errOverBudget = errors.New("only little of deleted pods is saved")
 )
 
 const (
-	// shrunkBytes is what objects with captures of a Job may hold together above
-	// a budget, and shrunkPodBytes what the logs of one pod take of that: the last
-	// words of some twenty pods.
+	// shrunkBytes bounds all captures of a Job while results are above a budget, and
+	// shrunkPodBytes the logs of one pod: the last lines of some twenty pods.
 	shrunkBytes    = 128 << 10
 	shrunkPodBytes = 4 << 10
 )
 
-// mostBytes is what objects with captures of a Job may hold together where results
-// may take so much.
+// mostBytes bounds all captures of a Job whose results may have so many bytes.
 func mostBytes(results int) int { return min(copies*results, results+mostAbove) }
 
-// nextBatch returns what is to be stored next of the Job, nil if there is nothing.
+// nextBatch returns the captures to store next of the Job, nil if there are none.
 func (s saver) nextBatch(job *batchv1.Job, kind string, all bool) (*capture.Batch, error) {
-	total, full := mostBytes(cmp.Or(s.Options.MaxResultsBytes, api.MaxResultsBytes)), errFull
-	options := capture.PackOptions{Due: !all, MaxBytes: api.MaxResultsBytes, Redact: s.Options.Redact}
-	if budget := s.Store.Holdings.Over(job.Namespace); budget != retain.WithinBudget {
-		total, full = shrunkBytes, fmt.Errorf("%w: %s", errOverBudget, s.Store.Holdings.Exceeded(job.Namespace, budget))
+	total, full := mostBytes(s.maxBytes), errFull
+	options := capture.PackOptions{Due: !all, MaxBytes: api.MaxResultsBytes, Redact: s.redact}
+	if budget := s.store.Holdings.Over(job.Namespace); budget != retain.WithinBudget {
+		total, full = shrunkBytes, fmt.Errorf("%w: %s", errOverBudget, s.store.Holdings.Exceeded(job.Namespace, budget))
 		options.MaxBytes, options.MaxPodBytes, options.Short = results.MinBytes, shrunkPodBytes, shortCapture(budget)
 	}
 	room := s.saved.room(job.UID, total)
 	options.MaxBytes = min(options.MaxBytes, max(room, results.MinBytes))
-	batch, err := s.Captures.Pack(job.UID, options)
+	batch, err := s.captures.Pack(job.UID, options)
 	if err != nil {
 		return nil, fmt.Errorf("packing captures of job %s/%s: %w", job.Namespace, job.Name, err)
 	}
@@ -166,8 +190,8 @@ func (s saver) nextBatch(job *batchv1.Job, kind string, all bool) (*capture.Batc
 	return batch, nil
 }
 
-// shortCapture is what results say of a log that was shortened for a budget before
-// its Job had finished, if nothing else has all of it by then.
+// shortCapture is what results say about a log that was shortened for a budget before its
+// Job had finished, unless the whole log can be read later.
 func shortCapture(budget retain.Budget) results.Capture {
 	return results.Capture{
 		Reason:  holdings.ShortReason(budget),
@@ -175,20 +199,19 @@ func shortCapture(budget retain.Budget) results.Capture {
 	}
 }
 
-// storeBatch creates the object of the first number that is free, or finds that
-// it is there already.
+// storeBatch creates an object under the first free number, or finds the same object.
 func (s saver) storeBatch(ctx context.Context, job *batchv1.Job, kind string, batch *capture.Batch) error {
 	ctx, cancel := context.WithTimeout(ctx, saveTimeout)
 	defer cancel()
 	for number := s.saved.number(job.UID, kind); number < maxObjects; number++ {
 		wanted := results.NewCaptures(kind, job, number, batch.Values)
-		made, err := s.Store.Create(ctx, wanted)
+		made, err := s.store.Create(ctx, wanted)
 		if apierrors.IsAlreadyExists(err) {
 			ours, bytes, err := s.savedBefore(ctx, kind, wanted)
 			if err != nil {
 				return err
 			}
-			s.saved.taken(job.UID, kind, number, bytes)
+			s.saved.exists(job.UID, kind, number, bytes)
 			s.saved.met(job.UID)
 			if ours == wanted.Annotations[api.SHA256Annotation] {
 				return nil
@@ -198,8 +221,8 @@ func (s saver) storeBatch(ctx context.Context, job *batchv1.Job, kind string, ba
 		if err != nil {
 			return fmt.Errorf("saving captures: %w", err)
 		}
-		s.saved.taken(job.UID, kind, number, batch.Bytes)
-		// What the server made of it: an admission webhook may have changed it.
+		s.saved.exists(job.UID, kind, number, batch.Bytes)
+		// An admission webhook may have changed what the server stored.
 		if _, err := made.Captures(job); err != nil {
 			return fmt.Errorf("saving captures in %s: %w", made, err)
 		}
@@ -209,14 +232,14 @@ func (s saver) storeBatch(ctx context.Context, job *batchv1.Job, kind string, ba
 	return errFull
 }
 
-// savedBefore returns the digest and the size of an object that has the name of
-// wanted, as its annotations tell them; "" and 0 of one that is not for this Job.
+// savedBefore returns the digest and the size that the annotations of the existing object
+// with this name tell; "" and 0 if it is not for this Job.
 func (s saver) savedBefore(ctx context.Context, kind string, wanted *results.Object) (digest string, bytes int, err error) {
 	key := client.ObjectKey{Namespace: wanted.Namespace, Name: wanted.Name}
 	there := &metav1.PartialObjectMetadata{}
 	there.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(kind))
-	if err := s.Live.Get(ctx, key, there); err != nil {
-		return "", 0, resultstore.ConflictIfGone(kind, key.Name, fmt.Errorf("getting captured logs %s: %w", key, s.Store.Explain(kind, key.Namespace, err)))
+	if err := s.live.Get(ctx, key, there); err != nil {
+		return "", 0, resultstore.ConflictIfGone(kind, key.Name, fmt.Errorf("getting captured logs %s: %w", key, s.store.Explain(kind, key.Namespace, err)))
 	}
 	if there.Labels[api.CaptureOfLabel] != wanted.Labels[api.CaptureOfLabel] {
 		return "", 0, nil
@@ -235,23 +258,23 @@ func bytesOf(object metav1.Object) (bytes int, valid bool) {
 	return bytes, err == nil && bytes >= 0 && bytes <= api.MaxResultsBytes
 }
 
-// answer decides when to try again after an error, and tells of it.
+// answer decides when to retry after an error, and reports it.
 func (s saver) answer(ctx context.Context, job *batchv1.Job, err error) {
 	class := classify(err)
-	s.Metrics.SpillFailed(saveFailure(class, err))
+	s.metrics.SpillFailed(saveFailure(class, err))
 	logger := ctrl.LoggerFrom(ctx).WithValues("namespace", job.Namespace, "job", job.Name)
-	if class == apierr.NotFound && !lookup.StillThere(ctx, s.Live, job) {
+	if class == apierr.NotFound && !lookup.StillThere(ctx, s.live, job) {
 		logger.V(1).Info("captured pods not stored, their job is gone", "cause", err.Error())
-		s.Forget(job.UID)
+		s.forget(job.UID)
 		return
 	}
 	failures := s.saved.failed(job.UID)
 	wait := min(longestRetry, firstRetry<<min(failures-1, 10))
 	if class == apierr.Rejected {
 		wait = min(retry.LongestRefused, retry.FirstRefused<<min(failures-1, 10))
-		s.Events.TryWarn(ctx, job, "spill/"+string(apierr.CauseOf(err)), "Logs of deleted pods of this Job are in the manager's memory only: "+err.Error())
+		s.events.TryWarn(ctx, job, "spill/"+string(apierr.CauseOf(err)), "Logs of deleted pods of this Job are in the manager's memory only: "+err.Error())
 	}
-	s.saved.pause(job.UID, s.Clock.Now().Add(wait))
+	s.saved.pause(job.UID, s.clock.Now().Add(wait))
 	logger.Info("captured pods not stored, trying again", "after", wait, "cause", err.Error())
 }
 
@@ -262,7 +285,7 @@ func classify(err error) apierr.Class {
 	return apierr.Of(err)
 }
 
-// saveFailure returns the value with which metrics count err.
+// saveFailure returns how metrics count err.
 func saveFailure(class apierr.Class, err error) capture.SaveFailure {
 	switch class {
 	case apierr.NotFound:

@@ -15,48 +15,48 @@ import (
 )
 
 const (
-	// maxObjects is how many objects keep captures of one Job, of each kind.
+	// maxObjects bounds the objects with captures of one Job, of each kind.
 	maxObjects = 64
-	// copies is how often what may be stored of a Job they may hold together, and
-	// mostAbove how many bytes more than that at most.
+	// All captures of a Job may have copies times the bytes that its results may have,
+	// and at most mostAbove bytes more than these.
 	copies    = 4
 	mostAbove = 4 << 20
-	// promptObjects is how many objects are written as soon as a pod is due. The
-	// pauses after those double, up to longestPause, so that a Job that loses
-	// pod after pod fills objects rather than their number.
+	// promptObjects is how many objects are written as soon as a pod is due. The pauses
+	// after those double, up to longestPause: a Job that loses many pods then gets few
+	// full objects rather than many small ones.
 	promptObjects = 16
 	longestPause  = 5 * time.Minute
 	// The pauses after an API server that is busy or away.
 	firstRetry   = time.Second
 	longestRetry = 20 * time.Second
-	// watchedFrom is how much younger than the watch of pods a Job is at least that
-	// was seen from its start: the API server's clock may be another.
+	// A Job that is watchedFrom younger than the watch of pods was watched from its
+	// start. The margin allows for the API server's clock.
 	watchedFrom = time.Minute
 )
 
-// saved remembers what this process stored of captures before their Jobs had
-// finished. What it does not know of, an earlier process may have stored. The
-// zero value is ready.
+// saved remembers the captures that this process saved beside Jobs. An earlier process may
+// have saved others. The zero value is ready.
 type saved struct {
 	mu   sync.Mutex
 	byID map[types.UID]*savedJob
-	// since is when this process began to watch pods; zero: it does not.
+	// since is when this process began to watch pods; zero means that it does not.
 	since time.Time
-	// earlier are the Jobs of which ConfigMaps kept captures then, and those of which
-	// there are some although byID has forgotten them; nil: nobody knows.
+	// earlier are the Jobs that had captures in ConfigMaps then, and those that have some
+	// although byID forgot them; nil means unknown.
 	earlier sets.Set[types.UID]
 }
 
-// savedJob is what was stored of one Job.
+// savedJob is what is known about the saved captures of one Job.
 type savedJob struct {
 	// numbers is the number of the next object of each kind.
 	numbers map[string]int
 	bytes   int
-	// objects are those that were found to be as they should be.
+	// objects are those that this process created or verified.
 	objects map[objectName]savedObject
-	// most is what an object may hold; less once the API server found one too large.
+	// most bounds the bytes of an object. It shrinks when the API server finds one too
+	// large.
 	most int
-	// next is when to try again, zero: at any time.
+	// next is when to try again; zero means at any time.
 	next     time.Time
 	failures int
 }
@@ -67,15 +67,15 @@ func (s *saved) begin(now time.Time) {
 	s.since = now
 }
 
-// found notes of which Jobs ConfigMaps kept captures when this process began.
+// found records the Jobs that had captures in ConfigMaps when this process began.
 func (s *saved) found(earlier sets.Set[types.UID]) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.earlier = earlier
 }
 
-// met notes that an object was there already that would keep captures of the Job:
-// what was found when this process began is not all there is.
+// met records that an object with the name of a capture already exists: the list of when
+// this process began is not complete for the Job.
 func (s *saved) met(job types.UID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -84,25 +84,25 @@ func (s *saved) met(job types.UID) {
 	}
 }
 
-// mayBeEarlier reports whether an earlier process may have stored captures of the
-// Job in objects of this kind, or in ConfigMaps.
+// mayBeEarlier reports whether an earlier process may have saved captures of the Job in
+// objects of this kind, or in ConfigMaps.
 func (s *saved) mayBeEarlier(job types.UID, kind string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return kind != api.ResultsKindConfigMap || s.earlier == nil || s.earlier.Has(job)
 }
 
-// sawStart reports whether a Job that was created then was seen by this process
-// all the time.
+// sawStart reports whether this process has watched a Job that was created then from its
+// start.
 func (s *saved) sawStart(created time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return !s.since.IsZero() && created.After(s.since.Add(watchedFrom))
 }
 
-// kinds returns the kinds of objects that captures of a Job may be in, and how
-// many of each are known: its own, those before its annotation was changed, and
-// ConfigMaps, which are what there is without one.
+// kinds returns the kinds of objects that may hold captures of a Job, and how many of each
+// are known: its own kind, kinds from before its annotation changed, and ConfigMaps, the
+// default.
 func (s *saved) kinds(job types.UID, own string) map[string]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -113,7 +113,7 @@ func (s *saved) kinds(job types.UID, own string) map[string]int {
 	return kinds
 }
 
-// wait returns how long captures of the Job are not to be stored yet.
+// wait returns how long to wait before saving captures of the Job.
 func (s *saved) wait(job types.UID, now time.Time) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -124,9 +124,9 @@ func (s *saved) wait(job types.UID, now time.Time) time.Duration {
 	return max(0, known.next.Sub(now))
 }
 
-// room returns what the next object of the Job may hold, where all of them are
-// to hold total bytes at most: no more than half of what is left, so that there is
-// room for a later one. It is 0 where that is too little.
+// room returns how many bytes the next object of the Job may have, if all may have total
+// bytes. It is at most half of the rest, to leave room for a later object, and 0 if that
+// is too little.
 func (s *saved) room(job types.UID, total int) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -145,9 +145,9 @@ func (s *saved) number(job types.UID, kind string) int {
 	return s.get(job).numbers[kind]
 }
 
-// taken notes that an object of this number is there, with so many bytes that
-// are this Job's.
-func (s *saved) taken(job types.UID, kind string, number, bytes int) {
+// exists records that an object with this number exists, and how many bytes in it are
+// this Job's.
+func (s *saved) exists(job types.UID, kind string, number, bytes int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	known := s.get(job)
@@ -155,7 +155,7 @@ func (s *saved) taken(job types.UID, kind string, number, bytes int) {
 	known.bytes += bytes
 }
 
-// stored notes that what was due is stored.
+// stored records that the due captures are saved.
 func (s *saved) stored(job types.UID, kind string, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -166,8 +166,7 @@ func (s *saved) stored(job types.UID, kind string, now time.Time) {
 	}
 }
 
-// smaller has the objects of the Job be smaller from now on, and reports whether
-// they can be.
+// smaller makes the next objects of the Job smaller, and reports whether that is possible.
 func (s *saved) smaller(job types.UID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -179,7 +178,7 @@ func (s *saved) smaller(job types.UID) bool {
 	return ok
 }
 
-// failed counts a try that failed, and returns how many did one after the other.
+// failed counts a failed try, and returns how many failed in a row.
 func (s *saved) failed(job types.UID) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -188,15 +187,15 @@ func (s *saved) failed(job types.UID) int {
 	return known.failures
 }
 
-// pause has nothing of the Job be stored until then.
+// pause delays saving captures of the Job.
 func (s *saved) pause(job types.UID, until time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.get(job).next = until
 }
 
-// forget drops what is known of a Job that is gone, or left alone. In case it comes
-// back, it stays known that there are objects of it.
+// forget drops what is known about a Job that is gone, or left alone. If the Job has
+// objects, earlier still has it, in case it comes back.
 func (s *saved) forget(job types.UID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -206,7 +205,7 @@ func (s *saved) forget(job types.UID) {
 	delete(s.byID, job)
 }
 
-// done drops the rest of what is known of a Job that was stored.
+// done drops the rest of what is known about a Job whose results are stored.
 func (s *saved) done(job types.UID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

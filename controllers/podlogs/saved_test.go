@@ -45,7 +45,7 @@ func TestMayBeSaved(t *testing.T) {
 	back := found("uid")
 	back.saved.forget("uid")
 	own := found()
-	own.saved.taken("uid", api.ResultsKindConfigMap, 0, 1)
+	own.saved.exists("uid", api.ResultsKindConfigMap, 0, 1)
 	own.saved.forget("uid")
 	done := found("uid")
 	done.saved.done("uid")
@@ -129,7 +129,7 @@ func TestSpillRoom(t *testing.T) {
 			break
 		}
 		rooms = append(rooms, room)
-		s.taken(job, api.ResultsKindConfigMap, number, room)
+		s.exists(job, api.ResultsKindConfigMap, number, room)
 	}
 	want := []int{1 << 20, 1 << 20, 1 << 20, 512 << 10, 256 << 10, 128 << 10, 64 << 10, 32 << 10}
 	if diff := cmp.Diff(want, rooms); diff != "" {
@@ -167,7 +167,7 @@ func TestSpillPauses(t *testing.T) {
 	var pauses []time.Duration
 	for number := range maxObjects {
 		s.failed(job)
-		s.taken(job, api.ResultsKindConfigMap, number, 100)
+		s.exists(job, api.ResultsKindConfigMap, number, 100)
 		s.stored(job, api.ResultsKindConfigMap, now)
 		pauses = append(pauses, s.wait(job, now))
 	}
@@ -191,7 +191,7 @@ func TestSpillPauses(t *testing.T) {
 
 func TestSpillKinds(t *testing.T) {
 	var s saved
-	s.taken("uid", api.ResultsKindSecret, 2, 10)
+	s.exists("uid", api.ResultsKindSecret, 2, 10)
 	tests := map[string]struct {
 		job  types.UID
 		own  string

@@ -6,28 +6,23 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	toolscache "k8s.io/client-go/tools/cache"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/capture"
 	"github.com/job-handler/job-handler/internal/jobstatus"
-	"github.com/job-handler/job-handler/internal/lookup"
-	"github.com/job-handler/job-handler/internal/plan"
-	"github.com/job-handler/job-handler/internal/policy"
 	"github.com/job-handler/job-handler/internal/why"
 )
 
-// watch takes note of pods that are deleted before the results of their Job are stored,
-// and, where a Job wants that, of pods whose logs are to be followed from their start. It
-// is called for every change of a pod, in order, rather than by a queue, which would keep
-// neither the order nor a pod's last state; and it waits for no other work. It runs where
-// Jobs are handled, and takes up pods that are being deleted when it starts. What a Job
-// does not take over soon it saves beside the Job, and everything when it ends.
+// watch captures pods that are deleted before the results of their Job are stored, and
+// follows logs from their start for Jobs with log-mode follow. Every change of a pod
+// calls it, in order. A queue would keep neither the order nor a pod's last state. It
+// runs where Jobs are handled, and waits for no other work. At the start it captures the
+// pods that are being deleted. It saves captures beside a Job that does not finish soon,
+// and all captures when it ends.
 type watch struct {
 	*Keeper
 	informers cache.Informers
@@ -71,8 +66,8 @@ func (w *watch) Start(ctx context.Context) error {
 	return nil
 }
 
-// changed takes note of a pod as it is now; old is how the watch showed it before, nil
-// if it did not.
+// changed captures or follows a pod as it is now. old is the state that the watch showed
+// before, nil for a new pod.
 func (w *watch) changed(ctx context.Context, old, object any) {
 	now, isPod := object.(*corev1.Pod)
 	if !isPod {
@@ -91,10 +86,10 @@ func (w *watch) changed(ctx context.Context, old, object any) {
 	w.follow(ctx, pod)
 }
 
-// follow has the logs of a pod followed if its Job wants that, and else, if it wants
-// any, those of its containers' instances be read when they end.
+// follow starts to follow the logs of a pod if its Job wants that. For other Jobs that
+// want logs it arranges that the log of each container instance is read when it ends.
 func (w *watch) follow(ctx context.Context, pod *corev1.Pod) {
-	job := w.jobOf(ctx, pod)
+	job := w.jobs().of(ctx, pod)
 	if job == nil {
 		return
 	}
@@ -126,8 +121,8 @@ func (w *watch) gone(ctx context.Context, object any) {
 	}
 }
 
-// lastUnknown returns a pod of which the watch missed the last states: one that had not
-// ended may have started meanwhile.
+// lastUnknown returns a pod whose last states the watch missed. If it had not ended, its
+// phase is unknown: it may have started meanwhile.
 func lastUnknown(pod *corev1.Pod) *corev1.Pod {
 	if jobstatus.PodEnded(pod) {
 		return pod
@@ -137,10 +132,9 @@ func lastUnknown(pod *corev1.Pod) *corev1.Pod {
 	return pod
 }
 
-// capture has take note of a pod if somebody will want to know of it: a Job that
-// is opted in, and that is neither stored nor deleted before it finished.
+// capture calls take for a pod whose Job still needs it: see jobs.of.
 func (w *watch) capture(ctx context.Context, pod *corev1.Pod, take func(job types.UID, mode string)) {
-	job := w.jobOf(ctx, pod)
+	job := w.jobs().of(ctx, pod)
 	if job == nil {
 		return
 	}
@@ -149,50 +143,19 @@ func (w *watch) capture(ctx context.Context, pod *corev1.Pod, take func(job type
 	w.forgetUnlessWanted(ctx, pod, job.UID)
 }
 
-// forgetUnlessWanted is for a Job that goes away while note is taken of its pod,
-// and has nobody forget what is kept for it.
+// forgetUnlessWanted drops the captures of a Job that disappeared while its pod was
+// captured: no later event would drop them.
 func (w *watch) forgetUnlessWanted(ctx context.Context, pod *corev1.Pod, job types.UID) {
-	if w.jobOf(ctx, pod) == nil {
+	if w.jobs().of(ctx, pod) == nil {
 		w.Captures.Forget(job)
 	}
 }
 
-// jobOf returns the Job that wants to know of pod, nil if there is none.
-func (k *Keeper) jobOf(ctx context.Context, pod *corev1.Pod) *batchv1.Job {
-	owner := metav1.GetControllerOfNoCopy(pod)
-	if owner == nil || owner.Kind != "Job" || k.excluded(pod.Namespace) {
-		return nil
-	}
-	job := &batchv1.Job{}
-	err := k.Client.Get(ctx, client.ObjectKey{Namespace: pod.Namespace, Name: owner.Name}, job)
-	if err != nil || job.UID != owner.UID {
-		return nil
-	}
-	finished := jobstatus.Of(job).Finished()
-	switch {
-	case !finished && job.DeletionTimestamp != nil, finished && plan.Stored(job) && !k.Ledger.Unstored(job):
-		return nil
-	default:
-		return job
-	}
-}
-
-// logMode returns how much of the logs of the Job is to be read; full where its
-// Namespace cannot be read.
+// logMode returns the log mode that the Job wants, full if its Namespace cannot be read.
 func (w *watch) logMode(ctx context.Context, job *batchv1.Job) string {
-	wanted, err := w.policyOf(ctx, job)
+	wanted, err := w.jobs().policy(ctx, job)
 	if err != nil {
 		return api.LogModeFull
 	}
 	return wanted.LogMode
-}
-
-// policyOf returns what is wanted for the Job.
-func (k *Keeper) policyOf(ctx context.Context, job *batchv1.Job) (policy.Policy, error) {
-	namespace, err := lookup.Namespace(ctx, k.Client, job.Namespace)
-	if err != nil {
-		return policy.Policy{}, err
-	}
-	wanted, _ := policy.Resolve(job, namespace.Annotations, k.Options.Defaults)
-	return wanted, nil
 }

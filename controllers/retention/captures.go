@@ -11,10 +11,10 @@ import (
 	"github.com/job-handler/job-handler/internal/retain"
 )
 
-// removeCaptures deletes captures of a Job whose results are stored, if the manager
-// has nothing more to do with it. The Job controller does that when it reports the
-// results; what is left is from a process that ended just then. Captures of a Job
-// that is gone are for garbage collection.
+// removeCaptures deletes captures of a Job whose results are stored, if the manager is
+// done with the Job. The Job controller deletes them when it reports the results; a
+// process that ended just then leaves some. Garbage collection deletes captures of a Job
+// that is gone.
 func (r *Retainer) removeCaptures(ctx context.Context, left *retain.Captures) error {
 	of := job{namespace: left.Namespace, name: left.JobName, uid: left.JobUID}
 	object, err := r.names.called(ctx, of, of.name)
@@ -32,7 +32,7 @@ func (r *Retainer) removeCaptures(ctx context.Context, left *retain.Captures) er
 	return errors.Join(failed...)
 }
 
-// removeCapture deletes an object that is still what it was taken for.
+// removeCapture deletes an object that still holds captures.
 func (r *Retainer) removeCapture(ctx context.Context, ref retain.Ref) error {
 	object, err := r.get(ctx, ref)
 	if err != nil {

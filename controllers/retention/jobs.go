@@ -19,14 +19,14 @@ import (
 	"github.com/job-handler/job-handler/internal/results"
 )
 
-// job is a Job by what results tell of it.
+// job identifies a Job, as its results name it.
 type job struct {
 	namespace, name string
 	uid             types.UID
 }
 
-// jobOf returns the Job of results: by its whole name where the data have it,
-// since labels are shortened.
+// jobOf returns the Job of results. It prefers the name in the data, since labels are
+// shortened.
 func jobOf(object *results.Object) job {
 	j := job{namespace: object.Namespace, name: object.Data[api.DataJobName], uid: types.UID(object.Labels[api.JobUIDLabel])}
 	if len(validation.IsDNS1123Subdomain(j.name)) > 0 {
@@ -35,9 +35,9 @@ func jobOf(object *results.Object) job {
 	return j
 }
 
-// atWork reports whether the manager is not done with the Job: it is there, and
-// its results are not stored yet, or are about to be checked before it is changed
-// or deleted. Deleted then, they would be missing, and be stored again.
+// atWork reports whether the manager is not done with the Job: the Job exists, and its
+// results are not stored yet or are about to be verified. If they were deleted then, the
+// manager would store them again.
 func (r *Retainer) atWork(ctx context.Context, of job) (bool, error) {
 	object, err := r.names.find(ctx, of)
 	if err != nil || object == nil {
@@ -46,7 +46,7 @@ func (r *Retainer) atWork(ctx context.Context, of job) (bool, error) {
 	return r.hasWork(ctx, object)
 }
 
-// hasWork reports whether the manager is not done with the Job, which is there.
+// hasWork reports whether the manager is not done with an existing Job.
 func (r *Retainer) hasWork(ctx context.Context, object *batchv1.Job) (bool, error) {
 	namespace, err := lookup.Namespace(ctx, r.Client, object.Namespace)
 	if err != nil {
@@ -57,7 +57,7 @@ func (r *Retainer) hasWork(ctx context.Context, object *batchv1.Job) (bool, erro
 	return decision.Action != plan.Leave, nil
 }
 
-// jobFinder finds the Jobs of results, in one look.
+// jobFinder finds the Jobs of results during one pass.
 type jobFinder struct {
 	live   client.Reader
 	lister pager.Lister
@@ -69,8 +69,8 @@ func (r *Retainer) finder() *jobFinder { return &jobFinder{live: r.Live, lister:
 
 // +kubebuilder:rbac:groups=batch,resources=jobs,verbs=get;list
 
-// find returns the Job, nil if it is not there any more. A name that fills a label
-// may be a shortened one, so that the Job has to be searched for.
+// find returns the Job, nil if it is gone. A name that fills a label may have been
+// shortened: then find searches for the Job.
 func (f *jobFinder) find(ctx context.Context, of job) (*batchv1.Job, error) {
 	found, err := f.called(ctx, of, of.name)
 	if found != nil || err != nil || len(of.name) != validation.LabelValueMaxLength {
@@ -83,15 +83,15 @@ func (f *jobFinder) find(ctx context.Context, of job) (*batchv1.Job, error) {
 	return f.called(ctx, of, names[of.uid])
 }
 
-// mostLongNames is of how many Jobs the names are kept that do not fit into a label,
-// some 400 bytes each.
+// mostLongNames bounds the remembered names that do not fit into a label, some 400 bytes
+// each.
 const mostLongNames = 20_000
 
 var errTooManyNames = errors.New("too many Jobs have names that do not fit into a label")
 
-// longNames returns the names of the namespace's Jobs, by their UIDs, that may have
-// been shortened for a label. They are listed once in a look, after it is known what is
-// to go: a Job is created before its results are.
+// longNames returns the names of the namespace's Jobs, by UID, that may have been
+// shortened for a label. It lists them once in a pass, after the results were listed: a
+// Job is created before its results are.
 func (f *jobFinder) longNames(ctx context.Context, namespace string) (map[types.UID]string, error) {
 	if known, listed := f.long[namespace]; listed {
 		return known, nil

@@ -13,10 +13,9 @@ import (
 	"github.com/job-handler/job-handler/internal/retain"
 )
 
-// removeOrphans deletes those of the parts that are not listed by the results for
-// which they were written, if the manager is done with their Job: while it is
-// not, the next try to store its results may list them. The Job is looked at
-// before the results are, so that these are there if they will ever be.
+// removeOrphans deletes the parts that their results do not list, if the manager is done
+// with the Job: until then, the next try to store the results may list them. It reads the
+// Job before the results, so that it sees every list that will ever exist.
 func (r *Retainer) removeOrphans(ctx context.Context, parts *retain.Parts, survey *retain.Survey) error {
 	atWork, err := r.atWork(ctx, job{namespace: parts.Namespace, name: parts.JobName, uid: parts.JobUID})
 	if err != nil || atWork {
@@ -37,8 +36,8 @@ func (r *Retainer) removeOrphans(ctx context.Context, parts *retain.Parts, surve
 	return errors.Join(failed...)
 }
 
-// listed returns the names of the parts that the results list for which these
-// were written. Where the list cannot be read, these are taken to be in it.
+// listed returns the names of the parts that their results list. If the list cannot be
+// read, it returns all of these parts.
 func (r *Retainer) listed(ctx context.Context, parts *retain.Parts) (sets.Set[string], error) {
 	names := sets.New[string]()
 	object, err := r.get(ctx, retain.Ref{Kind: parts.Kind, Namespace: parts.Namespace, Name: parts.Of})
@@ -49,7 +48,7 @@ func (r *Retainer) listed(ctx context.Context, parts *retain.Parts) (sets.Set[st
 		return nil, err
 	}
 	if types.UID(object.Labels[api.JobUIDLabel]) != parts.JobUID {
-		// The name is another run's by now.
+		// Another run uses the name by now.
 		return names, nil
 	}
 	list, err := object.Parts()

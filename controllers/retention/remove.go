@@ -14,10 +14,9 @@ import (
 	"github.com/job-handler/job-handler/internal/retain"
 )
 
-// removeCandidate deletes results and then their parts, if they are still what
-// they were taken for and the manager is done with their Job. The results go
-// first: while they are there, nothing that they list is missing. Parts that are
-// left by an interruption are orphans then.
+// removeCandidate deletes results and then their parts, if nothing has changed and the
+// manager is done with the Job. The results go first: results that exist have all their
+// parts. Parts that an interruption leaves are orphans.
 func (r *Retainer) removeCandidate(ctx context.Context, candidate retain.Candidate) error {
 	object, err := r.get(ctx, candidate.Ref)
 	if err != nil || !stillGoes(object, candidate, r.Clock.Now()) {
@@ -44,8 +43,8 @@ func (r *Retainer) removeCandidate(ctx context.Context, candidate retain.Candida
 	return r.removeParts(ctx, object)
 }
 
-// stillGoes reports whether the object, as it is now, is what was to go: results
-// of ours, immutable, and expired, or not changed since they were counted.
+// stillGoes reports whether the object may still be deleted: it is an immutable results
+// object of ours, and expired, or unchanged since it was counted.
 func stillGoes(object *results.Object, candidate retain.Candidate, now time.Time) bool {
 	if !object.Ours() {
 		return false
@@ -56,7 +55,7 @@ func stillGoes(object *results.Object, candidate retain.Candidate, now time.Time
 	return object.ResourceVersion == candidate.ResourceVersion
 }
 
-// keep leaves results that should go for a while.
+// keep postpones the deletion of results.
 func (r *Retainer) keep(ctx context.Context, candidate retain.Candidate, why string) {
 	ctrl.LoggerFrom(ctx).V(1).Info("results kept", "results", candidate.String(), "why", why)
 	if candidate.Reason == retain.ReasonExpired {
@@ -64,7 +63,7 @@ func (r *Retainer) keep(ctx context.Context, candidate retain.Candidate, why str
 	}
 }
 
-// removeParts deletes what results list that are gone.
+// removeParts deletes the parts of deleted results.
 func (r *Retainer) removeParts(ctx context.Context, of *results.Object) error {
 	var failed []error
 	for _, record := range partsOf(of) {
@@ -97,7 +96,7 @@ func isPartOf(object, of *results.Object) bool {
 		object.Labels[api.JobUIDLabel] == of.Labels[api.JobUIDLabel]
 }
 
-// delete deletes the object in the very state in which it was looked at.
+// delete deletes the object if it has not changed since it was read.
 func (r *Retainer) delete(ctx context.Context, object *results.Object, reason retain.Reason) error {
 	if err := r.Store.Delete(ctx, retain.RefOf(object.Kind, object), retain.Bytes(object)); err != nil {
 		return err
@@ -110,5 +109,5 @@ func (r *Retainer) get(ctx context.Context, ref retain.Ref) (*results.Object, er
 	return r.Store.Get(ctx, ref.Kind, types.NamespacedName{Namespace: ref.Namespace, Name: ref.Name})
 }
 
-// gone reports whether there is nothing left to do; err may be nil.
+// gone reports whether the object is gone; err may be nil.
 func gone(err error) bool { return err == nil || apierrors.IsNotFound(err) }

@@ -23,41 +23,40 @@ import (
 )
 
 const (
-	// failedRetry is how soon a look that failed is tried again.
+	// failedRetry is how soon a failed pass is retried.
 	failedRetry = time.Minute
-	// keptRetry is how soon expired results are looked at again that could not go
-	// yet, most often since the manager is not done with their Job.
+	// keptRetry is when expired results are checked again that could not be deleted,
+	// mostly because the manager is not done with their Job.
 	keptRetry = 5 * time.Minute
 )
 
 // Options are what the operator sets.
 type Options struct {
-	// Interval is the time between looks at everything. It is also how far ahead
-	// package holdings must remember what is due.
+	// Interval is the time between passes. Package holdings remembers what expires within
+	// it.
 	Interval time.Duration
 	// KeepCompleted and KeepFailed are those of retain.Options.
 	KeepCompleted, KeepFailed int
 	// Pause is the time between deletions, which are not urgent.
 	Pause time.Duration
-	// Defaults and TTLFloor are those of the Job controller: they say whether it is
+	// Defaults and TTLFloor are those of the Job controller. They decide whether it is
 	// done with a Job.
 	Defaults policy.Defaults
 	TTLFloor time.Duration
 }
 
-// Retainer looks at all results every interval, from metadata in pages, and
-// deletes what package retain says; between two looks it deletes results when
-// their time comes. Whatever was interrupted is found by the next look. It is for
-// one goroutine, and runs where Jobs are handled.
+// Retainer lists the metadata of all results every interval, in pages, and deletes what
+// package retain decides. Between two passes it deletes results when they expire. The
+// next pass finds what was interrupted. It is for one goroutine, and runs in the leader.
 type Retainer struct {
 	// Client reads Namespaces (metadata only) from the cache, and writes.
 	Client client.Client
 	// Live reads from the API server.
 	Live client.Reader
-	// Lists bounds the lists of live objects, with those of other controllers; nil:
-	// each alone is bounded.
+	// Lists bounds the lists of live objects of all controllers together; nil bounds each
+	// list alone.
 	Lists *pager.Gate
-	// Store keeps the results. It counts them.
+	// Store keeps and counts results.
 	Store   *resultstore.Store
 	Metrics *metrics.Retention
 	Clock   clock.Clock
@@ -65,15 +64,15 @@ type Retainer struct {
 
 	// settled are parts that are known to be listed by results.
 	settled sets.Set[types.UID]
-	// malformed is how many results were complained of.
+	// malformed is how many results with an invalid expiry were reported.
 	malformed int
-	// names finds Jobs, in one look.
+	// names finds Jobs during one pass.
 	names *jobFinder
-	// said is when something was last logged that is logged once an hour.
+	// said is when each message was logged that is logged once an hour.
 	said map[string]time.Time
 }
 
-// NeedLeaderElection has one of several managers do this.
+// NeedLeaderElection makes only the leader delete results.
 func (r *Retainer) NeedLeaderElection() bool { return true }
 
 // Start implements manager.Runnable.
@@ -92,7 +91,7 @@ func (r *Retainer) Start(ctx context.Context) error {
 	return nil
 }
 
-// retry returns how soon to try again: what people have to mend can wait.
+// retry returns when to try again. A refusal can wait: users have to act.
 func (r *Retainer) retry(err error) time.Duration {
 	if apierr.Of(err) == apierr.Rejected {
 		return r.Options.Interval
@@ -100,8 +99,8 @@ func (r *Retainer) retry(err error) time.Duration {
 	return failedRetry
 }
 
-// wait deletes what becomes due, until the time comes for another look or ctx
-// ends. What could not be deleted has that look come sooner.
+// wait deletes results as they expire, until the next pass is due or ctx ends. If a
+// deletion fails, the next pass comes sooner.
 func (r *Retainer) wait(ctx context.Context, until time.Time) {
 	for ctx.Err() == nil {
 		err := r.RemoveDue(ctx)
@@ -134,8 +133,8 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// Look looks at everything once, and deletes what is to go. It returns an error
-// if the API server did not let it finish.
+// Look makes one pass over all results and deletes what is due. It returns an error if
+// the API server did not let it finish.
 func (r *Retainer) Look(ctx context.Context) error {
 	began := r.Clock.Now()
 	err := r.look(ctx, began)
@@ -180,14 +179,14 @@ func (r *Retainer) look(ctx context.Context, now time.Time) error {
 	return work.err()
 }
 
-// mostSuspects is of how many results the parts are looked at in one look, and of how
-// many Jobs the captures: the results or the Jobs have to be read for that.
+// mostSuspects bounds the results whose parts are checked in one pass, and the Jobs whose
+// captures are: each has to be read.
 const mostSuspects = 1000
 
 func bounded[T any](suspects []T) []T { return suspects[:min(len(suspects), mostSuspects)] }
 
-// RemoveDue deletes the results whose time has come since the last look. Where it
-// returns an error some are left for the next look to find.
+// RemoveDue deletes the results that have expired since the last pass. After an error,
+// the next pass finds the rest.
 func (r *Retainer) RemoveDue(ctx context.Context) error {
 	r.names = r.finder()
 	due := r.Store.Holdings.Take(r.Clock.Now())
@@ -201,8 +200,8 @@ func (r *Retainer) RemoveDue(ctx context.Context) error {
 	return work.err()
 }
 
-// complain tells of results that are kept since they do not say until when,
-// where there are more of them than before.
+// complain logs results that are kept because their expiry cannot be read, if there are
+// more than before.
 func (r *Retainer) complain(ctx context.Context, survey *retain.Survey) {
 	if survey.Malformed > r.malformed {
 		ctrl.LoggerFrom(ctx).Info("results are kept since their expiry cannot be read",
@@ -211,7 +210,7 @@ func (r *Retainer) complain(ctx context.Context, survey *retain.Survey) {
 	r.malformed = survey.Malformed
 }
 
-// hourly reports whether something should be logged that is at most once an hour.
+// hourly reports whether to log a message that is logged at most once an hour.
 func (r *Retainer) hourly(what string) bool {
 	now := r.Clock.Now()
 	if last, said := r.said[what]; said && now.Sub(last) < time.Hour {

@@ -20,15 +20,15 @@ import (
 )
 
 const (
-	// A line is logged for so many objects that were listed.
+	// progressObjects is after how many listed objects progress is logged.
 	progressObjects = 20_000
-	// mostValue is more than a label or annotation of ours has.
+	// mostValue is longer than any label or annotation of ours.
 	mostValue = 512
 )
 
 // +kubebuilder:rbac:groups="",resources=configmaps,verbs=list
 
-// survey lists what Job Handler made, and tells holdings what it takes.
+// survey lists all objects of ours, and reports their sizes to holdings.
 func (r *Retainer) survey(ctx context.Context, now time.Time) (*retain.Survey, error) {
 	survey := retain.NewSurvey(now, retain.Options{
 		KeepCompleted: r.Options.KeepCompleted, KeepFailed: r.Options.KeepFailed, Horizon: r.Options.Interval,
@@ -50,8 +50,7 @@ func (r *Retainer) survey(ctx context.Context, now time.Time) (*retain.Survey, e
 	return survey, nil
 }
 
-// list adds the objects of a kind that are labelled as ours, in a namespace or, if
-// "", in all.
+// list adds the objects of ours of a kind, in one namespace, or in all for "".
 func (r *Retainer) list(ctx context.Context, kind, namespace string, survey *retain.Survey) error {
 	listed := 0
 	err := r.lister().Each(ctx, pager.Query{
@@ -74,8 +73,8 @@ func (r *Retainer) list(ctx context.Context, kind, namespace string, survey *ret
 
 func (r *Retainer) lister() pager.Lister { return pager.Lister{Live: r.Live, Gate: r.Lists} }
 
-// keepOurs drops what Job Handler does not put on results: others choose how large
-// that is, and of some a survey keeps names.
+// keepOurs drops labels and annotations that are not ours: users choose their size, and a
+// survey keeps some objects.
 func keepOurs(object client.Object) {
 	object.SetManagedFields(nil)
 	for _, all := range []map[string]string{object.GetLabels(), object.GetAnnotations()} {
@@ -90,8 +89,8 @@ func keepOurs(object client.Object) {
 	}
 }
 
-// listSecrets is list for the Secrets of a namespace. Where the right was taken
-// away meanwhile there are none.
+// listSecrets lists the Secrets of a namespace. It finds none if the right was withdrawn
+// meanwhile.
 func (r *Retainer) listSecrets(ctx context.Context, namespace string, survey *retain.Survey) error {
 	err := r.list(ctx, api.ResultsKindSecret, namespace, survey)
 	switch apierr.Of(err) {
@@ -107,8 +106,8 @@ func (r *Retainer) listSecrets(ctx context.Context, namespace string, survey *re
 
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=list;watch
 
-// withSecrets returns the namespaces in which the manager may list Secrets. It
-// asks whether it may rather than trying, since to be refused is normal.
+// withSecrets returns the namespaces in which the manager may list Secrets. It asks for
+// the right first, since being refused is normal.
 func (r *Retainer) withSecrets(ctx context.Context) ([]string, error) {
 	namespaces := &metav1.PartialObjectMetadataList{}
 	namespaces.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("NamespaceList"))
@@ -137,7 +136,8 @@ func (r *Retainer) withSecrets(ctx context.Context) ([]string, error) {
 
 // +kubebuilder:rbac:groups=authorization.k8s.io,resources=selfsubjectaccessreviews,verbs=create
 
-// mayListSecrets asks the API server, which by its default roles everybody may.
+// mayListSecrets asks the API server whether the manager may list Secrets. By default
+// every account may ask.
 func (r *Retainer) mayListSecrets(ctx context.Context, namespace string) (bool, error) {
 	review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
 		ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: namespace, Verb: "list", Resource: "secrets"},

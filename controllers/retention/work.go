@@ -13,17 +13,18 @@ import (
 )
 
 const (
-	// Where this many namespaces in a row fail, the API server does.
+	// mostFailures is how many namespaces in a row may fail before the API server is
+	// taken to be away.
 	mostFailures = 5
-	// Progress is logged this often.
+	// progressEvery is how often progress is logged.
 	progressEvery = 30 * time.Second
 )
 
-// place is what rights, quotas and webhooks are about.
+// place is the scope of rights, quotas and webhooks.
 type place struct{ kind, namespace string }
 
-// work goes through what is to be deleted. What goes wrong in one namespace is
-// not tried again there, and stops no other.
+// work goes through the deletions of one pass. After a failure it skips the rest of that
+// namespace, and goes on with others.
 type work struct {
 	r           *Retainer
 	bad         sets.Set[place]
@@ -37,7 +38,7 @@ func (r *Retainer) newWork(total int) *work {
 	return &work{r: r, bad: sets.New[place](), total: total, told: r.Clock.Now()}
 }
 
-// do deletes something, unless its place is bad, and reports whether to go on.
+// do runs a deletion, unless its place has failed, and reports whether to go on.
 func (w *work) do(ctx context.Context, about retain.Ref, remove func() error) bool {
 	w.done++
 	where := place{about.Kind, about.Namespace}
@@ -69,8 +70,7 @@ func (w *work) do(ctx context.Context, about retain.Ref, remove func() error) bo
 	return w.inARow < mostFailures
 }
 
-// refused tells of what people have to mend; nothing is tried again for it before
-// the next look.
+// refused reports a refusal, which users have to resolve. The next pass retries.
 func (w *work) refused(ctx context.Context, about retain.Ref, err error) {
 	cause := apierr.CauseOf(err)
 	w.r.Metrics.Refused(cause)
@@ -89,13 +89,12 @@ func (w *work) progress(ctx context.Context) {
 	ctrl.LoggerFrom(ctx).Info("deleting results", "done", w.done, "of", w.total)
 }
 
-// err returns what failed and might not if it is tried again.
+// err returns the failures that a retry may resolve.
 func (w *work) err() error {
 	return errors.Join(w.failed...)
 }
 
-// pause waits between deletions, and reports whether to go on. Whoever goes on
-// nevertheless is told by do.
+// pause waits between deletions, and reports whether to go on. do checks the context too.
 func (r *Retainer) pause(ctx context.Context) bool {
 	if r.Options.Pause == 0 {
 		return ctx.Err() == nil
