@@ -2,10 +2,7 @@ package joblogs
 
 import (
 	"bytes"
-	"context"
 	"strings"
-
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/job-handler/job-handler/internal/logtext"
 )
@@ -15,7 +12,8 @@ import (
 const containerUnknown = "unable to retrieve container logs for "
 
 // errorTexts start the errors that the kubelet sends with status 200, at the
-// end of what it has sent of the log. It writes no newline after them.
+// end of what it has sent of the log. It writes no newline after them, and no
+// timestamp before them.
 // https://github.com/kubernetes/kubernetes/issues/142258
 var errorTexts = []string{
 	containerUnknown,
@@ -27,38 +25,58 @@ var errorTexts = []string{
 	"failed to get parse function: ",
 }
 
-// errorText returns the kubelet's error at the end of text, "" if there is
-// none. A container may write the same words itself. It is the kubelet's if it
-// names the very container; or else, where it is all there is, if it comes in
-// full although a single byte of the log is asked for.
-func (r *Reader) errorText(ctx context.Context, t *task, text *logtext.Buffer) string {
+// notFoundText starts the error with which the kubelet ends a log that it has
+// sent whole, when the container was removed before it looked at it again. It
+// may follow upon the container's last words without a newline.
+const notFoundText = "rpc error: code = NotFound desc = "
+
+// followErrorTexts start the errors of a kubelet that cannot wait for more of a
+// log. They do not name the container.
+var followErrorTexts = []string{
+	"failed to create fsnotify watcher: ",
+	"failed to watch directory ",
+}
+
+// errorIn returns the kubelet's error that rest is, which came without a timestamp
+// and a newline at the end of a stream with timestamps, "" if it is none.
+func errorIn(rest string, t *task) string {
+	if looksLikeError(rest) || startsWithAny(rest, followErrorTexts) || removed(rest, t) {
+		return rest
+	}
+	return ""
+}
+
+// suspect returns the end of text, which was read without timestamps, if it may be the
+// kubelet's error, else "". A container may write the same words itself. They are
+// surely the kubelet's if they name the very container. Where they do not, and are not
+// all there is, they are taken for the container's.
+func suspect(text *logtext.Buffer, t *task) (message string, sure bool) {
 	last := lastLine(text)
-	if !looksLikeError(last) {
-		return ""
+	switch {
+	case !looksLikeError(last):
+		return "", false
+	case namesContainer(last, t):
+		return last, true
+	case text.Seen() > int64(len(last)):
+		return "", false
+	default:
+		return last, false
 	}
-	if namesContainer(last, t) {
-		return last
-	}
-	if text.Seen() > int64(len(last)) {
-		return ""
-	}
-	one := int64(1)
-	probe := logtext.NewBuffer(probeBuffer)
-	err := r.stream(ctx, t, corev1.PodLogOptions{LimitBytes: &one}, probe)
-	if err == nil && probe.Seen() <= one {
-		return ""
-	}
-	return last
 }
 
 // lastLine returns the end of text after its last newline, "" if a newline
 // ends it.
 func lastLine(text *logtext.Buffer) string {
-	b := end(text)
+	b := endOf(text)
 	return string(b[bytes.LastIndexByte(b, '\n')+1:])
 }
 
 func looksLikeError(line string) bool { return startsWithAny(line, errorTexts) }
+
+// removed reports whether the error says that the container was removed.
+func removed(failure string, t *task) bool {
+	return strings.HasPrefix(failure, notFoundText) && namesContainer(failure, t)
+}
 
 // namesContainer reports whether line holds the pod's UID, as the paths of logs
 // do, or the container's ID.
@@ -66,4 +84,13 @@ func namesContainer(line string, t *task) bool {
 	id := t.containerID[strings.LastIndexByte(t.containerID, '/')+1:]
 	return id != "" && strings.Contains(line, id) ||
 		t.pod.UID != "" && strings.Contains(line, string(t.pod.UID))
+}
+
+func startsWithAny(text string, starts []string) bool {
+	for _, start := range starts {
+		if strings.HasPrefix(text, start) {
+			return true
+		}
+	}
+	return false
 }

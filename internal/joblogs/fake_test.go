@@ -42,10 +42,11 @@ func (k *kubelet) OpenLog(ctx context.Context, _, pod string, opts *corev1.PodLo
 	defer k.mu.Unlock()
 	log := name(pod, opts.Container, opts.Previous)
 	k.requests = append(k.requests, log+options(opts))
-	right := selected(k.logs[log], opts)
-	if opts.Follow && opts.Timestamps {
+	right := k.logs[log]
+	if opts.Timestamps {
 		right = timed(right)
 	}
+	right = selected(right, opts)
 	body := io.NopCloser(strings.NewReader(right))
 	if fault := k.faults[log]; fault != nil {
 		var err error

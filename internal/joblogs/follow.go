@@ -138,18 +138,18 @@ func (f *Following) judge(ctx context.Context, t *task, failure string, err erro
 // the kubelet still has it to compare. Whether the container has ended is the
 // caller's to find out: more may come while it runs.
 func (f *Following) Confirm(ctx context.Context, log Log) results.Capture {
-	again := newStampedEnd()
-	capture, gone := f.compareEnd(ctx, log.task, again)
-	f.gone = gone && ctx.Err() == nil
+	end := f.reader.readEnd(ctx, log.task, verifyLines, true)
+	f.gone = ctx.Err() == nil && end.isRemoved(log.task)
 	if ctx.Err() != nil {
 		f.uncompared = true
 		return GivenUp()
 	}
-	if capture.Complete || f.rotatedAtEnd(capture, again.kept) {
+	capture := end.compare(f.tail, f.resumed.latest)
+	if f.gone || capture.Complete || f.rotatedAtEnd(capture, end.kept) {
 		f.uncompared = false
 		return f.complete(log.task)
 	}
-	f.uncompared = capture.Reason != results.ReasonEndedEarly || again.kept.Seen() == 0
+	f.uncompared = capture.Reason != results.ReasonEndedEarly || end.kept.Seen() == 0
 	return capture
 }
 
@@ -197,7 +197,12 @@ func (f *Following) complete(t *task) results.Capture {
 			"the log was rotated while it could not be read: lines from between %s and %s may be missing",
 			gap.from.time().Format(time.RFC3339Nano), gap.to.time().Format(time.RFC3339Nano)))
 	}
-	return followedHead(f.reader.endedNow(t), f.tail, f.resumed.first.time(), f.opened)
+	// What it lost it lost before it was followed.
+	first := f.resumed.first.time()
+	if f.opened.Before(first) {
+		first = f.opened
+	}
+	return headFrom(f.reader.endedNow(t), f.tail, first)
 }
 
 // UpTo returns when the latest line was written that was passed on, by the clock

@@ -180,7 +180,7 @@ func TestFollowRedacts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := &kubelet{
 			logs:   map[string]string{"p1/c": "password=hunter2\ngot TERM"},
-			faults: map[string]fault{"p1/c": following(drips(time.Second), nil)},
+			faults: map[string]fault{"p1/c": following(drips(100*time.Millisecond), nil)},
 		}
 		text := logtext.NewBuffer(1 << 10)
 		got := follow(t.Context(), NewReader(k, Options{Redact: rules}), LogsOf(podWith(exited("c")))[0], text)

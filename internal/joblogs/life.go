@@ -1,7 +1,6 @@
 package joblogs
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -99,13 +98,14 @@ var errOtherLife = errors.New("the log is that of another instance")
 // ReadLife reads the log of an instance that has ended once, from its beginning to its
 // end, and passes it on, redacted, to dst. No stream of Options.Streams is taken.
 func (r *Reader) ReadLife(ctx context.Context, log Log, span Span, dst io.Writer) LifeReading {
-	life := &lifeText{span: span, redactor: r.options.Redact.Writer(dst), raw: logtext.NewBuffer(verifyBuffer)}
+	life := &lifeText{span: span, redactor: r.options.Redact.Writer(dst), tail: logtext.NewBuffer(verifyBuffer)}
 	life.splitter.to = life
 	err := r.stream(ctx, log.task, corev1.PodLogOptions{Timestamps: true}, life)
 	if closed := life.redactor.Close(); err == nil {
 		err = closed
 	}
-	reading := LifeReading{Identity: span.Identify(life.first.time()), First: life.first.time(), Redacted: life.redactor.Counts()}
+	first := life.first.time()
+	reading := LifeReading{Identity: span.Identify(first), First: first, Redacted: life.redactor.Counts()}
 	switch failure := errorIn(life.splitter.rest(), log.task); {
 	case ctx.Err() != nil:
 		reading.Capture = GivenUp()
@@ -117,20 +117,9 @@ func (r *Reader) ReadLife(ctx context.Context, log Log, span Span, dst io.Writer
 		redacted, _ := r.options.Redact.String(failure)
 		reading.Capture = classifyText(redacted, log.task)
 	default:
-		reading.Capture = life.head(log.task, r.verifyLife(ctx, log.task, span, life.raw))
+		reading.Capture = r.verifyLife(ctx, log.task, life)
 	}
 	return reading
-}
-
-// FirstLine returns when the first line of a log was written that can be read, zero if
-// it has none. known is false if it could not be read.
-func (r *Reader) FirstLine(ctx context.Context, log Log) (first time.Time, known bool) {
-	limit, line := int64(stampBuffer), logtext.NewBuffer(2*stampBuffer)
-	if err := r.stream(ctx, log.task, corev1.PodLogOptions{Timestamps: true, LimitBytes: &limit}, line); err != nil {
-		return time.Time{}, false
-	}
-	at, _, _ := cutStamp(line.Head())
-	return at.time(), at > 0 || line.Seen() == 0
 }
 
 // Replaced returns the capture of an instance in place of whose log the kubelet has
@@ -144,56 +133,23 @@ func Replaced() results.Capture {
 var notComparedAgain = notRetryable(results.ReasonNotCompared,
 	"the log was read until its stream ended, but the container was started again before that could be compared with the end of the log")
 
-// verifyLife reads the last lines again, with their timestamps, and compares them with
-// the end of raw: that tells an instance's log from another one with the same text.
-func (r *Reader) verifyLife(ctx context.Context, t *task, span Span, raw *logtext.Buffer) results.Capture {
-	lines, again := int64(verifyLines), logtext.NewBuffer(verifyBuffer)
-	err := r.stream(ctx, t, corev1.PodLogOptions{TailLines: &lines, Timestamps: true}, again)
-	if ctx.Err() != nil {
+// verifyLife tells whether life is all of the log, by its end: timestamps tell that from
+// the end of another instance with the same text.
+func (r *Reader) verifyLife(ctx context.Context, t *task, life *lifeText) results.Capture {
+	end := r.readEnd(ctx, t, verifyLines, true)
+	capture := end.compare(life.tail, life.latest)
+	switch {
+	case ctx.Err() != nil:
 		return GivenUp()
-	}
-	if err != nil {
-		failure := classify(err, t.pod)
-		if failure.Retryable {
-			failure.Message = logtext.Line("comparing the end of the log: "+failure.Message, maxCaptureMessage)
-			return failure
-		}
+	case end.isRemoved(t), end.unread != nil && !capture.Retryable:
 		return notComparedAgain
-	}
-	switch last := lastLine(again); {
-	case looksLikeError(last) && namesContainer(last, t):
-		return notComparedAgain
-	case sameStampedEnd(raw, again):
-		return results.Capture{Complete: true}
-	case span.Identify(firstOf(again)) == Other:
+	case capture.Complete:
+		return headFrom(t, life.tail, life.first.time())
+	case capture.Reason == results.ReasonEndedEarly && life.span.Identify(end.first.time()) == Other:
 		return notComparedAgain
 	default:
-		return retryable(results.ReasonEndedEarly, "the stream ended before the log did")
+		return capture
 	}
-}
-
-// sameStampedEnd is sameEnd for text with timestamps. The last lines may start with a
-// piece of a long line, which has a timestamp there and none within the whole line.
-func sameStampedEnd(all, again *logtext.Buffer) bool {
-	if sameEnd(all, again) {
-		return true
-	}
-	if !again.Whole() || all.Seen() == 0 {
-		return false
-	}
-	_, text, _ := cutStamp(again.Head())
-	rest := bytes.IndexByte(text, '\n') + 1
-	return rest > 0 && rest < len(text) && bytes.HasSuffix(end(all), text)
-}
-
-// firstOf returns when the first of the last lines was written; zero if that is not
-// known.
-func firstOf(again *logtext.Buffer) time.Time {
-	if !again.Whole() {
-		return time.Time{}
-	}
-	at, _, _ := cutStamp(again.Head())
-	return at.time()
 }
 
 // lifeText takes the log of an instance as it comes. It implements lines.
@@ -201,19 +157,16 @@ type lifeText struct {
 	span     Span
 	splitter splitter
 	redactor *redact.Writer
-	// raw is the end of the log, with timestamps.
-	raw *logtext.Buffer
-	// first is the timestamp of the first line.
-	first stamp
-	begun bool
-	// size and count are the bytes and lines of text.
-	size, count int64
-	err         error
+	// tail is the end of the log.
+	tail *logtext.Buffer
+	// first is the timestamp of the first line, latest the greatest of all.
+	first, latest stamp
+	begun         bool
+	err           error
 }
 
 // Write implements io.Writer. It fails once the log is known to be another one.
 func (l *lifeText) Write(p []byte) (int, error) {
-	_, _ = l.raw.Write(p)
 	_, _ = l.splitter.Write(p)
 	if l.err != nil {
 		return 0, fmt.Errorf("passing a log on: %w", l.err)
@@ -222,6 +175,7 @@ func (l *lifeText) Write(p []byte) (int, error) {
 }
 
 func (l *lifeText) begin(at stamp) {
+	l.latest = max(l.latest, at)
 	if l.begun {
 		return
 	}
@@ -233,28 +187,12 @@ func (l *lifeText) begin(at stamp) {
 
 func (l *lifeText) text(p []byte) { l.pass(p) }
 
-func (l *lifeText) end() {
-	l.count++
-	l.pass(newline)
-}
+func (l *lifeText) end() { l.pass(newline) }
 
 func (l *lifeText) pass(p []byte) {
 	if l.err != nil {
 		return
 	}
-	l.size += int64(len(p))
+	_, _ = l.tail.Write(p)
 	_, l.err = l.redactor.Write(p)
-}
-
-// head returns capture, of a log that was read whole, or one that says that its head
-// may be gone.
-func (l *lifeText) head(t *task, capture results.Capture) results.Capture {
-	if !capture.Complete || l.first == 0 || t.end == nil {
-		return capture
-	}
-	silence, rotated := mayBeRotated(l.size+linePrefix*l.count, t.end.StartedAt.Time, l.first.time(), t.end.FinishedAt.Time)
-	if !rotated {
-		return capture
-	}
-	return rotatedHead(silence)
 }

@@ -8,8 +8,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/clock"
-
-	"github.com/job-handler/job-handler/internal/logtext"
 )
 
 // The times after which it is asked, of a stream that brings nothing, whether the
@@ -69,7 +67,8 @@ func (q *quiet) ask(ctx context.Context) {
 	q.asking.Add(1)
 	q.mu.Unlock()
 	defer q.asking.Done()
-	last, known := q.following.reader.lastStamp(ctx, q.task)
+	one := int64(1)
+	last, known := q.following.reader.lineStamp(ctx, q.task, corev1.PodLogOptions{TailLines: &one})
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.stopped {
@@ -94,15 +93,4 @@ func (q *quiet) stop() {
 	q.mu.Unlock()
 	q.cancel(nil)
 	q.asking.Wait()
-}
-
-// lastStamp returns when the last line of the log was written that can be read.
-func (r *Reader) lastStamp(ctx context.Context, t *task) (stamp, bool) {
-	one := int64(1)
-	line := logtext.NewBuffer(2 * stampBuffer)
-	if err := r.stream(ctx, t, corev1.PodLogOptions{Timestamps: true, TailLines: &one}, line); err != nil {
-		return 0, false
-	}
-	at, _, _ := cutStamp(line.Head())
-	return at, at > 0
 }

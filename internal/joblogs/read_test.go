@@ -71,7 +71,7 @@ func TestCollectOne(t *testing.T) {
 		"the program's own, with newline": {log: runtimeError + "\n", text: runtimeError + "\n", capture: whole},
 		"the program's own, all of it": {
 			log: foreignError, text: foreignError, capture: whole,
-			requests: []string{"p1/c", "p1/c limitBytes=1", "p1/c tailLines=10"},
+			requests: []string{"p1/c", "p1/c tailLines=10"},
 		},
 		"the program's own, at the end": {log: "one\n" + foreignError, text: "one\n" + foreignError, capture: whole},
 		"healed meanwhile":              {log: "one\n", fault: sends(foreignError), text: foreignError, capture: endedEarly},
@@ -89,6 +89,17 @@ func TestCollectOne(t *testing.T) {
 		"running": {
 			log: "so far\n", text: "so far\n", capture: stillRunning, requests: []string{"p1/c"},
 			status: &corev1.ContainerStatus{Name: "c", State: running, Ready: true},
+		},
+		"running, with what may be an error": {
+			log: foreignError, text: foreignError, capture: stillRunning, requests: []string{"p1/c", "p1/c tailLines=10"},
+			status: &corev1.ContainerStatus{Name: "c", State: running, Ready: true},
+		},
+		"running, with an error": {
+			fault: appends(foreignError), capture: unavailable(foreignError), requests: []string{"p1/c", "p1/c tailLines=10"},
+			status: &corev1.ContainerStatus{Name: "c", State: running, Ready: true},
+		},
+		"what may be an error, and then refused": {
+			fault: onTail(refuses(errors.New("no")), sends(foreignError)), capture: unavailable(foreignError),
 		},
 	}
 	for title, tc := range tests {

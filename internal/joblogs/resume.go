@@ -3,6 +3,7 @@ package joblogs
 import (
 	"hash/maphash"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -316,4 +317,16 @@ func (r *resumed) forget(lines int) {
 		r.forgotten = max(r.forgotten, line.at)
 	}
 	r.recent = r.recent[:copy(r.recent, r.recent[lines:])]
+}
+
+// dropError takes the kubelet's error off the last line, which has no end, and
+// returns it, "" if there is none. What the container itself wrote is passed on.
+func (r *resumed) dropError(t *task) string {
+	line := string(r.held)
+	at := strings.LastIndex(line, notFoundText)
+	if at < 0 || !namesContainer(line[at:], t) {
+		return ""
+	}
+	r.held = r.held[:at]
+	return line[at:]
 }

@@ -22,8 +22,6 @@ const (
 	// linePrefix is what the container runtime writes before each line: time,
 	// stream and tag.
 	linePrefix = 40
-	// stampBuffer is more than a timestamp takes.
-	stampBuffer = 64
 )
 
 // head returns capture, of a log that was read whole, or, where its head may be
@@ -36,45 +34,28 @@ func (r *Reader) head(ctx context.Context, t *task, text *logtext.Buffer, captur
 	if !capture.Complete || stored(text) < leastRotated {
 		return capture
 	}
-	first, ok := r.firstStamp(ctx, t)
-	if !ok {
-		return capture
-	}
-	silence, rotated := mayBeRotated(stored(text), t.end.StartedAt.Time, first, t.end.FinishedAt.Time)
-	if !rotated {
-		return capture
-	}
-	return rotatedHead(silence)
+	// What goes wrong is no evidence of anything.
+	first, _ := r.FirstLine(ctx, Log{task: t})
+	return headFrom(t, text, first)
 }
 
-func rotatedHead(silence time.Duration) results.Capture {
-	return notRetryable(results.ReasonRotatedHead, fmt.Sprintf(
-		"the head may be gone: the first line is from %s after the container's start, and what was written before a log is rotated cannot be read",
-		silence.Round(time.Second)))
-}
-
-// followedHead is head for a log that was followed, of which the first line is
-// known. What it lost it lost before it was followed.
-func followedHead(t *task, text *logtext.Buffer, first, opened time.Time) results.Capture {
-	if opened.Before(first) {
-		first = opened
+// headFrom is head for a log that was read whole, of which the first line was written
+// at first, zero if that is not known.
+func headFrom(t *task, text *logtext.Buffer, first time.Time) results.Capture {
+	if t.end == nil || first.IsZero() {
+		return results.Capture{Complete: true}
 	}
 	silence, rotated := mayBeRotated(stored(text), t.end.StartedAt.Time, first, t.end.FinishedAt.Time)
 	if !rotated {
 		return results.Capture{Complete: true}
 	}
-	return rotatedHead(silence)
+	return notRetryable(results.ReasonRotatedHead, fmt.Sprintf(
+		"the head may be gone: the first line is from %s after the container's start, and what was written before a log is rotated cannot be read",
+		silence.Round(time.Second)))
 }
 
 // stored returns about how many bytes text takes in the kubelet's log file.
 func stored(text *logtext.Buffer) int64 { return text.Seen() + linePrefix*text.Lines() }
-
-// firstStamp returns when the first line of the log that can be read was
-// written. What goes wrong is no evidence of anything.
-func (r *Reader) firstStamp(ctx context.Context, t *task) (time.Time, bool) {
-	first, known := r.FirstLine(ctx, Log{task: t})
-	return first, known && !first.IsZero()
-}
 
 // mayBeRotated reports whether a log of which size bytes are left, the first of
 // them written at first, by a container that ran from start to end, more likely

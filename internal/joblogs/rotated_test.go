@@ -50,7 +50,9 @@ func TestMayBeRotated(t *testing.T) {
 func stamped(stamp string) fault {
 	return func(_ context.Context, opts *corev1.PodLogOptions, right string) (io.ReadCloser, error) {
 		if opts.Timestamps {
-			right = (stamp + right)[:*opts.LimitBytes]
+			_, text, _ := strings.Cut(right, " ")
+			right = stamp + text
+			right = right[:min(len(right), int(*opts.LimitBytes))]
 		}
 		return io.NopCloser(strings.NewReader(right)), nil
 	}

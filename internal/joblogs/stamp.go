@@ -2,7 +2,12 @@ package joblogs
 
 import (
 	"bytes"
+	"context"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/job-handler/job-handler/internal/logtext"
 )
 
 // longestStamp is the length of the longest timestamp that starts a line, with
@@ -10,6 +15,8 @@ import (
 const (
 	longestStamp  = len("2006-01-02T15:04:05.000000000+07:00")
 	shortestStamp = len("2006-01-02T15:04:05Z")
+	// stampBuffer is more than a timestamp takes.
+	stampBuffer = 64
 )
 
 // stamp is when a line was written, in nanoseconds since 1970, by the clock of
@@ -40,6 +47,26 @@ func (s stamp) time() time.Time {
 		return time.Time{}
 	}
 	return time.Unix(0, int64(s)).UTC()
+}
+
+// FirstLine returns when the first line of a log was written that can be read, zero if
+// it has none. known is false if it could not be read.
+func (r *Reader) FirstLine(ctx context.Context, log Log) (first time.Time, known bool) {
+	limit := int64(stampBuffer)
+	at, known := r.lineStamp(ctx, log.task, corev1.PodLogOptions{LimitBytes: &limit})
+	return at.time(), known
+}
+
+// lineStamp returns when the first line was written of what opts select, 0 if there is
+// none. known is false if it could not be read.
+func (r *Reader) lineStamp(ctx context.Context, t *task, opts corev1.PodLogOptions) (at stamp, known bool) {
+	opts.Timestamps = true
+	line := logtext.NewBuffer(2 * stampBuffer)
+	if err := r.stream(ctx, t, opts, line); err != nil {
+		return 0, false
+	}
+	at, _, _ = cutStamp(line.Head())
+	return at, at > 0 || line.Seen() == 0
 }
 
 // lines takes a log line by line, in pieces as they come: begin, text any number
