@@ -94,6 +94,10 @@ func TestCollectOne(t *testing.T) {
 			log: foreignError, text: foreignError, capture: stillRunning, requests: []string{"p1/c", "p1/c tailLines=10"},
 			status: &corev1.ContainerStatus{Name: "c", State: running, Ready: true},
 		},
+		"running, with such words at the end": {
+			log: "one\n" + foreignError, text: "one\n" + foreignError, capture: stillRunning, requests: []string{"p1/c"},
+			status: &corev1.ContainerStatus{Name: "c", State: running, Ready: true},
+		},
 		"running, with an error": {
 			fault: appends(foreignError), capture: unavailable(foreignError), requests: []string{"p1/c", "p1/c tailLines=10"},
 			status: &corev1.ContainerStatus{Name: "c", State: running, Ready: true},
