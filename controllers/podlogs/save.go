@@ -129,8 +129,8 @@ func (s saver) savePods(ctx context.Context, job *batchv1.Job, all bool) error {
 	}
 	kind := wanted.ResultsKind
 	for {
-		batch, err := s.nextBatch(job, kind, all)
-		if err != nil || batch == nil {
+		batch, ok, err := s.nextBatch(job, kind, all)
+		if err != nil || !ok {
 			return err
 		}
 		if err := s.storeBatch(ctx, job, kind, batch); err != nil {
@@ -169,8 +169,8 @@ const (
 // mostBytes bounds all captures of a Job whose results may have so many bytes.
 func mostBytes(results int) int { return min(copies*results, results+mostAbove) }
 
-// nextBatch returns the captures to store next of the Job, nil if there are none.
-func (s saver) nextBatch(job *batchv1.Job, kind string, all bool) (*capture.Batch, error) {
+// nextBatch returns the captures to store next of the Job. ok is false if there are none.
+func (s saver) nextBatch(job *batchv1.Job, kind string, all bool) (batch *capture.Batch, ok bool, err error) {
 	total, full := mostBytes(s.maxBytes), errFull
 	options := capture.PackOptions{Due: !all, MaxBytes: api.MaxResultsBytes, Redact: s.redact}
 	if budget := s.store.Holdings.Over(job.Namespace); budget != retain.WithinBudget {
@@ -179,15 +179,15 @@ func (s saver) nextBatch(job *batchv1.Job, kind string, all bool) (*capture.Batc
 	}
 	room := s.saved.room(job.UID, total)
 	options.MaxBytes = min(options.MaxBytes, max(room, results.MinBytes))
-	batch, err := s.captures.Pack(job.UID, options)
+	batch, ok, err = s.captures.Pack(job.UID, options)
 	if err != nil {
-		return nil, fmt.Errorf("packing captures of job %s/%s: %w", job.Namespace, job.Name, err)
+		return nil, false, fmt.Errorf("packing captures of job %s/%s: %w", job.Namespace, job.Name, err)
 	}
-	if batch != nil && (room == 0 || s.saved.number(job.UID, kind) >= maxObjects) {
+	if ok && (room == 0 || s.saved.number(job.UID, kind) >= maxObjects) {
 		batch.Release()
-		return nil, full
+		return nil, false, full
 	}
-	return batch, nil
+	return batch, ok, nil
 }
 
 // shortCapture is what results say about a log that was shortened for a budget before its

@@ -102,9 +102,9 @@ func onlyStored(t *testing.T, k *Keeper) *Keeper {
 		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID(name)}}
 	}
 	k.Captures.Gone("uid", pod("first"))
-	batch, err := k.Captures.Pack("uid", capture.PackOptions{MaxBytes: api.MaxResultsBytes})
-	if err != nil || batch == nil {
-		t.Fatalf("packed %v, %v", batch, err)
+	batch, ok, err := k.Captures.Pack("uid", capture.PackOptions{MaxBytes: api.MaxResultsBytes})
+	if err != nil || !ok {
+		t.Fatalf("packed %t, %v", ok, err)
 	}
 	batch.Stored()
 	batch.Release()

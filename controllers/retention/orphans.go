@@ -57,7 +57,7 @@ func (r *Retainer) listed(ctx context.Context, parts *retain.Parts) (sets.Set[st
 		for _, ref := range parts.Refs {
 			names.Insert(ref.Name)
 		}
-	case list != nil:
+	default:
 		for _, record := range list.Parts {
 			names.Insert(record.Name)
 		}

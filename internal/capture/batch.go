@@ -64,27 +64,27 @@ type PackOptions struct {
 
 // Pack returns what is to be stored next of the pods of job, in the order in
 // which they were seen: as many as fit, and of one that does not fit by itself the
-// heads and tails of its logs. It returns nil if there is nothing.
-func (c *Captures) Pack(job types.UID, opts PackOptions) (*Batch, error) {
+// heads and tails of its logs. ok is false if there is nothing.
+func (c *Captures) Pack(job types.UID, opts PackOptions) (b *Batch, ok bool, err error) {
 	c.packing.Lock()
 	defer c.packing.Unlock()
 	pods, release := c.choose(job, opts.Due)
 	defer release()
 	if len(pods) == 0 {
-		return nil, nil //nolint:nilnil // nothing to store is no error
+		return nil, false, nil
 	}
 	opts.MaxBytes = min(opts.MaxBytes, c.memory.limit/batchShare)
 	work := workingCopies * max(opts.MaxBytes, leastPool)
 	c.memory.reserve(work)
-	b := &Batch{captures: c}
-	packed, err := b.pack(pods, opts)
+	b = &Batch{captures: c}
+	ok, err = b.pack(pods, opts)
 	c.memory.reserve(b.Bytes - work)
 	b.Release = sync.OnceFunc(func() { c.memory.reserve(-b.Bytes) })
-	if err != nil || !packed {
+	if err != nil || !ok {
 		b.Release()
-		return nil, err
+		return nil, false, err
 	}
-	return b, nil
+	return b, true, nil
 }
 
 // chosen is a pod as it is when it is packed.
@@ -130,11 +130,11 @@ func (b *Batch) pack(pods []chosen, opts PackOptions) (bool, error) {
 	var index, logs bytes.Buffer
 	text, room := 0, opts.MaxBytes
 	for i := range pods {
-		one, err := encode(&pods[i].Captured, opts)
+		one, fits, err := encode(&pods[i].Captured, opts)
 		if err != nil {
 			return false, err
 		}
-		if one == nil {
+		if !fits {
 			pods[i].pod.setUnfit()
 			continue
 		}
@@ -192,13 +192,13 @@ type encoded struct {
 	texts []*text
 }
 
-// encode returns the pod as it is stored, within the bound of opts; nil if that
+// encode returns the pod as it is stored, within the bound of opts. fits is false if that
 // has no room even for the pod without its logs, or if it has more containers than are
 // restored.
-func encode(one *Captured, opts PackOptions) (*encoded, error) {
+func encode(one *Captured, opts PackOptions) (e encoded, fits bool, err error) {
 	record := podRecord{Pod: newPodJSON(one.Pod, opts.Redact)}
 	if spec, status := record.Pod.containers(); max(spec, status) > maxContainers || len(one.logs) > maxLogsOfPod {
-		return nil, nil //nolint:nilnil // it would not be restored
+		return encoded{}, false, nil
 	}
 	logs := packLogs(one, 2*max(opts.MaxBytes, leastPool))
 	for i, log := range logs {
@@ -209,21 +209,21 @@ func encode(one *Captured, opts PackOptions) (*encoded, error) {
 	size, err := recordSize(&record)
 	size += len(record.Logs) * (len(opts.Short.Reason) + len(opts.Short.Message))
 	if err != nil || size > opts.MaxBytes {
-		return nil, err
+		return encoded{}, false, err
 	}
 	if logs, err = fit(logs, opts.logRoom(size)); err != nil {
-		return nil, err
+		return encoded{}, false, err
 	}
-	e := &encoded{size: size}
+	e.size = size
 	for i, log := range logs {
 		record.Logs[i].set(log)
 		e.add(log, one.logs[i].text, &record.Logs[i], opts.Short)
 	}
 	e.record, err = json.Marshal(&record)
 	if err != nil {
-		return nil, fmt.Errorf("encoding pod %s/%s: %w", one.Pod.Namespace, one.Pod.Name, err)
+		return encoded{}, false, fmt.Errorf("encoding pod %s/%s: %w", one.Pod.Namespace, one.Pod.Name, err)
 	}
-	return e, nil
+	return e, true, nil
 }
 
 // add adds a log, which is text compressed, and says in its record if something had to
@@ -296,16 +296,16 @@ func copyLog(dst *logpack.Log, l *followedLog) error {
 		copyText(dst, l.text)
 		return nil
 	}
-	text, err := unpack(bytes.Join(packed.Members(), nil))
-	if err != nil {
+	text := &logpack.Unpacker{}
+	if err := text.Open(bytes.NewReader(bytes.Join(packed.Members(), nil))); err != nil {
 		return err
 	}
-	defer text.close()
-	if err := text.copy(dst, packed.Excerpt().HeadBytes); err != nil {
+	defer text.Close()
+	if err := text.Copy(dst, packed.Excerpt().HeadBytes); err != nil {
 		return err
 	}
 	dst.Skip(packed.Gap())
-	return text.copy(dst, packed.Excerpt().TailBytes)
+	return text.Copy(dst, packed.Excerpt().TailBytes)
 }
 
 func copyText(dst *logpack.Log, t *text) {

@@ -241,11 +241,11 @@ func TestPodsOfTooMany(t *testing.T) {
 	for len(pod.Spec.Containers) < maxContainers-2 {
 		pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: "more"})
 	}
-	if one, err := encode(&Captured{Pod: pod}, PackOptions{MaxBytes: 1 << 20}); one == nil || err != nil {
-		t.Errorf("%v, %v", one, err)
+	if _, fits, err := encode(&Captured{Pod: pod}, PackOptions{MaxBytes: 1 << 20}); !fits || err != nil {
+		t.Errorf("%t, %v", fits, err)
 	}
 	pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: "more"})
-	if one, err := encode(&Captured{Pod: pod}, PackOptions{MaxBytes: 1 << 20}); one != nil || err != nil {
-		t.Errorf("%v, %v", one, err)
+	if _, fits, err := encode(&Captured{Pod: pod}, PackOptions{MaxBytes: 1 << 20}); fits || err != nil {
+		t.Errorf("%t, %v", fits, err)
 	}
 }

@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/job-handler/job-handler/internal/boundedjson"
+	"github.com/job-handler/job-handler/internal/logpack"
 )
 
 // Anybody who may create objects in a namespace can make some that pass for stored
@@ -90,20 +92,20 @@ func (r *Restored) Release() {
 
 // add adds pod after pod, and leaves those before an error.
 func (r *Restored) add(values map[string][]byte) error {
-	text := &unpacked{}
-	if err := text.open(values[PodsKey]); err != nil {
-		return err
-	}
-	defer text.close()
-	if text.reader == nil {
+	if len(values[PodsKey]) == 0 {
 		return fmt.Errorf("%w: no %s", errForeign, PodsKey)
 	}
+	text := &logpack.Unpacker{}
+	if err := text.Open(bytes.NewReader(values[PodsKey])); err != nil {
+		return err
+	}
+	defer text.Close()
 	room := min(maxPodsText, r.text)
-	records := boundedjson.NewDecoder(text.reader, room)
+	records := boundedjson.NewDecoder(text, room)
 	records.MaxString = maxStored
 	defer func() { r.text = max(0, r.text-records.Consumed()) }()
 	logs := &packedLogs{rest: values[LogsKey]}
-	defer logs.close()
+	defer logs.text.Close()
 	for pods := 0; ; pods++ {
 		var record podRecord
 		err := records.Decode(&record, maxRecord)
@@ -144,9 +146,9 @@ func (r *Restored) addRecord(record *podRecord, decoded int64, logs *packedLogs)
 		if log.Head+log.Tail > r.text {
 			return fmt.Errorf("%w: their logs have more than %d bytes", ErrTooMuch, maxUnpacked)
 		}
-		before := logs.text.read
+		before := logs.text.BytesRead()
 		l, err := r.captures.memory.restoreLog(r.namespace, log, logs)
-		if r.text -= logs.text.read - before; err != nil {
+		if r.text -= logs.text.BytesRead() - before; err != nil {
 			return err
 		}
 		one.logs = append(one.logs, *l)

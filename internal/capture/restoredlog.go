@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 
@@ -68,14 +69,14 @@ func (r *logRecord) sound(packed int64) bool {
 type packedLogs struct {
 	// rest has those that were not unpacked yet.
 	rest []byte
-	text unpacked
+	text logpack.Unpacker
 }
 
 // next returns the text of the next log, which takes so many bytes compressed.
-func (p *packedLogs) next(size int64) (*unpacked, error) {
+func (p *packedLogs) next(size int64) (*logpack.Unpacker, error) {
 	packed := p.rest[:size]
 	p.rest = p.rest[size:]
-	return &p.text, p.text.open(packed)
+	return &p.text, p.text.Open(bytes.NewReader(packed))
 }
 
 // end returns an error unless all logs were unpacked.
@@ -85,8 +86,6 @@ func (p *packedLogs) end() error {
 	}
 	return nil
 }
-
-func (p *packedLogs) close() { p.text.close() }
 
 // restoreLog returns the log, of a pod in namespace, that comes next in packed.
 func (m *memory) restoreLog(namespace string, record *logRecord, packed *packedLogs) (*followedLog, error) {
@@ -134,19 +133,19 @@ type writers struct {
 	all        *logpack.Log
 }
 
-func unpackInto(text *unpacked, record *logRecord, to writers) error {
+func unpackInto(text *logpack.Unpacker, record *logRecord, to writers) error {
 	head, tail := io.Writer(to.head), io.Writer(to.tail)
 	if to.all != nil {
 		head, tail = io.MultiWriter(head, to.all), io.MultiWriter(tail, to.all)
 	}
-	if err := text.copy(head, record.Head); err != nil {
+	if err := text.Copy(head, record.Head); err != nil {
 		return err
 	}
 	if to.all != nil {
 		to.all.Skip(record.gap())
 	}
-	if err := text.copy(tail, record.Tail); err != nil {
+	if err := text.Copy(tail, record.Tail); err != nil {
 		return err
 	}
-	return text.end()
+	return text.End()
 }

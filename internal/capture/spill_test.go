@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/job-handler/job-handler/internal/joblogs"
+	"github.com/job-handler/job-handler/internal/logpack"
 	"github.com/job-handler/job-handler/internal/redact"
 	"github.com/job-handler/job-handler/internal/results"
 )
@@ -39,9 +41,9 @@ func capture(ctx context.Context, n *node, c *Captures, name, text string) {
 
 func mustPack(t *testing.T, c *Captures, opts PackOptions) *Batch {
 	t.Helper()
-	b, err := c.Pack(job, opts)
-	if err != nil || b == nil {
-		t.Fatalf("packed %v, %v", b, err)
+	b, ok, err := c.Pack(job, opts)
+	if err != nil || !ok {
+		t.Fatalf("packed %t, %v", ok, err)
 	}
 	return b
 }
@@ -51,11 +53,11 @@ func packAll(t *testing.T, c *Captures, maxBytes int) []map[string][]byte {
 	t.Helper()
 	var all []map[string][]byte
 	for {
-		b, err := c.Pack(job, PackOptions{MaxBytes: maxBytes})
+		b, ok, err := c.Pack(job, PackOptions{MaxBytes: maxBytes})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if b == nil {
+		if !ok {
 			return all
 		}
 		size := 0
@@ -322,18 +324,17 @@ func TestNothingElseIsStored(t *testing.T) {
 		before := pod.DeepCopy()
 		c.Gone(job, pod)
 		b := mustPack(t, c, PackOptions{MaxBytes: 1 << 20, Redact: rules})
-		records, err := unpack(b.Values[PodsKey])
+		records, err := logpack.Unpack(bytes.NewReader(b.Values[PodsKey]), maxPodsText)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var text strings.Builder
-		_ = records.copy(&text, 1<<20)
+		text := string(records)
 		for _, word := range []string{"private", "hunter2"} {
-			if strings.Contains(text.String(), word) {
-				t.Errorf("%q is stored: %s", word, text.String())
+			if strings.Contains(text, word) {
+				t.Errorf("%q is stored: %s", word, text)
 			}
 		}
-		if !strings.Contains(text.String(), `"7"`) || !cmp.Equal(before, pod) {
+		if !strings.Contains(text, `"7"`) || !cmp.Equal(before, pod) {
 			t.Error("the index is not there, or the pod was changed")
 		}
 	})
@@ -414,8 +415,8 @@ func TestStoredPodsGoFirst(t *testing.T) {
 func TestUnfit(t *testing.T) {
 	inTime(t, Options{}, func(t *testing.T, _ context.Context, _ *node, c *Captures) {
 		c.Gone(job, ended(ours(aPod("p", "main"))))
-		if b, err := c.Pack(job, PackOptions{MaxBytes: 100}); b != nil || err != nil {
-			t.Errorf("packed %v, %v", b, err)
+		if _, ok, err := c.Pack(job, PackOptions{MaxBytes: 100}); ok || err != nil {
+			t.Errorf("packed %t, %v", ok, err)
 		}
 		if len(c.Unstored()) != 0 || c.memory.used != 0 {
 			t.Errorf("it is to be stored still, or %d bytes are in use", c.memory.used)

@@ -169,11 +169,11 @@ func BenchmarkSpill(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		for {
-			batch, err := c.Pack(job, PackOptions{MaxBytes: api.MaxResultsBytes})
+			batch, ok, err := c.Pack(job, PackOptions{MaxBytes: api.MaxResultsBytes})
 			if err != nil {
 				b.Fatal(err)
 			}
-			if batch == nil {
+			if !ok {
 				break
 			}
 			for _, packed := range batch.packed {

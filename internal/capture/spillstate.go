@@ -184,7 +184,7 @@ func (c *Captures) owed(left func(p *pod, short bool) (wait time.Duration, ever 
 				continue
 			}
 			if wait > 0 {
-				next = sooner(next, wait)
+				next = Sooner(next, wait)
 				continue
 			}
 			if !found {
@@ -196,8 +196,8 @@ func (c *Captures) owed(left func(p *pod, short bool) (wait time.Duration, ever 
 	return due, next
 }
 
-// sooner returns the shorter of two times to wait, where next 0 means for ever.
-func sooner(next, wait time.Duration) time.Duration {
+// Sooner returns the shorter of two times to wait, where next 0 means for ever.
+func Sooner(next, wait time.Duration) time.Duration {
 	if next == 0 {
 		return wait
 	}

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-
-	"github.com/klauspost/compress/gzip"
 )
 
 const (
@@ -36,17 +34,16 @@ func (l *Log) Fit(room int) (*Log, error) {
 	if room-fitted.size < leastPart {
 		return &fitted, nil
 	}
-	part, err := gone.part(room-fitted.size, fromHead)
-	if err != nil || part == nil {
-		return &fitted, err
+	part, there, err := gone.part(room-fitted.size, fromHead)
+	if there {
+		fitted.takeBack(part, fromHead, gone)
 	}
-	fitted.takeBack(part, fromHead, gone)
-	return &fitted, nil
+	return &fitted, err
 }
 
 // takeBack puts a part of the piece that was evicted last back in: its head
 // before the gap, or its tail behind it.
-func (l *Log) takeBack(part *partial, head bool, from chunk) {
+func (l *Log) takeBack(part partial, head bool, from chunk) {
 	l.chunks = slices.Insert(l.chunks, l.gap, part.chunk)
 	l.size += len(part.packed)
 	l.raw += part.raw
@@ -69,31 +66,40 @@ type partial struct {
 	before byte
 }
 
-// part returns the head or the tail of c in at most room compressed bytes, nil
-// where that is nothing.
-func (c *chunk) part(room int, head bool) (*partial, error) {
-	text, err := unpack(c.packed, c.raw)
+// part returns the head or the tail of c in at most room compressed bytes. there is
+// false where that is nothing.
+func (c *chunk) part(room int, head bool) (part partial, there bool, err error) {
+	text, err := c.text()
 	if err != nil {
-		return nil, err
+		return partial{}, false, err
 	}
 	size := int(float64(len(text)) * float64(room) / float64(len(c.packed)))
 	for range fitTries {
 		size -= size/32 + 1
 		if size <= 0 || size >= len(text) {
-			return nil, nil //nolint:nilnil // no part is no error
+			break
 		}
 		kept, before := cut(text, size, head)
 		if len(kept) == 0 {
-			return nil, nil //nolint:nilnil // no part is no error
+			break
 		}
-		p := &partial{chunk: newChunk(kept), before: before}
-		withPacked(kept, func(packed []byte) { p.packed = bytes.Clone(packed) })
-		if len(p.packed) <= room {
-			return p, nil
+		part = partial{chunk: newChunk(kept), before: before}
+		withPacked(kept, func(packed []byte) { part.packed = bytes.Clone(packed) })
+		if len(part.packed) <= room {
+			return part, true, nil
 		}
-		size = int(float64(size) * float64(room) / float64(len(p.packed)))
+		size = int(float64(size) * float64(room) / float64(len(part.packed)))
 	}
-	return nil, nil //nolint:nilnil // no part is no error
+	return partial{}, false, nil
+}
+
+// text returns the text of the piece.
+func (c *chunk) text() ([]byte, error) {
+	text, err := Unpack(bytes.NewReader(c.packed), c.raw)
+	if err == nil && int64(len(text)) < c.raw {
+		err = fmt.Errorf("decompressing: %w", io.ErrUnexpectedEOF)
+	}
+	return text, err
 }
 
 // cut returns at most size bytes from the start or the end of text, and no less than
@@ -111,16 +117,4 @@ func cut(text []byte, size int, head bool) (kept []byte, before byte) {
 		start += border
 	}
 	return text[start:], text[start-1]
-}
-
-func unpack(packed []byte, size int64) ([]byte, error) {
-	reader, err := gzip.NewReader(bytes.NewReader(packed))
-	if err != nil {
-		return nil, fmt.Errorf("decompressing a log: %w", err)
-	}
-	text := make([]byte, size)
-	if _, err := io.ReadFull(reader, text); err != nil {
-		return nil, fmt.Errorf("decompressing a log: %w", err)
-	}
-	return text, nil
 }

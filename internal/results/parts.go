@@ -114,12 +114,12 @@ func (p Part) Record(name string) PartRecord {
 	return PartRecord{Name: name, Bytes: int64(len(p.Bytes)), SHA256: p.SHA256}
 }
 
-// Parts returns the list of parts of a results object; nil if it has none. The error
-// wraps ErrDamaged.
+// Parts returns the list of parts of a results object, which is empty if it has none.
+// The error wraps ErrDamaged.
 func (o *Object) Parts() (*PartList, error) {
 	text, there := o.Data[api.DataParts]
 	if !there {
-		return nil, nil //nolint:nilnil // most results have no parts
+		return &PartList{}, nil
 	}
 	var list PartList
 	if err := boundedjson.Unmarshal(text, &list); err != nil {

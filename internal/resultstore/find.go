@@ -50,7 +50,7 @@ func (s *Store) whole(ctx context.Context, job *batchv1.Job, kind, name string, 
 // that cannot be found out.
 func (s *Store) checkParts(ctx context.Context, object *results.Object, job *batchv1.Job) error {
 	list, err := object.Parts()
-	if err != nil || list == nil {
+	if err != nil {
 		return err
 	}
 	for _, record := range list.Parts {

@@ -8,9 +8,8 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/klauspost/compress/gzip"
-
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/logpack"
 	"github.com/job-handler/job-handler/internal/results"
 )
 
@@ -43,9 +42,9 @@ func (r *Run) text(ctx context.Context, fetch Fetch) (text []byte, compressed bo
 	switch {
 	case err != nil:
 		return nil, false, err
-	case list == nil && !there:
+	case len(list.Parts) == 0 && !there:
 		return []byte(r.Data[api.DataLogs]), false, nil
-	case list == nil:
+	case len(list.Parts) == 0:
 		text, err = unpack(bytes.NewReader(packed))
 		return text, true, err
 	}
@@ -59,23 +58,14 @@ func (r *Run) text(ctx context.Context, fetch Fetch) (text []byte, compressed bo
 
 // unpack returns what could be decompressed, with what went wrong.
 func unpack(packed io.Reader) ([]byte, error) {
+	text, err := logpack.Unpack(packed, maxText)
 	var part *PartError
-	reader, err := gzip.NewReader(packed)
-	if errors.As(err, &part) {
-		return nil, part
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%w: decompressing %s: %w", results.ErrDamaged, api.DataLogsGzip, err)
-	}
-	text, err := io.ReadAll(io.LimitReader(reader, maxText+1))
-	if errors.As(err, &part) {
+	switch {
+	case errors.As(err, &part):
 		return text, part
+	case err != nil:
+		return nil, fmt.Errorf("%w: reading %s: %w", results.ErrDamaged, api.DataLogsGzip, err)
+	default:
+		return text, nil
 	}
-	if err != nil {
-		return nil, fmt.Errorf("%w: decompressing %s: %w", results.ErrDamaged, api.DataLogsGzip, err)
-	}
-	if len(text) > maxText {
-		return nil, fmt.Errorf("%w: %s holds more than %d bytes", results.ErrDamaged, api.DataLogsGzip, maxText)
-	}
-	return text, nil
 }

@@ -7,19 +7,22 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"text/template"
 
 	"github.com/invopop/jsonschema"
-	"github.com/klauspost/compress/gzip"
 
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/logpack"
 )
 
-const resultsFile = "results.md"
+const (
+	resultsFile = "results.md"
+	// maxExample is more than the logs of the example have, in bytes.
+	maxExample = 1 << 20
+)
 
 //go:embed results.md.tmpl
 var resultsTemplate string
@@ -57,13 +60,13 @@ func resultsPage() ([]byte, error) {
 		return nil, err
 	}
 	archive := content.BinaryData[api.DataLogsGzip]
-	exact, err := decompressed(archive)
+	exact, err := logpack.Unpack(bytes.NewReader(archive), maxExample)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("reading the example's logs: %w", err)
 	}
 	p := resultsContent{
 		Data: content.Data, Labels: content.Labels, Annotations: content.Annotations,
-		Binary: len(archive), Exact: exact, Objects: objects(schema),
+		Binary: len(archive), Exact: string(exact), Objects: objects(schema),
 	}
 	if p.LogReasons, err = reasons("run.go", "Reason"); err != nil {
 		return nil, err
@@ -72,18 +75,6 @@ func resultsPage() ([]byte, error) {
 		return nil, err
 	}
 	return fill(resultsTemplate, template.FuncMap{"quote": strconv.Quote, "first": firstLine}, p)
-}
-
-func decompressed(archive []byte) (string, error) {
-	reader, err := gzip.NewReader(bytes.NewReader(archive))
-	if err != nil {
-		return "", fmt.Errorf("decompressing the example's logs: %w", err)
-	}
-	text, err := io.ReadAll(reader)
-	if err != nil {
-		return "", fmt.Errorf("decompressing the example's logs: %w", err)
-	}
-	return string(text), nil
 }
 
 func firstLine(text string) string {
