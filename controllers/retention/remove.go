@@ -83,7 +83,7 @@ func (r *Retainer) removeParts(ctx context.Context, of *results.Object) error {
 // found as orphans later.
 func partsOf(object *results.Object) []results.PartRecord {
 	list, err := object.Parts()
-	if err != nil || list == nil {
+	if err != nil {
 		return nil
 	}
 	return list.Parts
