@@ -13,16 +13,16 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
 )
 
-// How long after a failure the files are read again.
+// loadRetry is when the files are read again after a failure.
 const loadRetry = time.Second
 
-// Files loads the certificate from tls.crt and tls.key of a folder, and loads
-// it again when they change. While a new pair cannot be loaded, the last one is
-// served; until there is a first one, every handshake fails.
+// Files loads the certificate from tls.crt and tls.key of a folder, and reloads it when
+// they change. While a new pair cannot be loaded, it serves the last one. Before the
+// first one, every handshake fails.
 type Files struct {
 	dir     string
 	changed chan struct{}
-	// tried is closed once loading was tried.
+	// tried is closed after the first attempt to load.
 	tried chan struct{}
 	once  sync.Once
 
@@ -31,12 +31,12 @@ type Files struct {
 	err     error
 }
 
-// NewFiles returns the certificate in dir, which is loaded by Start.
+// NewFiles returns the certificate in dir. Start loads it.
 func NewFiles(dir string) *Files {
 	return &Files{dir: dir, changed: make(chan struct{}, 1), tried: make(chan struct{})}
 }
 
-// ServeFrom has a TLS server answer with the certificate.
+// ServeFrom makes a TLS server use the certificate.
 func (f *Files) ServeFrom(config *tls.Config) {
 	config.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return f.current() }
 }
@@ -44,8 +44,8 @@ func (f *Files) ServeFrom(config *tls.Config) {
 // NeedLeaderElection makes every manager load the files.
 func (f *Files) NeedLeaderElection() bool { return false }
 
-// Start loads the files, at each change again, until ctx ends. Files that are
-// not there yet, or not a pair, are waited for.
+// Start loads the files, and reloads them at each change, until ctx ends. It waits for
+// files that do not exist yet, or that are not a pair.
 func (f *Files) Start(ctx context.Context) error {
 	for ctx.Err() == nil {
 		err := f.load(ctx)
@@ -60,7 +60,7 @@ func (f *Files) Start(ctx context.Context) error {
 	return nil
 }
 
-// load loads the files and returns when they cannot be watched, or ctx ends.
+// load loads the files, and returns if they cannot be watched, or when ctx ends.
 func (f *Files) load(ctx context.Context) error {
 	watcher, err := certwatcher.New(filepath.Join(f.dir, "tls.crt"), filepath.Join(f.dir, "tls.key"))
 	f.take(watcher, err)
@@ -91,7 +91,7 @@ func (f *Files) notify() {
 	}
 }
 
-// current returns the certificate, or why there is none.
+// current returns the certificate, or an error that says why there is none.
 func (f *Files) current() (*tls.Certificate, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

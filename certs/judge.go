@@ -16,9 +16,9 @@ import (
 )
 
 const (
-	// A certificate is due to expire in the last quarter of its lifetime, and
-	// not before the last week. cert-manager renews at a third, so that it and
-	// the kubelet had time by then.
+	// A certificate is due in the last quarter of its lifetime, and not before its last
+	// week. cert-manager renews it when a third is left, so cert-manager and the kubelet
+	// have had time by then.
 	dueFraction = 4
 	dueAtMost   = 7 * 24 * time.Hour
 )
@@ -27,12 +27,12 @@ const (
 type problem struct {
 	events.Problem
 
-	// blocks is true if the manager is not ready with it.
+	// blocks is true if the problem makes the manager unready.
 	blocks bool
 }
 
-// judge returns what is wrong. Once the Certificate was issued, it alone does
-// not make the manager unready: what is served counts.
+// judge returns the problems. Once the Certificate was issued, it alone does not make the
+// manager unready: the served certificate counts.
 func judge(o *observation, issuedBefore bool, now time.Time) []problem {
 	problems := o.certificate.judge(issuedBefore)
 	problems = append(problems, judgeServed(o, now)...)
@@ -98,7 +98,7 @@ func (c *certificate) ready() *certmanagerv1.CertificateCondition {
 	return nil
 }
 
-// judgeServed looks at the certificate by itself.
+// judgeServed judges the served certificate by itself.
 func judgeServed(o *observation, now time.Time) []problem {
 	const fill = "put tls.crt and tls.key, a pair, there: with cert-manager, mount the Certificate's Secret"
 	leaf := o.leaf()
@@ -150,7 +150,7 @@ func plansToRenew(status *certmanagerv1.CertificateStatus, leaf *x509.Certificat
 		status.RenewalTime != nil && status.RenewalTime.After(now)
 }
 
-// judge looks at whether the configuration trusts what is served, if anything is.
+// judge checks that the configuration trusts the served certificate, if any.
 func (c *configuration) judge(served []*x509.Certificate, now time.Time) []problem {
 	p := problem{Problem: events.Problem{Class: "bundle/" + c.kind, About: c.object}, blocks: true}
 	switch {
@@ -160,7 +160,7 @@ func (c *configuration) judge(served []*x509.Certificate, now time.Time) []probl
 	case c.err != nil:
 		p.Text = fmt.Sprintf("the %s webhook configuration %s cannot be read: %v", c.kind, c.name, c.err)
 		p.Remedy = "if this persists, check the connection to the API server and the manager's ClusterRole"
-		// What was read before still tells whether it is trusted.
+		// The state that was read before still tells whether the certificate is trusted.
 		p.blocks = c.object == nil || c.distrust(served, now) != nil
 	default:
 		err := c.distrust(served, now)
@@ -174,9 +174,8 @@ func (c *configuration) judge(served []*x509.Certificate, now time.Time) []probl
 	return []problem{p}
 }
 
-// distrust returns why the API server would not take what is served for the
-// webhooks' certificate, or nil; also if nothing is served, which is a problem
-// of its own.
+// distrust returns why the API server would not trust the served certificate, or nil. No
+// served certificate is another problem, and not reported here.
 func (c *configuration) distrust(served []*x509.Certificate, now time.Time) error {
 	if len(served) == 0 {
 		return nil

@@ -17,15 +17,14 @@ import (
 	"github.com/job-handler/job-handler/internal/events"
 )
 
-// lookTimeout bounds one look.
+// lookTimeout bounds one check.
 const lookTimeout = 10 * time.Second
 
-// Monitor looks, again and again, whether the API server can trust the webhook
-// server's certificate. It enqueues nothing: the three objects are read live by
-// name, so that the manager needs no right to list them, and works where
-// cert-manager is not installed. Its Check is the manager's readiness.
+// Monitor checks repeatedly whether the API server can trust the webhook server's
+// certificate. It reads the three objects live by name, so that the manager needs no
+// right to list them, and works without cert-manager. Check is the manager's readiness.
 type Monitor struct {
-	// Live reads past the cache; its scheme has AddToScheme.
+	// Live reads from the API server; its scheme has AddToScheme.
 	Live    client.Reader
 	Files   *Files
 	Events  *events.Recorder
@@ -41,7 +40,7 @@ type Monitor struct {
 	last    *observation
 	issued  bool
 	lasting *events.Lasting
-	// blocking says which classes of problems keep the manager from being ready.
+	// blocking says which classes of problems make the manager unready.
 	blocking map[string]bool
 }
 
@@ -56,26 +55,25 @@ type Metrics interface {
 	SetBundleMatches(kind string, matches bool)
 }
 
-// Options say what is looked at and how often.
+// Options say what to check and how often.
 type Options struct {
-	// Certificate is cert-manager's, or empty where the files come from elsewhere.
+	// Certificate is cert-manager's, empty if the files come from elsewhere.
 	Certificate types.NamespacedName
 	// Configuration is the name of both webhook configurations.
 	Configuration string
 	// Address is the host:port on which the webhook server listens.
 	Address string
-	// Interval is the time between looks while all is well, and Retry while it
-	// is not.
+	// Interval is the time between checks without problems, Retry the time with problems.
 	Interval, Retry time.Duration
-	// Patience is how long something is wrong before an Event says so: at the
-	// start, and while a certificate is renewed, things are wrong for a moment.
+	// Patience is how long a problem lasts before an Event reports it. Problems at the
+	// start, and while a certificate is renewed, pass soon.
 	Patience time.Duration
 }
 
 // NeedLeaderElection makes every manager check its own server.
 func (m *Monitor) NeedLeaderElection() bool { return false }
 
-// Start looks until ctx ends, first when loading the files was tried.
+// Start checks until ctx ends, first after the first attempt to load the files.
 func (m *Monitor) Start(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
@@ -96,8 +94,8 @@ func (m *Monitor) Start(ctx context.Context) error {
 	}
 }
 
-// Check is nil if the API server can trust what is served, and else says in
-// words why not and what to do.
+// Check returns nil if the API server can trust the served certificate. Otherwise the
+// error says why not, and what to do.
 func (m *Monitor) Check(*http.Request) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -113,7 +111,7 @@ func (m *Monitor) Check(*http.Request) error {
 	return errors.Join(errs...)
 }
 
-// look looks once and reports whether all is well.
+// look checks once, and reports whether there is no problem.
 func (m *Monitor) look(ctx context.Context) bool {
 	if m.last == nil {
 		m.last = &observation{}
@@ -148,8 +146,7 @@ func (m *Monitor) measure(o *observation, now time.Time) {
 	}
 }
 
-// tell logs each problem when it is new and then hourly, and writes an Event
-// on what it is about if it lasts.
+// tell logs each problem when it is new and then hourly, and sends an Event if it lasts.
 func (m *Monitor) tell(ctx context.Context, problems []problem) {
 	if m.lasting == nil {
 		m.lasting = m.newLasting()

@@ -14,15 +14,15 @@ const (
 	validating = "validating"
 )
 
-// observation is what was seen at one time.
+// observation is the state at one time.
 type observation struct {
-	// dir and address are where the files are, and where the server listens.
+	// dir has the files; address is where the server listens.
 	dir, address string
 	// loaded is the leaf of the files; nil for the reason of loadError.
 	loaded    *x509.Certificate
 	loadError error
-	// served is what the server answers with, the leaf first; nil for the
-	// reason of serveError, or because nothing is loaded.
+	// served is the served chain, the leaf first; nil for the reason of serveError, or if
+	// nothing is loaded.
 	served     []*x509.Certificate
 	serveError error
 
@@ -32,11 +32,11 @@ type observation struct {
 
 // certificate is cert-manager's Certificate.
 type certificate struct {
-	// name is empty where the certificate comes from elsewhere.
+	// name is empty if the certificate comes from elsewhere.
 	name types.NamespacedName
 	// object is nil if it does not exist, or was never read.
 	object *certmanagerv1.Certificate
-	// err is why it could not be read this time; object is then an earlier one.
+	// err says why it could not be read this time; object is then an earlier state.
 	err error
 }
 
@@ -46,19 +46,19 @@ type configuration struct {
 	// object is nil if it does not exist, or was never read.
 	object client.Object
 	hooks  []hook
-	// err is why it could not be read this time; the rest is then from earlier.
+	// err says why it could not be read this time; the rest is then an earlier state.
 	err error
 }
 
 // hook is an entry of a webhook configuration.
 type hook struct {
 	name string
-	// host is the name or address for which the certificate has to be valid.
+	// host is the name or address that the certificate must be valid for.
 	host     string
 	caBundle []byte
 }
 
-// leaf returns the certificate that is served, or nil.
+// leaf returns the served certificate, or nil.
 func (o *observation) leaf() *x509.Certificate {
 	if len(o.served) == 0 {
 		return nil
@@ -66,8 +66,7 @@ func (o *observation) leaf() *x509.Certificate {
 	return o.served[0]
 }
 
-// about returns what to write an Event on if not on a webhook configuration,
-// or nil.
+// about returns the object for Events that are not about a webhook configuration, or nil.
 func (o *observation) about() client.Object {
 	if o.certificate.object != nil {
 		return o.certificate.object

@@ -19,7 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// AddToScheme adds the kinds of cert-manager that are read.
+// AddToScheme adds the kinds of cert-manager that Monitor reads.
 func AddToScheme(scheme *runtime.Scheme) error {
 	if err := certmanagerv1.AddToScheme(scheme); err != nil {
 		return fmt.Errorf("adding cert-manager's kinds: %w", err)
@@ -30,7 +30,7 @@ func AddToScheme(scheme *runtime.Scheme) error {
 // +kubebuilder:rbac:groups=cert-manager.io,namespace=job-handler-system,resources=certificates,resourceNames=job-handler-webhook,verbs=get
 // +kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=mutatingwebhookconfigurations;validatingwebhookconfigurations,resourceNames=job-handler,verbs=get
 
-// observe looks at everything. What cannot be read stays as last has it.
+// observe reads the whole state. If an object cannot be read, it keeps the state of last.
 func (m *Monitor) observe(ctx context.Context, last *observation) *observation {
 	o := &observation{dir: m.Files.dir, address: m.Address}
 	o.loaded, o.loadError = m.Files.leaf()
@@ -52,7 +52,7 @@ func (m *Monitor) observe(ctx context.Context, last *observation) *observation {
 	return o
 }
 
-// unknown reports whether err leaves open how things are.
+// unknown reports whether err says nothing about the object.
 func unknown(err error) bool {
 	return err != nil && !apierrors.IsNotFound(err) && !meta.IsNoMatchError(err)
 }
@@ -100,8 +100,7 @@ func (m *Monitor) read(ctx context.Context, kind string, object client.Object) c
 	return c
 }
 
-// newHook takes from clientConfig for which host the API server wants the
-// certificate to be valid.
+// newHook reads the host that the API server verifies the certificate for.
 func newHook(name string, clientConfig *admissionv1.WebhookClientConfig) hook {
 	h := hook{name: name, caBundle: bytes.TrimSpace(clientConfig.CABundle)}
 	if service := clientConfig.Service; service != nil {
@@ -114,8 +113,7 @@ func newHook(name string, clientConfig *admissionv1.WebhookClientConfig) hook {
 	return h
 }
 
-// served returns the certificates with which the server at address answers,
-// the leaf first.
+// served returns the chain that the server at address serves, the leaf first.
 func served(ctx context.Context, address string) ([]*x509.Certificate, error) {
 	dialer := tls.Dialer{
 		NetDialer: &net.Dialer{},

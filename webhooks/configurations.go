@@ -20,17 +20,16 @@ const (
 	timeoutSeconds = 3
 )
 
-// Configurations returns the webhook configurations. clientConfig says how the
-// API server reaches the handler on one of the paths, and must not return the
-// same pointers twice. The manager's ownNamespace, excludedNamespaces and
-// kube-system are never looked at.
+// Configurations returns the webhook configurations. clientConfig says how the API server
+// reaches the handler on one of the paths, and must not return the same pointers twice.
+// The API server sends no objects of ownNamespace, excludedNamespaces and kube-system.
 //
-// Two entries send Jobs that are created: one for all Jobs of labelled Namespaces,
-// one, in all others, for Jobs that carry the label or the annotation themselves.
-// No Job matches both, none that says job-handler/enabled=false by label matches
-// either, and other people's Jobs are not sent at all. A third one sends stamped
-// Jobs whose ttlSecondsAfterFinished a client changes. The last one sends what the
-// manager creates in its own Namespace, in a dry run, to test itself.
+// Two entries match Jobs that are created: one all Jobs of labelled Namespaces, the
+// other, in all other Namespaces, Jobs that carry the label or the annotation themselves.
+// No Job matches both, and Jobs with the label job-handler/enabled=false match neither.
+// Jobs that are not opted in are not sent at all. A third entry matches stamped Jobs
+// whose ttlSecondsAfterFinished a client changes. The last entry matches the self-test:
+// what the manager creates in its own Namespace, in a dry run.
 func Configurations(
 	clientConfig func(path string) admissionv1.WebhookClientConfig, ownNamespace string, excludedNamespaces ...string,
 ) (*admissionv1.MutatingWebhookConfiguration, *admissionv1.ValidatingWebhookConfiguration) {
@@ -73,9 +72,9 @@ func typeMeta(kind string) metav1.TypeMeta {
 	return metav1.TypeMeta{APIVersion: admissionv1.SchemeGroupVersion.String(), Kind: kind}
 }
 
-// jobWebhook asks once about each Job. With IfNeeded, a handler that hangs
-// would hold a Job up a second time where another webhook changes it later; what
-// that one changes, the manager sees when it first looks at the Job.
+// jobWebhook calls the webhook once for each Job. With IfNeeded, a handler that hangs
+// would delay a Job a second time after another webhook changed it. The manager sees such
+// changes when it first reconciles the Job.
 func jobWebhook(name string, clientConfig admissionv1.WebhookClientConfig) admissionv1.MutatingWebhook {
 	return admissionv1.MutatingWebhook{
 		Name:                    name + webhookDomain,
@@ -91,10 +90,10 @@ func jobWebhook(name string, clientConfig admissionv1.WebhookClientConfig) admis
 	}
 }
 
-// ttlWebhook is an entry of its own: when a Job is created there is no oldObject, and
-// a condition that fails would leave the Job unstamped. It is not called for
-// requests of the manager, for those that remove its record, since they take the TTL
-// back (`job-handler release`), and for stored Jobs.
+// ttlWebhook is a separate entry: when a Job is created there is no oldObject, and a
+// condition that fails would leave the Job unstamped. It matches no requests of the
+// manager, no stored Jobs, and no requests that remove the record of the TTL, since these
+// restore the TTL (`job-handler release`).
 func ttlWebhook(clientConfig admissionv1.WebhookClientConfig, ownNamespace string, excluded []string) admissionv1.MutatingWebhook {
 	webhook := jobWebhook("ttl.jobs", clientConfig)
 	webhook.Rules = rules("jobs", admissionv1.Update)
@@ -121,8 +120,8 @@ func ttlWebhook(clientConfig admissionv1.WebhookClientConfig, ownNamespace strin
 	return webhook
 }
 
-// selfTestWebhook takes the way of Jobs that opt in themselves, to the same
-// path. A Job that is really created, whatever its labels, is not sent.
+// selfTestWebhook uses the path of Jobs that opt in themselves. It matches dry runs only,
+// whatever the labels of a Job.
 func selfTestWebhook(clientConfig admissionv1.WebhookClientConfig, ownNamespace string) admissionv1.MutatingWebhook {
 	webhook := jobWebhook("self-test.jobs", clientConfig)
 	webhook.NamespaceSelector = &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: ownNamespace}}
@@ -158,8 +157,8 @@ func notOptedOut() *metav1.LabelSelector {
 	}}
 }
 
-// saysSoItself is true of an object that carries the label or the annotation.
-// Every field is guarded: an error would count as a failed call.
+// saysSoItself is true for an object that carries the label or the annotation. Every
+// field is guarded: an error would count as a failed call.
 func saysSoItself() string {
 	return fmt.Sprintf("object.metadata.?labels[?'%s'].hasValue() || object.metadata.?annotations[?'%s'].hasValue()",
 		api.EnabledLabel, api.EnabledAnnotation)

@@ -15,10 +15,9 @@ import (
 	"github.com/job-handler/job-handler/internal/policy"
 )
 
-// cronJobHandler validates the Job template of a CronJob, since the Jobs that
-// are made from it are no longer refused. An update is refused for what it
-// makes wrong, not for what was wrong before: that becomes a warning. Templates
-// that opt out are not looked at.
+// cronJobHandler validates the Job template of a CronJob, since the Jobs of a controller
+// are not refused. It refuses an update only for new errors; errors that the old template
+// had become warnings. It ignores templates that opt out.
 type cronJobHandler struct {
 	defaults     policy.Defaults
 	retentionOff bool
@@ -43,8 +42,8 @@ func (h *cronJobHandler) answer(ctx context.Context, request admission.Request) 
 	return admission.Allowed("").WithWarnings(bounded(warnings)...), policy.AdmissionChecked
 }
 
-// problems returns what is wrong with the template, what the old one had wrong
-// in the same way apart.
+// problems returns the errors of the template: new ones, and those that the old template
+// had too.
 func (h *cronJobHandler) problems(cronJob, old *batchv1.CronJob) (fresh, known field.ErrorList) {
 	before := sets.New[string]()
 	for _, err := range h.validate(old) {

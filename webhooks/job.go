@@ -20,21 +20,20 @@ import (
 	"github.com/job-handler/job-handler/internal/policy"
 )
 
-// namespaceTimeout is how much of the webhook's own timeout reading the
-// Namespace may take. It comes from a cache, except right after a start.
+// namespaceTimeout is the part of the webhook's own timeout for reading the Namespace. It
+// comes from a cache, except right after a start.
 const namespaceTimeout = time.Second
 
 // jobHandler defaults and validates a Job that is being created, in one call.
 //
-// A Job that is not opted in is admitted unchanged; one that opts out by
-// annotation gets the label for it. A Job that is opted in is stamped, and what
-// only the manager writes is removed. Its invalid values refuse it, unless a
-// controller made it: that would stop production, so they become warnings, as
-// those of its Namespace always do. Sending the stamped Job again changes
-// nothing.
+// A Job that is not opted in is admitted unchanged; one that opts out by annotation gets
+// the label for it. The handler stamps a Job that is opted in, and removes values that
+// only the manager writes. It refuses invalid values, unless a controller made the Job: a
+// refusal would stop production, so they become warnings. Invalid values of the Namespace
+// are always warnings. Sending the stamped Job again changes nothing.
 //
-// The manager's self-test goes the same way, though its Namespace is excluded:
-// a dry run of a Job with SelfTestLabel, whose SelfTestAnnotation is answered.
+// It also answers the manager's self-test, although its Namespace is excluded: a dry run
+// of a Job with SelfTestLabel. The answer repeats SelfTestAnnotation.
 type jobHandler struct {
 	Options
 	namespaceOptedIn bool
@@ -64,7 +63,7 @@ func (h *jobHandler) answer(ctx context.Context, request admission.Request) (adm
 	result := resultFor(job)
 	if excluded {
 		result = policy.AdmissionSelfTest
-		// Nobody but the manager reads the warnings: it logs them.
+		// Only the manager reads the warnings, and logs them.
 		warnings = nil
 		metav1.SetMetaDataAnnotation(&job.ObjectMeta, api.SelfTestAnswerAnnotation, job.Annotations[api.SelfTestAnnotation])
 	}
@@ -75,8 +74,7 @@ func (h *jobHandler) answer(ctx context.Context, request admission.Request) (adm
 	return response, result
 }
 
-// resultFor tells of a reviewed Job whether it is handled from now on: then it has
-// the stamp.
+// resultFor returns whether a reviewed Job is handled from now on: then it has the stamp.
 func resultFor(job *batchv1.Job) policy.AdmissionResult {
 	if job.Labels[api.EnabledLabel] == api.True {
 		return policy.AdmissionStamped
@@ -86,7 +84,7 @@ func resultFor(job *batchv1.Job) policy.AdmissionResult {
 
 func isDryRun(request admission.Request) bool { return request.DryRun != nil && *request.DryRun }
 
-// review changes job to what it should be and returns what is wrong with it.
+// review stamps the Job, and returns its invalid values and warnings.
 func (h *jobHandler) review(job *batchv1.Job, namespace metav1.Object) (field.ErrorList, []string) {
 	jobWish, errs := policy.JobOptIn(job)
 	namespaceWish, namespaceErrs := policy.NamespaceOptIn(namespace)
@@ -117,7 +115,7 @@ func (h *jobHandler) review(job *batchv1.Job, namespace metav1.Object) (field.Er
 	return append(errs, problems.Job...), warnings
 }
 
-// namespace returns the Namespace's metadata, empty where it cannot be read.
+// namespace returns the Namespace's metadata, empty if it cannot be read.
 func (h *jobHandler) namespace(ctx context.Context, name string) metav1.Object {
 	namespace := policy.NewNamespace()
 	ctx, cancel := context.WithTimeout(ctx, namespaceTimeout)

@@ -10,13 +10,13 @@ import (
 	"github.com/job-handler/job-handler/internal/policy"
 )
 
-// Paths of the handlers, to which the entries of Configurations send.
+// Paths of the handlers, which Configurations has.
 const (
-	// PathJobInNamespace takes Jobs of Namespaces whose label opts in. That the
-	// API server sent the Job here is the proof; no cache needs to know.
+	// PathJobInNamespace takes Jobs of Namespaces whose label opts in. The API server
+	// matches the label, so no cache is needed.
 	PathJobInNamespace = "/mutate-job-in-namespace"
-	// PathJob takes Jobs of other Namespaces that opt in, or out, themselves, and
-	// the manager's self-test.
+	// PathJob takes Jobs of other Namespaces that opt in or out themselves, and the
+	// manager's self-test.
 	PathJob = "/mutate-job"
 	// PathJobTTL takes stamped Jobs whose ttlSecondsAfterFinished changes.
 	PathJobTTL = "/mutate-job-ttl"
@@ -29,14 +29,14 @@ type Options struct {
 	// Namespaces reads the metadata of Namespaces, as PartialObjectMetadata. It
 	// may be slow or fail: the Namespace's defaults are then not validated.
 	Namespaces client.Reader
-	// ExcludedNamespaces are those whose Jobs are admitted unchanged, besides
-	// what the configurations exclude.
+	// ExcludedNamespaces are namespaces whose Jobs are admitted unchanged, besides those
+	// that the configurations exclude.
 	ExcludedNamespaces []string
-	// TTLFloor is the least ttlSecondsAfterFinished of a stamped Job.
+	// TTLFloor is the minimum ttlSecondsAfterFinished of a stamped Job.
 	TTLFloor time.Duration
-	// Defaults are the operator's, against which annotations are validated.
+	// Defaults are the operator's.
 	Defaults policy.Defaults
-	// RetentionOff is true where nothing deletes results.
+	// RetentionOff is true if retention does not delete results.
 	RetentionOff bool
 	// Metrics counts the requests; nil disables counting.
 	Metrics Metrics

@@ -16,15 +16,15 @@ import (
 	"github.com/job-handler/job-handler/internal/policy"
 )
 
-// maxWarnings bounds an answer. The API server passes on 4 KiB in all.
+// maxWarnings bounds the warnings of an answer. The API server passes on 4 KiB in all.
 const maxWarnings = 16
 
-// answerer answers admission requests, and says how for those who count.
+// answerer answers admission requests, and returns how for metrics.
 type answerer interface {
 	answer(ctx context.Context, request admission.Request) (admission.Response, policy.AdmissionResult)
 }
 
-// outOfTheWay admits what handler panics on, and counts every request.
+// outOfTheWay admits the object if handler panics, and counts every request.
 func outOfTheWay(kind policy.AdmissionKind, counts Metrics, handler answerer) admission.Handler {
 	return admission.HandlerFunc(func(ctx context.Context, request admission.Request) admission.Response {
 		response, result := answerSafely(ctx, request, handler)
@@ -47,7 +47,7 @@ func answerSafely(
 	return handler.answer(ctx, request)
 }
 
-// skipped admits what nobody wants to be handled.
+// skipped admits an object that is not handled.
 func skipped() (admission.Response, policy.AdmissionResult) {
 	return admission.Allowed(""), policy.AdmissionSkipped
 }
@@ -73,9 +73,9 @@ func refused(
 	}}, policy.AdmissionRefused
 }
 
-// patched admits with the difference between two states of one typed object.
-// Comparing these, and not the request's bytes with one of them, leaves fields
-// alone that a newer API server knows and these types do not.
+// patched admits with the difference between two states of one typed object. Comparing
+// these, and not the request's bytes with one of them, preserves fields of a newer API
+// server that these types do not have.
 func patched(before, after any, warnings []string) (admission.Response, error) {
 	old, err := json.Marshal(before)
 	if err != nil {
@@ -88,7 +88,7 @@ func patched(before, after any, warnings []string) (admission.Response, error) {
 	return admission.PatchResponseFromRaw(old, changed).WithWarnings(bounded(warnings)...), nil
 }
 
-// warningsOf says of each problem that its value is not used.
+// warningsOf returns a warning for each value that is ignored.
 func warningsOf(object string, errs field.ErrorList) []string {
 	warnings := make([]string, 0, len(errs))
 	for _, err := range errs {

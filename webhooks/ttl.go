@@ -13,10 +13,10 @@ import (
 	"github.com/job-handler/job-handler/internal/policy"
 )
 
-// ttlHandler takes a changed ttlSecondsAfterFinished of a stamped Job for its user's
-// own, and raises it to the floor within the same request. The field stays the
-// client's that way, so that its next server-side apply meets no conflict, and an
-// apply of the same value changes nothing.
+// ttlHandler records a changed ttlSecondsAfterFinished of a stamped Job as the user's
+// own, and raises it to the floor within the same request. The client stays the owner of
+// the field, so that its next server-side apply has no conflict, and an apply of the same
+// value changes nothing.
 type ttlHandler struct{ Options }
 
 func (h *ttlHandler) answer(ctx context.Context, request admission.Request) (admission.Response, policy.AdmissionResult) {

@@ -25,8 +25,8 @@ func where(path string) string {
 	}
 }
 
-// ttlWarning tells the user who asked for it that results are not deleted where
-// retention is off.
+// ttlWarning warns a user who asked for it that results are not deleted while retention
+// is off.
 func ttlWarning(retentionOff bool, wanted policy.Policy, owners ...metav1.Object) []string {
 	if !retentionOff || wanted.ResultsTTL.Never {
 		return nil
@@ -40,7 +40,7 @@ func ttlWarning(retentionOff bool, wanted policy.Policy, owners ...metav1.Object
 	return nil
 }
 
-// nameWarning is about a name that every run of a CronJob would want.
+// nameWarning warns about one name for the results of every run of a CronJob.
 func nameWarning(template *batchv1.JobTemplateSpec) []string {
 	if _, fixed := template.Annotations[api.ResultsNameAnnotation]; !fixed {
 		return nil
@@ -49,11 +49,10 @@ func nameWarning(template *batchv1.JobTemplateSpec) []string {
 		api.ResultsNameAnnotation)}
 }
 
-// historyWarnings are about limits by which the CronJob controller deletes a
-// finished Job together with its logs, perhaps before they are stored. The
-// pair that every CronJob has which sets nothing, failedJobsHistoryLimit 1 with
-// concurrencyPolicy Allow, is left out: a warning that everybody sees warns
-// nobody.
+// historyWarnings warn about limits by which the CronJob controller may delete a finished
+// Job and its logs before they are stored. They ignore the defaults,
+// failedJobsHistoryLimit 1 with concurrencyPolicy Allow: users ignore a warning that
+// every CronJob gets.
 func historyWarnings(spec *batchv1.CronJobSpec) []string {
 	allow := spec.ConcurrencyPolicy == batchv1.AllowConcurrent || spec.ConcurrencyPolicy == ""
 	var warnings []string

@@ -39,12 +39,12 @@ type decision struct {
 	told *batchv1.Job
 	// never says why nothing can come any more.
 	never string
-	// text says what is waited for; soon is true where the next look is to be soon.
+	// text says what wait waits for; soon is true if the next look comes soon.
 	text string
 	soon bool
 }
 
-// start takes note of what is there at the start.
+// start records the state at the start.
 func (a *awaited) start(s *subject) {
 	a.known = map[string]bool{}
 	if !a.fresh {
@@ -61,19 +61,19 @@ func (a *awaited) start(s *subject) {
 	}
 }
 
-// notice takes note of a Job that the watch saw.
+// notice records a Job that the watch reported.
 func (a *awaited) notice(s *subject, job *batchv1.Job) {
 	if a.wanted(s, string(job.UID)) && (a.job == nil || a.job.UID == job.UID) {
 		a.job = job
 	}
 }
 
-// wanted reports whether the run can be what is waited for.
+// wanted reports whether the run can be the one that wait waits for.
 func (a *awaited) wanted(s *subject, uid string) bool {
 	return strings.HasPrefix(uid, s.target.run) && !a.known[uid] && (a.job == nil || string(a.job.UID) == uid)
 }
 
-// decide returns what the look s leads to.
+// decide returns the decision for the look s.
 func (a *awaited) decide(s *subject) decision {
 	there := s.job.job != nil && a.wanted(s, string(s.job.job.UID))
 	if there {
@@ -97,7 +97,7 @@ func (a *awaited) decide(s *subject) decision {
 	}
 }
 
-// ofJob decides where the Job is there, and no results of it are seen.
+// ofJob decides for a Job that exists and has no visible results.
 func (a *awaited) ofJob(s *subject) decision {
 	name := a.job.Name
 	if why := s.job.whyNever(a.in, name); why != "" {
@@ -117,7 +117,7 @@ func (a *awaited) ofJob(s *subject) decision {
 	return decision{text: text}
 }
 
-// phase says what the Job is doing.
+// phase returns what the Job is doing.
 func phase(job *batchv1.Job) string {
 	switch jobstatus.Of(job).Phase {
 	case jobstatus.Running:
@@ -129,7 +129,7 @@ func phase(job *batchv1.Job) string {
 	}
 }
 
-// afterJob decides where the Job was there and is gone.
+// afterJob decides for a Job that existed and is gone.
 func (a *awaited) afterJob(s *subject) decision {
 	last := sight{job: a.job, namespace: s.job.namespace, unlisted: s.job.unlisted}
 	if last.stored() && last.concealed() {
@@ -156,7 +156,7 @@ func (a *awaited) afterJob(s *subject) decision {
 	return decision{never: fmt.Sprintf("job %s, run %s, %s. For its next run: kubectl job-results wait %s", name, a.job.UID, why, name)}
 }
 
-// withoutJob decides where no Job is there that could bring the results.
+// withoutJob decides without a Job that could bring the results.
 func (a *awaited) withoutJob(s *subject) decision {
 	name, run := s.target.name, s.target.run
 	switch {
@@ -181,7 +181,7 @@ func (a *awaited) withoutJob(s *subject) decision {
 	return decision{text: text + s.job.perhapsConcealed(a.in)}
 }
 
-// others names the runs that there are.
+// others names the existing runs.
 func (s *subject) others() string {
 	if len(s.runs) == 0 {
 		return "; kubectl job-results list shows all of them"

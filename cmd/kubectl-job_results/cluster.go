@@ -20,25 +20,24 @@ import (
 // pageSize is how many results objects are fetched at once: each may have 1 MiB.
 const pageSize = 25
 
-// cluster is the part of a cluster that a command is about.
+// cluster is the part of a cluster that a command reads.
 type cluster struct {
 	core     corev1client.CoreV1Interface
 	jobs     batchv1client.JobsGetter
 	metadata metadata.Interface
 	access   authorizationv1client.SelfSubjectAccessReviewsGetter
-	// namespace is the one that the flags name; with allNamespaces for list
-	// alone, "" where it lists all.
+	// namespace is the one that the flags name; "" if list reads all.
 	namespace string
-	// kinds are those that hold results: see readable.
+	// kinds are the kinds of objects with results: see readable.
 	kinds []kind
 	asked bool
-	// unlisted is true where the user may not list Secrets.
+	// unlisted is true if the user may not list Secrets.
 	unlisted bool
 }
 
 // kind is a kind of objects that hold results.
 type kind interface {
-	// name is that of a results.Object of the kind.
+	// name is the Kind of a results.Object.
 	name() string
 	resource() schema.GroupVersionResource
 	get(ctx context.Context, namespace, name string) (*results.Object, error)
@@ -79,8 +78,7 @@ func (p *plugin) connect() (*cluster, error) {
 	}, nil
 }
 
-// configMaps is the kind that results are stored in unless somebody asks for
-// another.
+// configMaps is the default kind of results.
 type configMaps struct{ client corev1client.ConfigMapsGetter }
 
 func (configMaps) name() string { return api.ResultsKindConfigMap }

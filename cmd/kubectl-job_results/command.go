@@ -23,11 +23,11 @@ const (
 	exitError    = 1
 	exitFailed   = 1
 	exitTimedOut = 2
-	// exitWaitError is of a wait that cannot come to an end.
+	// exitWaitError is the code of a wait that cannot succeed.
 	exitWaitError = 3
 )
 
-// plugin is what all commands share.
+// plugin has what all commands share.
 type plugin struct {
 	genericiooptions.IOStreams
 	config *genericclioptions.ConfigFlags
@@ -51,12 +51,12 @@ func newCommand(streams genericiooptions.IOStreams, passive clock.PassiveClock) 
 	root.SetErr(streams.ErrOut)
 	p.config.AddFlags(root.PersistentFlags())
 	root.AddCommand(newList(p), newGet(p), newLogs(p), newWait(p))
-	// It fails only for a flag that there is not.
+	// It fails only for an unknown flag.
 	_ = root.RegisterFlagCompletionFunc("namespace", p.completeNamespace)
 	return root
 }
 
-// exitCodeError ends the program with a code; what there is to say was said.
+// exitCodeError ends the program with a code; the command has printed its message.
 type exitCodeError struct {
 	code int
 	err  error
@@ -71,7 +71,7 @@ func (e *exitCodeError) Error() string {
 
 func (e *exitCodeError) Unwrap() error { return e.err }
 
-// report prints what went wrong and returns the exit code.
+// report prints the error and returns the exit code.
 func report(err error, out io.Writer) int {
 	var exit *exitCodeError
 	switch {

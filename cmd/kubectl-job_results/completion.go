@@ -16,7 +16,7 @@ func (p *plugin) completeName(command *cobra.Command, args []string, start strin
 	return p.complete(command, args, start, false)
 }
 
-// completeAwaited offers those, and the names of the Jobs that are there.
+// completeAwaited offers those, and the names of existing Jobs.
 func (p *plugin) completeAwaited(command *cobra.Command, args []string, start string) ([]string, cobra.ShellCompDirective) {
 	return p.complete(command, args, start, true)
 }
@@ -37,7 +37,7 @@ func (p *plugin) complete(command *cobra.Command, args []string, start string, a
 	for i := range found {
 		s := &found[i]
 		offered[s.Name] = true
-		// What is shortened is no name.
+		// A shortened label is not a name.
 		if job := s.Labels[api.JobNameLabel]; job != "" && strings.HasPrefix(s.Name, job) {
 			offered[job] = true
 		}

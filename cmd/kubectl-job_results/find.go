@@ -17,7 +17,7 @@ import (
 	"github.com/job-handler/job-handler/internal/resultsview"
 )
 
-// target is the run that somebody names.
+// target is the run that the user names.
 type target struct {
 	// name is a Job's, or a results object's.
 	name string
@@ -30,7 +30,7 @@ func (t *target) addFlags(command *cobra.Command) {
 		"The run to read, by the UID of its Job or the start of it. Default: the newest.")
 }
 
-// stored is a results object that is there: its metadata, and what kind it is.
+// stored is an existing results object: its metadata and its kind.
 type stored struct {
 	metav1.ObjectMeta
 	kind kind
@@ -42,7 +42,7 @@ func (c *cluster) open(ctx context.Context, k kind, name string) (*resultsview.R
 	return resultsview.Open(ctx, name, c.fetch(k))
 }
 
-// fetch returns how to get objects of a kind.
+// fetch returns a function that gets objects of a kind.
 func (c *cluster) fetch(k kind) resultsview.Fetch {
 	return func(ctx context.Context, name string) (*results.Object, error) {
 		return k.get(ctx, c.namespace, name)
@@ -107,7 +107,7 @@ func (c *cluster) metadataOf(ctx context.Context, selector string) ([]stored, er
 	return found, nil
 }
 
-// choose returns the run that t names of those of its Job.
+// choose returns the run of the Job that t names.
 func choose(runs []stored, t target) (*stored, error) {
 	var chosen *stored
 	uids := make([]string, 0, len(runs))

@@ -74,7 +74,7 @@ func (o *getOptions) print(printer printers.ResourcePrinter, object runtime.Obje
 	return nil
 }
 
-// printScreen prints the screen, also where a part of the logs is lost.
+// printScreen prints the screen, even if a part of the logs is lost.
 func (o *getOptions) printScreen(ctx context.Context, c *cluster, run *resultsview.Run) error {
 	logs, err := c.logs(ctx, run)
 	var lost *resultsview.PartError

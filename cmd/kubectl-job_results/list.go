@@ -53,7 +53,7 @@ func newList(p *plugin) *cobra.Command {
 	return command
 }
 
-// printFlags are those of kubectl get, less the one that sorts.
+// printFlags are those of kubectl get, except for sorting.
 func printFlags() *get.PrintFlags {
 	flags := get.NewGetPrintFlags()
 	flags.HumanReadableFlags.SortBy = nil
@@ -78,7 +78,7 @@ func (o *listOptions) run(ctx context.Context) error {
 		c.namespace, where = metav1.NamespaceAll, "in any namespace"
 	}
 	found := newListing(o.output, o.clock.Now())
-	// What was read before an error is printed too.
+	// Print what was read before an error too.
 	failed := o.read(ctx, c, selector, after, found)
 	if found.empty() && failed != nil {
 		return failed
@@ -90,7 +90,7 @@ func (o *listOptions) run(ctx context.Context) error {
 	return errors.Join(o.print(found), failed)
 }
 
-// labels returns the selector that the flags make up.
+// labels returns the selector of the flags.
 func (o *listOptions) labels() (string, error) {
 	own := labels.Set{}
 	if o.failed {
@@ -114,7 +114,7 @@ func (o *listOptions) labels() (string, error) {
 	return all.Add(requirements...).String(), nil
 }
 
-// finishedAfter returns the time that --since means, the zero time without it.
+// finishedAfter returns the time for --since, the zero time without it.
 func (o *listOptions) finishedAfter() (time.Time, error) {
 	if o.since == "" {
 		return time.Time{}, nil
@@ -126,7 +126,8 @@ func (o *listOptions) finishedAfter() (time.Time, error) {
 	return o.clock.Now().Add(-delay.After), nil
 }
 
-// read adds what there is to found. What cannot be read is named, and left out.
+// read adds the existing results to found. It names results that cannot be read, and
+// leaves them out.
 func (o *listOptions) read(ctx context.Context, c *cluster, selector string, after time.Time, found *listing) error {
 	for _, k := range c.readable(ctx) {
 		opts := metav1.ListOptions{LabelSelector: selector, Limit: pageSize}
@@ -147,8 +148,8 @@ func (o *listOptions) read(ctx context.Context, c *cluster, selector string, aft
 	return nil
 }
 
-// restAfter returns where to go on with a list whose token has expired: what comes
-// then may be newer than what was read before. It is "" where err is another one.
+// restAfter returns where to continue a list whose token has expired: the rest may be
+// newer than the pages before. It returns "" for other errors.
 func restAfter(err error) string {
 	var status apierrors.APIStatus
 	if !apierrors.IsResourceExpired(err) || !errors.As(err, &status) {
@@ -157,7 +158,7 @@ func restAfter(err error) string {
 	return status.Status().Continue
 }
 
-// add adds the run of object, unless it is not to be listed.
+// add adds the run of object, unless a flag excludes it.
 func (o *listOptions) add(object *results.Object, after time.Time, found *listing) {
 	run, err := resultsview.Parse(object)
 	switch {

@@ -11,23 +11,23 @@ import (
 	"github.com/job-handler/job-handler/internal/resultsview"
 )
 
-// maxCell bounds a cell of a table, in bytes. Anybody may have written what it tells.
+// maxCell bounds a cell of a table, in bytes: any user may have written its content.
 const maxCell = 512
 
-// listing is what list prints. For a table it has of each run its row, and nothing
-// else: there may be thousands of results, and some may be made to fill memory.
+// listing has the output of list. For a table it keeps only the row of each run: there
+// may be thousands of results, and some may be made to fill memory.
 type listing struct {
 	now time.Time
-	// rows are those of a table; whole has it hold runs instead.
+	// rows are the rows of a table; with whole, listing keeps runs instead.
 	rows  []row
 	whole bool
 	runs  []*resultsview.Run
-	// labels are those that a table shows, allLabels has it show all.
+	// labels are the labels that a table shows; allLabels shows all.
 	labels    []string
 	allLabels bool
 }
 
-// row is a row of a table, and what it is sorted by.
+// row is a row of a table, with its sort keys.
 type row struct {
 	resultsview.Order
 	metav1.TableRow
@@ -87,7 +87,7 @@ func (l *listing) labelsOf(r *resultsview.Run) map[string]string {
 	return shown
 }
 
-// cell returns text as it fits into a cell, in memory of its own.
+// cell returns text that fits into a cell, in memory of its own.
 func cell(text string) string {
 	if len(text) > maxCell {
 		return strings.ToValidUTF8(text[:maxCell], "") + "..."

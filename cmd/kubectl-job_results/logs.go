@@ -15,7 +15,7 @@ import (
 	"github.com/job-handler/job-handler/internal/resultsview"
 )
 
-// allLines is the value of --tail that leaves nothing out.
+// allLines is the value of --tail that omits nothing.
 const allLines = -1
 
 // logsOptions are the flags of logs.
@@ -27,10 +27,10 @@ type logsOptions struct {
 	raw    bool
 }
 
-// choice is which logs of a run are wanted.
+// choice says which logs of a run to print.
 type choice struct {
 	pod, container string
-	// previous is nil where all instances are.
+	// previous is nil for all instances.
 	previous *bool
 }
 
@@ -122,8 +122,7 @@ func (w *logWriter) print(run *resultsview.Run, logs *resultsview.Logs, o *logsO
 	return nil
 }
 
-// chosenLogs returns the logs that are wanted, or an error that names those
-// that there are.
+// chosenLogs returns the chosen logs, or an error that names the existing ones.
 func chosenLogs(logs *resultsview.Logs, c *choice) ([]*resultsview.Log, error) {
 	var chosen []*resultsview.Log
 	there := make([]string, 0, len(logs.List))
@@ -140,8 +139,8 @@ func chosenLogs(logs *resultsview.Logs, c *choice) ([]*resultsview.Log, error) {
 	return chosen, nil
 }
 
-// wantExact returns an error if one of the logs is kept as readable text only:
-// then it cannot be told apart from the others to the byte.
+// wantExact returns an error if one of the logs exists as readable text only: then it
+// cannot be separated from the others exactly.
 func wantExact(run *resultsview.Run, chosen []*resultsview.Log) error {
 	inexact := slices.IndexFunc(chosen, func(l *resultsview.Log) bool { return !l.Exact() })
 	if inexact < 0 {
@@ -151,7 +150,7 @@ func wantExact(run *resultsview.Run, chosen []*resultsview.Log) error {
 		describe(chosen[inexact]), run.Name)
 }
 
-// heading reports whether line starts a log, and of which pod.
+// heading reports whether line starts a log, and the pod of that log.
 func heading(line string) (pod string, found bool) {
 	rest, found := strings.CutPrefix(line, "==> pod ")
 	pod, _, _ = strings.Cut(rest, ",")

@@ -13,7 +13,7 @@ import (
 	"github.com/job-handler/job-handler/internal/resultsview"
 )
 
-// palette gives each pod a colour, the same wherever it comes up.
+// palette gives each pod the same colour everywhere.
 type palette struct{ pods []string }
 
 var colours = []color.Attribute{color.FgCyan, color.FgYellow, color.FgGreen, color.FgMagenta, color.FgBlue, color.FgRed}
@@ -44,7 +44,7 @@ func (w *logWriter) readable(raw []byte) {
 	}
 }
 
-// whole prints all that is kept, headings and notes included.
+// whole prints everything, with headings and notes.
 func (w *logWriter) whole(logs *resultsview.Logs) {
 	located := slices.DeleteFunc(slices.Clone(logs.List), func(l resultsview.Log) bool { return l.End == 0 })
 	slices.SortFunc(located, func(a, b resultsview.Log) int { return cmp.Compare(a.Start, b.Start) })
@@ -65,8 +65,7 @@ func (w *logWriter) whole(logs *resultsview.Logs) {
 	w.between(string(logs.Text[at:]))
 }
 
-// between prints what is not a log: headings, in the colour of their pod, and
-// notes.
+// between prints headings, in the colour of their pod, and notes.
 func (w *logWriter) between(text string) {
 	for line := range strings.Lines(text) {
 		line = safe(line)
@@ -95,8 +94,8 @@ func (w *logWriter) each(chosen []*resultsview.Log) {
 	}
 }
 
-// lastLines returns what --tail leaves of the log, with a line where something
-// was left out.
+// lastLines returns the last lines of the log for --tail, with a note if lines were
+// omitted.
 func (w *logWriter) lastLines(l *resultsview.Log) []byte {
 	text := l.Head
 	if gapped(l) {
@@ -125,7 +124,7 @@ func (w *logWriter) raw(chosen []*resultsview.Log) {
 	}
 }
 
-// note says on standard error what is missing of the log.
+// note prints on standard error which part of the log is missing.
 func (w *logWriter) note(l *resultsview.Log) {
 	if why := joined(": ", l.Capture.Reason, l.Capture.Message); !l.Capture.Complete {
 		fmt.Fprintf(w.notes, "Note: %s: the log is not complete: %s\n", describe(l), safe(why))

@@ -9,9 +9,9 @@ import (
 	"github.com/job-handler/job-handler/internal/resultsview"
 )
 
-// printRest prints what can still be read where a part of the logs is lost: the
-// logs asked for, if they are all in what comes before it; else, where all were
-// asked for, the readable text, which is in the results object itself.
+// printRest prints the logs that can still be read after a part was lost: the chosen
+// logs, if all precede the lost part; for all logs, the readable text in the results
+// object itself.
 func (w *logWriter) printRest(run *resultsview.Run, logs *resultsview.Logs, o *logsOptions, lost *resultsview.PartError) error {
 	if o.choice.all() && o.tail < 0 && !o.raw {
 		w.write([]byte(safe(run.Data[api.DataLogs])))
@@ -30,13 +30,13 @@ func (w *logWriter) printRest(run *resultsview.Run, logs *resultsview.Logs, o *l
 	return w.print(run, logs, o)
 }
 
-// unreadable says which part of the logs is lost.
+// unreadable names the part of the logs that is lost.
 func unreadable(run *resultsview.Run, lost *resultsview.PartError) error {
 	text := fmt.Sprintf("the logs in %s are not whole: %s", run.Object, lost)
 	return errors.New(safe(text))
 }
 
-// wholeLogs says which logs can be read all the same.
+// wholeLogs names the logs that can still be read.
 func wholeLogs(run *resultsview.Run, logs *resultsview.Logs) string {
 	var whole []string
 	for i := range logs.List {

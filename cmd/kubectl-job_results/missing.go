@@ -18,17 +18,17 @@ import (
 
 // sight is what the user can see of a Job.
 type sight struct {
-	// job is nil where there is none, or where it may not be read.
+	// job is nil if it does not exist, or may not be read.
 	job    *batchv1.Job
 	hidden bool
-	// namespace is nil where it may not be read.
+	// namespace is nil if it may not be read.
 	namespace *corev1.Namespace
-	// unlisted is true where the user may not list Secrets.
+	// unlisted is true if the user may not list Secrets.
 	unlisted bool
 }
 
-// look returns what can be seen of the Job of this name. Many may read results
-// and not Jobs.
+// look returns what the user can see of the Job with this name. Many users may read
+// results but not Jobs.
 func (c *cluster) look(ctx context.Context, name string) (sight, error) {
 	job, err := c.jobs.Jobs(c.namespace).Get(ctx, name, metav1.GetOptions{})
 	switch {
@@ -42,7 +42,7 @@ func (c *cluster) look(ctx context.Context, name string) (sight, error) {
 	return sight{job: job}, nil
 }
 
-// lookAround returns the namespace, nil where there is none or it may not be read.
+// lookAround returns the namespace, nil if it does not exist or may not be read.
 func (c *cluster) lookAround(ctx context.Context) (*corev1.Namespace, error) {
 	namespace, err := c.core.Namespaces().Get(ctx, c.namespace, metav1.GetOptions{})
 	switch {
@@ -80,8 +80,8 @@ func (s sight) whyMissing(in, name string) string {
 	}
 }
 
-// whyNever says why no results of the Job's run will come any more, and what to
-// do; it is "" where they can come, or are in a Secret that cannot be seen.
+// whyNever says why the run of the Job will have no results, and what to do. It returns
+// "" if they can still come, or may be in a Secret that the user cannot see.
 func (s sight) whyNever(in, name string) string {
 	switch {
 	case s.stored() && s.concealed():
@@ -117,7 +117,7 @@ func secretsRight(in string) string {
 	return "rights to get, list and watch Secrets in namespace " + in
 }
 
-// perhapsConcealed says that there may be results which the user cannot see.
+// perhapsConcealed says that there may be results that the user cannot see.
 func (s sight) perhapsConcealed(in string) string {
 	if !s.unlisted {
 		return ""
@@ -130,8 +130,8 @@ func (s sight) stored() bool {
 	return s.job != nil && jobstatus.Of(s.job).Finished() && plan.Stored(s.job)
 }
 
-// concealed reports whether the Job's results are, or will be, in a Secret that
-// the user cannot see. Without a Job, the namespace's default tells.
+// concealed reports whether the Job's results are, or will be, in a Secret that the user
+// cannot see. Without a Job, the namespace's default decides.
 func (s sight) concealed() bool {
 	if !s.unlisted {
 		return false
@@ -150,7 +150,7 @@ func (s sight) concealed() bool {
 	return wanted.ResultsKind == api.ResultsKindSecret
 }
 
-// optedIn reports whether the Job is handled, as far as that can be known.
+// optedIn reports whether the Job is handled, as far as the user can see.
 func (s sight) optedIn() bool {
 	own, _ := policy.JobOptIn(s.job)
 	if s.namespace == nil {
@@ -160,8 +160,8 @@ func (s sight) optedIn() bool {
 	return policy.Handled(own, around)
 }
 
-// finishedBefore reports whether the Job finished unlabelled, and is older than
-// the opting in of its namespace: the manager leaves it alone.
+// finishedBefore reports whether the Job finished unlabelled and is older than the opt-in
+// of its namespace: then the manager leaves it alone.
 func (s sight) finishedBefore() bool {
 	own, _ := policy.JobOptIn(s.job)
 	if own != policy.Unset || s.namespace == nil || !jobstatus.Of(s.job).Finished() {

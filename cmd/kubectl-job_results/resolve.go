@@ -18,24 +18,24 @@ import (
 	"github.com/job-handler/job-handler/internal/resultsview"
 )
 
-// subject is what a NAME stands for: a Job, or a results object. Every command
-// that takes a NAME resolves it here.
+// subject is what a NAME means: a Job or a results object. Every command that takes a
+// NAME resolves it here.
 type subject struct {
-	// target has the name of the Job, also where NAME is that of the object in
-	// which a Job that exists stores its results.
+	// target has the name of the Job, also if NAME is the name of the object in which an
+	// existing Job stores its results.
 	target target
 	job    sight
 	// runs are the results of the Job, the newest first.
 	runs []stored
-	// object is the results object that was read by its name: because NAME is its
-	// name, or because the Job names a Secret that may be read and not listed.
+	// object is the results object with the name NAME, or the Secret that the Job names
+	// and that the user may get but not list.
 	object *resultsview.Run
-	// named is true where NAME is the object's, not a Job's.
+	// named is true if NAME is the object's name, not a Job's.
 	named bool
 }
 
-// resolve returns what t stands for. A Job's name comes first: the same NAME can
-// be that of another Job's results object.
+// resolve returns what t means. A Job's name comes first: the results object of another
+// Job can have the same NAME.
 func (c *cluster) resolve(ctx context.Context, t target) (*subject, error) {
 	s, err := c.resolveJob(ctx, t)
 	if err != nil || s.job.job != nil || len(s.runs) > 0 {
@@ -62,7 +62,8 @@ func (c *cluster) resolveJob(ctx context.Context, t target) (*subject, error) {
 	if s.job, err = c.look(ctx, t.name); err != nil {
 		return nil, err
 	}
-	// After the Job: the results of one that is deleted meanwhile are in here.
+	// Read the results after the Job, so that those of a Job that is deleted meanwhile
+	// are included.
 	if s.runs, err = c.runsOf(ctx, t.name); err != nil {
 		return nil, err
 	}
@@ -75,8 +76,8 @@ func (c *cluster) resolveJob(ctx context.Context, t target) (*subject, error) {
 	return s, c.readConcealed(ctx, s)
 }
 
-// readConcealed reads the results of a Job that names a Secret which may be read,
-// although Secrets may not be listed.
+// readConcealed reads the results of a Job that names a Secret, which the user may get
+// although not list.
 func (c *cluster) readConcealed(ctx context.Context, s *subject) error {
 	if !s.job.stored() || !s.job.concealed() {
 		return nil
@@ -88,8 +89,8 @@ func (c *cluster) readConcealed(ctx context.Context, s *subject) error {
 	return err
 }
 
-// objectNamed returns the results in the object of this name, nil where there are
-// none that may be read.
+// objectNamed returns the results in the object with this name, nil if there are none
+// that the user may read.
 func (c *cluster) objectNamed(ctx context.Context, name string) (*resultsview.Run, error) {
 	for _, k := range c.gettable() {
 		run, err := c.open(ctx, k, name)
@@ -105,14 +106,14 @@ func (c *cluster) objectNamed(ctx context.Context, name string) (*resultsview.Ru
 	return nil, nil
 }
 
-// gettable returns the kinds of results of which the user may perhaps get one by
-// its name: a Role can grant that for Secrets which it does not let list.
+// gettable returns the kinds of results that the user may be allowed to get by name: a
+// Role can allow that for Secrets without list.
 func (c *cluster) gettable() []kind {
 	return []kind{configMaps{c.core}, secrets{c.core}}
 }
 
-// storingIn returns the Job that stores, or stored, its results under this name;
-// nil where there is none, or where the user may not list Jobs.
+// storingIn returns the Job whose results have this name; nil if there is none, or if the
+// user may not list Jobs.
 func (c *cluster) storingIn(ctx context.Context, name string) (*metav1.PartialObjectMetadata, error) {
 	if !objectName(name) {
 		return nil, nil
@@ -126,8 +127,8 @@ func (c *cluster) storingIn(ctx context.Context, name string) (*metav1.PartialOb
 	return found, err
 }
 
-// eachJob calls do for the Jobs that are labelled to be handled. It calls it for
-// none where the user may not list Jobs.
+// eachJob calls do for the Jobs with the opt-in label. If the user may not list Jobs it
+// calls do for none.
 func (c *cluster) eachJob(ctx context.Context, do func(*metav1.PartialObjectMetadata)) error {
 	jobs := c.metadata.Resource(batchv1.SchemeGroupVersion.WithResource("jobs")).Namespace(c.namespace)
 	pages := pager.New(pager.SimplePageFunc(func(opts metav1.ListOptions) (runtime.Object, error) {
@@ -145,8 +146,8 @@ func (c *cluster) eachJob(ctx context.Context, do func(*metav1.PartialObjectMeta
 	return nil
 }
 
-// find returns the results of the run that t names. Where there are none, the
-// error says why and what to do.
+// find returns the results of the run that t names. Without results, the error says why
+// and what to do.
 func (c *cluster) find(ctx context.Context, t target) (*resultsview.Run, error) {
 	s, err := c.resolve(ctx, t)
 	if err != nil {
@@ -171,12 +172,12 @@ func (c *cluster) find(ctx context.Context, t target) (*resultsview.Run, error) 
 	}
 }
 
-// has reports whether a run of these is stored.
+// has reports whether one of these runs is stored.
 func (s *subject) has(is func(uid string) bool) bool {
 	return slices.ContainsFunc(s.runs, func(r stored) bool { return is(r.uid()) })
 }
 
-// anotherRun says that the object holds another run than the one asked for.
+// anotherRun says that the object holds another run than the user asked for.
 func (s *subject) anotherRun() error {
 	return fmt.Errorf("%s is of run %s, not of %s", s.object.Object, s.object.Job.UID, s.target.run)
 }
@@ -184,8 +185,8 @@ func (s *subject) anotherRun() error {
 // objectName reports whether name can be a results object's.
 func objectName(name string) bool { return strings.Contains(name, api.ResultsSuffix) }
 
-// mayBeObject reports whether NAME may turn out to be a results object's that is
-// not there yet.
+// mayBeObject reports whether NAME may be the name of a results object that does not
+// exist yet.
 func (s *subject) mayBeObject() bool {
 	return s.job.job == nil && len(s.runs) == 0 && objectName(s.target.name)
 }

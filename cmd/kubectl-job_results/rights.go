@@ -8,8 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// mayWatch reports whether the user may list and watch objects of the resource,
-// or the one of this name. Where that cannot be found out it says yes.
+// mayWatch reports whether the user may list and watch objects of the resource, or the
+// one with this name. If that is unknown it returns true.
 func (c *cluster) mayWatch(ctx context.Context, resource schema.GroupVersionResource, name string) bool {
 	for _, verb := range []string{"list", "watch"} {
 		review, err := c.access.SelfSubjectAccessReviews().Create(ctx, &authorizationv1.SelfSubjectAccessReview{

@@ -19,14 +19,14 @@ import (
 )
 
 const (
-	// maxRows is of how many containers the screen has a row: failed ones first.
+	// maxRows bounds the rows of containers on the screen: failed ones come first.
 	maxRows = 20
-	// maxTails is of how many failed containers it has the last lines.
+	// maxTails bounds the failed containers whose last lines are shown.
 	maxTails = 3
 	// maxTailBytes bounds the last lines of one of them.
 	maxTailBytes = 8 << 10
-	// maxEvents is how many Events it has, the latest, maxEvent bounds the message of
-	// one, in bytes.
+	// maxEvents bounds the Events, the latest; maxEvent bounds the message of one, in
+	// bytes.
 	maxEvents = 5
 	maxEvent  = 300
 	// maxOwnResult bounds a value that the Job reported, in bytes.
@@ -38,7 +38,7 @@ type screenOptions struct {
 	lines int
 }
 
-// screen prints what there is about one run.
+// screen prints one run.
 type screen struct {
 	screenOptions
 	out io.Writer
@@ -73,7 +73,7 @@ func (s *screen) summary() {
 	s.line("Job", job)
 	message, explanation := r.Message, ""
 	if r.Explanation != nil {
-		// The message ends with it.
+		// The message already ends with it.
 		explanation = r.Explanation.Text
 		message = strings.TrimSuffix(strings.TrimSuffix(message, explanation), "; ")
 	}
@@ -94,7 +94,7 @@ func (s *screen) summary() {
 	}
 }
 
-// joined puts separator between what is not empty.
+// joined joins the texts that are not empty.
 func joined(separator string, parts ...string) string {
 	return strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), separator)
 }
@@ -119,7 +119,7 @@ func pods(r *resultsview.Run) string {
 	return strings.Join(counts, ", ")
 }
 
-// redacted says what was replaced, by rule.
+// redacted returns what was replaced, by rule.
 func redacted(counts map[string]int64) string {
 	var parts []string
 	for _, rule := range slices.Sorted(maps.Keys(counts)) {
@@ -150,7 +150,7 @@ var containerColumns = []metav1.TableColumnDefinition{
 	{Name: "Log", Type: "string"},
 }
 
-// containerRow is a row of the table, before it is known whether it has room.
+// containerRow is a row of the table, before its columns are known.
 type containerRow struct {
 	pod       *results.PodRecord
 	container *results.ContainerRecord
@@ -176,7 +176,7 @@ func (s *screen) containers() error {
 	return nil
 }
 
-// failedFirst returns the containers, those that failed before the others.
+// failedFirst returns the containers, failed ones first.
 func failedFirst(run *resultsview.Run) []containerRow {
 	var failed, others []containerRow
 	for i := range run.Pods {

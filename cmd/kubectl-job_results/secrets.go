@@ -14,7 +14,7 @@ import (
 	"github.com/job-handler/job-handler/internal/results"
 )
 
-// secrets is the kind that results are stored in where results-kind asks for it.
+// secrets is the kind of results with results-kind Secret.
 type secrets struct{ client corev1client.SecretsGetter }
 
 func (secrets) name() string { return api.ResultsKindSecret }
@@ -44,9 +44,9 @@ func (k secrets) list(ctx context.Context, namespace string, opts metav1.ListOpt
 	return objects, page.Continue, nil
 }
 
-// readable returns the kinds of results that the user may list: few may list
-// Secrets, and most results are in none. It asks once, with the namespace that
-// the command is about.
+// readable returns the kinds of results that the user may list. Few users may list
+// Secrets, and most results are in ConfigMaps. It asks once, for the namespace of the
+// command.
 func (c *cluster) readable(ctx context.Context) []kind {
 	if c.asked {
 		return c.kinds

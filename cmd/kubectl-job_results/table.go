@@ -71,9 +71,8 @@ func plainList(runs []*resultsview.Run) (*unstructured.UnstructuredList, error) 
 	return objects, nil
 }
 
-// output returns where to print objects: what does not escape by itself what
-// could steer a terminal goes through a safeWriter. JSON and YAML escape some of
-// it, and stay exact for programs.
+// output returns the writer for objects. Formats that do not escape control characters go
+// through a safeWriter. JSON and YAML escape some, and stay exact for programs.
 func output(flags *get.PrintFlags, out io.Writer) io.Writer {
 	switch *flags.OutputFormat {
 	case "json", "yaml", "kyaml":
@@ -86,7 +85,7 @@ func output(flags *get.PrintFlags, out io.Writer) io.Writer {
 	}
 }
 
-// plain returns the object of r in the form in which printers know every kind.
+// plain returns the object of r in the form that printers accept for every kind.
 func plain(r *resultsview.Run) (*unstructured.Unstructured, error) {
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(r.Encode())
 	if err != nil {

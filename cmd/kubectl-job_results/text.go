@@ -11,11 +11,11 @@ import (
 	"github.com/job-handler/job-handler/internal/logtext"
 )
 
-// safe returns text with everything visible that could steer a terminal.
+// safe returns text in which everything that could steer a terminal is visible.
 func safe(text string) string { return string(logtext.AppendReadable(nil, []byte(text))) }
 
-// safeWriter makes everything visible that could steer a terminal. A character
-// that is split between two writes is taken for bytes that are no text.
+// safeWriter makes everything visible that could steer a terminal. It treats a character
+// that is split between two writes as invalid bytes.
 type safeWriter struct{ io.Writer }
 
 // Write implements io.Writer.
@@ -45,9 +45,8 @@ func size(bytes int64) string {
 	return strconv.FormatFloat(value/unit, 'f', 1, 64) + "TiB"
 }
 
-// took returns a duration in seconds for people, "" if it is not known. More
-// seconds than a time.Duration can hold, which only forged results tell of, are
-// shown as the most that it can hold.
+// took returns a duration in seconds for people, "" if it is unknown. Forged results may
+// have more seconds than a time.Duration can hold: then it is the longest duration.
 func took(seconds *int64) string {
 	if seconds == nil {
 		return ""
@@ -56,7 +55,7 @@ func took(seconds *int64) string {
 	return duration.HumanDuration(time.Duration(min(max(*seconds, 0), most)) * time.Second)
 }
 
-// ago returns how long before now something was, "" if it is not known when.
+// ago returns how long before now something was, "" if the time is unknown.
 func ago(now, then time.Time) string {
 	if then.IsZero() {
 		return ""

@@ -14,13 +14,12 @@ import (
 )
 
 const (
-	// aWeek is what a negative timeout stands for, as for kubectl wait.
+	// aWeek replaces a negative timeout, as in kubectl wait.
 	aWeek = 7 * 24 * time.Hour
-	// The next look comes after an event, and then not before shortPause is over.
-	// Without events it comes after longPause, or after pollPause where some cannot
-	// be seen.
+	// The next look comes after an event, but not before shortPause. Without events it
+	// comes after longPause, or after pollPause if some events cannot be seen.
 	shortPause, pollPause, longPause = 500 * time.Millisecond, 2 * time.Second, 30 * time.Second
-	// recent is how old results may be that need no note that they are old.
+	// recent is the age from which results get a note that they are old.
 	recent = time.Minute
 )
 
@@ -54,7 +53,7 @@ func newWait(p *plugin) *cobra.Command {
 	o := &waitOptions{plugin: p}
 	command := &cobra.Command{
 		Use: "wait NAME", Short: "Wait until the results of a Job are stored", Long: waitDescription,
-		// The exit code 1 says that the Job failed.
+		// Exit code 1 means that the Job failed.
 		Args: func(command *cobra.Command, args []string) error {
 			return useless(cobra.ExactArgs(1)(command, args))
 		},
@@ -77,7 +76,7 @@ func newWait(p *plugin) *cobra.Command {
 	return command
 }
 
-// useless returns err with the exit code of a wait that is no use.
+// useless returns err with the exit code of a wait that cannot succeed.
 func useless(err error) error {
 	var exit *exitCodeError
 	if err == nil || errors.As(err, &exit) {
@@ -120,7 +119,7 @@ type waiter struct {
 	*waitOptions
 	*cluster
 	awaited
-	// said is what was said last of what is waited for.
+	// said is the last message about what wait waits for.
 	said string
 }
 
@@ -150,8 +149,8 @@ func (w *waiter) await(ctx context.Context) (*ending, error) {
 	return e, err
 }
 
-// follow looks again and again until the run has ended, or nothing can come. It starts with s, and
-// returns what it saw last.
+// follow looks repeatedly until the run has ended or cannot get results. It starts with
+// s, and returns the last look.
 func (w *waiter) follow(ctx context.Context, s *subject) (*ending, *subject, error) {
 	var events *watching
 	of := ""
@@ -184,7 +183,7 @@ func (w *waiter) follow(ctx context.Context, s *subject) (*ending, *subject, err
 	}
 }
 
-// conclude returns the outcome that s shows, or an error where there will be none.
+// conclude returns the outcome in s, or an error if there will be none.
 func (w *waiter) conclude(ctx context.Context, s *subject) (*ending, decision, error) {
 	d := w.decide(s)
 	switch {
@@ -206,8 +205,7 @@ func (w *waiter) conclude(ctx context.Context, s *subject) (*ending, decision, e
 	return nil, d, nil
 }
 
-// ended returns how run ended, and says so where it may be another one than
-// is expected.
+// ended returns how run ended, and prints a note if it may be another run than expected.
 func (w *waiter) ended(s *subject, run *resultsview.Run) *ending {
 	old := run.Finished().Before(w.clock.Now().Add(-recent))
 	if old && w.said == "" && w.job == nil && w.target.run == "" && !s.named {
@@ -221,7 +219,7 @@ func (w *waiter) ended(s *subject, run *resultsview.Run) *ending {
 	return &ending{run.Job.Name, run.Status, run.String()}
 }
 
-// say says what is waited for, unless that was said last.
+// say prints what wait waits for, unless it printed that last.
 func (w *waiter) say(text string) {
 	if text == w.said {
 		return
@@ -234,7 +232,7 @@ func (w *waiter) say(text string) {
 	w.said = text
 }
 
-// pause returns when it is time for the next look.
+// pause returns when the next look is due.
 func (w *waiter) pause(ctx context.Context, s *subject, events *watching, soon bool) error {
 	earliest, latest := time.After(shortPause), time.After(longest(s, events, soon))
 	for happened := false; earliest != nil || !happened; {
@@ -255,7 +253,7 @@ func (w *waiter) pause(ctx context.Context, s *subject, events *watching, soon b
 	return nil
 }
 
-// longest returns how long to pause where nothing happens.
+// longest returns the pause without events.
 func longest(s *subject, events *watching, soon bool) time.Duration {
 	switch {
 	case soon:
@@ -267,7 +265,7 @@ func longest(s *subject, events *watching, soon bool) time.Duration {
 	}
 }
 
-// timedOut says after what time there were no results, and why.
+// timedOut returns the error after the timeout, with the reason.
 func (w *waiter) timedOut(s *subject) error {
 	why := "no results yet; waited for " + w.decide(s).text
 	if job := s.job.job; job != nil && w.wanted(s, string(job.UID)) {

@@ -13,17 +13,17 @@ import (
 	watchtools "k8s.io/client-go/tools/watch"
 )
 
-// watching tells when something happens to a Job or to its results.
+// watching reports changes of a Job and its results.
 type watching struct {
-	// events has a Job as it was then, nil for one of results.
+	// events has the Job in its new state, nil for a change of results.
 	events chan *batchv1.Job
-	// jobs and results are true where the user may watch them; else wait has to
-	// look again and again.
+	// jobs and results are true if the user may watch them; otherwise wait has to look
+	// repeatedly.
 	jobs, results bool
 	end           func()
 }
 
-// stop ends it, where it was begun.
+// stop ends it, if it was started.
 func (w *watching) stop() {
 	if w != nil {
 		w.end()
@@ -53,7 +53,7 @@ func (c *cluster) watch(ctx context.Context, job string) *watching {
 	return w
 }
 
-// pass passes on what is seen by from.
+// pass forwards the events of from.
 func (w *watching) pass(ctx context.Context, from cache.ListerWatcher, object runtime.Object) {
 	_, _, events, done := watchtools.NewIndexerInformerWatcher(from, object)
 	defer func() {

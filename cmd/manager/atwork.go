@@ -15,15 +15,15 @@ import (
 )
 
 const (
-	// mostWait bounds how long a Job that is set aside waits for its turn, and so
-	// does a share of the TTL floor, which holds it meanwhile.
+	// mostWait bounds how long a Job that is set aside waits for its turn. A share of the
+	// TTL floor, which holds the Job meanwhile, bounds it too.
 	mostWait  = 10 * time.Minute
 	waitShare = 4
 )
 
-// addKeeper has mgr note which Jobs it is handling, through a connection on which
-// nothing waits for other writes. Only an elected manager does: of several that
-// handle Jobs at the same time, none could tell the end of another.
+// addKeeper makes mgr record which Jobs it is handling, through a connection that
+// bypasses the write limiter. Only the leader records them: several managers could not
+// tell which of them ended.
 func (p *parts) addKeeper(_ context.Context, mgr ctrl.Manager) error {
 	if !p.opts.Manager.LeaderElect {
 		return nil

@@ -18,16 +18,16 @@ import (
 	"github.com/job-handler/job-handler/webhooks"
 )
 
-// How often the webhook's certificate is looked at: while all is well, and
-// while it is not; and how long that lasts before an Event says so.
+// How often the webhook's certificate is checked, without and with problems, and how long
+// a problem lasts before an Event reports it.
 const (
 	certificateInterval = 30 * time.Second
 	certificateRetry    = time.Second
 	certificatePatience = time.Minute
 )
 
-// addCertificates has mgr be ready once the API server can trust the webhook's
-// certificate, which is looked at alongside server.
+// addCertificates makes mgr ready once the API server can trust the webhook's
+// certificate, which is checked alongside server.
 func addCertificates(mgr ctrl.Manager, opts *options.Options, server *webhookServer, files *certs.Files) error {
 	measures, err := metrics.NewCertificates(metrics.Served())
 	if err != nil {

@@ -21,8 +21,8 @@ finishes, its logs, container states and outcome are stored in the ConfigMap
 Before it is uninstalled, "job-handler release" takes back what it holds: see
 job-handler release --help.`
 
-// newCommand returns the command with its flags in groups. It refuses bad
-// flags before it connects to anything.
+// newCommand returns the command with its flags in groups. It refuses invalid flags
+// before it connects.
 func newCommand() *cobra.Command {
 	opts := options.New()
 	command := &cobra.Command{

@@ -9,32 +9,31 @@ import (
 )
 
 const (
-	// spareHeap is by how many bytes the heap may grow until garbage is collected.
+	// spareHeap is how much the heap may grow before a collection.
 	spareHeap = 64 << 20
-	// leastPercent keeps a collector busy for no more than a part of the time where
-	// much is cached, and mostPercent a small heap small.
+	// leastPercent bounds the time that collections of a large heap take; mostPercent
+	// keeps a small heap small.
 	leastPercent, mostPercent = 25, 400
-	// liveHeap is what the last collection left.
+	// liveHeap is the size of the heap after the last collection.
 	liveHeap = "/gc/heap/live:bytes"
 )
 
-// paceGarbageCollection has garbage be collected whenever the heap has grown by
-// about spareHeap, whatever its size, until ctx ends. By default it may double:
-// with a small one that is often, a quarter of all CPU while Jobs are stored, and
-// with tens of thousands of Jobs in the cache it is hundreds of MiB that nobody
-// uses. GOGC in the environment counts for more.
+// paceGarbageCollection starts a collection whenever the heap has grown by about
+// spareHeap, whatever its size, until ctx ends. By default the heap may double. For a
+// small heap that means frequent collections, a quarter of all CPU while Jobs are stored.
+// For tens of thousands of cached Jobs it means hundreds of MiB of unused memory. GOGC in
+// the environment takes precedence.
 func paceGarbageCollection(ctx context.Context) {
 	if _, own := os.LookupEnv("GOGC"); !own {
 		pace(ctx)
 	}
 }
 
-// collected is an object that nobody holds, so that its cleanup runs after the next
-// collection. It has a pointer, since objects without one may be kept by others.
+// collected is an unreferenced object: its cleanup runs after the next collection. It has
+// a pointer, since small objects without one may share memory with others.
 type collected struct{ _ *collected }
 
-// pace sets how much the heap may grow by what is live, now and after each
-// collection.
+// pace sets how much the heap may grow from its live size, now and after each collection.
 func pace(ctx context.Context) {
 	sample := []metrics.Sample{{Name: liveHeap}}
 	metrics.Read(sample)
@@ -45,8 +44,7 @@ func pace(ctx context.Context) {
 	runtime.AddCleanup(new(collected), func(struct{}) { pace(ctx) }, struct{}{})
 }
 
-// gcPercent returns how much a heap of which so many bytes are live may grow, in
-// percent of them.
+// gcPercent returns how much a heap with this many live bytes may grow, in percent.
 func gcPercent(live uint64) int {
 	if live == 0 {
 		return mostPercent

@@ -22,10 +22,9 @@ func setLogger(opts *options.Options) {
 	klog.SetLogger(logger.WithName("client-go"))
 }
 
-// endingSink says in plain words that a leader which was asked to end has given
-// its lease back. controller-runtime calls that an error, though it is what
-// LeaderElectionReleaseOnCancel asks for; a lease that was lost ends the process
-// with an error of its own.
+// endingSink replaces a misleading error: after a leader was asked to end and gave its
+// lease back, controller-runtime logs an error, although LeaderElectionReleaseOnCancel
+// asks for that. A lost lease still ends the process with an error of its own.
 type endingSink struct{ logr.LogSink }
 
 // What controller-runtime logs then.

@@ -15,9 +15,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 )
 
-// newMapper knows Kubernetes' own kinds that the manager uses, and asks the API
-// server for others. Asking for all would end a manager that is started while
-// the API server is away, again and again, with longer and longer pauses.
+// newMapper knows the kinds of Kubernetes that the manager uses, and asks the API server
+// for others. Asking for all kinds would end a manager that starts while the API server
+// is away, again and again, with growing pauses.
 func newMapper(config *rest.Config, httpClient *http.Client) (meta.RESTMapper, error) {
 	known := meta.NewDefaultRESTMapper(nil)
 	for _, kind := range []string{"Job", "CronJob"} {

@@ -12,7 +12,7 @@ type measures struct {
 	reading    *metrics.Reading
 }
 
-// newMeasures registers them, and what tells of the build.
+// newMeasures registers them, and the metric of the build.
 func newMeasures() (*measures, error) {
 	if err := metrics.NewBuild(metrics.Served(), version.Version); err != nil {
 		return nil, err

@@ -11,17 +11,16 @@ import (
 )
 
 const (
-	// memoryRatio of the container's memory is the Go runtime's; the rest is for
-	// what it does not count.
+	// memoryRatio is the share of the container's memory for the Go runtime; the rest is
+	// for memory that it does not count.
 	memoryRatio = 0.9
 	// A container can be resized while it runs.
 	memoryRefresh = time.Minute
 )
 
-// followMemoryLimit has the garbage collector know the memory limit that limit
-// tells, until ctx ends, so that it works harder before the kernel kills the
-// process. GOMEMLIMIT in the environment counts for more. Not to know the limit
-// is no reason not to run.
+// followMemoryLimit sets the garbage collector's memory limit from limit until ctx ends,
+// so that it works harder before the kernel kills the process. GOMEMLIMIT in the
+// environment takes precedence. Without a known limit the manager still runs.
 func followMemoryLimit(ctx context.Context, limit memlimit.Provider, log logr.Logger) {
 	bytes, err := memlimit.Set(memlimit.WithProvider(limit), memlimit.WithRatio(memoryRatio),
 		memlimit.WithRefreshInterval(ctx, memoryRefresh))

@@ -13,11 +13,10 @@ import (
 	"github.com/job-handler/job-handler/internal/policy"
 )
 
-// addCacheReadiness has mgr be ready once it knows the Namespaces, which the
-// webhook asks for in every replica. Jobs and pods matter to the one that
-// handles Jobs, and do not make the others unready. Once filled, a cache that
-// falls behind because the API server is away makes nobody unready either: who
-// would be asked in its place has no other one.
+// addCacheReadiness makes mgr ready once its cache has the Namespaces, which the webhook
+// of every replica needs. Jobs and pods matter only to the leader, and do not make other
+// replicas unready. A filled cache that falls behind while the API server is away makes
+// no replica unready either: no other replica would know more.
 func addCacheReadiness(ctx context.Context, mgr ctrl.Manager) error {
 	informer, err := mgr.GetCache().GetInformer(ctx, policy.NewNamespace(), cache.BlockUntilSynced(false))
 	if err != nil {

@@ -13,12 +13,12 @@ import (
 	"github.com/job-handler/job-handler/internal/resultstore"
 )
 
-// retentionPause has at most 50 results be deleted in a second: nobody waits for
-// that, and Jobs are handled meanwhile.
+// retentionPause limits deletions to 50 a second: they are not urgent, and Jobs are
+// handled meanwhile.
 const retentionPause = 20 * time.Millisecond
 
-// addRetention has mgr delete results that are not to be kept any longer. It
-// returns the store of results, which counts them unless retention is off.
+// addRetention makes mgr delete results that expire. It returns the store of results,
+// which counts them unless retention is off.
 func (p *parts) addRetention(mgr ctrl.Manager) (*resultstore.Store, error) {
 	store := &resultstore.Store{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Namespace: p.opts.Manager.Namespace}
 	opts := &p.opts.Retention

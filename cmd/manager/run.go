@@ -42,10 +42,10 @@ import (
 	"github.com/job-handler/job-handler/webhooks"
 )
 
-// cacheSyncTimeout is how long the controllers wait for what is cached at the start.
-// The process ends after that, and its webhook with it. The API server may be slow, or
-// have many large Jobs: a restart would only list them once more. Readiness does not
-// depend on it.
+// cacheSyncTimeout is how long the controllers wait for their caches at the start. After
+// that the process ends, and its webhook with it. It is long because the API server may
+// be slow, or have many large Jobs, and a restart would only list them again. Readiness
+// does not depend on it.
 const cacheSyncTimeout = 24 * time.Hour
 
 // run builds the manager and runs it until ctx ends.
@@ -87,29 +87,29 @@ func run(ctx context.Context, opts *options.Options) error {
 	return p.server.finish()
 }
 
-// parts is what the manager is put together from.
+// parts has what the manager consists of.
 type parts struct {
 	opts     *options.Options
 	defaults policy.Defaults
 	files    *certs.Files
 	server   *webhookServer
-	// config is the connection to the API server with a limit on writes. What
-	// is sent through direct waits for no other write.
+	// config is the connection to the API server with a limit on writes. direct bypasses
+	// the write limiter.
 	config, direct *rest.Config
-	// admission is what the self-test finds, for those who look for missed Jobs.
+	// admission has what the self-test finds, for the scan for missed Jobs.
 	admission *namespace.Admission
-	// clock is the API server's: its times are compared with those of Jobs.
+	// clock is the API server's: its time is compared with times in Jobs.
 	clock *serverclock.Clock
-	// lists bounds what all lists of live objects take together.
+	// lists bounds all lists of live objects together.
 	lists *pager.Gate
-	// jobs handles Jobs, and stores what it has captured when the manager ends.
+	// jobs handles Jobs.
 	jobs *job.Reconciler
-	// podLogs is waited for at the end.
+	// podLogs keeps logs of deleted pods, and saves them when the manager ends.
 	podLogs *podlogs.Keeper
 }
 
-// restConfig turns the client's own rate limit off: API Priority and Fairness
-// on the server and the limits of Options do that job.
+// restConfig turns the client's own rate limit off: API Priority and Fairness on the
+// server and the limits of Options replace it.
 func restConfig(kubeconfig string) (*rest.Config, error) {
 	load := ctrl.GetConfig
 	if kubeconfig != "" {
@@ -155,7 +155,7 @@ func (p *parts) newManager() (ctrl.Manager, error) {
 	if err != nil {
 		return nil, fmt.Errorf("building the manager: %w", err)
 	}
-	// A manager that answers at all is healthy: no restart brings back an API
+	// A manager that answers at all is healthy: a restart does not bring back an API
 	// server that is away.
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
 		return nil, fmt.Errorf("adding the health check: %w", err)
@@ -163,8 +163,7 @@ func (p *parts) newManager() (ctrl.Manager, error) {
 	return mgr, nil
 }
 
-// cacheOptions says what is cached, and has the informers' lists be as bounded as other
-// lists.
+// cacheOptions says what is cached, and bounds the lists of informers as other lists.
 func (p *parts) cacheOptions() cache.Options {
 	byObject := job.CacheOptions(p.defaults)
 	byObject[policy.NewNamespace()] = namespace.CacheOptions()
@@ -201,7 +200,7 @@ func (p *parts) addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	return namespaces.SetupWithManager(mgr)
 }
 
-// addJobs adds the controller of Jobs, with what keeps logs of deleted pods for it.
+// addJobs adds the controller of Jobs, and the Keeper of logs of deleted pods.
 func (p *parts) addJobs(ctx context.Context, mgr ctrl.Manager, recorder *events.Recorder, counts *measures) error {
 	redaction, err := p.opts.Redaction()
 	if err != nil {
@@ -249,7 +248,7 @@ func (p *parts) addJobs(ctx context.Context, mgr ctrl.Manager, recorder *events.
 	})
 }
 
-// newLogs returns what reads logs of pods.
+// newLogs returns the Reader of pods' logs.
 func (p *parts) newLogs(mgr ctrl.Manager, counts *measures, redaction *redact.Set) (*joblogs.Reader, error) {
 	pods, err := corev1client.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
 	if err != nil {
@@ -265,7 +264,7 @@ func (p *parts) newLogs(mgr ctrl.Manager, counts *measures, redaction *redact.Se
 	}), nil
 }
 
-// newCaptures returns what keeps deleted pods, and what counts that.
+// newCaptures returns the Captures of deleted pods, and their metrics.
 func (p *parts) newCaptures(logs *joblogs.Reader) (*capture.Captures, *metrics.Captures, error) {
 	followed, err := metrics.NewFollow(metrics.Served())
 	if err != nil {
@@ -303,7 +302,7 @@ func (p *parts) addWebhooks(_ context.Context, mgr ctrl.Manager) error {
 	return addSelfTest(mgr, p.opts, p.direct, p.admission.Found)
 }
 
-// instance names this process in Events.
+// instance returns the name of this process in Events.
 func instance() string {
 	host, err := os.Hostname()
 	if err != nil {

@@ -17,16 +17,16 @@ import (
 	"github.com/job-handler/job-handler/webhooks"
 )
 
-// How often the self-test is tried while it fails, and how long it does before
-// an Event says so.
+// How often the self-test is retried after a failure, and how long it fails before an
+// Event reports it.
 const (
 	selfTestRetry    = 10 * time.Second
 	selfTestPatience = 2 * time.Minute
 )
 
-// addSelfTest has mgr test whether Jobs are stamped. It asks through a
-// connection of its own, so that a manager with much to write does not seem to
-// be a broken webhook. What it finds is told to found.
+// addSelfTest makes mgr test whether Jobs are stamped. The test has its own connection,
+// so that a manager with many writes does not mistake its own delay for a broken webhook.
+// It reports to found.
 func addSelfTest(mgr ctrl.Manager, opts *options.Options, connection *rest.Config, found func(stamped bool)) error {
 	if opts.Webhook.SelfTestInterval == 0 {
 		return nil

@@ -19,30 +19,30 @@ import (
 	"github.com/job-handler/job-handler/internal/options"
 )
 
-// How a manager ends: work in progress is broken off, which leaves nothing
-// half-done that is not found again, and the lease is given back. Admission
-// requests go on being answered meanwhile and for --webhook-shutdown-delay, since
-// API servers go on calling until they have seen that the pod ends.
+// When a manager ends, it interrupts its work, which the next leader finds and repeats,
+// and gives the lease back. It answers admission requests meanwhile and for
+// --webhook-shutdown-delay, since API servers send some until they notice that the pod
+// ends.
 const (
-	// shutdownTimeout bounds what comes before the lease is given back.
+	// shutdownTimeout bounds the work before the lease is given back.
 	shutdownTimeout = 10 * time.Second
-	// drainTimeout is how long the API server waits for an answer, and so how
-	// long there can be somebody who does.
+	// drainTimeout is how long the API server waits for an answer: after it no client
+	// waits.
 	drainTimeout = 3 * time.Second
 )
 
-// webhookServer starts before the caches are filled, and so does what is
-// alongside: what the server needs, and the look at whether it can be trusted.
-// The server itself goes on when its manager ends, until finish ends it.
+// webhookServer starts before the caches are filled, together with alongside: the files
+// that it needs, and the check of its certificate. The server keeps running after its
+// manager ended, until finish ends it.
 type webhookServer struct {
 	webhook.Server
 
 	alongside []manager.Runnable
-	// delay is how long new requests are taken, once the manager has ended, and
-	// drain how long then those that began have to end.
+	// delay is how long new requests are accepted after the manager ended; drain is how
+	// long requests then have to finish.
 	delay, drain time.Duration
 
-	// What Start leaves to finish.
+	// Start sets these for finish.
 	stop  context.CancelFunc
 	ended chan error
 }
@@ -57,7 +57,7 @@ func newWebhookServer(opts *options.Options, files *certs.Files) *webhookServer 
 	}
 }
 
-// Start begins to serve, and returns when ctx ends, or with what went wrong.
+// Start serves until ctx ends or serving fails.
 func (s *webhookServer) Start(ctx context.Context) error {
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop, s.ended = stop, make(chan error, 1)
@@ -81,7 +81,7 @@ func (s *webhookServer) Start(ctx context.Context) error {
 	return nil
 }
 
-// finish ends the server once the manager has ended, if it was started at all.
+// finish ends the server after the manager, if it was started.
 func (s *webhookServer) finish() error {
 	if s.stop == nil {
 		return nil
@@ -102,18 +102,18 @@ func (s *webhookServer) finish() error {
 	}
 }
 
-// onlyHTTP1 turns HTTP/2 off. Over it an API server sends all its requests
-// through one connection, and so to one replica, and all of them hang if that
-// goes away without a word; and clients cost a server more than they pay.
+// onlyHTTP1 turns HTTP/2 off. With HTTP/2 an API server sends all its requests through
+// one connection, and so to one replica; if that disappears silently, all of them hang.
+// HTTP/2 also makes it cheap for clients to overload a server.
 func onlyHTTP1(config *tls.Config) { config.NextProtos = []string{"http/1.1"} }
 
-// metricsOptions serves metrics on loopback to everybody there, and elsewhere
-// over TLS to those whom the API server knows and lets get /metrics. There is no
-// way to serve them openly. The connection is used to ask it.
+// metricsOptions serves metrics in plain text on loopback only. Elsewhere it serves them
+// over TLS, to clients that the API server authenticates and allows to get /metrics. It
+// asks through connection.
 //
-// The certificate is the webhook's: one authority for a scraper to trust,
-// renewed without a restart, and its expiry is watched. Without the webhook it
-// is one that nobody can verify.
+// The certificate is the webhook's: scrapers trust one authority, it is renewed without a
+// restart, and its expiry is watched. Without the webhook, a self-signed certificate is
+// used, which clients cannot verify.
 func metricsOptions(opts *options.Options, files *certs.Files, connection *rest.Config) server.Options {
 	served := server.Options{BindAddress: opts.Manager.MetricsAddress}
 	if !opts.Manager.SecureMetrics() {

@@ -12,8 +12,8 @@ import (
 	"github.com/job-handler/job-handler/internal/pager"
 )
 
-// subcommandClient returns the client of a subcommand. What that has to say is
-// printed; the libraries' own lines would only mix with it.
+// subcommandClient returns the client of a subcommand. A subcommand prints its own
+// output; log lines of the libraries would only mix with it.
 func subcommandClient(kubeconfig string) (client.Client, error) {
 	ctrl.SetLogger(logr.Discard())
 	config, err := restConfig(kubeconfig)
