@@ -1,5 +1,5 @@
-# `make` prints what there is. Recipes are one command each; where one needs
-# more, it is a script in internal/tools.
+# `make` prints all targets. Recipes are one command each; longer ones are scripts
+# in internal/tools.
 
 SHELL = /usr/bin/env bash -o pipefail
 .SHELLFLAGS = -ec
@@ -15,18 +15,18 @@ export CGO_ENABLED = 0
 # `build` does, and only if it can.
 export GOFLAGS := $(strip $(filter-out -buildvcs=% -trimpath,$(shell go env GOFLAGS)) -buildvcs=false -trimpath)
 
-VERSION ?= $(or $(shell git describe --tags --match 'v*' --dirty 2>/dev/null),v0.0.0-dev)## what bin/job-handler calls itself
+VERSION ?= $(or $(shell git describe --tags --match 'v*' --dirty 2>/dev/null),v0.0.0-dev)## version of bin/job-handler
 IMAGE ?= ghcr.io/job-handler/job-handler:$(VERSION)## reference of the manager's image: a name with tag or digest
 PLATFORMS ?= linux/$(shell go env GOHOSTARCH)## platforms of the image, such as linux/amd64,linux/arm64
 CLUSTER ?= local## where deploy, undeploy and demo work: local, or current for kubectl's current context
 ifeq ($(filter local current,$(CLUSTER)),)
-$(error CLUSTER=$(CLUSTER): it is local, the cluster of `make cluster`, or current, that of kubectl's current context)
+$(error CLUSTER=$(CLUSTER): use local, the cluster of `make cluster`, or current, the cluster of kubectl's current context)
 endif
 CLUSTER_DIR ?= bin/cluster## folder of the local cluster, kubeconfig included
 ARGS ?=## flags of the manager for run, such as --v=1
 TESTFLAGS ?=## more flags for go test, such as -v, -run=Name or -ginkgo.focus=words
 COMPONENTS ?=## of config/components, for install-manifest, such as fail-closed prometheus
-FUZZTIME ?= 10s## how long each fuzz target runs
+FUZZTIME ?= 10s## duration of each fuzz target
 SEED ?= 1## first seed of soak, and seed of SAMPLE
 SEEDS ?= 1## number of seeds of soak
 JOBS ?= 200## number of Jobs for each seed of soak
@@ -38,8 +38,8 @@ SAMPLE ?= 0## mutants to try in each package, drawn by SEED; 0 for all
 LIMIT ?= 0## time after which mutate tries no more, such as 20m; 0 for none
 SINCE ?=## revision: mutate changes only lines that changed since
 COMPARE ?=## revision that figures compares with
-PROFILE ?=## coverage profile of a run, of which figures counts the files
-BENCH_DIR ?= bin/bench## folder of what benchmarks write, one below it for each of them
+PROFILE ?=## coverage profile of a run, whose files figures counts
+BENCH_DIR ?= bin/bench## output folder of benchmarks, with a folder for each
 BENCH_ARGS ?=## flags of bench, such as --only=drain,open-20
 export TESTFLAGS FUZZTIME VERSIONS RECORD
 
@@ -70,7 +70,7 @@ KUSTOMIZE := $(call tool,kustomize,$(call pinned,generate,sigs.k8s.io/kustomize/
 BUILD = go build -trimpath -buildvcs=$(if $(shell git rev-parse HEAD 2>/dev/null),true,false) \
 	-ldflags '-s -w -X github.com/job-handler/job-handler/internal/version.Version=$(VERSION)'
 
-# The image, if somebody named it: none is published yet.
+# The image, if IMAGE is set: none is published yet.
 NAMED_IMAGE = $(if $(filter file,$(origin IMAGE)),,$(IMAGE))
 
 LOCALCLUSTER = go run ./internal/localcluster/cmd/localcluster
@@ -88,7 +88,7 @@ help: ## Print this
 		$(firstword $(MAKEFILE_LIST))
 
 .PHONY: clean
-clean: ## Remove what was built here; the caches of Go and of built tools stay
+clean: ## Remove build output; the caches of Go and of built tools stay
 	@if [ -e '$(CLUSTER_DIR)/kubeconfig' ]; then \
 		echo 'a local cluster may be running in $(CLUSTER_DIR): make cluster-down first' >&2; exit 1; fi
 	rm -rf bin
@@ -96,7 +96,7 @@ clean: ## Remove what was built here; the caches of Go and of built tools stay
 ##@ Try it
 
 .PHONY: demo
-demo: build bin/devrun ## See it work: a real cluster, one Job that succeeds, one that fails, and what stays
+demo: build bin/devrun ## Show Job Handler at work: a real cluster, one Job that succeeds, one that fails
 	@bin/devrun demo --on '$(CLUSTER)'
 
 .PHONY: cluster
@@ -104,7 +104,7 @@ cluster: ## Start a real one-node cluster and leave it running (root)
 	@$(LOCALCLUSTER) up --dir $(CLUSTER_DIR) --cert-manager
 
 .PHONY: cluster-down
-cluster-down: ## Stop the cluster and remove everything that it made
+cluster-down: ## Stop the cluster and remove everything that it created
 	@$(LOCALCLUSTER) down --dir $(CLUSTER_DIR)
 
 .PHONY: run
@@ -113,19 +113,19 @@ run: build bin/devrun ## Run the manager here against the cluster of `make clust
 
 ##@ Install
 
-# Which cluster kubectl works on.
+# The cluster that kubectl uses.
 ON_CLUSTER = $(if $(filter local,$(CLUSTER)),KUBECONFIG='$(abspath $(CLUSTER_DIR)/kubeconfig)' PATH='$(abspath $(CLUSTER_DIR)/bin)':"$$PATH")
 
 # On the local cluster the image is the one built here, under a name that stays
 # the same; elsewhere it comes from a registry, and IMAGE has to say which.
 .PHONY: deploy
-deploy: $(KUSTOMIZE) $(if $(filter local,$(CLUSTER)),image-load) ## Install on CLUSTER, with IMAGE and COMPONENTS, and wait until it works
+deploy: $(KUSTOMIZE) $(if $(filter local,$(CLUSTER)),image-load) ## Install on CLUSTER, with IMAGE and COMPONENTS, and wait until it is ready
 	@internal/tools/install-manifest '$(KUSTOMIZE)' '$(if $(filter local,$(CLUSTER)),$(IMAGE),$(NAMED_IMAGE))' bin/install.yaml $(COMPONENTS)
 	@$(ON_CLUSTER) internal/tools/deploy bin/install.yaml $(if $(filter local,$(CLUSTER)),--restart)
 
-# With whatever components it was installed.
+# It removes every component.
 .PHONY: undeploy
-undeploy: $(KUSTOMIZE) build ## Release what the manager holds and remove it from CLUSTER; results stay
+undeploy: $(KUSTOMIZE) build ## Release Jobs and remove the manager from CLUSTER; results stay
 	@internal/tools/install-manifest '$(KUSTOMIZE)' job-handler:any bin/uninstall.yaml $(notdir $(wildcard config/components/*))
 	@$(ON_CLUSTER) internal/tools/undeploy bin/job-handler bin/uninstall.yaml
 
@@ -153,7 +153,7 @@ image: ## Build the manager's image into bin/image.tar, an OCI archive, without 
 		--revision '$(shell git rev-parse HEAD 2>/dev/null)' --time '$(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null),0)'
 
 .PHONY: image-load
-image-load: image ## Put the image on the node of the local cluster
+image-load: image ## Load the image into the node of the local cluster
 	@$(LOCALCLUSTER) load --dir $(CLUSTER_DIR) bin/image.tar
 
 .PHONY: image-push
@@ -171,7 +171,7 @@ test-all: ## All of `test`, the oldest Kubernetes, every attack, outages and ran
 	@VERSIONS=oldest internal/tools/test unit integration versions adversary e2e oracle operations race fuzz benchmarks
 
 .PHONY: test-unit
-test-unit: ## Rules and parts, each by itself
+test-unit: ## Unit tests
 	@internal/tools/test unit
 
 .PHONY: test-integration
@@ -191,15 +191,15 @@ test-e2e: ## Stories on a real node (root; without it, what needs no node)
 	@internal/tools/test e2e
 
 .PHONY: test-oracle
-test-oracle: ## Outages of the control plane, leaders that end, and random faults, with what is left in the end
+test-oracle: ## Outages of the control plane, ends of leaders and random faults; checks the final state
 	@internal/tools/test oracle
 
 .PHONY: soak
-soak: ## Random faults by SEEDS seeds from SEED on, over JOBS Jobs each; the seed that failed shows the same again
+soak: ## Random faults for SEEDS seeds from SEED on, with JOBS Jobs each; a seed repeats its faults
 	@go test ./internal/oracle -run='^TestSeeds$$' -v -count=1 -timeout=0 -seed=$(SEED) -seeds=$(SEEDS) -jobs=$(JOBS)
 
 .PHONY: test-operations
-test-operations: ## Updates, failovers and rotations of an installed manager while Jobs are at work (root)
+test-operations: ## Updates, failovers and rotations of an installed manager while Jobs run (root)
 	@internal/tools/test operations
 
 .PHONY: test-race
@@ -212,7 +212,7 @@ fuzz: ## Every fuzz target for FUZZTIME
 
 # TESTFLAGS are for the test program here: -test.short, -ginkgo.focus=words.
 .PHONY: mutate
-mutate: ## Change the code of PKG in small ways and list the changes that its tests do not notice: some 4 s each
+mutate: ## Change the code of PKG in small ways and list the changes that no test detects: some 4 s each
 	@go run ./internal/tools/mutate --run='$(RUN)' --since='$(SINCE)' --sample='$(SAMPLE)' --seed='$(SEED)' --limit='$(LIMIT)' \
 		$(PKG) -- $(TESTFLAGS)
 
@@ -223,20 +223,20 @@ figures: ## Lines, types with the most methods, lengths of functions and more, b
 	@go run ./internal/tools/figures --compare='$(COMPARE)' --coverprofile='$(PROFILE)'
 
 .PHONY: bench
-bench: bench-programs ## Measure beside a bare client and what people would use instead: 2,000 Jobs, some 5 minutes on 2 cores
+bench: bench-programs ## Compare with a bare client and with alternatives: 2,000 Jobs, some 5 minutes on 2 cores
 	@bin/bench-program run --mode bench --version '$(VERSION)' --output '$(BENCH_DIR)/bench' $(BENCH_ARGS)
 
 .PHONY: bench-full
-bench-full: bench-programs ## The same with 10,000 Jobs, then what 50,000 make a difference to: an hour
+bench-full: bench-programs ## The same with 10,000 Jobs, and some measurements with 50,000: an hour
 	@bin/bench-program run --mode full --version '$(VERSION)' --output '$(BENCH_DIR)/full' $(BENCH_ARGS)
 	@bin/bench-program run --mode huge --version '$(VERSION)' --output '$(BENCH_DIR)/huge' $(BENCH_ARGS)
 
 .PHONY: bench-check
-bench-check: bench-programs ## Fail if what bench measured last is not within internal/perf/bounds.yaml
+bench-check: bench-programs ## Fail if the last results of bench are not within internal/perf/bounds.yaml
 	@bin/bench-program check '$(BENCH_DIR)/bench'
 
 .PHONY: bench-docs
-bench-docs: bench-programs ## Write the tables and plots of docs/benchmarks.md from what was measured last
+bench-docs: bench-programs ## Write the tables and plots of docs/benchmarks.md from the last results
 	@bin/bench-program docs $(wildcard $(addprefix $(BENCH_DIR)/,bench full huge))
 
 .PHONY: bench-programs
@@ -254,11 +254,11 @@ lint: $(GOLANGCI_LINT) $(ACTIONLINT) $(HELM) $(PROMTOOL) ## Linters and the rule
 		$(PROMTOOL) check rules --lint=all --lint-fatal config/alerts/rules.yaml || rc=1; $(GOLANGCI_LINT) run ./... || rc=1; exit $$rc
 
 .PHONY: verify
-verify: $(KUSTOMIZE) ## Fail if formatting, modules, generated files or manifests are not what they should be; changes nothing
+verify: $(KUSTOMIZE) ## Fail if formatting, modules, generated files or manifests are out of date; changes nothing
 	@internal/tools/verify '$(KUSTOMIZE)'
 
 .PHONY: scan
-scan: $(GOVULNCHECK) ## Look for known vulnerabilities in what the manager calls (asks vuln.go.dev)
+scan: $(GOVULNCHECK) ## Find known vulnerabilities in code that the manager calls (asks vuln.go.dev)
 	@$(GOVULNCHECK) ./cmd/...
 
 .PHONY: fmt
@@ -268,7 +268,7 @@ fmt: $(GOLANGCI_LINT) ## Format the code
 ##@ Generate
 
 .PHONY: generate
-generate: manifests ## Regenerate what `go generate` makes, from the manifests on
+generate: manifests ## Regenerate the manifests and everything that `go generate` writes
 	@go generate ./...
 
 # By hand, when localcluster.Releases changes: it asks the module proxy.
@@ -281,7 +281,7 @@ manifests: $(CONTROLLER_GEN) ## Regenerate config/rbac/role.yaml from the RBAC m
 	@mkdir -p config/rbac
 	@$(CONTROLLER_GEN) rbac:roleName=job-handler-manager paths=./... output:rbac:dir=config/rbac
 
-# From here on: what the targets above need.
+# Tools that the targets above need.
 
 # For tests, which look for them there.
 .PHONY: helm neighbours prometheus promtool

@@ -41,7 +41,7 @@ func demoOn(ctx context.Context, binary string, on target) (err error) {
 	if err != nil {
 		return fmt.Errorf("connecting to %s: %w", found.name, err)
 	}
-	say("The demo takes place in " + found.name)
+	say("The demo runs in " + found.name)
 	installed := &admissionv1.MutatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: api.ManagerName}}
 	if err := kube.Get(ctx, client.ObjectKeyFromObject(installed), installed); apierrors.IsNotFound(err) {
 		return fmt.Errorf("in %s Job Handler is not installed: make deploy CLUSTER=%s", found.name, on.on)
@@ -59,7 +59,7 @@ func demoOn(ctx context.Context, binary string, on target) (err error) {
 	defer func() {
 		cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 		defer cancel()
-		say("The namespace of the demo is removed")
+		say("Removing the namespace of the demo")
 		end := &shell{kubectl: sh.kubectl, kubeconfig: sh.kubeconfig, plugins: sh.plugins, out: os.Stdout}
 		end.run(cleanup, "delete", "namespace", demoNamespace, "--ignore-not-found")
 		err = errors.Join(err, end.err)
@@ -71,7 +71,7 @@ func demoOn(ctx context.Context, binary string, on target) (err error) {
 // if one of them does not end as promised.
 func demo(ctx context.Context, binary string) (err error) {
 	began := time.Now()
-	say("A real Kubernetes cluster comes up on this machine")
+	say("Starting a real Kubernetes cluster on this machine")
 	cluster, err := localcluster.Start(ctx, localcluster.Options{
 		Mode: localcluster.WithNode, Dir: demoFolder, WaitForNode: true, Progress: os.Stdout,
 	})
@@ -81,14 +81,14 @@ func demo(ctx context.Context, binary string) (err error) {
 	defer func() {
 		cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 		defer cancel()
-		say("The cluster is stopped and removed")
+		say("Stopping and removing the cluster")
 		err = errors.Join(err, cluster.Stop(cleanup), os.RemoveAll(demoFolder))
 		if err == nil {
-			fmt.Printf("The demo took %s; nothing of it is left running.\n", time.Since(began).Round(time.Second))
+			fmt.Printf("The demo took %s; nothing is left running.\n", time.Since(began).Round(time.Second))
 		}
 	}()
 
-	say("Job Handler starts: webhook and controllers in one process")
+	say("Starting Job Handler: webhook and controllers in one process")
 	log, err := os.Create(filepath.Join("bin", "demo-manager.log"))
 	if err != nil {
 		return fmt.Errorf("making the manager's log: %w", err)
@@ -114,19 +114,19 @@ func demo(ctx context.Context, binary string) (err error) {
 
 // tell tells the stories by kubectl, as people would see them.
 func tell(ctx context.Context, sh *shell) error {
-	say("A namespace opts in: one label, and every Job in it is handled")
+	say("Opt a namespace in: one label, and every Job in it is handled")
 	sh.run(ctx, "create", "namespace", demoNamespace)
 	sh.run(ctx, "label", "namespace", demoNamespace, api.EnabledLabel+"="+api.True)
 	sh.namespace = demoNamespace
 
-	say("An ordinary Job is created, and stamped at admission")
+	say("Create an ordinary Job: the webhook stamps it")
 	sh.show("nightly-report.yaml")
 	sh.apply(ctx, "nightly-report.yaml")
 	stamps := sh.run(ctx, "get", "job", "nightly-report", "-o",
 		"jsonpath=label {.metadata.labels."+api.EnabledLabel+"}, results name {.metadata.annotations."+api.ResultsNameAnnotation+"}")
 	sh.expect("stamps on the Job", stamps, "label true, results name nightly-report-results")
 
-	say("It runs in a real container; when it has finished, its results are there and the Job is gone")
+	say("The Job runs in a real container. After it finishes, its results are stored and the Job is deleted")
 	sh.run(ctx, "wait", "--for=delete", "job/nightly-report", "--timeout=5m")
 	results := sh.run(ctx, "get", "configmap", "nightly-report-results", "-o", "yaml")
 	sh.expect("the results", results, "part 3 of 3: 1234566 rows", "report written", "status: completed",
@@ -134,7 +134,7 @@ func tell(ctx context.Context, sh *shell) error {
 	gone := sh.run(ctx, "get", "jobs", "--ignore-not-found", "nightly-report", "-o", "name")
 	sh.expectNone("the Job", gone)
 
-	say("A Job that fails is kept for debugging, and has its results too")
+	say("A failed Job is kept for debugging, and its results are stored too")
 	sh.show("broken-import.yaml")
 	sh.apply(ctx, "broken-import.yaml")
 	sh.run(ctx, "wait", "--for=create", "configmap/broken-import-results", "--timeout=5m")
