@@ -19,6 +19,7 @@ import (
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobpatch"
 	"github.com/job-handler/job-handler/internal/jobtest"
+	"github.com/job-handler/job-handler/internal/jobtest/suite"
 	"github.com/job-handler/job-handler/internal/jobtest/versions"
 )
 
@@ -94,7 +95,7 @@ var _ = Describe("What the policies let the manager do with ConfigMaps", func() 
 		object.Immutable, object.Labels = nil, nil
 		config, err := kube.Cluster().ConfigFor("system:serviceaccount:team:job-handler", "system:masters")
 		Expect(err).NotTo(HaveOccurred())
-		other := clientFor(config)
+		other := suite.Client(config)
 		Expect(other.Create(ctx, object)).To(Succeed())
 		object.Data = map[string]string{"a": "b"}
 		Expect(other.Update(ctx, object)).To(Succeed())

@@ -1,20 +1,17 @@
 package config_test
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	"k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/rest"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobtest"
 	"github.com/job-handler/job-handler/internal/jobtest/apiserver"
+	"github.com/job-handler/job-handler/internal/jobtest/suite"
 )
 
 // soon is how long something that is about to happen may take on a busy machine.
@@ -39,36 +36,15 @@ func TestIntegration(t *testing.T) {
 }
 
 var _ = BeforeSuite(func(ctx SpecContext) {
-	EnforceDefaultTimeoutsWhenUsingContexts()
-	SetDefaultEventuallyTimeout(soon)
-	ctrl.SetLogger(GinkgoLogr)
-
-	var err error
-	kube, err = apiserver.Start(ctx)
+	kube = suite.Start(ctx)
+	_, manager = suite.Manager(ctx, kube)
+	config, err := kube.Cluster().ConfigFor(api.ManagerUser, "system:masters")
 	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(kube.Stop)
-	config, err := kube.InstalledManager(ctx)
-	Expect(err).NotTo(HaveOccurred())
-	manager = clientFor(config)
-	config, err = kube.Cluster().ConfigFor(api.ManagerUser, "system:masters")
-	Expect(err).NotTo(HaveOccurred())
-	almighty = clientFor(config)
+	almighty = suite.Client(config)
 }, NodeTimeout(apiserver.StartTimeout))
 
-func clientFor(config *rest.Config) client.Client {
-	GinkgoHelper()
-	c, err := client.New(config, client.Options{Scheme: scheme.Scheme, FieldOwner: api.ManagerName})
-	Expect(err).NotTo(HaveOccurred())
-	return c
-}
-
-var namespaces int
-
-// newNamespace creates a Namespace under a name of its own and returns that.
+// newNamespace creates a Namespace and returns its name.
 func newNamespace(ctx SpecContext) string {
 	GinkgoHelper()
-	namespaces++
-	object := jobtest.MakeNamespace(fmt.Sprintf("spec-%d", namespaces)).Obj()
-	Expect(kube.CreateNamespace(ctx, object)).To(Succeed())
-	return object.Name
+	return suite.NewNamespace(ctx, kube, suite.Namespace())
 }

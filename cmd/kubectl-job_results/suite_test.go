@@ -21,6 +21,7 @@ import (
 	"github.com/job-handler/job-handler/internal/jobtest"
 	"github.com/job-handler/job-handler/internal/jobtest/apiserver"
 	"github.com/job-handler/job-handler/internal/jobtest/runs"
+	"github.com/job-handler/job-handler/internal/jobtest/suite"
 	"github.com/job-handler/job-handler/internal/jobtest/versions"
 	"github.com/job-handler/job-handler/internal/names"
 	"github.com/job-handler/job-handler/internal/results"
@@ -40,7 +41,6 @@ var (
 	kube *apiserver.Server
 	// namespace is the current spec's own.
 	namespace string
-	specs     int
 )
 
 func TestIntegration(t *testing.T) {
@@ -49,12 +49,7 @@ func TestIntegration(t *testing.T) {
 }
 
 var _ = BeforeSuite(func(ctx SpecContext) {
-	EnforceDefaultTimeoutsWhenUsingContexts()
-	SetDefaultEventuallyTimeout(soon)
-	var err error
-	kube, err = apiserver.Start(ctx)
-	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(kube.Stop)
+	kube = suite.Start(ctx)
 }, NodeTimeout(apiserver.StartTimeout))
 
 var _ = BeforeEach(func(ctx SpecContext) {
@@ -63,10 +58,11 @@ var _ = BeforeEach(func(ctx SpecContext) {
 
 func newNamespace(ctx context.Context, labels map[string]string) string {
 	GinkgoHelper()
-	specs++
-	object := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("spec-%d", specs), Labels: labels}}
-	Expect(kube.CreateNamespace(ctx, object)).To(Succeed())
-	return object.Name
+	builder := suite.Namespace()
+	for key, value := range labels {
+		builder.Label(key, value)
+	}
+	return suite.NewNamespace(ctx, kube, builder)
 }
 
 // outcome is what a command printed, and how it ended.

@@ -15,11 +15,11 @@ import (
 	"github.com/onsi/gomega/gbytes"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
-	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/job-handler/job-handler/internal/hostmanager"
 	"github.com/job-handler/job-handler/internal/jobtest"
 	"github.com/job-handler/job-handler/internal/jobtest/apiserver"
+	"github.com/job-handler/job-handler/internal/jobtest/suite"
 )
 
 const (
@@ -43,15 +43,10 @@ func TestProcess(t *testing.T) {
 }
 
 var _ = BeforeSuite(func(ctx SpecContext) {
-	EnforceDefaultTimeoutsWhenUsingContexts()
-	SetDefaultEventuallyTimeout(soon)
-	ctrl.SetLogger(GinkgoLogr)
 	binary = filepath.Join(GinkgoT().TempDir(), "job-handler")
 	output, err := exec.CommandContext(ctx, "go", "build", "-o", binary, ".").CombinedOutput()
 	Expect(err).NotTo(HaveOccurred(), string(output))
-	kube, err = apiserver.Start(ctx)
-	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(kube.Stop)
+	kube = suite.Start(ctx)
 }, NodeTimeout(buildTimeout+apiserver.StartTimeout))
 
 // process is a running manager and what it logged.

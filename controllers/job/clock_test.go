@@ -16,6 +16,7 @@ import (
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/events"
 	"github.com/job-handler/job-handler/internal/jobtest"
+	"github.com/job-handler/job-handler/internal/jobtest/suite"
 	"github.com/job-handler/job-handler/internal/results"
 	"github.com/job-handler/job-handler/internal/serverclock"
 )
@@ -29,7 +30,7 @@ var _ = Describe("A manager whose clock is off", func() {
 		clock := serverclock.New(local)
 		config := rest.CopyConfig(managerConfig)
 		config.Wrap(clock.Wrap)
-		h := handlerOf(clientFor(config), local, &logs{})
+		h := handlerOf(suite.Client(config), local, &logs{})
 		h.Clock, h.Events = clock, events.New(h.Client, clock, "manager-0")
 		Expect(h.base.List(ctx, &batchv1.JobList{}, client.InNamespace(namespace))).To(Succeed())
 		return h

@@ -21,6 +21,7 @@ import (
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobtest"
+	"github.com/job-handler/job-handler/internal/jobtest/suite"
 	"github.com/job-handler/job-handler/internal/logtext"
 	"github.com/job-handler/job-handler/internal/names"
 )
@@ -180,7 +181,7 @@ var _ = Describe("A name that a Job wishes for its results", func() {
 	BeforeEach(func() { h = newHandler() })
 
 	DescribeTable("is not used, and nothing of that name touched, where it is", func(ctx SpecContext, wish string) {
-		elsewhere := newNamespace(ctx, jobtest.MakeNamespace(""))
+		elsewhere := suite.NewNamespace(ctx, kube, suite.Namespace())
 		var foreign []*corev1.ConfigMap
 		for _, name := range []string{"kube-root-ca.crt", "report", "x-results"} {
 			for _, in := range []string{namespace, elsewhere} {

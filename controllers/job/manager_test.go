@@ -29,7 +29,6 @@ import (
 	"github.com/job-handler/job-handler/controllers/podlogs"
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/events"
-	"github.com/job-handler/job-handler/internal/jobtest"
 	"github.com/job-handler/job-handler/internal/ledger"
 	"github.com/job-handler/job-handler/internal/pager"
 	"github.com/job-handler/job-handler/internal/policy"
@@ -370,7 +369,7 @@ var _ = Describe("The controller in a manager", func() {
 		forbidConfigMaps(ctx)
 		refused := completed(ctx, aJobCalled("refused"))
 		first := namespace
-		namespace = newNamespace(ctx, jobtest.MakeNamespace("").Label(api.EnabledLabel, api.True))
+		namespace = optedIn(ctx)
 		startManager(ctx, fake, first, namespace)
 		Eventually(func(g Gomega) { g.Expect(eventsOf(ctx, refused, "")).To(HaveLen(1)) }).Should(Succeed())
 

@@ -27,6 +27,7 @@ import (
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobtest"
 	"github.com/job-handler/job-handler/internal/jobtest/apiserver"
+	"github.com/job-handler/job-handler/internal/jobtest/suite"
 	"github.com/job-handler/job-handler/internal/results"
 )
 
@@ -97,7 +98,7 @@ var _ = Describe("A refusal that people have to mend", func() {
 		refused := completed(ctx, aJob())
 		expectRefused(ctx, refused)
 
-		namespace = newNamespace(ctx, jobtest.MakeNamespace("").Label(api.EnabledLabel, api.True))
+		namespace = optedIn(ctx)
 		other := completed(ctx, aJob())
 		h.settle(ctx, other)
 		expectGone(ctx, other)
@@ -131,7 +132,7 @@ var _ = Describe("A refusal that people have to mend", func() {
 		}
 		config, err := kube.Manager(ctx, user, rights...)
 		Expect(err).NotTo(HaveOccurred())
-		return handlerOf(clientFor(config), clocktesting.NewFakePassiveClock(time.Now().Truncate(time.Second)), &logs{})
+		return handlerOf(suite.Client(config), clocktesting.NewFakePassiveClock(time.Now().Truncate(time.Second)), &logs{})
 	}
 
 	DescribeTable("by missing rights keeps the Job until somebody grants them",

@@ -15,7 +15,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobtest"
 )
 
@@ -27,7 +26,7 @@ var _ = Describe("A namespace with a thousand finished Jobs", func() {
 
 	It("does not hold up the one Job of another", func(ctx SpecContext) {
 		busy := namespace
-		namespace = newNamespace(ctx, jobtest.MakeNamespace("").Label(api.EnabledLabel, api.True))
+		namespace = optedIn(ctx)
 		fake := &logs{}
 		gate := make(chan struct{})
 		open := sync.OnceFunc(func() { close(gate) })

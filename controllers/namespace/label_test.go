@@ -18,6 +18,7 @@ import (
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobtest"
 	"github.com/job-handler/job-handler/internal/jobtest/apiserver"
+	"github.com/job-handler/job-handler/internal/jobtest/suite"
 )
 
 func annotated(value string) func(*corev1.Namespace) {
@@ -59,7 +60,7 @@ var _ = Describe("The opt-in of a Namespace", func() {
 		func(ctx SpecContext, start func(*jobtest.NamespaceBuilder) *jobtest.NamespaceBuilder,
 			then []func(*corev1.Namespace), label string, mirrored, since bool,
 		) {
-			object := create(ctx, start(aNamespace().Label("team", "data").Annotation("owner", "me")))
+			object := create(ctx, start(suite.Namespace().Label("team", "data").Annotation("owner", "me")))
 			h.settle(ctx, object)
 			for _, step := range then {
 				change(ctx, object, step)
@@ -94,7 +95,7 @@ var _ = Describe("The opt-in of a Namespace", func() {
 	)
 
 	It("is dated when it was first seen, once", func(ctx SpecContext) {
-		object := create(ctx, aNamespace().Label(api.EnabledLabel, api.True))
+		object := create(ctx, suite.Namespace().Label(api.EnabledLabel, api.True))
 		h.settle(ctx, object)
 		first := read(ctx, object)
 		Expect(first.Annotations).To(HaveKeyWithValue(api.EnabledSinceAnnotation, h.clock.Now().UTC().Format(time.RFC3339)))
@@ -108,7 +109,7 @@ var _ = Describe("The opt-in of a Namespace", func() {
 	})
 
 	It("is dated anew after it was away", func(ctx SpecContext) {
-		object := create(ctx, aNamespace().Label(api.EnabledLabel, api.True))
+		object := create(ctx, suite.Namespace().Label(api.EnabledLabel, api.True))
 		h.settle(ctx, object)
 		change(ctx, object, notLabelled)
 		h.settle(ctx, object)
@@ -121,14 +122,14 @@ var _ = Describe("The opt-in of a Namespace", func() {
 	})
 
 	It("is dated where somebody wrote what is no date", func(ctx SpecContext) {
-		object := create(ctx, aNamespace().Label(api.EnabledLabel, api.True).Annotation(api.EnabledSinceAnnotation, "always"))
+		object := create(ctx, suite.Namespace().Label(api.EnabledLabel, api.True).Annotation(api.EnabledSinceAnnotation, "always"))
 		h.settle(ctx, object)
 		Expect(read(ctx, object).Annotations).To(HaveKeyWithValue(
 			api.EnabledSinceAnnotation, h.clock.Now().UTC().Format(time.RFC3339)))
 	})
 
 	It("has the Namespace searched every scan interval", func(ctx SpecContext) {
-		object := create(ctx, aNamespace().Label(api.EnabledLabel, api.True))
+		object := create(ctx, suite.Namespace().Label(api.EnabledLabel, api.True))
 		Expect(h.settle(ctx, object).RequeueAfter).To(Equal(scanInterval))
 
 		h.Options.ScanInterval = 0
@@ -136,7 +137,7 @@ var _ = Describe("The opt-in of a Namespace", func() {
 	})
 
 	It("has the Namespace searched more often while admission misses Jobs", func(ctx SpecContext) {
-		object := create(ctx, aNamespace().Label(api.EnabledLabel, api.True))
+		object := create(ctx, suite.Namespace().Label(api.EnabledLabel, api.True))
 		h.Admission = namespace.NewAdmission()
 		h.Admission.Found(false)
 		Expect(h.settle(ctx, object).RequeueAfter).To(Equal(30 * time.Second))
@@ -152,7 +153,7 @@ var _ = Describe("The opt-in of a Namespace", func() {
 	})
 
 	DescribeTable("is not looked at", func(ctx SpecContext, prepare func(context.Context, *corev1.Namespace)) {
-		object := create(ctx, aNamespace().Annotation(api.EnabledAnnotation, api.True))
+		object := create(ctx, suite.Namespace().Annotation(api.EnabledAnnotation, api.True))
 		prepare(ctx, object)
 
 		Expect(h.reconcile(ctx, object)).To(Equal(ctrl.Result{}))
@@ -173,7 +174,7 @@ var _ = Describe("The opt-in of a Namespace", func() {
 	})
 
 	It("is not decided on an old state", func(ctx SpecContext) {
-		object := create(ctx, aNamespace().Annotation(api.EnabledAnnotation, api.True))
+		object := create(ctx, suite.Namespace().Annotation(api.EnabledAnnotation, api.True))
 		h.before = func(ctx context.Context, _ client.Object) error {
 			h.before = nil
 			change(ctx, object, labelled(api.False))
@@ -187,7 +188,7 @@ var _ = Describe("The opt-in of a Namespace", func() {
 	})
 
 	It("is tried again if it cannot be written", func(ctx SpecContext) {
-		object := create(ctx, aNamespace().Annotation(api.EnabledAnnotation, api.True))
+		object := create(ctx, suite.Namespace().Annotation(api.EnabledAnnotation, api.True))
 		lost := errors.New("connection lost")
 		h.before = func(context.Context, client.Object) error { return lost }
 		_, err := h.pass(ctx, object)
@@ -202,7 +203,7 @@ var _ = Describe("The opt-in of a Namespace", func() {
 		Expect(err).NotTo(HaveOccurred())
 		c, err := client.NewWithWatch(config, client.Options{Scheme: scheme.Scheme})
 		Expect(err).NotTo(HaveOccurred())
-		object := create(ctx, aNamespace().Annotation(api.EnabledAnnotation, api.True))
+		object := create(ctx, suite.Namespace().Annotation(api.EnabledAnnotation, api.True))
 
 		_, err = handlerOf(c).pass(ctx, object)
 
@@ -212,7 +213,7 @@ var _ = Describe("The opt-in of a Namespace", func() {
 
 	It("is written nowhere for the excluded, whatever their names have in common", func(ctx SpecContext) {
 		h = newHandler(func(o *namespace.Options) { o.ExcludedNamespaces = []string{"spec"} })
-		expectOptIn(ctx, create(ctx, aNamespace().Annotation(api.EnabledAnnotation, api.True)), api.True, true, true)
+		expectOptIn(ctx, create(ctx, suite.Namespace().Annotation(api.EnabledAnnotation, api.True)), api.True, true, true)
 	})
 })
 

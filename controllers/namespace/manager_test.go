@@ -21,6 +21,7 @@ import (
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/events"
 	"github.com/job-handler/job-handler/internal/jobtest"
+	"github.com/job-handler/job-handler/internal/jobtest/suite"
 )
 
 // startManager runs the controller as the installed manager does, with the
@@ -77,7 +78,7 @@ var _ = Describe("The controller in a manager", func() {
 
 	It("follows a Namespace that opts in and out", func(ctx SpecContext) {
 		startManager(ctx, scanInterval)
-		object := create(ctx, aNamespace())
+		object := create(ctx, suite.Namespace())
 		job := jobtest.MakeJob(object.Name, "job").Obj()
 		Expect(kube.Create(ctx, job)).To(Succeed())
 		Consistently(ctx, label(object)).Should(BeEmpty())
@@ -91,7 +92,7 @@ var _ = Describe("The controller in a manager", func() {
 	}, SpecTimeout(specTimeout))
 
 	It("looks into opted-in Namespaces at its start, and every scan interval", func(ctx SpecContext) {
-		object := create(ctx, aNamespace().Label(api.EnabledLabel, api.True))
+		object := create(ctx, suite.Namespace().Label(api.EnabledLabel, api.True))
 		first := jobtest.MakeJob(object.Name, "first").Obj()
 		Expect(kube.Create(ctx, first)).To(Succeed())
 
@@ -104,7 +105,7 @@ var _ = Describe("The controller in a manager", func() {
 	}, SpecTimeout(specTimeout))
 
 	It("looks at once when admission breaks and when it is mended", func(ctx SpecContext) {
-		object := create(ctx, aNamespace().Label(api.EnabledLabel, api.True))
+		object := create(ctx, suite.Namespace().Label(api.EnabledLabel, api.True))
 		before := jobtest.MakeJob(object.Name, "before").Obj()
 		Expect(kube.Create(ctx, before)).To(Succeed())
 		admission := namespace.NewAdmission()
@@ -127,7 +128,7 @@ var _ = Describe("The controller in a manager", func() {
 	}, SpecTimeout(specTimeout))
 
 	It("writes nothing while there is nothing to do", func(ctx SpecContext) {
-		object := create(ctx, aNamespace().Annotation(api.EnabledAnnotation, api.True))
+		object := create(ctx, suite.Namespace().Annotation(api.EnabledAnnotation, api.True))
 		startManager(ctx, 50*time.Millisecond)
 		Eventually(ctx, label(object)).Should(Equal(api.True))
 

@@ -19,6 +19,7 @@ import (
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobtest"
+	"github.com/job-handler/job-handler/internal/jobtest/suite"
 	"github.com/job-handler/job-handler/internal/jobtest/versions"
 	"github.com/job-handler/job-handler/internal/policy"
 )
@@ -33,7 +34,7 @@ var _ = Describe("The search for Jobs that admission missed", func() {
 	BeforeEach(func(ctx SpecContext) {
 		h = newHandler()
 		h.step(-time.Hour)
-		namespace = create(ctx, aNamespace().Label(api.EnabledLabel, api.True))
+		namespace = create(ctx, suite.Namespace().Label(api.EnabledLabel, api.True))
 		h.settle(ctx, namespace)
 		h.step(time.Hour)
 		h.writes = 0
@@ -249,7 +250,7 @@ var _ = Describe("The search for Jobs that admission missed", func() {
 	})
 
 	It("does not look into other Namespaces, nor into those that are not opted in", func(ctx SpecContext) {
-		other := create(ctx, aNamespace())
+		other := create(ctx, suite.Namespace())
 		object := jobtest.MakeJob(other.Name, "job").Obj()
 		Expect(kube.Create(ctx, object)).To(Succeed())
 

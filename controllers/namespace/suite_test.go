@@ -2,20 +2,17 @@ package namespace_test
 
 import (
 	"context"
-	"fmt"
 	"testing"
-	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/jobtest"
 	"github.com/job-handler/job-handler/internal/jobtest/apiserver"
+	"github.com/job-handler/job-handler/internal/jobtest/suite"
 )
 
 const (
@@ -23,10 +20,6 @@ const (
 	soon = jobtest.Soon
 	// specTimeout bounds a spec.
 	specTimeout = jobtest.SpecTimeout
-	// aWhile is how long is watched that something does not happen.
-	aWhile = 500 * time.Millisecond
-
-	poll = 10 * time.Millisecond
 )
 
 var (
@@ -44,30 +37,9 @@ func TestIntegration(t *testing.T) {
 }
 
 var _ = BeforeSuite(func(ctx SpecContext) {
-	EnforceDefaultTimeoutsWhenUsingContexts()
-	SetDefaultEventuallyTimeout(soon)
-	SetDefaultEventuallyPollingInterval(poll)
-	SetDefaultConsistentlyDuration(aWhile)
-	SetDefaultConsistentlyPollingInterval(poll)
-	ctrl.SetLogger(GinkgoLogr)
-
-	var err error
-	kube, err = apiserver.Start(ctx)
-	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(kube.Stop)
-	managerConfig, err = kube.InstalledManager(ctx)
-	Expect(err).NotTo(HaveOccurred())
-	manager, err = client.NewWithWatch(managerConfig, client.Options{Scheme: scheme.Scheme})
-	Expect(err).NotTo(HaveOccurred())
+	kube = suite.Start(ctx)
+	managerConfig, manager = suite.Manager(ctx, kube)
 }, NodeTimeout(apiserver.StartTimeout))
-
-var namespaces int
-
-// aNamespace returns the builder of a Namespace with a name of its own.
-func aNamespace() *jobtest.NamespaceBuilder {
-	namespaces++
-	return jobtest.MakeNamespace(fmt.Sprintf("spec-%d", namespaces))
-}
 
 // create creates a Namespace.
 func create(ctx context.Context, builder *jobtest.NamespaceBuilder) *corev1.Namespace {

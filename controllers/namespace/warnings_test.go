@@ -14,6 +14,7 @@ import (
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobtest"
+	"github.com/job-handler/job-handler/internal/jobtest/suite"
 	"github.com/job-handler/job-handler/internal/policy"
 )
 
@@ -40,7 +41,7 @@ var _ = Describe("An invalid default on a Namespace", func() {
 	}
 
 	It("is told of in one Warning for all of them, once an hour", func(ctx SpecContext) {
-		object := create(ctx, aNamespace().Label(api.EnabledLabel, api.True).
+		object := create(ctx, suite.Namespace().Label(api.EnabledLabel, api.True).
 			Annotation(api.LogModeAnnotation, "everything").
 			Annotation(api.DeleteAfterSuccessAnnotation, "soon").
 			Annotation(api.ResultsNameAnnotation, "all-results"))
@@ -60,7 +61,7 @@ var _ = Describe("An invalid default on a Namespace", func() {
 
 	DescribeTable("is what the Namespace is warned of", func(ctx SpecContext, key, value string, warned bool) {
 		h.Options.Defaults = policy.Defaults{PropagatableLabels: []string{"team"}}
-		object := create(ctx, aNamespace().Label(api.EnabledLabel, api.True).Annotation(key, value))
+		object := create(ctx, suite.Namespace().Label(api.EnabledLabel, api.True).Annotation(key, value))
 		h.settle(ctx, object)
 		if warned {
 			Expect(warnings(ctx, object)).To(ConsistOf(ContainSubstring(key)))
@@ -78,7 +79,7 @@ var _ = Describe("An invalid default on a Namespace", func() {
 
 	DescribeTable("is no concern of ours where the Namespace is not opted in",
 		func(ctx SpecContext, builder func(*jobtest.NamespaceBuilder) *jobtest.NamespaceBuilder) {
-			object := create(ctx, builder(aNamespace().Annotation(api.LogModeAnnotation, "everything")))
+			object := create(ctx, builder(suite.Namespace().Annotation(api.LogModeAnnotation, "everything")))
 			h.settle(ctx, object)
 			Expect(warnings(ctx, object)).To(BeEmpty())
 		},
@@ -88,7 +89,7 @@ var _ = Describe("An invalid default on a Namespace", func() {
 
 	DescribeTable("is told of if it is the opt-in itself, which would else be missed in silence",
 		func(ctx SpecContext, builder func(*jobtest.NamespaceBuilder) *jobtest.NamespaceBuilder) {
-			object := create(ctx, builder(aNamespace()))
+			object := create(ctx, builder(suite.Namespace()))
 			h.settle(ctx, object)
 			Expect(warnings(ctx, object)).To(ConsistOf(And(
 				ContainSubstring(api.EnabledAnnotation), ContainSubstring(`"yes"`))))
@@ -98,7 +99,7 @@ var _ = Describe("An invalid default on a Namespace", func() {
 	)
 
 	It("does not keep Jobs from being found, also if nobody can be told", func(ctx SpecContext) {
-		object := create(ctx, aNamespace().Label(api.EnabledLabel, api.True).Annotation(api.LogModeAnnotation, "everything"))
+		object := create(ctx, suite.Namespace().Label(api.EnabledLabel, api.True).Annotation(api.LogModeAnnotation, "everything"))
 		h.settle(ctx, object)
 		job := jobtest.MakeJob(object.Name, "job").Obj()
 		Expect(kube.Create(ctx, job)).To(Succeed())

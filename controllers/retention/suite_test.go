@@ -1,20 +1,17 @@
 package retention_test
 
 import (
-	"fmt"
 	"testing"
-	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/client-go/kubernetes/scheme"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobtest"
 	"github.com/job-handler/job-handler/internal/jobtest/apiserver"
+	"github.com/job-handler/job-handler/internal/jobtest/suite"
 )
 
 const (
@@ -22,7 +19,6 @@ const (
 	soon = jobtest.Soon
 	// specTimeout bounds a spec.
 	specTimeout = jobtest.SpecTimeout
-	poll        = 10 * time.Millisecond
 )
 
 var (
@@ -42,35 +38,20 @@ func TestIntegration(t *testing.T) {
 }
 
 var _ = BeforeSuite(func(ctx SpecContext) {
-	EnforceDefaultTimeoutsWhenUsingContexts()
-	SetDefaultEventuallyTimeout(soon)
-	SetDefaultEventuallyPollingInterval(poll)
-	ctrl.SetLogger(GinkgoLogr)
-
-	var err error
-	kube, err = apiserver.Start(ctx)
-	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(kube.Stop)
-	config, err := kube.InstalledManager(ctx)
-	Expect(err).NotTo(HaveOccurred())
-	manager, err = client.NewWithWatch(config, client.Options{Scheme: scheme.Scheme, FieldOwner: api.ManagerName})
-	Expect(err).NotTo(HaveOccurred())
+	kube = suite.Start(ctx)
+	_, manager = suite.Manager(ctx, kube)
 }, NodeTimeout(apiserver.StartTimeout))
 
 var _ = BeforeEach(func(ctx SpecContext) { namespace = newNamespace(ctx) })
-
-var namespaces int
 
 // newNamespace creates an opted-in Namespace under a name of its own and returns
 // that. No results are left in it for the next spec to find.
 func newNamespace(ctx SpecContext) string {
 	GinkgoHelper()
-	namespaces++
-	object := jobtest.MakeNamespace(fmt.Sprintf("spec-%d", namespaces)).Label(api.EnabledLabel, api.True).Obj()
-	Expect(kube.CreateNamespace(ctx, object)).To(Succeed())
+	name := suite.NewNamespace(ctx, kube, suite.Namespace().Label(api.EnabledLabel, api.True))
 	DeferCleanup(func(ctx SpecContext) {
-		Expect(kube.DeleteAllOf(ctx, &corev1.ConfigMap{}, client.InNamespace(object.Name))).To(Succeed())
-		Expect(kube.DeleteAllOf(ctx, &corev1.Secret{}, client.InNamespace(object.Name))).To(Succeed())
+		Expect(kube.DeleteAllOf(ctx, &corev1.ConfigMap{}, client.InNamespace(name))).To(Succeed())
+		Expect(kube.DeleteAllOf(ctx, &corev1.Secret{}, client.InNamespace(name))).To(Succeed())
 	}, NodeTimeout(soon))
-	return object.Name
+	return name
 }

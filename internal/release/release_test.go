@@ -17,6 +17,7 @@ import (
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/jobtest"
+	"github.com/job-handler/job-handler/internal/jobtest/suite"
 	"github.com/job-handler/job-handler/internal/release"
 )
 
@@ -35,9 +36,9 @@ func held(namespace, name string) *batchv1.Job {
 
 var _ = Describe("Releasing a cluster", func() {
 	It("takes back what holds Jobs and marks Namespaces, once, and says so", func(ctx SpecContext) {
-		mirrored := create(ctx, aNamespace().Label(api.EnabledLabel, api.True).Annotation(api.EnabledAnnotation, api.True).
+		mirrored := create(ctx, suite.Namespace().Label(api.EnabledLabel, api.True).Annotation(api.EnabledAnnotation, api.True).
 			Annotation(api.EnabledMirroredAnnotation, api.True).Annotation(api.EnabledSinceAnnotation, "2026-11-01T00:00:00Z").Obj())
-		labelled := create(ctx, aNamespace().Label(api.EnabledLabel, api.True).
+		labelled := create(ctx, suite.Namespace().Label(api.EnabledLabel, api.True).
 			Annotation(api.EnabledSinceAnnotation, "2026-11-01T00:00:00Z").Annotation(api.ResultsTTLAnnotation, "1d").Obj())
 		first := create(ctx, raised(mirrored.Name, "raised").Obj())
 		second := create(ctx, held(labelled.Name, "held"))
@@ -74,7 +75,7 @@ var _ = Describe("Releasing a cluster", func() {
 	})
 
 	It("in a dry run changes nothing and says what it would", func(ctx SpecContext) {
-		namespace := create(ctx, aNamespace().Label(api.EnabledLabel, api.True).Annotation(api.EnabledMirroredAnnotation, api.True).Obj())
+		namespace := create(ctx, suite.Namespace().Label(api.EnabledLabel, api.True).Annotation(api.EnabledMirroredAnnotation, api.True).Obj())
 		job := create(ctx, raised(namespace.Name, "raised").Obj())
 		versions := []string{namespace.ResourceVersion, job.ResourceVersion}
 
@@ -89,7 +90,7 @@ var _ = Describe("Releasing a cluster", func() {
 	})
 
 	It("goes through more Jobs than are in one page", func(ctx SpecContext) {
-		namespace := create(ctx, aNamespace().Obj())
+		namespace := create(ctx, suite.Namespace().Obj())
 		const many = 520
 		for i := range many {
 			create(ctx, raised(namespace.Name, fmt.Sprintf("raised-%d", i)).Obj())
@@ -104,7 +105,7 @@ var _ = Describe("Releasing a cluster", func() {
 	})
 
 	It("tries again when an object changes under its hands", func(ctx SpecContext) {
-		namespace := create(ctx, aNamespace().Label(api.EnabledLabel, api.True).Annotation(api.EnabledMirroredAnnotation, api.True).Obj())
+		namespace := create(ctx, suite.Namespace().Label(api.EnabledLabel, api.True).Annotation(api.EnabledMirroredAnnotation, api.True).Obj())
 		job := create(ctx, raised(namespace.Name, "busy").Obj())
 		changes := map[string]*atomic.Int32{namespace.Name: {}, job.Name: {}}
 		busy := interceptor.NewClient(kube, interceptor.Funcs{Get: func(
@@ -128,7 +129,7 @@ var _ = Describe("Releasing a cluster", func() {
 	})
 
 	It("leaves a Namespace's label that somebody changes under its hands", func(ctx SpecContext) {
-		namespace := create(ctx, aNamespace().Label(api.EnabledLabel, api.True).Annotation(api.EnabledMirroredAnnotation, api.True).Obj())
+		namespace := create(ctx, suite.Namespace().Label(api.EnabledLabel, api.True).Annotation(api.EnabledMirroredAnnotation, api.True).Obj())
 		changed := false
 		busy := interceptor.NewClient(kube, interceptor.Funcs{Get: func(
 			ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption,
@@ -147,7 +148,7 @@ var _ = Describe("Releasing a cluster", func() {
 	})
 
 	It("goes on after one that it cannot change, and fails with its name", func(ctx SpecContext) {
-		namespace := create(ctx, aNamespace().Obj())
+		namespace := create(ctx, suite.Namespace().Obj())
 		stuck := create(ctx, raised(namespace.Name, "stuck").Obj())
 		free := create(ctx, raised(namespace.Name, "free").Obj())
 		guard := guardAgainstChanges(ctx, stuck)

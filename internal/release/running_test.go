@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
+	"github.com/job-handler/job-handler/internal/jobtest/suite"
 	"github.com/job-handler/job-handler/internal/release"
 )
 
@@ -72,7 +73,7 @@ func leaveNothing(ctx SpecContext, namespace string) {
 
 var _ = Describe("A lease of the manager", func() {
 	It("that is renewed stops it, but no dry run", func(ctx SpecContext) {
-		namespace := create(ctx, aNamespace().Annotation(api.EnabledSinceAnnotation, "2026-11-01T00:00:00Z").Obj())
+		namespace := create(ctx, suite.Namespace().Annotation(api.EnabledSinceAnnotation, "2026-11-01T00:00:00Z").Obj())
 		lease, of := aLease(ctx, "renewed", "job-handler-0")
 		keepRenewing(ctx, lease, func(*coordinationv1.LeaseSpec) {})
 
@@ -85,7 +86,7 @@ var _ = Describe("A lease of the manager", func() {
 	})
 
 	It("that is renewed does not stop it from letting go what is being deleted, and only that", func(ctx SpecContext) {
-		namespace := create(ctx, aNamespace().Annotation(api.EnabledSinceAnnotation, "2026-11-01T00:00:00Z").Obj())
+		namespace := create(ctx, suite.Namespace().Annotation(api.EnabledSinceAnnotation, "2026-11-01T00:00:00Z").Obj())
 		kept, raisedOnly := create(ctx, held(namespace.Name, "kept")), create(ctx, raised(namespace.Name, "raised").Obj())
 		deleted, raisedAndDeleted := create(ctx, held(namespace.Name, "deleted")), create(ctx, raised(namespace.Name, "gone").Finalizer("example.com/other").Obj())
 		for _, job := range []*batchv1.Job{deleted, raisedAndDeleted} {
@@ -116,7 +117,7 @@ var _ = Describe("A lease of the manager", func() {
 	})
 
 	It("that is renewed for a while is waited for", func(ctx SpecContext) {
-		namespace := create(ctx, aNamespace().Annotation(api.EnabledSinceAnnotation, "2026-11-01T00:00:00Z").Obj())
+		namespace := create(ctx, suite.Namespace().Annotation(api.EnabledSinceAnnotation, "2026-11-01T00:00:00Z").Obj())
 		lease, of := aLease(ctx, "ending", "job-handler-0")
 		keepRenewing(ctx, lease, func(spec *coordinationv1.LeaseSpec) {
 			// Longer than one look at it takes: 2.5 s.

@@ -2,24 +2,16 @@ package release_test
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/job-handler/job-handler/internal/jobtest"
 	"github.com/job-handler/job-handler/internal/jobtest/apiserver"
+	"github.com/job-handler/job-handler/internal/jobtest/suite"
 	"github.com/job-handler/job-handler/internal/release"
-)
-
-const (
-	// soon is how long something that is about to happen may take on a busy machine.
-	soon = jobtest.Soon
-	poll = 20 * time.Millisecond
 )
 
 // kube is the administrator's client.
@@ -31,22 +23,8 @@ func TestIntegration(t *testing.T) {
 }
 
 var _ = BeforeSuite(func(ctx SpecContext) {
-	EnforceDefaultTimeoutsWhenUsingContexts()
-	SetDefaultEventuallyTimeout(soon)
-	SetDefaultEventuallyPollingInterval(poll)
-	var err error
-	kube, err = apiserver.Start(ctx)
-	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(kube.Stop)
+	kube = suite.Start(ctx)
 }, NodeTimeout(apiserver.StartTimeout))
-
-var namespaces int
-
-// aNamespace returns the builder of a Namespace with a name of its own.
-func aNamespace() *jobtest.NamespaceBuilder {
-	namespaces++
-	return jobtest.MakeNamespace(fmt.Sprintf("spec-%d", namespaces))
-}
 
 // create creates an object as a user would.
 func create[T client.Object](ctx context.Context, object T) T {
