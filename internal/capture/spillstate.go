@@ -11,6 +11,7 @@ import (
 
 	"github.com/job-handler/job-handler/internal/joblogs"
 	"github.com/job-handler/job-handler/internal/results"
+	"github.com/job-handler/job-handler/internal/retry"
 )
 
 const (
@@ -184,7 +185,7 @@ func (c *Captures) owed(left func(p *pod, short bool) (wait time.Duration, ever 
 				continue
 			}
 			if wait > 0 {
-				next = Sooner(next, wait)
+				next = retry.Sooner(next, wait)
 				continue
 			}
 			if !found {
@@ -194,14 +195,6 @@ func (c *Captures) owed(left func(p *pod, short bool) (wait time.Duration, ever 
 		}
 	}
 	return due, next
-}
-
-// Sooner returns the shorter of two times to wait, where next 0 means for ever.
-func Sooner(next, wait time.Duration) time.Duration {
-	if next == 0 {
-		return wait
-	}
-	return min(next, wait)
 }
 
 // Await returns when there may be something new to be stored, when after has
