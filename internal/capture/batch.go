@@ -233,7 +233,7 @@ func (e *encoded) add(log *logpack.Log, t *text, record *logRecord, short result
 	e.size += log.Size()
 	switch {
 	case t == nil:
-	case log.Excerpt().Kept() == t.kept():
+	case log.Excerpt().Kept() == t.Kept():
 		e.texts = append(e.texts, t)
 	case short.Reason != "" && record.Capture.Complete:
 		record.Capture = captureRecord(short)
@@ -276,46 +276,17 @@ func packLogs(one *Captured, budget int) []*logpack.Log {
 	for i := range one.logs {
 		log := pool.Open(false)
 		logs = append(logs, log)
-		if copyLog(log, &one.logs[i]) != nil {
+		if t := one.logs[i].text; t != nil && t.CopyTo(log) != nil {
 			// Its text has less of it, but can be read.
 			pool.Drop(log)
 			log = pool.Open(false)
 			logs[i] = log
-			copyText(log, one.logs[i].text)
+			t.CopyText(log)
 		}
 		// It never fails.
 		_ = log.Close()
 	}
 	return logs
-}
-
-// copyLog writes to dst the most that is kept of the log.
-func copyLog(dst *logpack.Log, l *followedLog) error {
-	packed := l.text.all()
-	if packed == nil {
-		copyText(dst, l.text)
-		return nil
-	}
-	text := &logpack.Unpacker{}
-	if err := text.Open(bytes.NewReader(bytes.Join(packed.Members(), nil))); err != nil {
-		return err
-	}
-	defer text.Close()
-	if err := text.Copy(dst, packed.Excerpt().HeadBytes); err != nil {
-		return err
-	}
-	dst.Skip(packed.Gap())
-	return text.Copy(dst, packed.Excerpt().TailBytes)
-}
-
-func copyText(dst *logpack.Log, t *text) {
-	if t == nil {
-		return
-	}
-	// A logpack.Log never fails.
-	_, _ = dst.Write(t.buffer.Head())
-	dst.Skip(t.buffer.Gap())
-	_, _ = dst.Write(t.buffer.Tail())
 }
 
 // fit returns logs of which no more is kept than has room.

@@ -80,7 +80,7 @@ func TestMemory(t *testing.T) {
 		captured, release := c.Of(job)
 		defer release()
 		for i, one := range captured {
-			text := one.logs[0].text.buffer
+			text := one.logs[0].text.Text
 			if i == 0 {
 				if string(text.Head()) != "little\n" {
 					t.Errorf("the little one is %q", text.Head())
@@ -92,7 +92,7 @@ func TestMemory(t *testing.T) {
 				!strings.HasPrefix(all, string(text.Head())) || !strings.HasSuffix(all, string(text.Tail())) {
 				t.Fatalf("pod %d: %d bytes seen, %d kept", i, text.Seen(), text.Kept())
 			}
-			if packed := one.logs[0].text.whole(); packed.Excerpt().Kept()+packed.Excerpt().OmittedBytes != text.Seen() {
+			if packed := one.logs[0].text.Longer(); packed.Excerpt().Kept()+packed.Excerpt().OmittedBytes != text.Seen() {
 				t.Fatalf("pod %d: %+v compressed of %d bytes", i, packed.Excerpt(), text.Seen())
 			}
 		}
@@ -119,8 +119,8 @@ func TestPinned(t *testing.T) {
 	for range 20 {
 		_, _ = m.open("batch").Write([]byte(strings.Repeat("y", 200<<10)))
 	}
-	if m.used > m.limit || read.buffer.Kept() != 100<<10 || !read.buffer.Whole() {
-		t.Errorf("%d bytes in use, %d kept of what is read", m.used, read.buffer.Kept())
+	if m.used > m.limit || read.Text.Kept() != 100<<10 || !read.Text.Whole() {
+		t.Errorf("%d bytes in use, %d kept of what is read", m.used, read.Text.Kept())
 	}
 	read.drop()
 	used := m.used

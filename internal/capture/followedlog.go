@@ -116,12 +116,12 @@ func (l *followedLog) result(log joblogs.Log, left presence) results.ContainerLo
 		log.Ended = true
 	}
 	if (l.text.seen() > 0 || l.capture.Complete) && !l.text.isReleased() {
-		kept.Text, kept.Packed, kept.Redacted = l.text.buffer, l.text.whole(), l.redacted
+		kept.Text, kept.Packed, kept.Redacted = l.text.Text, l.text.Longer(), l.redacted
 	}
 	kept.Capture = l.judge(log, left, kept.Text == nil)
 	if l.text.isReleased() {
 		// Nothing of it is at hand, but how much there was.
-		kept.Text = l.text.buffer
+		kept.Text = l.text.Text
 	}
 	if left == gone {
 		kept.Capture.Retryable = false

@@ -1,10 +1,12 @@
 package capture
 
 import (
-	"errors"
+	"cmp"
 	"maps"
 	"slices"
 	"sync"
+
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/logpack"
@@ -26,10 +28,11 @@ const (
 	leastPacked = 32 << 10
 	// smallestText is what a text takes at first.
 	smallestText = 512
+	// pressedPart is which part of the memory may be in use, by what is not stored,
+	// before pods are stored at once that have ended: so that they are when there is
+	// none left.
+	pressedPart = 2
 )
-
-// errTaken ends the reading of a log to which nothing more may be added.
-var errTaken = errors.New("the log was taken as it is")
 
 // memory bounds what logs hold. While there is enough, a text grows up to maxText,
 // and a log that is longer is compressed besides. When it runs short, namespaces have
@@ -60,29 +63,6 @@ type memory struct {
 	packingOf            map[string]int
 }
 
-// text is a log in memory. A nil *text is empty, and may be dropped and pinned.
-type text struct {
-	memory *memory
-	// owner is the namespace of the log.
-	owner  string
-	buffer *logtext.Buffer
-	// packed is the same log compressed, once it is longer than the buffer, if
-	// there was memory for that then; packing is true while more may come.
-	packed  *logpack.Log
-	packing bool
-	// taken is true once nothing may be added, pins how many read it: nothing
-	// may change then.
-	taken bool
-	pins  int
-	// dropped is true once nobody wants it but those who read it.
-	dropped bool
-	// used is what the buffer takes, at most.
-	used int
-	// stored is true once a copy is stored, released once this one is given up for
-	// others that have none.
-	stored, released bool
-}
-
 func newMemory(limit int) *memory {
 	packed, pending := limit/packedShare, limit/pendingShare
 	return &memory{
@@ -96,53 +76,9 @@ func newMemory(limit int) *memory {
 func (m *memory) open(owner string) *text {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	t := &text{memory: m, owner: owner, buffer: logtext.NewBuffer(min(maxText, m.limit/textShare))}
+	t := &text{memory: m, owner: owner, Recorder: logpack.Recorder{Text: logtext.NewBuffer(min(maxText, m.limit/textShare))}}
 	m.texts[t] = struct{}{}
 	return t
-}
-
-// Write implements io.Writer. It fails once the text was taken or dropped.
-func (t *text) Write(p []byte) (int, error) {
-	m := t.memory
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if t.taken {
-		return 0, errTaken
-	}
-	if t.buffer.Kept()+len(p) > t.buffer.Capacity() {
-		t.pack()
-	}
-	// While it grows, a buffer is there twice for a moment.
-	if size := t.size(len(p)); size > t.used && m.used+size > m.limit {
-		m.shrink()
-	}
-	if t.packed != nil {
-		// It never fails.
-		_, _ = t.packed.Write(p)
-	}
-	n, err := t.buffer.Write(p)
-	m.account(t, t.size(0))
-	return n, err
-}
-
-// size returns what the buffer may take with so many bytes more: it doubles as
-// it grows.
-func (t *text) size(more int) int {
-	return min(t.buffer.Capacity(), max(smallestText, 2*(t.buffer.Kept()+more)))
-}
-
-// pack has the log, of which the buffer has all, be compressed from now on, unless
-// too many are, of all or of its namespace.
-func (t *text) pack() {
-	m := t.memory
-	if t.packed != nil || !t.buffer.Whole() || !m.mayPack(t.owner) {
-		return
-	}
-	t.packed, t.packing = m.pool.OpenFor(t.owner, false), true
-	m.packing++
-	m.packingOf[t.owner]++
-	// It never fails.
-	_, _ = t.packed.Write(t.buffer.Head())
 }
 
 // mayPack reports whether one more log of the namespace may be compressed. A
@@ -166,49 +102,10 @@ func (m *memory) mayPack(owner string) bool {
 		return false
 	}
 	victim.endPacking()
-	m.pool.Drop(victim.packed)
-	victim.packed = nil
+	m.pool.Drop(victim.Packed)
+	victim.Packed = nil
 	m.cuts++
 	return true
-}
-
-// close ends the text: nothing more may be added. Called with the lock held.
-func (t *text) close() {
-	t.taken = true
-	if !t.packing {
-		return
-	}
-	// It never fails.
-	_ = t.packed.Close()
-	t.endPacking()
-}
-
-func (t *text) endPacking() {
-	t.packing = false
-	t.memory.packing--
-	if t.memory.packingOf[t.owner]--; t.memory.packingOf[t.owner] == 0 {
-		delete(t.memory.packingOf, t.owner)
-	}
-}
-
-// end ends the text: nothing more may be added.
-func (t *text) end() {
-	if t == nil {
-		return
-	}
-	t.memory.mu.Lock()
-	defer t.memory.mu.Unlock()
-	if !t.dropped {
-		t.close()
-	}
-}
-
-// whole returns the log compressed where its text does not have all of it.
-func (t *text) whole() *logpack.Log {
-	if t.buffer.Whole() {
-		return nil
-	}
-	return t.packed
 }
 
 // account notes what t takes.
@@ -266,74 +163,104 @@ func (m *memory) cutTo(texts []*text, budget int) {
 	}
 }
 
-// cut has the text take no more than limit bytes. What is whole until then is
-// compressed first.
-func (t *text) cut(limit int) {
-	if t.buffer.Kept() >= leastPacked {
-		t.pack()
-	}
-	if t.taken {
-		t.close()
-	}
-	t.buffer.Shrink(limit)
-	t.memory.account(t, limit)
-}
-
-func (t *text) seen() int64 {
-	if t == nil {
-		return 0
-	}
-	t.memory.mu.Lock()
-	defer t.memory.mu.Unlock()
-	return t.buffer.Seen()
-}
-
-// drop gives the memory back, at the latest when nobody reads the text.
-func (t *text) drop() {
-	if t == nil {
-		return
-	}
-	t.memory.mu.Lock()
-	defer t.memory.mu.Unlock()
-	t.close()
-	t.dropped = true
-	if t.pins == 0 {
-		t.memory.remove(t)
-	}
-}
-
 func (m *memory) remove(t *text) {
 	m.account(t, 0)
 	delete(m.texts, t)
-	if t.packed != nil {
-		m.pool.Drop(t.packed)
+	if t.Packed != nil {
+		m.pool.Drop(t.Packed)
 	}
 }
 
-// pin has the text stay as it is until unpin is called as often.
-func (t *text) pin() {
-	if t == nil {
-		return
+// hold notes that so much more is in use, less where it is negative.
+func (m *memory) hold(size int) {
+	m.used += size
+	pressed := m.used-m.spare > m.limit/pressedPart
+	if pressed && !m.pressed {
+		m.pressure()
 	}
-	t.memory.mu.Lock()
-	defer t.memory.mu.Unlock()
-	t.close()
-	if t.pins++; t.packed != nil {
-		t.memory.pool.Pin(t.packed)
+	m.pressed = pressed
+}
+
+// reserve takes size bytes for as long as something is worked on, and makes room
+// for it; less than 0 gives them back.
+func (m *memory) reserve(size int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.used+size > m.limit && size > 0 {
+		m.shrink()
+	}
+	m.hold(size)
+}
+
+// short reports whether what has no stored copy takes more than it should.
+func (m *memory) short() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.pressed
+}
+
+// shortBy returns the namespaces of which pods are to be stored at once, since what
+// has no stored copy takes more than it should: those above an equal share of that;
+// nil while memory is not short.
+func (m *memory) shortBy() sets.Set[string] {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.pressed {
+		return nil
+	}
+	unstored := map[string]int{}
+	for t := range m.texts {
+		if !t.stored {
+			unstored[t.owner] += t.used
+		}
+	}
+	short, all := sets.New[string](), sets.New[string]()
+	for owner, used := range unstored {
+		if all.Insert(owner); used > m.limit/pressedPart/len(unstored) {
+			short.Insert(owner)
+		}
+	}
+	if short.Len() == 0 {
+		// Something else has the memory.
+		return all
+	}
+	return short
+}
+
+// releaseStored gives up texts of which a copy is stored, the longest first, until
+// a quarter of the memory is free.
+func (m *memory) releaseStored() {
+	var stored []*text
+	for t := range m.texts {
+		if t.stored && !t.released && t.pins == 0 {
+			stored = append(stored, t)
+		}
+	}
+	slices.SortFunc(stored, func(a, b *text) int { return cmp.Compare(b.used, a.used) })
+	for _, t := range stored {
+		if m.used <= m.limit*3/4 {
+			return
+		}
+		t.release()
 	}
 }
 
-func (t *text) unpin() {
-	if t == nil {
-		return
+// adopt returns buffer as a text of namespace to which nothing is added, shorter where there is
+// no room for all of it. packed is the same log compressed, in the pool, or nil.
+func (m *memory) adopt(namespace string, buffer *logtext.Buffer, packed *logpack.Log) *text {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	buffer.Shrink(buffer.Kept())
+	size := buffer.Capacity()
+	if m.used+size > m.limit {
+		m.shrink()
 	}
-	t.memory.mu.Lock()
-	defer t.memory.mu.Unlock()
-	t.pins--
-	if t.packed != nil {
-		t.memory.pool.Unpin(t.packed)
+	if over := m.used + size - m.limit; over > 0 {
+		buffer.Shrink(buffer.Capacity() - over)
+		size = buffer.Capacity()
 	}
-	if t.dropped && t.pins == 0 {
-		t.memory.remove(t)
-	}
+	t := &text{memory: m, owner: namespace, Recorder: logpack.Recorder{Text: buffer, Packed: packed}, taken: true}
+	m.texts[t] = struct{}{}
+	m.account(t, size)
+	return t
 }

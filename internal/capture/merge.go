@@ -75,7 +75,7 @@ func (l *followedLog) or(other *followedLog) followedLog {
 func (l *followedLog) reading() results.Reading {
 	r := results.Reading{Seen: l.text.seen(), Capture: l.capture}
 	if l.text != nil && !l.text.isReleased() {
-		r.Kept = l.text.kept()
+		r.Kept = l.text.Kept()
 	}
 	return r
 }

@@ -379,8 +379,8 @@ func TestPacking(t *testing.T) {
 	}
 	for i, one := range long {
 		one.end()
-		if (one.whole() != nil) != (i < m.mostPacking) {
-			t.Errorf("number %d: %v", i, one.whole())
+		if (one.Longer() != nil) != (i < m.mostPacking) {
+			t.Errorf("number %d: %v", i, one.Longer())
 		}
 	}
 	for range 40 {
@@ -388,8 +388,8 @@ func TestPacking(t *testing.T) {
 		_, _ = other.Write([]byte(strings.Repeat("y", 700<<10)))
 		long = append(long, other)
 	}
-	if short.buffer.Whole() || short.whole() == nil || short.whole().Excerpt().Kept() != 120_000 {
-		t.Errorf("%d bytes as text, %+v", short.buffer.Kept(), short.whole())
+	if short.Text.Whole() || short.Longer() == nil || short.Longer().Excerpt().Kept() != 120_000 {
+		t.Errorf("%d bytes as text, %+v", short.Text.Kept(), short.Longer())
 	}
 	for _, one := range append(long, short) {
 		one.drop()

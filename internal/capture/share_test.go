@@ -323,11 +323,11 @@ func TestMemoryShares(t *testing.T) {
 	}
 	long.end()
 	short.end()
-	if packed := long.whole(); packed == nil || packed.Excerpt().OmittedBytes != 0 {
+	if packed := long.Longer(); packed == nil || packed.Excerpt().OmittedBytes != 0 {
 		t.Errorf("the long log is not kept: %+v", packed)
 	}
-	if !short.buffer.Whole() || short.buffer.Kept() != 2*len(line) {
-		t.Errorf("%d bytes are kept of the short log", short.buffer.Kept())
+	if !short.Text.Whole() || short.Text.Kept() != 2*len(line) {
+		t.Errorf("%d bytes are kept of the short log", short.Text.Kept())
 	}
 	if m.used > m.limit || m.packing > m.mostPacking {
 		t.Errorf("%d of %d bytes in use, %d compressed", m.used, m.limit, m.packing)

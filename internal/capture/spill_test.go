@@ -282,7 +282,7 @@ func TestStoredPacked(t *testing.T) {
 	inTime(t, Options{}, func(t *testing.T, ctx context.Context, n *node, c *Captures) {
 		text := strings.Repeat("a line of a log that is rather long\n", 200_000)
 		capture(ctx, n, c, "p", text)
-		if packed := c.jobs[job][0].logs[0].text.packed; packed == nil {
+		if packed := c.jobs[job][0].logs[0].text.Packed; packed == nil {
 			t.Fatal("it is not compressed in memory")
 		}
 		objects := packAll(t, c, 1<<20)

@@ -9,8 +9,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-
-	"github.com/job-handler/job-handler/internal/logtext"
 )
 
 // BenchmarkWays reads one log without timestamps, as Collect does, and with them, as
@@ -31,7 +29,7 @@ func BenchmarkWays(b *testing.B) {
 						if err != nil {
 							b.Fatal(err)
 						}
-						if !read(b.Context(), reader, &keeper{text: logtext.NewBuffer(maxBuffer), memory: memory}) {
+						if !read(b.Context(), reader, newKeeper(maxBuffer, memory, false)) {
 							b.Fatal("not complete")
 						}
 						memory.release()

@@ -5,35 +5,33 @@ import (
 	"github.com/job-handler/job-handler/internal/logtext"
 )
 
-// keeper keeps what is stored of a log: its text as far as that fits, and all of
-// it compressed once it does not.
+// keeper keeps what is stored of a log of one Job, within the memory of the Job.
 type keeper struct {
-	text   *logtext.Buffer
-	packed *logpack.Log
+	logpack.Recorder
 	memory *jobMemory
 	// tailFirst is as for logpack.Pool.Open.
 	tailFirst bool
 }
 
+// newKeeper returns a keeper of at most so many bytes of text.
+func newKeeper(capacity int, memory *jobMemory, tailFirst bool) *keeper {
+	return &keeper{Recorder: logpack.Recorder{Text: logtext.NewBuffer(capacity)}, memory: memory, tailFirst: tailFirst}
+}
+
 // Write implements io.Writer. It fails with errNoMemory only.
 func (k *keeper) Write(p []byte) (int, error) {
-	if k.packed == nil && k.text.Whole() && k.text.Kept()+len(p) > k.text.Capacity() {
+	if k.Outgrows(len(p)) && k.MayPack() {
 		if !k.memory.tryGrow() {
 			return 0, errNoMemory
 		}
-		k.packed = k.memory.pool.Open(k.tailFirst)
-		// It never fails.
-		_, _ = k.packed.Write(k.text.Head())
+		k.Pack(k.memory.pool.Open(k.tailFirst))
 	}
-	if k.packed != nil {
-		_, _ = k.packed.Write(p)
-	}
-	return k.text.Write(p)
+	return k.Recorder.Write(p)
 }
 
 // close compresses the rest.
 func (k *keeper) close() {
-	if k.packed != nil {
-		_ = k.packed.Close()
+	if k.Packed != nil {
+		_ = k.Packed.Close()
 	}
 }

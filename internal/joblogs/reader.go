@@ -13,7 +13,6 @@ import (
 
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/fairshare"
-	"github.com/job-handler/job-handler/internal/logtext"
 	"github.com/job-handler/job-handler/internal/redact"
 	"github.com/job-handler/job-handler/internal/results"
 )
@@ -190,7 +189,7 @@ func (r *Reader) tryOne(ctx context.Context, t *task, memory *jobMemory, capacit
 	defer stream.Release()
 	r.options.Metrics.Reading(1)
 	defer r.options.Metrics.Reading(-1)
-	read, err := r.read(ctx, t, newSink(&keeper{text: logtext.NewBuffer(capacity), memory: memory, tailFirst: t.failed()}, r.options.Redact))
+	read, err := r.read(ctx, t, newSink(newKeeper(capacity, memory, t.failed()), r.options.Redact))
 	if err == nil {
 		t.log.Text, t.log.Packed, t.log.Capture, t.log.Redacted = read.Text, read.Packed, read.Capture, read.Redacted
 	}

@@ -35,21 +35,21 @@ func (s *sink) close() error {
 // kept returns what is kept of the log, nil if it is empty: its text and, where
 // that does not have all of it, all of it compressed.
 func (s *sink) kept() (*logtext.Buffer, *logpack.Log) {
-	if s.keeper.text.Seen() == 0 {
+	if s.keeper.Text.Seen() == 0 {
 		return nil, nil
 	}
-	return s.keeper.text, s.keeper.packed
+	return s.keeper.Text, s.keeper.Packed
 }
 
 // dropEnd takes the last bytes off text, or leaves it as it is where it is not
 // kept whole: then the capture alone tells of them.
 func (s *sink) dropEnd(size int) {
-	text := s.keeper.text
+	text := s.keeper.Text
 	if !text.Whole() || size > text.Kept() {
 		return
 	}
 	cut := logtext.NewBuffer(text.Capacity())
 	// A Buffer never fails.
 	_, _ = cut.Write(text.Head()[:text.Kept()-size])
-	s.keeper.text = cut
+	s.keeper.Text = cut
 }

@@ -62,6 +62,9 @@ func TestUnpack(t *testing.T) {
 			if string(text) != tc.text || !errors.Is(err, tc.err) {
 				t.Errorf("Unpack: %d bytes, %.20q, %v", len(text), text, err)
 			}
+			if int64(cap(text)) > tc.limit+1 {
+				t.Errorf("it takes %d bytes", cap(text))
+			}
 			if tc.packed == nil || tc.limit > 1<<20 {
 				return
 			}
