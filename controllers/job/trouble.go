@@ -70,12 +70,12 @@ func (e *staleError) Error() string { return "changing the job: " + e.err.Error(
 
 // classify adds the errors of this package to those of the API server.
 func classify(err error) apierr.Class {
-	var taken *resultstore.NamesTakenError
+	var nameConflict *resultstore.NameConflictError
 	var stale *staleError
 	switch {
 	case errors.As(err, &stale):
 		return apierr.Transient
-	case errors.As(err, &taken), errors.Is(err, results.ErrUnfinished):
+	case errors.As(err, &nameConflict), errors.Is(err, results.ErrUnfinished):
 		return apierr.Rejected
 	default:
 		return apierr.Of(err)

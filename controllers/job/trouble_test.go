@@ -69,7 +69,7 @@ func TestClassify(t *testing.T) {
 		"too long":                  {errTooLong, apierr.Rejected, "size"},
 		"a body too large":          {apierrors.NewRequestEntityTooLargeError("limit is 3145728"), apierr.Rejected, "size"},
 		"too large for etcd":        {errEtcd, apierr.Rejected, "size"},
-		"every name taken":          {&resultstore.NamesTakenError{Names: []string{"a-results"}}, apierr.Rejected, "other"},
+		"every name taken":          {&resultstore.NameConflictError{Names: []string{"a-results"}}, apierr.Rejected, "other"},
 		"not finished after all":    {results.ErrUnfinished, apierr.Rejected, "other"},
 		"a change not valid now":    {&staleError{err: errInvalid}, apierr.Transient, "other"},
 		"too many requests":         {apierrors.NewTooManyRequests("slow down", 1), apierr.Transient, "other"},

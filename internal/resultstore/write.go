@@ -65,11 +65,11 @@ func (s *Stored) CaptureValue() string {
 	return s.Capture.String()
 }
 
-// NamesTakenError says that no name is left for the results of a run.
-type NamesTakenError struct{ Names []string }
+// NameConflictError says that other objects use every name for the results of a run.
+type NameConflictError struct{ Names []string }
 
 // Error implements error.
-func (e *NamesTakenError) Error() string {
+func (e *NameConflictError) Error() string {
 	return "every name for the results is taken: " + strings.Join(e.Names, ", ")
 }
 
@@ -132,7 +132,7 @@ func (w *Writer) write(ctx context.Context, job *batchv1.Job, content *results.C
 		}
 		taken = append(taken, name)
 	}
-	return nil, &NamesTakenError{Names: taken}
+	return nil, &NameConflictError{Names: taken}
 }
 
 // captureOf tells whether the logs that are stored are complete: an object that
@@ -214,5 +214,5 @@ func (w *Writer) writePart(ctx context.Context, job *batchv1.Job, content *resul
 		}
 		taken = append(taken, name)
 	}
-	return "", &NamesTakenError{Names: taken}
+	return "", &NameConflictError{Names: taken}
 }

@@ -56,7 +56,7 @@ func TestWriteFindsAName(t *testing.T) {
 				}
 				stored, err := f.Write(t.Context(), f.run("hello\n"), f.to())
 				if tc.err != "" {
-					var taken *NamesTakenError
+					var taken *NameConflictError
 					if !errors.As(err, &taken) || err.Error() != tc.err {
 						t.Error(err)
 					}
