@@ -67,6 +67,9 @@ JOBSET := $(call tool,jobset,$(call pinned,jobset,sigs.k8s.io/jobset))
 KUEUE := $(call tool,kueue,$(call pinned,kueue,sigs.k8s.io/kueue))
 KUSTOMIZE := $(call tool,kustomize,$(call pinned,generate,sigs.k8s.io/kustomize/kustomize/v5))
 
+# The product, the tools and the tests.
+MODULES := $(shell source internal/tools/modules && echo "$${modules[@]}")
+
 BUILD = go build -trimpath -buildvcs=$(if $(shell git rev-parse HEAD 2>/dev/null),true,false) \
 	-ldflags '-s -w -X github.com/job-handler/job-handler/internal/version.Version=$(VERSION)'
 
@@ -149,7 +152,7 @@ chart: $(HELM) ## Package the Helm chart into bin, with IMAGE and VERSION
 
 .PHONY: image
 image: ## Build the manager's image into bin/image.tar, an OCI archive, without a container engine
-	@go run ./internal/tools/image --output bin/image.tar --ref '$(IMAGE)' --platforms '$(PLATFORMS)' --version '$(VERSION)' \
+	@go run -C internal/tools ./image --output '$(abspath bin/image.tar)' --ref '$(IMAGE)' --platforms '$(PLATFORMS)' --version '$(VERSION)' \
 		--revision '$(shell git rev-parse HEAD 2>/dev/null)' --time '$(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null),0)'
 
 .PHONY: image-load
@@ -196,7 +199,7 @@ test-oracle: ## Outages of the control plane, ends of leaders and random faults;
 
 .PHONY: soak
 soak: ## Random faults for SEEDS seeds from SEED on, with JOBS Jobs each; a seed repeats its faults
-	@go test ./internal/oracle -run='^TestSeeds$$' -v -count=1 -timeout=0 -seed=$(SEED) -seeds=$(SEEDS) -jobs=$(JOBS)
+	@go test -C test ./oracle -run='^TestSeeds$$' -v -count=1 -timeout=0 -seed=$(SEED) -seeds=$(SEEDS) -jobs=$(JOBS)
 
 .PHONY: test-operations
 test-operations: ## Updates, failovers and rotations of an installed manager while Jobs run (root)
@@ -213,14 +216,16 @@ fuzz: ## Every fuzz target for FUZZTIME
 # TESTFLAGS are for the test program here: -test.short, -ginkgo.focus=words.
 .PHONY: mutate
 mutate: ## Change the code of PKG in small ways and list the changes that no test detects: some 4 s each
-	@go run ./internal/tools/mutate --run='$(RUN)' --since='$(SINCE)' --sample='$(SAMPLE)' --seed='$(SEED)' --limit='$(LIMIT)' \
+	@go build -C internal/tools -o ../../bin/mutate ./mutate
+	@bin/mutate --run='$(RUN)' --since='$(SINCE)' --sample='$(SAMPLE)' --seed='$(SEED)' --limit='$(LIMIT)' \
 		$(PKG) -- $(TESTFLAGS)
 
 ##@ Measure
 
 .PHONY: figures
 figures: ## Lines, types with the most methods, lengths of functions and more, beside those of COMPARE
-	@go run ./internal/tools/figures --compare='$(COMPARE)' --coverprofile='$(PROFILE)'
+	@go build -C internal/tools -o ../../bin/figures ./figures
+	@bin/figures --compare='$(COMPARE)' --coverprofile='$(PROFILE)'
 
 .PHONY: bench
 bench: bench-programs ## Compare with a bare client and with alternatives: 2,000 Jobs, some 5 minutes on 2 cores
@@ -232,7 +237,7 @@ bench-full: bench-programs ## The same with 10,000 Jobs, and some measurements w
 	@bin/bench-program run --mode huge --version '$(VERSION)' --output '$(BENCH_DIR)/huge' $(BENCH_ARGS)
 
 .PHONY: bench-check
-bench-check: bench-programs ## Fail if the last results of bench are not within internal/perf/bounds.yaml
+bench-check: bench-programs ## Fail if the last results of bench are not within test/perf/bounds.yaml
 	@bin/bench-program check '$(BENCH_DIR)/bench'
 
 .PHONY: bench-docs
@@ -241,8 +246,8 @@ bench-docs: bench-programs ## Write the tables and plots of docs/benchmarks.md f
 
 .PHONY: bench-programs
 bench-programs: build
-	@go build -o bin/plain ./internal/perf/cmd/plain
-	@go build -o bin/bench-program ./internal/perf/cmd/bench
+	@go build -C test -o ../bin/plain ./perf/cmd/plain
+	@go build -C test -o ../bin/bench-program ./perf/cmd/bench
 
 ##@ Check
 
@@ -251,7 +256,8 @@ lint: $(GOLANGCI_LINT) $(ACTIONLINT) $(HELM) $(PROMTOOL) ## Linters and the rule
 	@$(GOLANGCI_LINT) config verify
 	@rc=0; internal/tools/lint/rules || rc=1; $(ACTIONLINT) -shellcheck= -pyflakes= .github/workflows/*.yaml || rc=1; \
 		$(HELM) lint --strict --quiet --namespace job-handler-system config/chart/job-handler || rc=1; \
-		$(PROMTOOL) check rules --lint=all --lint-fatal config/alerts/rules.yaml || rc=1; $(GOLANGCI_LINT) run ./... || rc=1; exit $$rc
+		$(PROMTOOL) check rules --lint=all --lint-fatal config/alerts/rules.yaml || rc=1; \
+		for module in $(MODULES); do (cd $$module && $(GOLANGCI_LINT) run ./...) || rc=1; done; exit $$rc
 
 .PHONY: verify
 verify: $(KUSTOMIZE) ## Fail if formatting, modules, generated files or manifests are out of date; changes nothing
@@ -263,13 +269,13 @@ scan: $(GOVULNCHECK) ## Find known vulnerabilities in code that the manager call
 
 .PHONY: fmt
 fmt: $(GOLANGCI_LINT) ## Format the code
-	@$(GOLANGCI_LINT) fmt ./...
+	@for module in $(MODULES); do (cd $$module && $(GOLANGCI_LINT) fmt ./...) || exit 1; done
 
 ##@ Generate
 
 .PHONY: generate
 generate: manifests ## Regenerate the manifests and everything that `go generate` writes
-	@go generate ./...
+	@for module in $(MODULES); do go generate -C $$module ./... || exit 1; done
 
 # By hand, when localcluster.Releases changes: it asks the module proxy.
 .PHONY: kubernetes-modules
@@ -292,7 +298,7 @@ promtool: $(PROMTOOL)
 
 .PHONY: bin/devrun
 bin/devrun:
-	@go build -o $@ ./internal/devrun
+	@go build -C test -o ../$@ ./devrun
 
 $(GOLANGCI_LINT):
 	@echo 'building golangci-lint (once; about 5 minutes with empty caches)'

@@ -20,7 +20,6 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"github.com/prometheus/client_golang/prometheus"
-	dto "github.com/prometheus/client_model/go"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -216,18 +215,14 @@ func (h *handler) metrics() map[string]float64 {
 	values := map[string]float64{}
 	for _, family := range families {
 		for _, metric := range family.GetMetric() {
-			values[family.GetName()+labelValues(metric)] = metric.GetGauge().GetValue()
+			name := family.GetName()
+			for _, label := range metric.GetLabel() {
+				name += fmt.Sprintf("{%s=%s}", label.GetName(), label.GetValue())
+			}
+			values[name] = metric.GetGauge().GetValue()
 		}
 	}
 	return values
-}
-
-func labelValues(metric *dto.Metric) string {
-	text := ""
-	for _, label := range metric.GetLabel() {
-		text += fmt.Sprintf("{%s=%s}", label.GetName(), label.GetValue())
-	}
-	return text
 }
 
 // issuedSecret waits for a Secret of the Certificate other than not, and

@@ -13,8 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/yaml"
 )
 
-//go:generate go run ../internal/tools/manifests webhook/manifests.yaml
-//go:generate go run ../internal/tools/alerts alerts/rules.yaml components/prometheus/alerts.yaml
+//go:generate go run -C ../internal/tools ./manifests ../../config/webhook/manifests.yaml
+//go:generate go run -C ../internal/tools ./alerts ../../config/alerts/rules.yaml ../../config/components/prometheus/alerts.yaml
 //go:generate cp alerts/rules.yaml chart/job-handler/files/alerts.yaml
 
 // Manifests holds the YAML files of this folder by their paths, such as

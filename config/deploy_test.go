@@ -16,7 +16,7 @@ import (
 )
 
 // That they install and remove what works is tested on a real node, in
-// internal/e2e.
+// test/e2e.
 var _ = Describe("The scripts of `make deploy` and `make undeploy`", func() {
 	DescribeTable("say what the cluster lacks before anything is changed", func(ctx SpecContext, apiVersion, kind, remedy string) {
 		const name = "never-created"

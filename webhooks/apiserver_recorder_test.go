@@ -8,8 +8,9 @@ import (
 	"net/http"
 	"sync"
 
-	"gomodules.xyz/jsonpatch/v2"
 	admissionv1 "k8s.io/api/admission/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 )
@@ -62,6 +63,15 @@ const (
 // ask those again that want that.
 func otherWebhook() http.Handler {
 	return &admission.Webhook{Handler: admission.HandlerFunc(func(_ context.Context, request admission.Request) admission.Response {
-		return admission.Patched("", jsonpatch.NewOperation("add", "/metadata/labels/"+otherKey, "was-here"))
+		object := &unstructured.Unstructured{}
+		if err := object.UnmarshalJSON(request.Object.Raw); err != nil {
+			return admission.Errored(http.StatusBadRequest, err)
+		}
+		object.SetLabels(labels.Merge(object.GetLabels(), labels.Set{otherKey: "was-here"}))
+		changed, err := object.MarshalJSON()
+		if err != nil {
+			return admission.Errored(http.StatusInternalServerError, err)
+		}
+		return admission.PatchResponseFromRaw(request.Object.Raw, changed)
 	})}
 }

@@ -17,7 +17,6 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 	batchv1 "k8s.io/api/batch/v1"
@@ -55,21 +54,22 @@ func (p *process) served(g Gomega) map[string]exported {
 	g.Expect(err).NotTo(HaveOccurred())
 	all := map[string]exported{}
 	for name, family := range families {
-		all[name] = exported{strings.ToLower(family.GetType().String()), labelsOf(family)}
+		metric := exported{strings.ToLower(family.GetType().String()), map[string][]string{}}
+		for _, series := range family.GetMetric() {
+			for _, pair := range series.GetLabel() {
+				metric.label(pair.GetName(), pair.GetValue())
+			}
+		}
+		all[name] = metric
 	}
 	return all
 }
 
-func labelsOf(family *dto.MetricFamily) map[string][]string {
-	labels := map[string][]string{}
-	for _, series := range family.GetMetric() {
-		for _, pair := range series.GetLabel() {
-			if values := labels[pair.GetName()]; !slices.Contains(values, pair.GetValue()) {
-				labels[pair.GetName()] = append(values, pair.GetValue())
-			}
-		}
+// label notes a value of a label.
+func (e exported) label(name, value string) {
+	if !slices.Contains(e.labels[name], value) {
+		e.labels[name] = append(e.labels[name], value)
 	}
-	return labels
 }
 
 // documented returns the metrics that docs/metrics.md has.

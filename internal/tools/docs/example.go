@@ -10,7 +10,7 @@ import (
 
 // exampleFile is what a run on a cluster left behind: of a CronJob's Job whose
 // first pod failed, and whose second one reported results of its own. The story
-// "reports" of internal/e2e runs it again, compares, and writes it.
+// "reports" of test/e2e runs it again, compares, and writes it.
 const exampleFile = "../../../docs/example-results.yaml"
 
 func readExample() (*corev1.ConfigMap, error) {

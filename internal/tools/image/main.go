@@ -37,6 +37,7 @@ type request struct {
 	ref          string
 	platforms    []string
 	output       string
+	root         string
 	certificates string
 	about        about
 }
@@ -46,7 +47,8 @@ func parse(args []string) (request, error) {
 	flags := pflag.NewFlagSet("image", pflag.ContinueOnError)
 	flags.StringVar(&r.ref, "ref", "", "Reference of the image, such as ghcr.io/owner/name:v1.0.0.")
 	flags.StringSliceVar(&r.platforms, "platforms", nil, "Platforms, such as linux/amd64,linux/arm64.")
-	flags.StringVar(&r.output, "output", "bin/image.tar", "File to write.")
+	flags.StringVar(&r.output, "output", "image.tar", "File to write.")
+	flags.StringVar(&r.root, "root", "../..", "Folder of the project's source.")
 	flags.StringVar(&r.certificates, "certificates", firstBundle(),
 		"Bundle of CA certificates to put into the image; empty for none.")
 	flags.StringVar(&r.about.version, "version", "v0.0.0-dev", "Version of the program.")
@@ -105,7 +107,7 @@ func (r *request) images(ctx context.Context, work string) ([]v1.Image, error) {
 		if err != nil || platform.OS != "linux" || platform.Architecture == "" || platform.Variant != "" {
 			return nil, fmt.Errorf("platform %q: want linux/<architecture>", text)
 		}
-		program, err := buildProgram(ctx, work, *platform, r.about.version)
+		program, err := buildProgram(ctx, r.root, work, *platform, r.about.version)
 		if err != nil {
 			return nil, err
 		}

@@ -12,14 +12,15 @@ import (
 
 const module = "github.com/job-handler/job-handler"
 
-// buildProgram returns the manager, built for the platform as the Dockerfile
+// buildProgram returns the manager of the source in root, built for the platform as the Dockerfile
 // does: static, without paths of this machine, without the state of its clone.
-func buildProgram(ctx context.Context, work string, platform v1.Platform, version string) ([]byte, error) {
+func buildProgram(ctx context.Context, root, work string, platform v1.Platform, version string) ([]byte, error) {
 	fmt.Printf("building %s for %s (some minutes with an empty build cache)\n", programName, platform)
 	path := filepath.Join(work, platform.Architecture)
 	command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false",
 		"-ldflags=-s -w -X "+module+"/internal/version.Version="+version,
 		"-o", path, module+"/cmd/manager")
+	command.Dir = root
 	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+platform.OS, "GOARCH="+platform.Architecture)
 	if out, err := command.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("building %s for %s: %w\n%s", programName, platform, err, out)
