@@ -76,7 +76,7 @@ BUILD = go build -trimpath -buildvcs=$(if $(shell git rev-parse HEAD 2>/dev/null
 # The image, if IMAGE is set: none is published yet.
 NAMED_IMAGE = $(if $(filter file,$(origin IMAGE)),,$(IMAGE))
 
-LOCALCLUSTER = go run ./internal/localcluster/cmd/localcluster
+LOCALCLUSTER = bin/localcluster
 
 ##@ General
 
@@ -103,11 +103,11 @@ demo: build bin/devrun ## Show Job Handler at work: a real cluster, one Job that
 	@bin/devrun demo --on '$(CLUSTER)'
 
 .PHONY: cluster
-cluster: ## Start a real one-node cluster and leave it running (root)
+cluster: bin/localcluster ## Start a real one-node cluster and leave it running (root)
 	@$(LOCALCLUSTER) up --dir $(CLUSTER_DIR) --cert-manager
 
 .PHONY: cluster-down
-cluster-down: ## Stop the cluster and remove everything that it created
+cluster-down: bin/localcluster ## Stop the cluster and remove everything that it created
 	@$(LOCALCLUSTER) down --dir $(CLUSTER_DIR)
 
 .PHONY: run
@@ -156,7 +156,7 @@ image: ## Build the manager's image into bin/image.tar, an OCI archive, without 
 		--revision '$(shell git rev-parse HEAD 2>/dev/null)' --time '$(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null),0)'
 
 .PHONY: image-load
-image-load: image ## Load the image into the node of the local cluster
+image-load: image bin/localcluster ## Load the image into the node of the local cluster
 	@$(LOCALCLUSTER) load --dir $(CLUSTER_DIR) bin/image.tar
 
 .PHONY: image-push
@@ -296,9 +296,9 @@ neighbours: $(JOBSET) $(KUEUE)
 prometheus: $(PROMETHEUS)
 promtool: $(PROMTOOL)
 
-.PHONY: bin/devrun
-bin/devrun:
-	@go build -C test -o ../$@ ./devrun
+.PHONY: bin/devrun bin/localcluster
+bin/devrun bin/localcluster:
+	@go build -C test -o ../$@ ./$(@F)
 
 $(GOLANGCI_LINT):
 	@echo 'building golangci-lint (once; about 5 minutes with empty caches)'

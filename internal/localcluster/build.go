@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/job-handler/job-handler/internal/localcluster/filelock"
 )
 
 // Build returns the programs of the sets for a cluster of a minor of Kubernetes,
@@ -82,7 +84,7 @@ func newModuleBuild(ctx context.Context, m module, progress reporter) (*moduleBu
 	if err != nil {
 		return nil, fmt.Errorf("asking go for its version: %w", describe(err))
 	}
-	cache, err := cacheFolder("programs")
+	cache, err := CacheFolder("programs")
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +138,7 @@ func (b *moduleBuild) ensure(ctx context.Context, wanted []program) error {
 	if len(b.missing(wanted)) == 0 {
 		return nil
 	}
-	lock, err := lockFile(ctx, filepath.Join(b.target, ".lock"), func() {
+	lock, err := filelock.Wait(ctx, filepath.Join(b.target, ".lock"), func() {
 		b.progress.line("waiting for another process that builds the %s programs", b.module.name)
 	})
 	if err != nil {
@@ -206,8 +208,8 @@ func goTool(ctx context.Context, dir string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// cacheFolder makes and returns a folder of the user's cache folder.
-func cacheFolder(name string) (string, error) {
+// CacheFolder makes and returns a folder of the user's cache folder.
+func CacheFolder(name string) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return "", fmt.Errorf("finding the user's cache folder: %w", err)

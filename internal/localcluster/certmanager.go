@@ -32,24 +32,25 @@ func (c *Cluster) startCertManager(ctx context.Context, o Options) error {
 	if err := c.defineCertManager(ctx); err != nil {
 		return err
 	}
-	if err := c.launchAll(ctx, o, []component{c.certManager()}); err != nil {
+	if err := c.Launch(ctx, c.certManager()); err != nil {
 		return err
 	}
 	c.progress.line("cert-manager is ready after %s", since(started))
 	return nil
 }
 
-func (c *Cluster) certManager() component {
-	return component{name: CertManager, args: []string{
+func (c *Cluster) certManager() Component {
+	address := hostPort(loopback, c.port(portCertManager))
+	return Component{Name: CertManager, Health: "http://" + address + "/readyz", Args: []string{
 		"--kubeconfig=" + c.folder.kubeconfig(),
-		"--health-probe-bind-address=" + hostPort(loopback, c.port(portCertManager)),
+		"--health-probe-bind-address=" + address,
 	}}
 }
 
 // defineCertManager creates the resource definitions of cert-manager's module
 // and returns when they are served.
 func (c *Cluster) defineCertManager(ctx context.Context) error {
-	root, err := moduleFolder(ctx, "certmanager", certManagerModule)
+	root, err := ModuleFolder(ctx, "certmanager", certManagerModule)
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,11 @@
 package localcluster
 
 import (
+	"context"
 	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -59,11 +63,10 @@ func TestControlPlane(t *testing.T) {
 	})
 	t.Run("has components that can be paused, killed and restarted", func(t *testing.T) { testFaults(t, one) })
 	t.Run("ends with its owner", func(t *testing.T) {
-		one.disown()
-		if err := one.state.Supervisor.waitForEnd(t.Context()); err != nil {
+		if err := one.Orphan(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Open(dir); !errors.Is(err, ErrNotRunning) {
+		if _, err := Open(dir, nil); !errors.Is(err, ErrNotRunning) {
 			t.Errorf("error = %v, want %v", err, ErrNotRunning)
 		}
 	})
@@ -75,7 +78,7 @@ func TestControlPlane(t *testing.T) {
 		}
 		expectNothingLeft(t, dir)
 		expectNothingLeft(t, other.Dir())
-		if removed, err := Down(t.Context(), dir); err != nil || len(removed) > 0 {
+		if removed, err := Down(t.Context(), dir, nil); err != nil || len(removed) > 0 {
 			t.Errorf("removed %q, %v; want nothing", removed, err)
 		}
 	})
@@ -205,18 +208,57 @@ func TestStartTellsWhyItFailed(t *testing.T) {
 	expectNothingLeft(t, dir)
 }
 
-func TestKWOK(t *testing.T) {
-	slow(t)
-	c := start(t, Options{Mode: WithKWOK, FakeNodes: 3})
-	if err := c.Healthy(t.Context()); err != nil {
+// start starts a cluster that ends with the test.
+func start(t *testing.T, o Options) *Cluster {
+	t.Helper()
+	o.Progress = t.Output()
+	c, err := Start(t.Context(), o)
+	if err != nil {
 		t.Fatal(err)
 	}
-	kubectl(t, c, job("simulated", "exit 1"), "create", "-f", "-")
-	kubectl(t, c, "", "wait", "--for=condition=Complete", hangs, "job/simulated")
-	if log := kubectl(t, c, "", "logs", "job/simulated"); log != "hello from a simulated container\n" {
-		t.Errorf("log = %q", log)
+	t.Cleanup(func() {
+		if err := c.Stop(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+// kubectl runs the cluster's kubectl and returns what it prints.
+func kubectl(t *testing.T, c *Cluster, input string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(c.Kubectl(), append([]string{"--kubeconfig", c.Kubeconfig()}, args...)...)
+	cmd.Stdin = strings.NewReader(input)
+	text, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("kubectl %s: %v\n%s", strings.Join(args, " "), err, text)
 	}
-	if nodes := kubectl(t, c, "", "get", "nodes", "-o", "name"); strings.Count(nodes, "node/") != 3 {
-		t.Errorf("nodes = %s", nodes)
+	return string(text)
+}
+
+// expectNothingLeft fails the test if a process or a folder for sockets is
+// left of the cluster in a data folder.
+func expectNothingLeft(t *testing.T, dir string) {
+	t.Helper()
+	if left := processesOf(dir); len(left) > 0 {
+		t.Errorf("processes are left: %q", left)
 	}
+	if run := Folder(dir).Run(); isFolder(run) {
+		t.Errorf("%s is left", run)
+	}
+}
+
+// processesOf returns the programs of the cluster in a data folder, as they have it in
+// their arguments.
+func processesOf(dir string) []string {
+	var found []string
+	paths, _ := filepath.Glob("/proc/[0-9]*")
+	for _, path := range paths {
+		// A process that ended has no arguments any more.
+		args, _ := os.ReadFile(filepath.Join(path, "cmdline"))
+		if strings.Contains(string(args), dir) {
+			found = append(found, strings.ReplaceAll(string(args), "\x00", " "))
+		}
+	}
+	return found
 }

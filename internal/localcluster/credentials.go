@@ -19,8 +19,6 @@ var (
 	adminIdentity             = identity{"job-handler:admin", []string{"system:masters"}}
 	controllerManagerIdentity = identity{user: "system:kube-controller-manager"}
 	schedulerIdentity         = identity{user: "system:kube-scheduler"}
-	proxyIdentity             = identity{user: "system:kube-proxy"}
-	nodeIdentity              = identity{"system:node:" + NodeName, []string{"system:nodes"}}
 	// kubeletClientIdentity is the apiserver's, when it asks the kubelet.
 	kubeletClientIdentity = identity{"job-handler:kubelet-client", []string{"system:masters"}}
 )
@@ -33,20 +31,29 @@ func apiServerHosts(address string) []string {
 	}
 }
 
-// writeCredentials makes the cluster's authority and everything signed by it.
-func (c *Cluster) writeCredentials() error {
+// credentials are what the cluster's programs and its clients know each other by.
+type credentials struct {
+	folder Folder
+	ca     *authority
+	// url is the API server's.
+	url string
+}
+
+// write makes the cluster's authority and everything signed by it, for an API server at
+// an address.
+func (c *credentials) write(address string) error {
 	ca, err := newAuthority("job-handler-cluster")
 	if err != nil {
 		return fmt.Errorf("making a certificate authority: %w", err)
 	}
 	c.ca = ca
-	if err := ca.save(c.folder.pki("ca.crt"), c.folder.pki("ca.key")); err != nil {
+	if err := ca.save(c.folder.PKI("ca.crt"), c.folder.PKI("ca.key")); err != nil {
 		return fmt.Errorf("writing the certificate authority: %w", err)
 	}
 	if err := c.writeServiceAccountKey(); err != nil {
 		return err
 	}
-	if err := c.writeServing("serving", "kube-apiserver", apiServerHosts(c.state.Address)...); err != nil {
+	if err := c.writeServing("serving", "kube-apiserver", apiServerHosts(address)...); err != nil {
 		return err
 	}
 	kubeletClient, err := ca.client(kubeletClientIdentity.user, kubeletClientIdentity.groups...)
@@ -64,7 +71,7 @@ func (c *Cluster) writeCredentials() error {
 
 // writeServiceAccountKey makes the key that signs ServiceAccount tokens, with
 // the certificate that they are verified with.
-func (c *Cluster) writeServiceAccountKey() error {
+func (c *credentials) writeServiceAccountKey() error {
 	pair, err := c.ca.client("service-account-tokens")
 	if err != nil {
 		return err
@@ -78,12 +85,12 @@ const frontProxyUser = "front-proxy-client"
 // writeFrontProxy makes the certificate by which servers of aggregated APIs
 // believe the apiserver who asks. Its authority must be another one, or every
 // client of the cluster could say it was anybody.
-func (c *Cluster) writeFrontProxy() error {
+func (c *credentials) writeFrontProxy() error {
 	ca, err := newAuthority("job-handler-front-proxy")
 	if err != nil {
 		return fmt.Errorf("making the front proxy's certificate authority: %w", err)
 	}
-	if err := ca.save(c.folder.pki("front-proxy-ca.crt"), c.folder.pki("front-proxy-ca.key")); err != nil {
+	if err := ca.save(c.folder.PKI("front-proxy-ca.crt"), c.folder.PKI("front-proxy-ca.key")); err != nil {
 		return fmt.Errorf("writing the front proxy's certificate authority: %w", err)
 	}
 	pair, err := ca.client(frontProxyUser)
@@ -93,7 +100,7 @@ func (c *Cluster) writeFrontProxy() error {
 	return c.savePair("front-proxy", pair)
 }
 
-func (c *Cluster) writeServing(file, name string, hosts ...string) error {
+func (c *credentials) writeServing(file, name string, hosts ...string) error {
 	pair, err := c.ca.serving(pkix.Name{CommonName: name}, hosts...)
 	if err != nil {
 		return err
@@ -101,15 +108,15 @@ func (c *Cluster) writeServing(file, name string, hosts ...string) error {
 	return c.savePair(file, pair)
 }
 
-func (c *Cluster) savePair(file string, pair keyPair) error {
-	if err := pair.save(c.folder.pki(file+".crt"), c.folder.pki(file+".key")); err != nil {
+func (c *credentials) savePair(file string, pair keyPair) error {
+	if err := pair.save(c.folder.PKI(file+".crt"), c.folder.PKI(file+".key")); err != nil {
 		return fmt.Errorf("writing certificate %s: %w", file, err)
 	}
 	return nil
 }
 
 // writeKubeconfig writes a kubeconfig that holds its own certificates.
-func (c *Cluster) writeKubeconfig(path string, as identity) error {
+func (c *credentials) writeKubeconfig(path string, as identity) error {
 	pair, err := c.ca.client(as.user, as.groups...)
 	if err != nil {
 		return err
@@ -117,7 +124,7 @@ func (c *Cluster) writeKubeconfig(path string, as identity) error {
 	const name = "job-handler"
 	config := clientcmdapi.Config{
 		Clusters: map[string]*clientcmdapi.Cluster{
-			name: {Server: c.url(), CertificateAuthorityData: c.ca.pem()},
+			name: {Server: c.url, CertificateAuthorityData: c.ca.pem()},
 		},
 		AuthInfos: map[string]*clientcmdapi.AuthInfo{
 			name: {ClientCertificateData: pair.cert, ClientKeyData: pair.key},
@@ -131,31 +138,18 @@ func (c *Cluster) writeKubeconfig(path string, as identity) error {
 	return nil
 }
 
-// RESTConfig returns a configuration of its own for the administrator, without
-// client-side limits.
-func (c *Cluster) RESTConfig() *rest.Config { return rest.CopyConfig(c.admin) }
-
-// ConfigFor returns a client configuration for the user in the groups, with a
-// client certificate made for them and without client-side limits. The user
-// has the rights that RBAC gives it, and group system:authenticated.
-func (c *Cluster) ConfigFor(user string, groups ...string) (*rest.Config, error) {
-	pair, err := c.ca.client(user, groups...)
+// configFor returns a client configuration for an identity.
+func (c *credentials) configFor(as identity) (*rest.Config, error) {
+	pair, err := c.ca.client(as.user, as.groups...)
 	if err != nil {
 		return nil, err
 	}
 	return &rest.Config{
-		Host:  c.url(),
+		Host:  c.url,
 		QPS:   -1,
 		Burst: -1,
 		TLSClientConfig: rest.TLSClientConfig{
 			CAData: c.ca.pem(), CertData: pair.cert, KeyData: pair.key,
 		},
 	}, nil
-}
-
-// CA returns the certificate of the cluster's authority, PEM-encoded.
-func (c *Cluster) CA() []byte { return c.ca.pem() }
-
-func (c *Cluster) url() string {
-	return "https://" + hostPort(c.state.Address, c.port(portAPIServer))
 }

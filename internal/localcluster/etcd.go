@@ -5,12 +5,12 @@ import (
 )
 
 // etcd serves without authentication, on the loopback address only.
-func (c *Cluster) etcd(sync bool) component {
+func (c *Cluster) etcd(sync bool) Component {
 	url := c.etcdURL()
 	peer := "http://" + hostPort(loopback, c.port(portEtcdPeer))
 	args := []string{
 		"--name=local",
-		"--data-dir=" + c.folder.path("etcd"),
+		"--data-dir=" + c.folder.Path("etcd"),
 		"--listen-client-urls=" + url,
 		"--advertise-client-urls=" + url,
 		"--listen-peer-urls=" + peer,
@@ -22,7 +22,7 @@ func (c *Cluster) etcd(sync bool) component {
 	if !sync {
 		args = append(args, "--unsafe-no-fsync")
 	}
-	return component{name: Etcd, args: args}
+	return Component{Name: Etcd, Args: args, Health: url + "/readyz"}
 }
 
 // EtcdURL is where etcd serves its clients.

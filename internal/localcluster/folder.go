@@ -8,36 +8,40 @@ import (
 	"path/filepath"
 )
 
-// folder is the data folder of a cluster.
-type folder string
+// Folder is the data folder of a cluster, by its absolute path.
+type Folder string
 
 // newFolder returns the folder of a path, absolute.
-func newFolder(path string) (folder, error) {
+func newFolder(path string) (Folder, error) {
 	absolute, err := filepath.Abs(path)
-	return folder(absolute), err
+	return Folder(absolute), err
 }
 
-func (f folder) path(elements ...string) string {
+// Path returns the path of a file in the folder.
+func (f Folder) Path(elements ...string) string {
 	return filepath.Join(append([]string{string(f)}, elements...)...)
 }
 
-func (f folder) kubeconfig() string { return f.path("kubeconfig") }
-func (f folder) kubectl() string    { return f.path("bin", "kubectl") }
-func (f folder) logs() string       { return f.path("logs") }
-func (f folder) config(name string) string {
-	return f.path("config", name)
+func (f Folder) kubeconfig() string { return f.Path("kubeconfig") }
+func (f Folder) kubectl() string    { return f.Path("bin", "kubectl") }
+func (f Folder) logs() string       { return f.Path("logs") }
+
+func (f Folder) log(component string) string {
+	return f.Path("logs", component+".log")
 }
-func (f folder) pki(name string) string { return f.path("pki", name) }
-func (f folder) log(component string) string {
-	return f.path("logs", component+".log")
-}
+
+// Config returns the path of a file that configures a component.
+func (f Folder) Config(name string) string { return f.Path("config", name) }
+
+// PKI returns the path of a certificate or key.
+func (f Folder) PKI(name string) string { return f.Path("pki", name) }
 
 // contents are the entries that a cluster makes in its folder; nothing else
 // in it is ever removed.
 var contents = []string{"bin", "config", "etcd", "kubeconfig", "logs", "node", "pki"}
 
 // clear removes what a cluster made, except for what is named.
-func (f folder) clear(keep ...string) error {
+func (f Folder) clear(keep ...string) error {
 	kept := map[string]bool{}
 	for _, name := range keep {
 		kept[name] = true
@@ -46,7 +50,7 @@ func (f folder) clear(keep ...string) error {
 		if kept[name] {
 			continue
 		}
-		if err := os.RemoveAll(f.path(name)); err != nil {
+		if err := os.RemoveAll(f.Path(name)); err != nil {
 			return fmt.Errorf("removing old data: %w", err)
 		}
 	}
@@ -54,9 +58,9 @@ func (f folder) clear(keep ...string) error {
 }
 
 // create makes the folder and those in it that every cluster has.
-func (f folder) create() error {
+func (f Folder) create() error {
 	for _, name := range []string{"bin", "config", "etcd", "logs", "pki"} {
-		if err := os.MkdirAll(f.path(name), 0o700); err != nil {
+		if err := os.MkdirAll(f.Path(name), 0o700); err != nil {
 			return fmt.Errorf("making the data folder: %w", err)
 		}
 	}
@@ -68,8 +72,8 @@ const rootRunFolder = "/run"
 
 // belongsToRoot returns an error if the cluster in the folder is root's, and we
 // are not.
-func (f folder) belongsToRoot() error {
-	path := filepath.Join(rootRunFolder, filepath.Base(f.runFolder()))
+func (f Folder) belongsToRoot() error {
+	path := filepath.Join(rootRunFolder, filepath.Base(f.Run()))
 	if os.Getuid() == 0 || !isFolder(path) {
 		return nil
 	}
@@ -80,9 +84,9 @@ func (f folder) belongsToRoot() error {
 // path of a unix socket may have.
 const maxRunFolder = 60
 
-// runFolder is the cluster's folder for sockets and locks: a short path,
+// Run is the cluster's folder for sockets and locks: a short path,
 // whatever the length of the data folder's, in a place that a reboot empties.
-func (f folder) runFolder() string {
+func (f Folder) Run() string {
 	sum := sha256.Sum256([]byte(f))
 	name := "job-handler-" + hex.EncodeToString(sum[:5])
 	if os.Getuid() == 0 && isFolder(rootRunFolder) {

@@ -12,8 +12,8 @@ import (
 // ComponentStatus tells how a component is.
 type ComponentStatus struct {
 	Name string
-	// PID is its process; in the mode WithNode as the node's own PID namespace
-	// has it.
+	// PID is its process; of a node's cluster as the node's own PID
+	// namespace has it.
 	PID int
 	// Running is true if its process exists, be it paused.
 	Running bool
@@ -29,7 +29,7 @@ type ComponentStatus struct {
 func (c *Cluster) Components(ctx context.Context) ([]ComponentStatus, error) {
 	request, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	all, err := c.client.List(request)
+	all, err := c.processes.client.List(request)
 	if err != nil {
 		return nil, fmt.Errorf("listing components: %w", err)
 	}
@@ -38,25 +38,19 @@ func (c *Cluster) Components(ctx context.Context) ([]ComponentStatus, error) {
 		known[status.Name] = status
 	}
 	components := make([]ComponentStatus, 0, len(c.state.Components))
-	for _, name := range c.state.Components {
-		status := ComponentStatus{Name: name, PID: known[name].PID, Log: c.folder.log(name), Running: known[name].Running}
-		if status.Running {
-			status.Healthy, status.Detail = check(ctx, c.probe(name))
+	for _, part := range c.state.Components {
+		process := known[part.Name]
+		status := ComponentStatus{Name: part.Name, PID: process.PID, Log: c.folder.log(part.Name), Running: process.Running}
+		if !status.Running {
+			status.Detail = process.Exit
+		} else if err := part.probe(ctx, c.credentials.ca); err != nil {
+			status.Detail = err.Error()
 		} else {
-			status.Detail = known[name].Exit
+			status.Healthy = true
 		}
 		components = append(components, status)
 	}
 	return components, nil
-}
-
-func check(ctx context.Context, probe func(context.Context) error) (bool, string) {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
-	if err := probe(ctx); err != nil {
-		return false, err.Error()
-	}
-	return true, ""
 }
 
 // Healthy returns nil if every component answers as it should and every node
@@ -77,5 +71,5 @@ func (c *Cluster) Healthy(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	return c.awaitNodes(ctx, c.state.Nodes)
+	return c.nodesReady(ctx, c.state.Nodes)
 }

@@ -3,8 +3,6 @@ package localcluster
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -54,22 +52,22 @@ func TestAuthorityCanBeLoaded(t *testing.T) {
 }
 
 func TestRunFolderIsShort(t *testing.T) {
-	long := folder("/" + strings.Repeat("long/", 100))
+	long := Folder("/" + strings.Repeat("long/", 100))
 	if path := long.socket(); len(path) > 107 {
 		t.Errorf("%s has %d bytes", path, len(path))
 	}
-	if long.runFolder() == folder("/other").runFolder() {
+	if long.Run() == Folder("/other").Run() {
 		t.Error("two data folders have one folder for sockets")
 	}
 }
 
 func TestClearLeavesStrangers(t *testing.T) {
-	f := folder(t.TempDir())
+	f := Folder(t.TempDir())
 	if err := f.create(); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"notes.txt", "etcd/member", "logs/etcd.log", "kubeconfig"} {
-		if err := os.WriteFile(f.path(name), nil, 0o600); err != nil {
+		if err := os.WriteFile(f.Path(name), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -77,35 +75,9 @@ func TestClearLeavesStrangers(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]bool{"notes.txt": true, "etcd": false, "logs/etcd.log": true, "kubeconfig": false} {
-		if _, err := os.Stat(f.path(name)); (err == nil) != want {
+		if _, err := os.Stat(f.Path(name)); (err == nil) != want {
 			t.Errorf("%s: %v", name, err)
 		}
-	}
-}
-
-func TestLock(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "lock")
-	held, err := tryLock(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := tryLock(path); !errors.Is(err, errLocked) {
-		t.Errorf("error = %v, want %v", err, errLocked)
-	}
-	waited := make(chan struct{})
-	go func() {
-		<-waited
-		// A holder may remove the file; the one who waits must not lock the removed one.
-		os.Remove(path)
-		held.Close()
-	}()
-	next, err := lockFile(t.Context(), path, func() { close(waited) })
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer next.Close()
-	if !isAt(next, path) {
-		t.Error("a file that was removed is locked")
 	}
 }
 
@@ -137,29 +109,12 @@ func TestProcessID(t *testing.T) {
 	}
 }
 
-func TestPodNetworks(t *testing.T) {
-	for i, network := range podNetworks {
-		if network != network.Masked() || !network.Addr().IsPrivate() {
-			t.Errorf("%s is no private network", network)
-		}
-		for _, other := range append(podNetworks[:i:i], netip.MustParsePrefix(serviceCIDR)) {
-			if network.Overlaps(other) {
-				t.Errorf("%s overlaps %s", network, other)
-			}
-		}
-	}
-	if network, err := freePodNetwork(); err != nil || !network.IsValid() {
-		t.Errorf("network = %v, %v", network, err)
-	}
-}
-
 func TestOptions(t *testing.T) {
 	for name, test := range map[string]struct {
 		options Options
 		trouble string
 	}{
 		"none":                   {options: Options{}},
-		"unknown mode":           {options: Options{Mode: "half"}, trouble: "unknown mode"},
 		"args of nobody":         {options: Options{ExtraArgs: map[string][]string{"cubelet": nil}}, trouble: "cubelet"},
 		"detached without a dir": {options: Options{Detach: true}, trouble: "data folder"},
 	} {

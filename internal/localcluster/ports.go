@@ -16,14 +16,18 @@ const (
 	portAPIServer
 	portControllerManager
 	portScheduler
-	portKubelet
-	portKubeletHealth
-	portProxyHealth
-	portProxyMetrics
-	portKWOK
 	portCertManager
-	portsPerCluster
+	firstNodePort
 )
+
+const (
+	// NodePorts is the number of ports that the programs of nodes have.
+	NodePorts       = 5
+	portsPerCluster = firstNodePort + NodePorts
+)
+
+// NodePort returns one of the ports for programs of nodes, by its index below NodePorts.
+func (c *Cluster) NodePort(index int) int { return c.port(firstNodePort + index) }
 
 // Blocks lie below the range from which the kernel takes ports for outgoing
 // connections, else one of those could take a port between its choice and its use.

@@ -7,9 +7,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // processID identifies a process: a PID may be used again, but not with the
@@ -49,7 +48,7 @@ func (p processID) waitForEnd(ctx context.Context) error {
 
 func (p processID) kill() {
 	if p.alive() {
-		_ = unix.Kill(p.PID, unix.SIGKILL)
+		_ = syscall.Kill(p.PID, syscall.SIGKILL)
 	}
 }
 

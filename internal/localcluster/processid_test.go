@@ -6,9 +6,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"syscall"
 	"testing"
 
-	"golang.org/x/sys/unix"
+	"github.com/job-handler/job-handler/internal/localcluster/filelock"
 )
 
 // leaderless is set for a copy of this program whose first thread is to end
@@ -22,7 +23,7 @@ func init() {
 		return
 	}
 	runtime.LockOSThread()
-	lock, err := tryLock(path)
+	lock, err := filelock.Try(path)
 	if err != nil {
 		panic(err)
 	}
@@ -32,7 +33,7 @@ func init() {
 		os.Stdin.Read(make([]byte, 1))
 		lock.Close()
 	}()
-	unix.Syscall(unix.SYS_EXIT, 0, 0, 0)
+	syscall.Syscall(syscall.SYS_EXIT, 0, 0, 0)
 }
 
 func TestProcessWithoutItsFirstThreadIsAlive(t *testing.T) {
@@ -73,7 +74,7 @@ func TestProcessWithoutItsFirstThreadIsAlive(t *testing.T) {
 	if err := process.waitForEnd(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	lock, err := tryLock(path)
+	lock, err := filelock.Try(path)
 	if err != nil {
 		t.Fatalf("it counts as ended, but its lock is %v", err)
 	}

@@ -15,40 +15,21 @@ import (
 // probeTimeout is how long an answer may take that is normally immediate.
 const probeTimeout = 5 * time.Second
 
-// probe returns a check that a component answers as it should.
-func (c *Cluster) probe(name string) func(context.Context) error {
-	switch name {
-	case Etcd:
-		return c.answers("http", loopback, portEtcd, "/readyz")
-	case APIServer:
-		return c.answers("https", c.state.Address, portAPIServer, "/readyz")
-	case ControllerManager:
-		return c.answers("https", loopback, portControllerManager, "/healthz")
-	case Scheduler:
-		return c.answers("https", loopback, portScheduler, "/healthz")
-	case KWOK:
-		return c.answers("https", loopback, portKWOK, "/healthz")
-	case CertManager:
-		return c.answers("http", loopback, portCertManager, "/readyz")
-	case Containerd:
-		return c.containerdAnswers
-	case Kubelet:
-		return c.answers("http", loopback, portKubeletHealth, "/healthz")
-	case Proxy:
-		return c.answers("http", loopback, portProxyHealth, "/healthz")
-	default:
-		return func(context.Context) error { return fmt.Errorf("there is no component %s", name) }
-	}
+// readiness is how a component shows that it is ready.
+type readiness struct {
+	Name string `json:"name"`
+	// Health is Component.Health.
+	Health string `json:"health"`
 }
 
-// answers returns a check that an endpoint answers with status 200.
-func (c *Cluster) answers(scheme, host string, port int, path string) func(context.Context) error {
-	url := scheme + "://" + hostPort(host, c.port(port)) + path
-	return func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-		defer cancel()
-		return get(ctx, url, c.ca)
+// probe returns nil if the component answers as it should.
+func (r readiness) probe(ctx context.Context, ca *authority) error {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	if socket, isSocket := strings.CutPrefix(r.Health, "unix://"); isSocket {
+		return connect(ctx, socket)
 	}
+	return get(ctx, r.Health, ca)
 }
 
 // get asks a server that the authority signed for, on a connection of its own:
@@ -91,13 +72,11 @@ func failedChecks(answer string) string {
 	return strings.Join(failed, ", ")
 }
 
-// containerdAnswers checks that containerd accepts connections.
-func (c *Cluster) containerdAnswers(ctx context.Context) error {
-	connection, err := (&net.Dialer{}).DialContext(ctx, "unix", c.containerdSocket())
+// connect checks that a socket accepts connections.
+func connect(ctx context.Context, socket string) error {
+	connection, err := (&net.Dialer{}).DialContext(ctx, "unix", socket)
 	if err != nil {
 		return err
 	}
 	return connection.Close()
 }
-
-func (c *Cluster) containerdSocket() string { return c.folder.runFolder() + "/containerd.sock" }

@@ -112,7 +112,7 @@ func TestReleasesArePinned(t *testing.T) {
 func TestOlderClusterHasNoScheduler(t *testing.T) {
 	for name, o := range map[string]Options{
 		"with a scheduler": {Kubernetes: "1.30", Scheduler: true},
-		"with fake nodes":  {Kubernetes: "1.30", Mode: WithKWOK},
+		"with nodes":       {Kubernetes: "1.30", Nodes: &Nodes{}},
 	} {
 		if _, err := o.withDefaults(); err == nil || !strings.Contains(err.Error(), "1.30 has no scheduler") {
 			t.Errorf("%s: error = %v", name, err)

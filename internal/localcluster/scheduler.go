@@ -15,14 +15,14 @@ leaderElection:
   leaderElect: false
 `
 
-func (c *Cluster) scheduler() (component, error) {
-	kubeconfig := c.folder.config("kube-scheduler.kubeconfig")
-	if err := c.writeKubeconfig(kubeconfig, schedulerIdentity); err != nil {
-		return component{}, err
+func (c *Cluster) scheduler() (Component, error) {
+	kubeconfig := c.folder.Config("kube-scheduler.kubeconfig")
+	if err := c.credentials.writeKubeconfig(kubeconfig, schedulerIdentity); err != nil {
+		return Component{}, err
 	}
-	config := c.folder.config("kube-scheduler.yaml")
+	config := c.folder.Config("kube-scheduler.yaml")
 	if err := os.WriteFile(config, fmt.Appendf(nil, schedulerConfig, kubeconfig), 0o600); err != nil {
-		return component{}, fmt.Errorf("writing the scheduler's configuration: %w", err)
+		return Component{}, fmt.Errorf("writing the scheduler's configuration: %w", err)
 	}
 	args := []string{
 		"--config=" + config,
@@ -30,8 +30,8 @@ func (c *Cluster) scheduler() (component, error) {
 		"--authorization-kubeconfig=" + kubeconfig,
 		"--bind-address=" + loopback,
 		fmt.Sprintf("--secure-port=%d", c.port(portScheduler)),
-		"--tls-cert-file=" + c.folder.pki("serving.crt"),
-		"--tls-private-key-file=" + c.folder.pki("serving.key"),
+		"--tls-cert-file=" + c.folder.PKI("serving.crt"),
+		"--tls-private-key-file=" + c.folder.PKI("serving.key"),
 	}
-	return component{name: Scheduler, args: args}, nil
+	return Component{Name: Scheduler, Args: args, Health: "https://" + hostPort(loopback, c.port(portScheduler)) + "/healthz"}, nil
 }

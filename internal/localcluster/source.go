@@ -45,9 +45,34 @@ func isRepository(dir string) bool {
 	return false
 }
 
-// moduleFolder returns the folder with the source of a Go module that one of
+// Source is a command of this project.
+type Source struct {
+	// Module is the folder of its module; empty: the root's.
+	Module string
+	// Package is its path there, such as ./cmd/manager.
+	Package string
+}
+
+// Compile builds a command; go's own cache makes that quick.
+func Compile(ctx context.Context, command Source, output string) error {
+	root, err := repositoryRoot()
+	if err != nil {
+		return err
+	}
+	absolute, err := filepath.Abs(output)
+	if err != nil {
+		return err
+	}
+	build := goTool(ctx, filepath.Join(root, command.Module), "build", "-trimpath", "-ldflags=-s -w", "-o", absolute, command.Package)
+	if text, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("building %s: %w\n%s", command.Package, err, text)
+	}
+	return nil
+}
+
+// ModuleFolder returns the folder with the source of a Go module that one of
 // the nested modules needs.
-func moduleFolder(ctx context.Context, nested, path string) (string, error) {
+func ModuleFolder(ctx context.Context, nested, path string) (string, error) {
 	root, err := repositoryRoot()
 	if err != nil {
 		return "", err

@@ -1,28 +1,30 @@
 package localcluster
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
 	"time"
-
-	"golang.org/x/sync/errgroup"
-
-	"github.com/job-handler/job-handler/internal/localcluster/supervisor"
 )
 
 // Start builds what the cluster needs, starts it and returns when it is ready:
-// every component answers and, in the modes that have nodes, they are Ready. If
-// it fails or ctx ends, nothing is left running. The cluster ends with Stop, or
+// every component answers and its nodes, if it has any, are Ready. If it fails or ctx ends, nothing is left running. The cluster ends with Stop, or
 // with the calling process, however that dies, unless Detach is set.
 func Start(ctx context.Context, o Options) (*Cluster, error) {
 	o, err := o.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{progress: reporter{o.Progress}, owner: -1}
-	if c.programs, err = Build(ctx, o.Kubernetes, o.programs(), o.Progress); err != nil {
+	programs, err := Build(ctx, o.Kubernetes, o.programs(), o.Progress)
+	if err != nil {
 		return nil, err
+	}
+	c := &Cluster{progress: reporter{o.Progress}, extraArgs: o.ExtraArgs, owner: -1}
+	c.processes.programs = programs
+	c.state.Mode = ControlPlane
+	if o.Nodes != nil {
+		c.state.Mode, c.machine = o.Nodes.Mode, o.Nodes.Machine
 	}
 	if err := c.prepareFolder(o); err != nil {
 		return nil, err
@@ -43,11 +45,11 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 // prepareFolder sets the data folder.
 func (c *Cluster) prepareFolder(o Options) error {
 	if o.Dir != "" {
-		c.folder = folder(o.Dir)
+		c.folder = Folder(o.Dir)
 		return nil
 	}
 	dir, err := os.MkdirTemp("", "job-handler-cluster-")
-	c.folder, c.temporary = folder(dir), true
+	c.folder, c.temporary = Folder(dir), true
 	return err
 }
 
@@ -63,7 +65,7 @@ func (c *Cluster) abandon(ctx context.Context, cause error) error {
 }
 
 func (c *Cluster) bringUp(ctx context.Context, o Options, lock *os.File) error {
-	if err := c.prepare(ctx, o, lock); err != nil {
+	if err := c.prepare(ctx, lock); err != nil {
 		return err
 	}
 	if err := c.startControlPlane(ctx, o); err != nil {
@@ -72,7 +74,7 @@ func (c *Cluster) bringUp(ctx context.Context, o Options, lock *os.File) error {
 	if err := c.startCertManager(ctx, o); err != nil {
 		return err
 	}
-	if err := c.startNodes(ctx, o); err != nil {
+	if err := c.startNodes(ctx, o.Nodes); err != nil {
 		return err
 	}
 	if err := c.writeState(); err != nil {
@@ -81,12 +83,12 @@ func (c *Cluster) bringUp(ctx context.Context, o Options, lock *os.File) error {
 	if !o.Detach {
 		return nil
 	}
-	return c.client.Detach(ctx)
+	return c.processes.client.Detach(ctx)
 }
 
 // prepare makes everything that the programs need, and their supervisor, which
 // takes the locks over.
-func (c *Cluster) prepare(ctx context.Context, o Options, lock *os.File) error {
+func (c *Cluster) prepare(ctx context.Context, lock *os.File) error {
 	if err := c.folder.clear(); err != nil {
 		return err
 	}
@@ -98,24 +100,19 @@ func (c *Cluster) prepare(ctx context.Context, o Options, lock *os.File) error {
 		return err
 	}
 	defer ports.Close()
-	c.state = state{Mode: o.Mode, Address: loopback, BasePort: base, CTR: c.programs.Path("ctr")}
-	held, config := []*os.File{lock, ports}, supervisor.Config{}
-	if o.Mode == WithNode {
-		node, err := c.prepareMachine(ctx, o.WaitForNode)
-		if err != nil {
-			return err
-		}
-		defer node.lock.Close()
-		held = append(held, node.lock)
-		c.network, c.state.Address = node.network, node.network.Addr().Next().String()
-		if config, err = c.nodeConfig(); err != nil {
+	c.state.BasePort = base
+	place := Place{}
+	if c.machine != nil {
+		if place, err = c.machine.Prepare(ctx, c); err != nil {
 			return err
 		}
 	}
+	defer place.close()
+	c.state.Address = cmp.Or(place.Address, loopback)
 	if err := c.writeAccess(); err != nil {
 		return err
 	}
-	if err := c.startSupervisor(ctx, config, held); err != nil {
+	if err := c.startSupervisor(ctx, place, append([]*os.File{lock, ports}, place.Held...)); err != nil {
 		return err
 	}
 	// From here on Down can end it.
@@ -124,14 +121,16 @@ func (c *Cluster) prepare(ctx context.Context, o Options, lock *os.File) error {
 
 // writeAccess makes what clients use: certificates, kubeconfig, kubectl.
 func (c *Cluster) writeAccess() error {
-	if err := c.writeCredentials(); err != nil {
+	c.credentials = credentials{folder: c.folder, url: c.url()}
+	if err := c.credentials.write(c.state.Address); err != nil {
 		return err
 	}
+	c.processes.folder, c.processes.ca = c.folder, c.credentials.ca
 	var err error
-	if c.admin, err = c.ConfigFor(adminIdentity.user, adminIdentity.groups...); err != nil {
+	if c.admin, err = c.credentials.configFor(adminIdentity); err != nil {
 		return err
 	}
-	if err := os.Symlink(c.programs.Path("kubectl"), c.folder.kubectl()); err != nil {
+	if err := os.Symlink(c.Program("kubectl"), c.folder.kubectl()); err != nil {
 		return fmt.Errorf("linking kubectl: %w", err)
 	}
 	return nil
@@ -144,8 +143,8 @@ func (c *Cluster) startControlPlane(ctx context.Context, o Options) error {
 		return err
 	}
 	// The apiserver needs etcd, and the rest the apiserver.
-	for _, stage := range [][]component{parts[:1], parts[1:2], parts[2:]} {
-		if err := c.launchAll(ctx, o, stage); err != nil {
+	for _, stage := range [][]Component{parts[:1], parts[1:2], parts[2:]} {
+		if err := c.Launch(ctx, stage...); err != nil {
 			return err
 		}
 	}
@@ -153,25 +152,26 @@ func (c *Cluster) startControlPlane(ctx context.Context, o Options) error {
 	return nil
 }
 
-// launchAll launches components side by side, with the extra arguments that
-// were asked for.
-func (c *Cluster) launchAll(ctx context.Context, o Options, parts []component) error {
-	group, ctx := errgroup.WithContext(ctx)
-	for _, part := range parts {
-		c.state.Components = append(c.state.Components, part.name)
-		part.args = append(part.args, o.ExtraArgs[part.name]...)
-		group.Go(func() error { return c.launch(ctx, part) })
+// startNodes adds the nodes, if there are any.
+func (c *Cluster) startNodes(ctx context.Context, nodes *Nodes) error {
+	if nodes == nil {
+		return nil
 	}
-	return group.Wait()
+	started := time.Now()
+	if err := nodes.Start(ctx, c); err != nil {
+		return err
+	}
+	c.progress.line("%d nodes are Ready after %s", c.state.Nodes, since(started))
+	return nil
 }
 
 // controlPlane returns etcd, the apiserver and what else was asked for.
-func (c *Cluster) controlPlane(o Options) ([]component, error) {
+func (c *Cluster) controlPlane(o Options) ([]Component, error) {
 	apiServer, err := c.apiServer(o.AuditPolicy)
 	if err != nil {
 		return nil, err
 	}
-	parts := []component{c.etcd(o.Sync), apiServer}
+	parts := []Component{c.etcd(o.Sync), apiServer}
 	if o.ControllerManager {
 		manager, err := c.controllerManager()
 		if err != nil {

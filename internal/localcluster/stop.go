@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/job-handler/job-handler/internal/localcluster/leftovers"
 	"github.com/job-handler/job-handler/internal/localcluster/supervisor"
 )
 
@@ -29,11 +28,25 @@ func (c *Cluster) Stop(ctx context.Context) error {
 	return err
 }
 
+// Orphan ends the cluster as the end of this process would, and returns when its
+// programs are gone.
+func (c *Cluster) Orphan(ctx context.Context) error {
+	c.disown()
+	return c.state.Supervisor.waitForEnd(ctx)
+}
+
+// Crash kills every program of the cluster, as a crash would, and leaves the rest.
+func (c *Cluster) Crash(ctx context.Context) error {
+	c.state.Supervisor.kill()
+	return c.state.Supervisor.waitForEnd(ctx)
+}
+
 // Down ends the cluster in a data folder, whoever started it and in whatever
 // state it is, and removes everything that it made on the machine, also if its
 // processes were killed before. It returns a phrase for each thing that it
-// removed, none if there was nothing to do.
-func Down(ctx context.Context, dir string) ([]string, error) {
+// removed, none if there was nothing to do. Machine is that of its nodes, or of nodes
+// that it may have had; nil if it had none that need one.
+func Down(ctx context.Context, dir string, machine Machine) ([]string, error) {
 	f, err := newFolder(dir)
 	if err != nil {
 		return nil, err
@@ -45,9 +58,9 @@ func Down(ctx context.Context, dir string) ([]string, error) {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
-	c := &Cluster{folder: f, state: s, owner: -1}
+	c := &Cluster{folder: f, state: s, machine: machine, owner: -1}
 	if s.Supervisor.alive() {
-		c.client = supervisor.NewClient(f.socket())
+		c.processes.client = supervisor.NewClient(f.socket())
 	}
 	return c.remove(ctx)
 }
@@ -59,21 +72,17 @@ func (c *Cluster) remove(ctx context.Context) ([]string, error) {
 	defer cancelAll()
 	var removed []string
 	if c.state.Supervisor.alive() {
-		removed = append(removed, "programs "+strings.Join(append(c.state.Components, "supervisor"), ", "))
+		removed = append(removed, "programs "+strings.Join(append(c.componentNames(), "supervisor"), ", "))
 	}
 	if err := c.endSupervisor(ctx, patient); err != nil {
 		return nil, fmt.Errorf("stopping the cluster in %s: %w", c.folder, err)
 	}
-	// What the supervisor removed by itself before it ended.
-	if report, err := os.ReadFile(c.folder.removed()); err == nil {
-		for line := range strings.Lines(string(report)) {
-			removed = append(removed, strings.TrimSpace(line))
+	if c.machine != nil {
+		fromMachine, err := c.machine.Remove(ctx, c)
+		removed = append(removed, fromMachine...)
+		if err != nil {
+			return removed, err
 		}
-	}
-	fromMachine, err := c.removeFromMachine(ctx)
-	removed = append(removed, fromMachine...)
-	if err != nil {
-		return removed, err
 	}
 	files, err := c.removeFiles()
 	return append(removed, files...), err
@@ -82,52 +91,32 @@ func (c *Cluster) remove(ctx context.Context) ([]string, error) {
 // endSupervisor asks the supervisor to end, kills it if it does not before
 // patient ends, and returns when it and its programs are gone.
 func (c *Cluster) endSupervisor(ctx, patient context.Context) error {
-	if c.client != nil {
+	if c.processes.client != nil {
 		// A supervisor that hangs takes the request and never answers it.
 		request, cancel := context.WithTimeout(patient, probeTimeout)
 		defer cancel()
-		if err := c.client.Shutdown(request); err == nil {
+		if err := c.processes.client.Shutdown(request); err == nil {
 			_ = c.state.Supervisor.waitForEnd(patient)
 		}
-		c.client.Close()
+		c.processes.client.Close()
 	}
 	c.disown()
 	c.state.Supervisor.kill()
 	return c.state.Supervisor.waitForEnd(ctx)
 }
 
-// removeFromMachine removes what the folder's node left, if it had one.
-func (c *Cluster) removeFromMachine(ctx context.Context) ([]string, error) {
-	if os.Getuid() != 0 {
-		return nil, nil
+func (c *Cluster) componentNames() []string {
+	names := make([]string, 0, len(c.state.Components))
+	for _, part := range c.state.Components {
+		names = append(names, part.Name)
 	}
-	record, err := leftovers.Read()
-	if err != nil {
-		return nil, err
-	}
-	if ours := record != nil && record.Dir == string(c.folder); !ours && c.state.Mode != WithNode {
-		return nil, nil
-	}
-	lock, err := tryLock(nodeLock)
-	if errors.Is(err, errLocked) {
-		// By now the machine's node is another cluster's.
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer lock.Close()
-	removed, err := removeLeftovers(ctx)
-	if err != nil {
-		return removed, err
-	}
-	return removed, os.Remove(nodeLock)
+	return names
 }
 
 // removeFiles removes the cluster's files.
 func (c *Cluster) removeFiles() ([]string, error) {
 	var removed []string
-	run := c.folder.runFolder()
+	run := c.folder.Run()
 	if isFolder(run) {
 		removed = append(removed, "folder "+run)
 	}

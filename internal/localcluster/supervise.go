@@ -1,6 +1,7 @@
 package localcluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,52 +9,36 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/job-handler/job-handler/internal/localcluster/filelock"
 	"github.com/job-handler/job-handler/internal/localcluster/supervisor"
 )
 
-func (f folder) socket() string { return filepath.Join(f.runFolder(), "supervisor.sock") }
+func (f Folder) socket() string { return filepath.Join(f.Run(), "supervisor.sock") }
 
 // lock takes the data folder for a new cluster; the supervisor holds the lock
 // from then on.
-func (f folder) lock() (*os.File, error) {
-	if err := os.MkdirAll(f.runFolder(), 0o700); err != nil {
+func (f Folder) lock() (*os.File, error) {
+	if err := os.MkdirAll(f.Run(), 0o700); err != nil {
 		return nil, fmt.Errorf("making the folder for sockets: %w", err)
 	}
-	file, err := tryLock(filepath.Join(f.runFolder(), "lock"))
-	if errors.Is(err, errLocked) {
+	file, err := filelock.Try(filepath.Join(f.Run(), "lock"))
+	if errors.Is(err, filelock.ErrLocked) {
 		return nil, fmt.Errorf("a cluster is running in %s already", f)
 	}
 	return file, err
 }
 
-// buildOwn compiles a command of this module; go's own cache makes that quick.
-func buildOwn(ctx context.Context, command, output string) error {
-	root, err := repositoryRoot()
-	if err != nil {
-		return err
-	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", output,
-		modulePath+"/internal/localcluster/cmd/"+command)
-	cmd.Dir = root
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if text, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("building the %s command: %w\n%s", command, err, text)
-	}
-	return nil
-}
+// ownSupervisor runs the programs of a cluster whose nodes bring no supervisor.
+var ownSupervisor = Source{Package: "./internal/localcluster/cmd/supervisor"}
 
 // startSupervisor starts the cluster's supervisor, which holds the files in
 // held while it lives, and ends with this process unless it is detached.
-func (c *Cluster) startSupervisor(ctx context.Context, config supervisor.Config, held []*os.File) error {
-	program := c.folder.path("bin", "supervisor")
-	if err := buildOwn(ctx, "supervisor", program); err != nil {
+func (c *Cluster) startSupervisor(ctx context.Context, place Place, held []*os.File) error {
+	program := c.folder.Path("bin", "supervisor")
+	if err := Compile(ctx, cmp.Or(place.Supervisor, ownSupervisor), program); err != nil {
 		return err
-	}
-	if err := config.Write(c.folder.config("supervisor.json")); err != nil {
-		return fmt.Errorf("writing the supervisor's configuration: %w", err)
 	}
 	listener, err := listen(c.folder.socket())
 	if err != nil {
@@ -66,27 +51,24 @@ func (c *Cluster) startSupervisor(ctx context.Context, config supervisor.Config,
 	}
 	defer log.Close()
 	var pipe [2]int
-	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
+	if err := syscall.Pipe2(pipe[:], syscall.O_CLOEXEC); err != nil {
 		return fmt.Errorf("making the owner's pipe: %w", err)
 	}
 	reader := os.NewFile(uintptr(pipe[0]), "owner")
 	defer reader.Close()
 	c.owner = pipe[1]
 
-	cmd := exec.Command(program, c.folder.config("supervisor.json")) //nolint:noctx // It outlives the context.
+	cmd := exec.Command(program, place.Args...) //nolint:noctx // It outlives the context.
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Dir = "/"
 	cmd.ExtraFiles = append([]*os.File{listener, reader}, held...)
-	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true}
-	if config.Node {
-		cmd.SysProcAttr.Cloneflags = unix.CLONE_NEWPID | unix.CLONE_NEWNS
-	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Cloneflags: place.Namespaces}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("starting the supervisor: %w", err)
 	}
 	c.state.Supervisor, err = identify(cmd.Process.Pid)
 	go func() { _ = cmd.Wait() }()
-	c.client = supervisor.NewClient(c.folder.socket())
+	c.processes.client = supervisor.NewClient(c.folder.socket())
 	return err
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/job-handler/job-handler/internal/api"
 	"github.com/job-handler/job-handler/internal/hostmanager"
 	"github.com/job-handler/job-handler/internal/localcluster"
+	"github.com/job-handler/job-handler/test/node"
 )
 
 //go:embed jobs/*.yaml
@@ -72,9 +73,7 @@ func demoOn(ctx context.Context, binary string, on target) (err error) {
 func demo(ctx context.Context, binary string) (err error) {
 	began := time.Now()
 	say("Starting a real Kubernetes cluster on this machine")
-	cluster, err := localcluster.Start(ctx, localcluster.Options{
-		Mode: localcluster.WithNode, Dir: demoFolder, WaitForNode: true, Progress: os.Stdout,
-	})
+	cluster, err := node.Start(ctx, node.Options{Wait: true, Options: localcluster.Options{Dir: demoFolder, Progress: os.Stdout}})
 	if err != nil {
 		return fmt.Errorf("starting the cluster: %w", err)
 	}

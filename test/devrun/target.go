@@ -8,6 +8,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/job-handler/job-handler/internal/localcluster"
+	"github.com/job-handler/job-handler/test/node"
 )
 
 // Where a command works.
@@ -52,8 +53,8 @@ func (t target) open() (place, error) {
 	}
 }
 
-func (t target) local() (*localcluster.Cluster, error) {
-	cluster, err := localcluster.Open(t.dir)
+func (t target) local() (*node.Cluster, error) {
+	cluster, err := node.Open(t.dir)
 	if errors.Is(err, localcluster.ErrNotRunning) {
 		return nil, fmt.Errorf("no cluster is running in %s: start one with `make cluster`", t.dir)
 	}

@@ -19,7 +19,7 @@ import (
 
 	"github.com/job-handler/job-handler/config"
 	"github.com/job-handler/job-handler/internal/api"
-	"github.com/job-handler/job-handler/internal/localcluster"
+	"github.com/job-handler/job-handler/test/node"
 )
 
 const (
@@ -37,7 +37,7 @@ var managerPods = client.MatchingLabels{"app.kubernetes.io/name": api.ManagerNam
 // for the name of the image.
 type deployment struct {
 	client  client.WithWatch
-	cluster *localcluster.Cluster
+	cluster *node.Cluster
 	// program is the manager's, for its subcommands.
 	program string
 	// dir gets manifests, and the file deploy.log.

@@ -14,8 +14,8 @@ import (
 
 	"github.com/job-handler/job-handler/config"
 	"github.com/job-handler/job-handler/internal/api"
-	"github.com/job-handler/job-handler/test/audit"
 	"github.com/job-handler/job-handler/internal/results"
+	"github.com/job-handler/job-handler/test/audit"
 )
 
 // rightsAreUsed: the manager may do what it does, and nothing else.

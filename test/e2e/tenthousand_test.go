@@ -17,6 +17,7 @@ import (
 	"github.com/job-handler/job-handler/internal/jobtest"
 	"github.com/job-handler/job-handler/internal/localcluster"
 	"github.com/job-handler/job-handler/internal/results"
+	"github.com/job-handler/job-handler/test/node"
 )
 
 const (
@@ -37,8 +38,8 @@ func TestTenThousandPods(t *testing.T) {
 	g := NewWithT(t)
 	w := &world{dir: t.TempDir()}
 	g.Expect(w.build(t.Context())).To(Succeed())
-	cluster, err := localcluster.Start(t.Context(), localcluster.Options{
-		Mode: localcluster.WithKWOK, Dir: filepath.Join(w.dir, "cluster"), Progress: os.Stderr, FakeNodes: 100,
+	cluster, err := node.StartKWOK(t.Context(), node.KWOKOptions{
+		Options: localcluster.Options{Dir: filepath.Join(w.dir, "cluster"), Progress: os.Stderr}, Count: 100,
 	})
 	g.Expect(err).NotTo(HaveOccurred())
 	t.Cleanup(func() {
@@ -55,7 +56,7 @@ func TestTenThousandPods(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 	t.Cleanup(func() { _ = within(t.Context(), manager.Stop) })
 	g.Expect(manager.AwaitAdmission(t.Context())).To(Succeed())
-	w.cluster = cluster
+	w.cluster = &node.Cluster{Cluster: cluster}
 	w.client, err = client.NewWithWatch(cluster.RESTConfig(), client.Options{Scheme: clientgoscheme.Scheme})
 	g.Expect(err).NotTo(HaveOccurred())
 

@@ -19,6 +19,7 @@ import (
 	"github.com/job-handler/job-handler/internal/jobtest"
 	"github.com/job-handler/job-handler/internal/jobtest/pinned"
 	"github.com/job-handler/job-handler/internal/localcluster"
+	"github.com/job-handler/job-handler/test/node"
 )
 
 // TestWalk is what an operator goes through with docs/operations.md in hand: Job
@@ -291,7 +292,7 @@ func (o *operator) node(s *story) {
 
 	o.fires(s, "JobHandlerLogsUnreadable firing")
 	o.shows(s, "JobHandlerLogsUnreadable", func(g Gomega, printed string) {
-		g.Expect(printed).To(MatchRegexp(`\n` + localcluster.NodeName + ` +NotReady `))
+		g.Expect(printed).To(MatchRegexp(`\n` + node.Name + ` +NotReady `))
 		g.Expect(printed).To(MatchRegexp(s.namespace + ` +unread +incomplete: Job kept: `))
 		g.Expect(printed).To(HaveSuffix("\nyes\n"))
 	})

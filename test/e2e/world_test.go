@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/localcluster"
+	"github.com/job-handler/job-handler/test/node"
 )
 
 const (
@@ -32,7 +33,7 @@ const (
 
 // world is what all stories have in common.
 type world struct {
-	cluster *localcluster.Cluster
+	cluster *node.Cluster
 	// client reads from the API server and may do everything.
 	client client.WithWatch
 	// dir is a folder of this run, on the machine and so on the node.
@@ -89,11 +90,11 @@ func (w *world) startCluster(t *testing.T, kubelet []string) {
 	}
 	kubelet = append(kubelet, "--config-dir="+w.kubeletSettings())
 	var err error
-	w.cluster, err = localcluster.Start(ctx, localcluster.Options{
-		Mode: localcluster.WithNode, Dir: filepath.Join(w.dir, "cluster"), WaitForNode: true, Progress: os.Stderr,
+	w.cluster, err = node.Start(ctx, node.Options{Wait: true, Options: localcluster.Options{
+		Dir: filepath.Join(w.dir, "cluster"), Progress: os.Stderr,
 		CertManager: true, AuditPolicy: localcluster.AuditMetadata,
 		ExtraArgs: map[string][]string{localcluster.Kubelet: kubelet},
-	})
+	}})
 	if err != nil {
 		t.Fatalf("starting the cluster: %v", err)
 	}

@@ -1,4 +1,4 @@
-package localcluster
+package node
 
 import (
 	"context"
@@ -10,8 +10,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
-
-	"github.com/job-handler/job-handler/internal/localcluster/supervisor"
 )
 
 // The images that a node has from the start.
@@ -31,7 +29,7 @@ const (
 // LoadImage puts an image on the node under the reference, such as
 // localhost/manager:dev, in place of one that has it.
 func (c *Cluster) LoadImage(ctx context.Context, ref string, image v1.Image) error {
-	archive := c.folder.path("node", "image-"+rand.Text()+".tar")
+	archive := c.Folder().Path("node", "image-"+rand.Text()+".tar")
 	defer os.Remove(archive)
 	if err := writeArchive(archive, image, ref); err != nil {
 		return err
@@ -46,21 +44,11 @@ func (c *Cluster) LoadArchive(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	// Imports may run side by side, under names of their own.
-	id := "ctr-" + rand.Text()
-	err = c.client.Run(ctx, supervisor.Process{
-		Name: id,
-		Args: []string{
-			c.state.CTR, "--address", c.containerdSocket(), "--namespace", "k8s.io",
-			"images", "import", absolute,
-		},
-		Env: []string{"PATH=" + systemPath},
-		Log: c.folder.log(id),
-	})
+	err = c.Run(ctx, ctr, c.ctr(), "--address", c.socket(), "--namespace", "k8s.io", "images", "import", absolute)
 	if err != nil {
-		return fmt.Errorf("loading images from %s: %w", path, c.trouble(id, err.Error()))
+		return fmt.Errorf("loading images from %s: %w", path, err)
 	}
-	return os.Remove(c.folder.log(id))
+	return nil
 }
 
 // writeArchive writes an image that has every one of the references.

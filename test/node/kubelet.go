@@ -1,8 +1,10 @@
-package localcluster
+package node
 
 import (
 	"fmt"
 	"os"
+
+	"github.com/job-handler/job-handler/internal/localcluster"
 )
 
 // kubeletConfig keeps a test's waits short, and the kubelet from collecting
@@ -43,26 +45,27 @@ containerLogMonitorInterval: 3s
 `
 
 // kubelet writes what the kubelet reads and returns it.
-func (c *Cluster) kubelet() (component, error) {
-	if err := c.writeServing("kubelet", "kubelet", c.state.Address, NodeName); err != nil {
-		return component{}, err
+func (c *Cluster) kubelet() (localcluster.Component, error) {
+	if err := c.WriteServing("kubelet", "kubelet", c.Address(), Name); err != nil {
+		return localcluster.Component{}, err
 	}
-	kubeconfig := c.folder.config("kubelet.kubeconfig")
-	if err := c.writeKubeconfig(kubeconfig, nodeIdentity); err != nil {
-		return component{}, err
+	kubeconfig := c.Folder().Config("kubelet.kubeconfig")
+	if err := c.WriteKubeconfig(kubeconfig, "system:node:"+Name, "system:nodes"); err != nil {
+		return localcluster.Component{}, err
 	}
-	config := fmt.Appendf(nil, kubeletConfig, c.state.Address, c.port(portKubelet), c.port(portKubeletHealth),
-		c.folder.pki("kubelet.crt"), c.folder.pki("kubelet.key"), c.folder.pki("ca.crt"),
-		c.containerdSocket(), c.cgroup(), c.folder.path("node", "volume-plugins"))
-	path := c.folder.config("kubelet.yaml")
+	config := fmt.Appendf(nil, kubeletConfig, c.Address(), c.NodePort(portKubelet), c.NodePort(portKubeletHealth),
+		c.Folder().PKI("kubelet.crt"), c.Folder().PKI("kubelet.key"), c.Folder().PKI("ca.crt"),
+		c.socket(), cgroup(c.Folder()), c.Folder().Path("node", "volume-plugins"))
+	path := c.Folder().Config("kubelet.yaml")
 	if err := os.WriteFile(path, config, 0o600); err != nil {
-		return component{}, fmt.Errorf("writing the kubelet's configuration: %w", err)
+		return localcluster.Component{}, fmt.Errorf("writing the kubelet's configuration: %w", err)
 	}
 	args := []string{
 		"--config=" + path,
 		"--kubeconfig=" + kubeconfig,
-		"--hostname-override=" + NodeName,
-		"--node-ip=" + c.state.Address,
+		"--hostname-override=" + Name,
+		"--node-ip=" + c.Address(),
 	}
-	return component{name: Kubelet, args: args}, nil
+	health := fmt.Sprintf("http://%s:%d/healthz", loopback, c.NodePort(portKubeletHealth))
+	return localcluster.Component{Name: localcluster.Kubelet, Args: args, Health: health}, nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/job-handler/job-handler/internal/localcluster"
+	"github.com/job-handler/job-handler/test/node"
 )
 
 func newCommand() *cobra.Command {
@@ -29,40 +31,46 @@ func newCommand() *cobra.Command {
 	return root
 }
 
+// request is the cluster that up is to start.
+type request struct {
+	mode      localcluster.Mode
+	fakeNodes int
+	localcluster.Options
+}
+
 func newUp(dir *string) *cobra.Command {
-	options := localcluster.Options{Detach: true}
+	r := request{Options: localcluster.Options{Detach: true, ControllerManager: true, Scheduler: true}}
 	command := &cobra.Command{
 		Use:   "up",
 		Short: "Start the cluster and leave it running; if it runs and is healthy, say so",
 		Args:  cobra.NoArgs,
 	}
 	flags := command.Flags()
-	flags.StringVar((*string)(&options.Mode), "mode", string(localcluster.WithNode),
+	flags.StringVar((*string)(&r.mode), "mode", string(node.Mode),
 		"node: this machine runs containers, needs root; kwok: simulated nodes; control-plane: no nodes")
-	flags.BoolVar(&options.CertManager, "cert-manager", false, "run cert-manager's controllers and CA injector")
-	flags.BoolVar(&options.Sync, "sync", false, "have etcd wait for the disk at every write")
-	flags.IntVar(&options.FakeNodes, "fake-nodes", 1, "number of simulated nodes in mode kwok")
+	flags.BoolVar(&r.CertManager, "cert-manager", false, "run cert-manager's controllers and CA injector")
+	flags.BoolVar(&r.Sync, "sync", false, "have etcd wait for the disk at every write")
+	flags.IntVar(&r.fakeNodes, "fake-nodes", 1, "number of simulated nodes in mode kwok")
 	command.RunE = func(command *cobra.Command, _ []string) error {
-		options.Dir, options.Progress = *dir, command.OutOrStdout()
-		options.ControllerManager, options.Scheduler = true, true
-		return up(command, options)
+		r.Dir, r.Progress = *dir, command.OutOrStdout()
+		return up(command, r)
 	}
 	return command
 }
 
-func up(command *cobra.Command, options localcluster.Options) error {
+func up(command *cobra.Command, r request) error {
 	ctx, out := command.Context(), command.OutOrStdout()
-	cluster, err := localcluster.Open(options.Dir)
-	if err == nil && cluster.Mode() != options.Mode {
+	running, err := node.Open(r.Dir)
+	if err == nil && running.Mode() != r.mode {
 		return fmt.Errorf("the cluster that runs in %s has mode %s; end it first: localcluster down --dir %s",
-			cluster.Dir(), cluster.Mode(), options.Dir)
+			running.Dir(), running.Mode(), r.Dir)
 	}
 	if err == nil {
-		err = cluster.Healthy(ctx)
+		err = running.Healthy(ctx)
 	}
 	if err == nil {
-		fmt.Fprintf(out, "The cluster in %s is running and healthy.\n", cluster.Dir())
-		printNext(out, cluster)
+		fmt.Fprintf(out, "The cluster in %s is running and healthy.\n", running.Dir())
+		printNext(out, running.Cluster)
 		return nil
 	}
 	if ctx.Err() != nil {
@@ -71,16 +79,35 @@ func up(command *cobra.Command, options localcluster.Options) error {
 	if !errors.Is(err, localcluster.ErrNotRunning) {
 		fmt.Fprintf(out, "The cluster is not healthy: %v\nIt is started afresh.\n", err)
 	}
-	removed, err := localcluster.Down(ctx, options.Dir)
+	removed, err := node.Down(ctx, r.Dir)
 	printRemoved(out, removed)
 	if err != nil {
 		return err
 	}
-	if cluster, err = localcluster.Start(ctx, options); err != nil {
+	cluster, err := r.start(ctx)
+	if err != nil {
 		return err
 	}
 	printNext(out, cluster)
 	return nil
+}
+
+// start starts the cluster of the mode.
+func (r request) start(ctx context.Context) (*localcluster.Cluster, error) {
+	switch r.mode {
+	case localcluster.ControlPlane:
+		return localcluster.Start(ctx, r.Options)
+	case node.KWOKMode:
+		return node.StartKWOK(ctx, node.KWOKOptions{Options: r.Options, Count: r.fakeNodes})
+	case node.Mode:
+		cluster, err := node.Start(ctx, node.Options{Options: r.Options})
+		if err != nil {
+			return nil, err
+		}
+		return cluster.Cluster, nil
+	default:
+		return nil, fmt.Errorf("unknown mode %q: the modes are %s, %s and %s", r.mode, node.Mode, node.KWOKMode, localcluster.ControlPlane)
+	}
 }
 
 func printNext(out io.Writer, cluster *localcluster.Cluster) {
@@ -95,7 +122,7 @@ func newDown(dir *string) *cobra.Command {
 		Short: "End the cluster and remove everything that it made, also after a crash; keep its logs",
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			removed, err := localcluster.Down(command.Context(), *dir)
+			removed, err := node.Down(command.Context(), *dir)
 			printRemoved(command.OutOrStdout(), removed)
 			if err == nil && len(removed) == 0 {
 				fmt.Fprintf(command.OutOrStdout(), "There is no cluster in %s, and nothing is left of one.\n", *dir)
@@ -117,7 +144,7 @@ func newStatus(dir *string) *cobra.Command {
 		Short: "Show how the cluster is; the exit code is 0 if it is healthy",
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			cluster, err := localcluster.Open(*dir)
+			cluster, err := node.Open(*dir)
 			if err != nil {
 				return err
 			}
@@ -150,8 +177,8 @@ func describe(part localcluster.ComponentStatus) string {
 // sets are the sets of programs by the names of the modes that need them.
 var sets = map[string]localcluster.Set{
 	string(localcluster.ControlPlane): localcluster.ControlPlanePrograms,
-	string(localcluster.WithKWOK):     localcluster.ControlPlanePrograms | localcluster.KWOKPrograms,
-	string(localcluster.WithNode):     localcluster.ControlPlanePrograms | localcluster.NodePrograms,
+	string(node.KWOKMode):             localcluster.ControlPlanePrograms | localcluster.KWOKPrograms,
+	string(node.Mode):                 localcluster.ControlPlanePrograms | localcluster.NodePrograms,
 	"cert-manager":                    localcluster.CertManagerPrograms,
 	"all":                             localcluster.AllPrograms,
 }
@@ -219,11 +246,11 @@ func newLoad(dir *string) *cobra.Command {
 		Short: "Put the images of an archive on the node, for pods whose imagePullPolicy is Never or IfNotPresent",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(command *cobra.Command, args []string) error {
-			cluster, err := localcluster.Open(*dir)
+			cluster, err := node.Open(*dir)
 			if err != nil {
 				return err
 			}
-			if cluster.Mode() != localcluster.WithNode {
+			if cluster.Mode() != node.Mode {
 				return fmt.Errorf("the cluster in %s has mode %s: no node runs containers", cluster.Dir(), cluster.Mode())
 			}
 			if err := cluster.LoadArchive(command.Context(), args[0]); err != nil {
@@ -240,7 +267,7 @@ func newKubectl(dir *string) *cobra.Command {
 		Use:   "kubectl -- [arguments]",
 		Short: "Run the cluster's kubectl as its administrator",
 		RunE: func(command *cobra.Command, args []string) error {
-			cluster, err := localcluster.Open(*dir)
+			cluster, err := node.Open(*dir)
 			if err != nil {
 				return err
 			}

@@ -1,7 +1,6 @@
-package localcluster
+package node
 
 import (
-	"context"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -14,19 +13,22 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/moby/sys/mountinfo"
 	"github.com/vishvananda/netlink"
+
+	"github.com/job-handler/job-handler/internal/localcluster"
+	"github.com/job-handler/job-handler/internal/localcluster/filelock"
 )
 
-// machine is what a cluster in a data folder could leave behind.
-type machine struct {
+// traces are what a cluster in a data folder could leave behind.
+type traces struct {
 	Processes, Mounts, Links, Namespaces, Cgroups, Chains, Folders []string
 	Settings                                                       map[string]string
 }
 
 // look notes the state of the machine. Processes are known by the data folder
 // in their arguments, and those in containers by their mounts.
-func look(t *testing.T, dir string) machine {
+func look(t *testing.T, dir string) traces {
 	t.Helper()
-	m := machine{Processes: processesOf(dir), Settings: map[string]string{}}
+	m := traces{Processes: processesOf(dir), Settings: map[string]string{}}
 	mounts, err := mountinfo.GetMounts(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -46,7 +48,7 @@ func look(t *testing.T, dir string) machine {
 		m.Folders = append(m.Folders, glob(t, pattern)...)
 	}
 	// Other clusters may have theirs.
-	own := folder(dir).runFolder()
+	own := localcluster.Folder(dir).Run()
 	m.Folders = slices.DeleteFunc(m.Folders, func(path string) bool {
 		return strings.HasPrefix(path, "/run/job-handler-") && path != own
 	})
@@ -101,9 +103,9 @@ func chains() []string {
 }
 
 // lookAlone looks while no cluster, not even another process's, has the node.
-func lookAlone(t *testing.T, dir string) machine {
+func lookAlone(t *testing.T, dir string) traces {
 	t.Helper()
-	lock, err := lockFile(t.Context(), nodeLock, func() {})
+	lock, err := filelock.Wait(t.Context(), nodeLock, func() {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,22 +114,10 @@ func lookAlone(t *testing.T, dir string) machine {
 	return look(t, dir)
 }
 
-// expectNothingLeft fails the test if a process or a folder for sockets is
-// left of the cluster in a data folder.
-func expectNothingLeft(t *testing.T, dir string) {
-	t.Helper()
-	if left := processesOf(dir); len(left) > 0 {
-		t.Errorf("processes are left: %q", left)
-	}
-	if run := folder(dir).runFolder(); isFolder(run) {
-		t.Errorf("%s is left", run)
-	}
-}
-
 // expectAsBefore fails the test unless the machine comes to be as it was.
-func expectAsBefore(t *testing.T, dir string, before machine) {
+func expectAsBefore(t *testing.T, dir string, before traces) {
 	t.Helper()
-	for deadline := time.Now().Add(stopTimeout); ; {
+	for deadline := time.Now().Add(5 * time.Minute); ; {
 		diff := cmp.Diff(before, lookAlone(t, dir))
 		if diff == "" {
 			return
@@ -139,27 +129,17 @@ func expectAsBefore(t *testing.T, dir string, before machine) {
 	}
 }
 
-// start starts a cluster that ends with the test.
-func start(t *testing.T, o Options) *Cluster {
-	t.Helper()
-	o.Progress = t.Output()
-	c, err := Start(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := c.Stop(context.WithoutCancel(t.Context())); err != nil {
-			t.Error(err)
-		}
-	})
-	return c
-}
-
 // hangs is the flag of kubectl wait for what takes a moment, unless it hangs.
 const hangs = "--timeout=5m"
 
+// commanded is a cluster with its kubectl.
+type commanded interface {
+	Kubectl() string
+	Kubeconfig() string
+}
+
 // kubectl runs the cluster's kubectl and returns what it prints.
-func kubectl(t *testing.T, c *Cluster, input string, args ...string) string {
+func kubectl(t *testing.T, c commanded, input string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command(c.Kubectl(), append([]string{"--kubeconfig", c.Kubeconfig()}, args...)...)
 	cmd.Stdin = strings.NewReader(input)

@@ -1,4 +1,6 @@
-package supervisor
+// Package namespaces gives a node's programs their own view of this machine: mounts,
+// processes, and the folders that they write to.
+package namespaces
 
 import (
 	"fmt"
@@ -7,10 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// EnterNode turns the fresh mount namespace of the calling process into that
+// Enter turns the fresh mount namespace of the calling process into that
 // of a node: mounts made in it stay in it, /proc shows its PID namespace, and
 // the private folders cover the machine's own.
-func EnterNode(private []PrivateFolder) error {
+func Enter(private []PrivateFolder) error {
 	// Unmounts on the machine still arrive, so that the namespace does not
 	// keep a device busy; what happens inside does not leave.
 	if err := unix.Mount("", "/", "", unix.MS_SLAVE|unix.MS_REC, ""); err != nil {
@@ -31,9 +33,9 @@ func EnterNode(private []PrivateFolder) error {
 	return nil
 }
 
-// LeaveNode takes the private folders off again, so that what they cover can
+// Leave takes the private folders off again, so that what they cover can
 // be removed.
-func LeaveNode(private []PrivateFolder) {
+func Leave(private []PrivateFolder) {
 	for _, folder := range slices.Backward(private) {
 		_ = unix.Unmount(folder.Target, unix.MNT_DETACH)
 	}

@@ -1,4 +1,4 @@
-package supervisor
+package namespaces
 
 import (
 	"encoding/json"
@@ -6,16 +6,12 @@ import (
 	"os"
 )
 
-// Config tells the supervisor program what it supervises.
+// Config tells the supervisor of a node what it does besides supervising.
 type Config struct {
-	// Node is true if the program is the init of namespaces of its own.
-	Node bool `json:"node,omitempty"`
-	// Private lists the folders that the node's programs see their own
-	// version of; it needs Node.
+	// Private lists the folders that the node's programs see their own version of.
 	Private []PrivateFolder `json:"private,omitempty"`
-	// Removed is the file for what was cleaned up at the end, a line each; it
-	// needs Node.
-	Removed string `json:"removed,omitempty"`
+	// Removed is the file for what was cleaned up at the end, a line each.
+	Removed string `json:"removed"`
 }
 
 // PrivateFolder is a folder of the data folder that a node's programs see in
@@ -24,16 +20,6 @@ type PrivateFolder struct {
 	Source string `json:"source"`
 	Target string `json:"target"`
 }
-
-// The files that the supervisor program inherits, by descriptor.
-const (
-	// ListenerFD is the listening unix socket.
-	ListenerFD = 3
-	// OwnerFD is the read end of the owner's pipe.
-	OwnerFD = 4
-	// HeldFD is the first of the locks that the program holds while it lives.
-	HeldFD = 5
-)
 
 // Write stores the configuration for the supervisor program.
 func (c Config) Write(path string) error {

@@ -1,8 +1,10 @@
-package localcluster
+package node
 
 import (
 	"fmt"
 	"os"
+
+	"github.com/job-handler/job-handler/internal/localcluster"
 )
 
 // proxyConfig leaves connection tracking as the machine has it. Masquerading
@@ -22,16 +24,19 @@ conntrack: {maxPerCore: 0, tcpEstablishedTimeout: 0s, tcpCloseWaitTimeout: 0s}
 `
 
 // proxy writes what kube-proxy reads and returns it.
-func (c *Cluster) proxy() (component, error) {
-	kubeconfig := c.folder.config("kube-proxy.kubeconfig")
-	if err := c.writeKubeconfig(kubeconfig, proxyIdentity); err != nil {
-		return component{}, err
+func (c *Cluster) proxy() (localcluster.Component, error) {
+	kubeconfig := c.Folder().Config("kube-proxy.kubeconfig")
+	if err := c.WriteKubeconfig(kubeconfig, "system:kube-proxy"); err != nil {
+		return localcluster.Component{}, err
 	}
-	config := fmt.Appendf(nil, proxyConfig, NodeName, kubeconfig, c.state.Address,
-		c.port(portProxyHealth), c.port(portProxyMetrics))
-	path := c.folder.config("kube-proxy.yaml")
+	config := fmt.Appendf(nil, proxyConfig, Name, kubeconfig, c.Address(),
+		c.NodePort(portProxyHealth), c.NodePort(portProxyMetrics))
+	path := c.Folder().Config("kube-proxy.yaml")
 	if err := os.WriteFile(path, config, 0o600); err != nil {
-		return component{}, fmt.Errorf("writing kube-proxy's configuration: %w", err)
+		return localcluster.Component{}, fmt.Errorf("writing kube-proxy's configuration: %w", err)
 	}
-	return component{name: Proxy, args: []string{"--config=" + path}}, nil
+	return localcluster.Component{
+		Name: localcluster.Proxy, Args: []string{"--config=" + path},
+		Health: fmt.Sprintf("http://%s:%d/healthz", loopback, c.NodePort(portProxyHealth)),
+	}, nil
 }

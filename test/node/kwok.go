@@ -1,10 +1,12 @@
-package localcluster
+package node
 
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -12,6 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+
+	"github.com/job-handler/job-handler/internal/localcluster"
 )
 
 // kwokStages are the folders of KWOK's module with the stages that let nodes
@@ -32,60 +36,88 @@ spec:
 
 const defaultFakeLog = "2026-01-01T00:00:00.000000000Z stdout F hello from a simulated container\n"
 
-// startKWOK starts KWOK with its nodes. Their address, like the server that
+// KWOKMode is that of a cluster whose nodes KWOK plays: pods turn Running at once, those
+// of Jobs Succeeded, and their logs are the content of a file.
+const KWOKMode localcluster.Mode = "kwok"
+
+// KWOKOptions describe a cluster with nodes that KWOK plays. It needs no root.
+type KWOKOptions struct {
+	localcluster.Options
+
+	// Count is the number of its nodes, 1 by default.
+	Count int
+	// Log is the log of every container: a file in CRI format. Empty means a log of
+	// one line.
+	Log string
+}
+
+// StartKWOK starts a cluster as localcluster.Start does, with nodes that KWOK plays.
+func StartKWOK(ctx context.Context, o KWOKOptions) (*localcluster.Cluster, error) {
+	o.Count = max(1, o.Count)
+	o.Nodes = &localcluster.Nodes{
+		Mode: KWOKMode, Programs: localcluster.KWOKPrograms,
+		Start: func(ctx context.Context, c *localcluster.Cluster) error { return o.start(ctx, c) },
+	}
+	return localcluster.Start(ctx, o.Options)
+}
+
+// start starts KWOK with its nodes. Their address, like the server that
 // plays their kubelets, is the loopback one.
-func (c *Cluster) startKWOK(ctx context.Context, o Options) error {
-	kwok, err := c.kwok(ctx, o.FakeLog)
+func (o KWOKOptions) start(ctx context.Context, c *localcluster.Cluster) error {
+	kwok, err := kwok(ctx, c, o.Log)
 	if err != nil {
 		return err
 	}
-	if err := c.launchAll(ctx, o, []component{kwok}); err != nil {
+	if err := c.Launch(ctx, kwok); err != nil {
 		return err
 	}
-	if err := c.makeFakeNodes(ctx, o.FakeNodes); err != nil {
+	if err := makeFakeNodes(ctx, c, o.Count); err != nil {
 		return err
 	}
-	return c.awaitNodes(ctx, o.FakeNodes)
+	return c.AwaitNodes(ctx, o.Count)
 }
 
 // kwok writes what KWOK reads and returns it.
-func (c *Cluster) kwok(ctx context.Context, log string) (component, error) {
+func kwok(ctx context.Context, c *localcluster.Cluster, log string) (localcluster.Component, error) {
 	stages, err := readStages(ctx)
 	if err != nil {
-		return component{}, err
+		return localcluster.Component{}, err
 	}
+	folder := c.Folder()
 	if log == "" {
-		log = c.folder.config("fake.log")
+		log = folder.Config("fake.log")
 		if err := os.WriteFile(log, []byte(defaultFakeLog), 0o600); err != nil {
-			return component{}, fmt.Errorf("writing the log of simulated containers: %w", err)
+			return localcluster.Component{}, fmt.Errorf("writing the log of simulated containers: %w", err)
 		}
 	}
 	if log, err = filepath.Abs(log); err != nil {
-		return component{}, err
+		return localcluster.Component{}, err
 	}
-	config := c.folder.config("kwok.yaml")
+	config := folder.Config("kwok.yaml")
 	if err := os.WriteFile(config, append(stages, fmt.Sprintf(clusterLogs, log)...), 0o600); err != nil {
-		return component{}, fmt.Errorf("writing KWOK's configuration: %w", err)
+		return localcluster.Component{}, fmt.Errorf("writing KWOK's configuration: %w", err)
 	}
+	port := strconv.Itoa(c.NodePort(portKWOK))
+	address := net.JoinHostPort(loopback, port)
 	args := []string{
 		"--config=" + config,
-		"--kubeconfig=" + c.folder.kubeconfig(),
+		"--kubeconfig=" + c.Kubeconfig(),
 		"--manage-all-nodes=true",
 		"--node-ip=" + loopback,
-		fmt.Sprintf("--node-port=%d", c.port(portKWOK)),
-		"--server-address=" + hostPort(loopback, c.port(portKWOK)),
-		"--tls-cert-file=" + c.folder.pki("serving.crt"),
-		"--tls-private-key-file=" + c.folder.pki("serving.key"),
+		"--node-port=" + port,
+		"--server-address=" + address,
+		"--tls-cert-file=" + folder.PKI("serving.crt"),
+		"--tls-private-key-file=" + folder.PKI("serving.key"),
 		"--node-lease-duration-seconds=40",
 		// At the level below it writes a line for every patch.
 		"--v=WARN",
 	}
-	return component{name: KWOK, args: args}, nil
+	return localcluster.Component{Name: localcluster.KWOK, Args: args, Health: "https://" + address + "/healthz"}, nil
 }
 
 // readStages returns the stages as one YAML stream.
 func readStages(ctx context.Context) ([]byte, error) {
-	root, err := moduleFolder(ctx, "kwok", "sigs.k8s.io/kwok")
+	root, err := localcluster.ModuleFolder(ctx, "kwok", "sigs.k8s.io/kwok")
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +141,7 @@ func readStages(ctx context.Context) ([]byte, error) {
 	return []byte(strings.Join(documents, "\n---\n")), nil
 }
 
-func (c *Cluster) makeFakeNodes(ctx context.Context, n int) error {
+func makeFakeNodes(ctx context.Context, c *localcluster.Cluster, n int) error {
 	client, err := kubernetes.NewForConfig(c.RESTConfig())
 	if err != nil {
 		return err

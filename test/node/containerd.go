@@ -1,11 +1,14 @@
-package localcluster
+package node
 
 import (
 	"fmt"
 	"net/netip"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/job-handler/job-handler/internal/localcluster"
 )
 
 // containerdConfig is for containerd 2; its folders are among privateFolders.
@@ -69,39 +72,43 @@ const cniConfig = `{
 `
 
 // containerd writes what containerd and the CNI plugins read and returns it.
-func (c *Cluster) containerd(network netip.Prefix) (component, error) {
+func (c *Cluster) containerd(network netip.Prefix) (localcluster.Component, error) {
 	runc, err := findProgram("runc")
 	if err != nil {
-		return component{}, err
+		return localcluster.Component{}, err
 	}
-	cni, opt := c.folder.path("node", "cni"), c.folder.path("node", "opt")
+	cni, opt := c.Folder().Path("node", "cni"), c.Folder().Path("node", "opt")
 	for _, dir := range []string{cni, opt} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return component{}, fmt.Errorf("making a folder for containerd: %w", err)
+			return localcluster.Component{}, fmt.Errorf("making a folder for containerd: %w", err)
 		}
 	}
-	config := fmt.Appendf(nil, containerdConfig, c.containerdSocket(), opt, c.snapshotter(), pauseImage,
-		runc, c.programs.folderOf("bridge"), cni)
-	if err := os.WriteFile(c.folder.config("containerd.toml"), config, 0o600); err != nil {
-		return component{}, fmt.Errorf("writing containerd's configuration: %w", err)
+	config := fmt.Appendf(nil, containerdConfig, c.socket(), opt, c.snapshotter(), pauseImage,
+		runc, filepath.Dir(c.Program("bridge")), cni)
+	if err := os.WriteFile(c.Folder().Config("containerd.toml"), config, 0o600); err != nil {
+		return localcluster.Component{}, fmt.Errorf("writing containerd's configuration: %w", err)
 	}
 	list := fmt.Appendf(nil, cniConfig, networkName, bridgeName, network.String())
 	if err := os.WriteFile(cni+"/10-job-handler.conflist", list, 0o600); err != nil {
-		return component{}, fmt.Errorf("writing the CNI configuration: %w", err)
+		return localcluster.Component{}, fmt.Errorf("writing the CNI configuration: %w", err)
 	}
-	return component{
-		name: Containerd,
-		args: []string{"--config=" + c.folder.config("containerd.toml")},
+	return localcluster.Component{
+		Name: localcluster.Containerd,
+		Args: []string{"--config=" + c.Folder().Config("containerd.toml")},
 		// Containerd looks for its shim there.
-		path: c.programs.folderOf("containerd-shim-runc-v2"),
+		Path:   filepath.Dir(c.Program("containerd-shim-runc-v2")),
+		Health: "unix://" + c.socket(),
 	}, nil
 }
+
+// socket is where containerd listens.
+func (c *Cluster) socket() string { return filepath.Join(c.Folder().Run(), "containerd.sock") }
 
 // snapshotter returns overlayfs, except where the data folder is on an overlay
 // itself, as in a container: overlays do not stack.
 func (c *Cluster) snapshotter() string {
 	var fs unix.Statfs_t
-	if err := unix.Statfs(string(c.folder), &fs); err == nil && fs.Type == unix.OVERLAYFS_SUPER_MAGIC {
+	if err := unix.Statfs(c.Dir(), &fs); err == nil && fs.Type == unix.OVERLAYFS_SUPER_MAGIC {
 		return "native"
 	}
 	return "overlayfs"

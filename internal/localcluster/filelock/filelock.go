@@ -1,30 +1,31 @@
-package localcluster
+// Package filelock has locks that a process holds as long as a file is open, and that a
+// process which it started may go on holding.
+package filelock
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
-// errLocked says that another process holds a lock.
-var errLocked = errors.New("held by another process")
+// ErrLocked says that another process holds a lock.
+var ErrLocked = errors.New("held by another process")
 
-// tryLock takes a lock that ends with the last copy of the returned file, in
+// Try takes a lock that ends with the last copy of the returned file, in
 // whichever process that is. The holder may remove the file.
-func tryLock(path string) (*os.File, error) {
+func Try(path string) (*os.File, error) {
 	for {
 		file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 		if err != nil {
 			return nil, err
 		}
-		if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 			_ = file.Close()
-			if errors.Is(err, unix.EWOULDBLOCK) {
-				return nil, errLocked
+			if errors.Is(err, syscall.EWOULDBLOCK) {
+				return nil, ErrLocked
 			}
 			return nil, fmt.Errorf("locking %s: %w", path, err)
 		}
@@ -46,12 +47,12 @@ func isAt(file *os.File, path string) bool {
 	return err == nil && os.SameFile(opened, there)
 }
 
-// lockFile waits for a lock like tryLock's. If it must wait it calls waiting once.
-func lockFile(ctx context.Context, path string, waiting func()) (*os.File, error) {
+// Wait waits for a lock like Try's. If it must wait it calls waiting once.
+func Wait(ctx context.Context, path string, waiting func()) (*os.File, error) {
 	const retry = 200 * time.Millisecond
 	for first := true; ; first = false {
-		file, err := tryLock(path)
-		if !errors.Is(err, errLocked) {
+		file, err := Try(path)
+		if !errors.Is(err, ErrLocked) {
 			return file, err
 		}
 		if first {

@@ -1,4 +1,4 @@
-package localcluster
+package node
 
 import (
 	"context"
@@ -10,17 +10,20 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/job-handler/job-handler/internal/localcluster"
+	"github.com/job-handler/job-handler/internal/localcluster/filelock"
 )
 
 // ownImages makes the archives of the pause and the shell image, or finds them
 // in the cache folder, and returns their paths.
-func ownImages(ctx context.Context, progress reporter) ([]string, error) {
-	cache, err := cacheFolder("images")
+func ownImages(ctx context.Context, report reporter) ([]string, error) {
+	cache, err := localcluster.CacheFolder("images")
 	if err != nil {
 		return nil, err
 	}
-	lock, err := lockFile(ctx, filepath.Join(cache, ".lock"), func() {
-		progress.line("waiting for another process that makes images")
+	lock, err := filelock.Wait(ctx, filepath.Join(cache, ".lock"), func() {
+		report("waiting for another process that makes images")
 	})
 	if err != nil {
 		return nil, err
@@ -70,9 +73,12 @@ func ownImage(ctx context.Context, cache string, create imageMaker, refs ...stri
 	return path, os.Rename(temporary, path)
 }
 
+// pause is the program of the pause image.
+var pause = localcluster.Source{Module: "test", Package: "./node/cmd/pause"}
+
 func makePause(ctx context.Context, work string) (v1.Image, error) {
 	program := filepath.Join(work, "pause")
-	if err := buildOwn(ctx, "pause", program); err != nil {
+	if err := localcluster.Compile(ctx, pause, program); err != nil {
 		return nil, err
 	}
 	return ProgramImage(program)

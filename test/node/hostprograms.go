@@ -1,4 +1,4 @@
-package localcluster
+package node
 
 import (
 	"context"
@@ -7,7 +7,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/job-handler/job-handler/internal/localcluster"
 )
+
+// reporter writes a line about progress.
+type reporter func(format string, args ...any)
 
 // hostPrograms are those that a node needs and that do not come from Go
 // modules, with the name of the package that has them in most distributions.
@@ -19,13 +24,13 @@ var hostPrograms = []struct{ program, pkg string }{
 
 // ensureHostPrograms installs the programs that are missing where it can, on
 // Debian and its kin, and else says how to.
-func ensureHostPrograms(ctx context.Context, progress reporter) error {
+func ensureHostPrograms(ctx context.Context, report reporter) error {
 	missing := missingPackages()
 	if len(missing) == 0 {
 		return nil
 	}
 	if _, err := findProgram("apt-get"); err == nil && os.Getuid() == 0 {
-		progress.line("installing %s", strings.Join(missing, " "))
+		report("installing %s", strings.Join(missing, " "))
 		if err := aptInstall(ctx, missing); err != nil {
 			return err
 		}
@@ -49,7 +54,7 @@ func missingPackages() []string {
 
 // findProgram looks where system programs are, too; a user's PATH may lack that.
 func findProgram(name string) (string, error) {
-	for _, dir := range append(filepath.SplitList(systemPath), filepath.SplitList(os.Getenv("PATH"))...) {
+	for _, dir := range append(filepath.SplitList(localcluster.SystemPath), filepath.SplitList(os.Getenv("PATH"))...) {
 		if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil && filepath.IsAbs(path) {
 			return path, nil
 		}
@@ -75,7 +80,7 @@ func apt(ctx context.Context, dir string, args ...string) error {
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
 	if text, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("running apt-get %s: %w\n%s", strings.Join(args, " "), err, tail(string(text), 5))
+		return fmt.Errorf("running apt-get %s: %w\n%s", strings.Join(args, " "), err, localcluster.Tail(string(text), 5))
 	}
 	return nil
 }

@@ -1,22 +1,26 @@
-package localcluster
+package node
 
 import (
+	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/job-handler/job-handler/internal/localcluster"
 )
 
 func TestNode(t *testing.T) {
-	slow(t)
+	if testing.Short() {
+		t.Skip("starts a cluster")
+	}
 	if os.Getuid() != 0 {
 		t.Skip("a node needs root")
 	}
 	dir := t.TempDir()
 	before := lookAlone(t, dir)
-	o := Options{Mode: WithNode, Dir: dir, WaitForNode: true}
+	o := Options{Wait: true, Options: localcluster.Options{Dir: dir}}
 	c := start(t, o)
 	t.Run("runs a Job, whose log can be read", func(t *testing.T) { testJob(t, c) })
 	t.Run("lets pods reach the apiserver", func(t *testing.T) { testPodNetwork(t, c) })
@@ -24,7 +28,7 @@ func TestNode(t *testing.T) {
 	t.Run("runs an image that was loaded", func(t *testing.T) { testImage(t, c) })
 	t.Run("is the machine's only one", func(t *testing.T) {
 		o := o
-		o.Dir, o.WaitForNode = t.TempDir(), false
+		o.Dir, o.Wait = t.TempDir(), false
 		if _, err := Start(t.Context(), o); err == nil || !strings.Contains(err.Error(), dir) {
 			t.Errorf("error = %v, want one that names %s", err, dir)
 		}
@@ -48,16 +52,34 @@ func TestNode(t *testing.T) {
 		c := start(t, o)
 		kubectl(t, c, job("long", "sleep 1000"), "create", "-f", "-")
 		kubectl(t, c, "", "wait", "--for=jsonpath={.status.ready}=1", hangs, "job/long")
-		c.disown()
-		if err := c.state.Supervisor.waitForEnd(t.Context()); err != nil {
+		if err := c.Orphan(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		// The data folder and that of the sockets are not the machine's.
-		if err := os.RemoveAll(c.folder.runFolder()); err != nil {
+		if err := os.RemoveAll(c.Folder().Run()); err != nil {
 			t.Fatal(err)
 		}
 		expectAsBefore(t, dir, before)
 	})
+}
+
+// start starts a cluster that ends with the test.
+func start(t *testing.T, o Options) *Cluster {
+	t.Helper()
+	o.Progress = t.Output()
+	c, err := Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { stop(t, c.Cluster) })
+	return c
+}
+
+func stop(t *testing.T, c *localcluster.Cluster) {
+	t.Helper()
+	if err := c.Stop(context.WithoutCancel(t.Context())); err != nil {
+		t.Error(err)
+	}
 }
 
 func testJob(t *testing.T, c *Cluster) {
@@ -81,7 +103,7 @@ func testPodNetwork(t *testing.T, c *Cluster) {
 	address := kubectl(t, c, "", "get", "service", "web", "-o", "jsonpath={.spec.clusterIP}")
 	// The shell's wget knows no TLS, but the apiserver tells what it hears.
 	const ask = "{ echo GET / HTTP/1.0; echo; } | timeout 10 nc "
-	node := fmt.Sprintf("%s %d", c.state.Address, c.port(portAPIServer))
+	node := strings.Replace(strings.TrimPrefix(c.RESTConfig().Host, "https://"), ":", " ", 1)
 	script := ask + "$KUBERNETES_SERVICE_HOST $KUBERNETES_SERVICE_PORT; " + ask + node + "; wget -qO- http://" + address
 	kubectl(t, c, job("network", script), "create", "-f", "-")
 	kubectl(t, c, "", "wait", "--for=condition=Complete", hangs, "job/network")
@@ -92,10 +114,10 @@ func testPodNetwork(t *testing.T, c *Cluster) {
 }
 
 func testKubelet(t *testing.T, c *Cluster) {
-	if err := c.Kill(t.Context(), Kubelet); err != nil {
+	if err := c.Kill(t.Context(), localcluster.Kubelet); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Restart(t.Context(), Kubelet); err != nil {
+	if err := c.Restart(t.Context(), localcluster.Kubelet); err != nil {
 		t.Fatal(err)
 	}
 	kubectl(t, c, job("again", "echo again"), "create", "-f", "-")
@@ -104,7 +126,7 @@ func testKubelet(t *testing.T, c *Cluster) {
 
 func testImage(t *testing.T, c *Cluster) {
 	program := filepath.Join(t.TempDir(), "pause")
-	if err := buildOwn(t.Context(), "pause", program); err != nil {
+	if err := localcluster.Compile(t.Context(), pause, program); err != nil {
 		t.Fatal(err)
 	}
 	image, err := ProgramImage(program)
@@ -123,17 +145,16 @@ func testImage(t *testing.T, c *Cluster) {
 
 func crash(t *testing.T, c *Cluster) {
 	t.Helper()
-	c.state.Supervisor.kill()
-	if err := c.state.Supervisor.waitForEnd(t.Context()); err != nil {
+	if err := c.Crash(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func testCrash(t *testing.T, c *Cluster, before machine) {
+func testCrash(t *testing.T, c *Cluster, before traces) {
 	dir := c.Dir()
 	crash(t, c)
-	if _, err := Open(dir); !errors.Is(err, ErrNotRunning) {
-		t.Errorf("error = %v, want %v", err, ErrNotRunning)
+	if _, err := Open(dir); !errors.Is(err, localcluster.ErrNotRunning) {
+		t.Errorf("error = %v, want %v", err, localcluster.ErrNotRunning)
 	}
 	removed, err := Down(t.Context(), dir)
 	if err != nil {
