@@ -21,7 +21,7 @@ import (
 
 	"github.com/job-handler/job-handler/config"
 	"github.com/job-handler/job-handler/internal/jobtest/pinned"
-	"github.com/job-handler/job-handler/internal/localcluster"
+	"github.com/job-handler/job-handler/test/node"
 )
 
 // neighbour is another project's controller that makes or changes Jobs.
@@ -112,7 +112,7 @@ func (w *world) loadNeighbour(ctx context.Context, n neighbour, program, ref str
 	if err := os.Symlink(program, named); err != nil {
 		return err
 	}
-	image, err := localcluster.ProgramImage(named)
+	image, err := node.ProgramImage(named)
 	if err != nil {
 		return err
 	}
