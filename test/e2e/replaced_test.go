@@ -25,9 +25,10 @@ const (
 	takeoverKilled = 25 * time.Second
 	takeoverAsked  = 6 * time.Second
 
-	// streamPace is the time between two Jobs of a stream. Pods of more would
-	// not run that fast on a small machine.
-	streamPace = time.Second
+	// streamPace is the time between two Jobs of a stream, mostUnfinished how many of
+	// them may be unfinished when one more begins. A small machine carries no more.
+	streamPace     = time.Second
+	mostUnfinished = 20
 )
 
 // replaced: whatever becomes of the one that handles Jobs, another takes over,
@@ -73,10 +74,12 @@ func (s *story) stream() func() []*batchv1.Job {
 	creating.Go(func() {
 		ticker := time.NewTicker(streamPace)
 		defer ticker.Stop()
-		for i := 0; failed == nil; i++ {
-			job := s.job(fmt.Sprintf("job-%d", i), fmt.Sprintf("echo line of job-%d; exit %d", i, exitCode(i))).Obj()
-			if failed = s.w.client.Create(context.WithoutCancel(ctx), job); failed == nil {
-				jobs = append(jobs, job)
+		for failed == nil {
+			if i := len(jobs); s.carried() {
+				job := s.job(fmt.Sprintf("job-%d", i), fmt.Sprintf("echo line of job-%d; exit %d", i, exitCode(i))).Obj()
+				if failed = s.w.client.Create(context.WithoutCancel(ctx), job); failed == nil {
+					jobs = append(jobs, job)
+				}
 			}
 			select {
 			case <-ctx.Done():
@@ -91,6 +94,21 @@ func (s *story) stream() func() []*batchv1.Job {
 		s.Expect(failed).NotTo(HaveOccurred(), "creating Jobs")
 		return jobs
 	}
+}
+
+// carried reports whether the machine keeps up with the Jobs of the namespace. One that
+// does not would be ever slower.
+func (s *story) carried() bool {
+	var all batchv1.JobList
+	// A list that fails says nothing about the machine: a Job that cannot be created says more.
+	_ = s.w.client.List(s.ctx(), &all, client.InNamespace(s.namespace))
+	unfinished := 0
+	for i := range all.Items {
+		if !ended(&all.Items[i]) {
+			unfinished++
+		}
+	}
+	return unfinished < mostUnfinished
 }
 
 // exitCode is that of the nth Job of a stream: every tenth fails, since its pod

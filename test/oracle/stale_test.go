@@ -91,7 +91,8 @@ func (s *scene) replacedDuring(f flow, hit func(fault) fault, hold func(func()) 
 	s.await("the new Job runs", func() bool { return s.read(second).Status.Active == 1 })
 	close(replaced)
 	s.await("the manager is refused to change what is another Job by now, or had nothing to change yet", func() bool {
-		return refused(p.of(patchJob)) || refused(p.of(deleteJob)) || len(p.written()) > 0 && !finished(gone)
+		// What was saved of deleted pods is deleted last, when nothing is left to do on the Job.
+		return refused(p.of(patchJob)) || refused(p.of(deleteJob)) || len(p.of(deleteCapture)) > 0 || len(p.written()) > 0 && !finished(gone)
 	})
 
 	s.untouched(second)
