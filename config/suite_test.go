@@ -9,13 +9,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/job-handler/job-handler/internal/api"
-	"github.com/job-handler/job-handler/internal/jobtest"
 	"github.com/job-handler/job-handler/internal/jobtest/apiserver"
 	"github.com/job-handler/job-handler/internal/jobtest/suite"
 )
-
-// soon is how long something that is about to happen may take on a busy machine.
-const soon = jobtest.Soon
 
 // helmTimeout leaves time to build helm.
 const helmTimeout = 10 * time.Minute

@@ -23,8 +23,6 @@ import (
 )
 
 const (
-	// soon is how long something that is about to happen may take on a busy machine.
-	soon = jobtest.Soon
 	// buildTimeout leaves time for an empty build cache.
 	buildTimeout = 5 * time.Minute
 	endTimeout   = jobtest.Soon

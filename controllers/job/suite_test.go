@@ -15,8 +15,6 @@ import (
 )
 
 const (
-	// soon is how long something that is about to happen may take on a busy machine.
-	soon = jobtest.Soon
 	// specTimeout bounds a spec.
 	specTimeout = jobtest.SpecTimeout
 )

@@ -9,8 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	. "github.com/onsi/ginkgo/v2"
-	. "github.com/onsi/gomega"
+	"github.com/onsi/ginkgo/v2"
+	"github.com/onsi/gomega"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -31,33 +31,33 @@ const (
 // Start sets the defaults of waits and starts an API server that stops with the suite.
 // Call it in a BeforeSuite with the NodeTimeout apiserver.StartTimeout.
 func Start(ctx context.Context) *apiserver.Server {
-	GinkgoHelper()
-	EnforceDefaultTimeoutsWhenUsingContexts()
-	SetDefaultEventuallyTimeout(jobtest.Soon)
-	SetDefaultEventuallyPollingInterval(poll)
-	SetDefaultConsistentlyDuration(aWhile)
-	SetDefaultConsistentlyPollingInterval(poll)
-	ctrl.SetLogger(GinkgoLogr)
+	ginkgo.GinkgoHelper()
+	gomega.EnforceDefaultTimeoutsWhenUsingContexts()
+	gomega.SetDefaultEventuallyTimeout(jobtest.Soon)
+	gomega.SetDefaultEventuallyPollingInterval(poll)
+	gomega.SetDefaultConsistentlyDuration(aWhile)
+	gomega.SetDefaultConsistentlyPollingInterval(poll)
+	ctrl.SetLogger(ginkgo.GinkgoLogr)
 	server, err := apiserver.Start(ctx)
-	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(server.Stop)
+	gomega.Expect(err).NotTo(gomega.HaveOccurred())
+	ginkgo.DeferCleanup(server.Stop)
 	return server
 }
 
 // Manager returns the connection and the client of the manager's account, with its
 // generated role and under the policies that limit its writes. Call it once.
 func Manager(ctx context.Context, server *apiserver.Server) (*rest.Config, client.WithWatch) {
-	GinkgoHelper()
+	ginkgo.GinkgoHelper()
 	config, err := server.InstalledManager(ctx)
-	Expect(err).NotTo(HaveOccurred())
+	gomega.Expect(err).NotTo(gomega.HaveOccurred())
 	return config, Client(config)
 }
 
 // Client returns a client with the manager's field owner.
 func Client(config *rest.Config) client.WithWatch {
-	GinkgoHelper()
+	ginkgo.GinkgoHelper()
 	c, err := client.NewWithWatch(config, client.Options{Scheme: scheme.Scheme, FieldOwner: api.ManagerName})
-	Expect(err).NotTo(HaveOccurred())
+	gomega.Expect(err).NotTo(gomega.HaveOccurred())
 	return c
 }
 
@@ -70,8 +70,8 @@ func Namespace() *jobtest.NamespaceBuilder {
 
 // NewNamespace creates a Namespace and returns its name.
 func NewNamespace(ctx context.Context, server *apiserver.Server, builder *jobtest.NamespaceBuilder) string {
-	GinkgoHelper()
+	ginkgo.GinkgoHelper()
 	object := builder.Obj()
-	Expect(server.CreateNamespace(ctx, object)).To(Succeed())
+	gomega.Expect(server.CreateNamespace(ctx, object)).To(gomega.Succeed())
 	return object.Name
 }
