@@ -100,8 +100,9 @@ func jobSet(s *story) {
 // one failed. With protect each run is stored before it goes, and the JobSet goes on.
 func jobSetRestarted(s *story) {
 	s.create(jobtest.MakeNamespace(s.namespace).Label(api.EnabledLabel, api.True).Annotation(api.ProtectAnnotation, api.True).Obj())
-	set := s.jobSetOf("training", 1, replicatedJob{"worker", 1,
-		`if [ "$ATTEMPT" = 0 ]; then echo out of luck; exit 1; fi; echo step done`})
+	set := s.jobSetOf("training", 1, replicatedJob{
+		"worker", 1, `if [ "$ATTEMPT" = 0 ]; then echo out of luck; exit 1; fi; echo step done`,
+	})
 	s.withAttempt(set)
 	s.admitted(set)
 	s.jobSetCompleted(set)

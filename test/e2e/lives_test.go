@@ -93,13 +93,14 @@ func livesWhole(s *story) {
 		`echo "life $n starts"; until [ -e /count/end-$n ]; do sleep 0.1; done; echo "life $n ends"; exit $((3-n))`).
 		HostFolder(s.folder("count"), "/count").RestartPolicy(corev1.RestartPolicyOnFailure).BackoffLimit(10))
 	for restarts := range int32(4) {
-		s.eventually(func(g Gomega) {
+		runs := func(g Gomega) {
 			pods := s.pods(g, job)
 			g.Expect(pods).To(HaveLen(1))
 			g.Expect(pods[0].Status.ContainerStatuses).To(HaveExactElements(And(
 				HaveField("RestartCount", restarts), HaveField("State.Running", Not(BeNil())))))
-		})
-		time.Sleep(wholeLife)
+		}
+		s.eventually(runs)
+		s.always(wholeLife, runs)
 		s.Expect(os.WriteFile(filepath.Join(s.folder("count"), fmt.Sprintf("end-%d", restarts)), nil, 0o644)).To(Succeed())
 	}
 

@@ -56,7 +56,7 @@ func StartKWOK(ctx context.Context, o KWOKOptions) (*localcluster.Cluster, error
 	o.Count = max(1, o.Count)
 	o.Nodes = &localcluster.Nodes{
 		Mode: KWOKMode, Programs: localcluster.KWOKPrograms,
-		Start: func(ctx context.Context, c *localcluster.Cluster) error { return o.start(ctx, c) },
+		Start: o.start,
 	}
 	return localcluster.Start(ctx, o.Options)
 }
