@@ -61,6 +61,11 @@ type Options struct {
 	Workers int
 }
 
+// excludes reports whether Jobs of a namespace are not handled.
+func (o *Options) excludes(namespace string) bool {
+	return slices.Contains(o.ExcludedNamespaces, namespace)
+}
+
 // Reconciler handles opted-in Jobs. A Job is enqueued when it changes, when a re-check is
 // due, and when it leaves the label-selected watch while a finalizer, TTL or label of
 // ours is on it. Each pass observes, decides and acts once; a pass that stored results
@@ -117,7 +122,7 @@ func (r *Reconciler) reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if err != nil && !apierrors.IsNotFound(err) {
 		return ctrl.Result{}, fmt.Errorf("getting job %s: %w", request.NamespacedName, err)
 	}
-	switch excluded := r.excluded(request.Namespace); {
+	switch excluded := r.Options.excludes(request.Namespace); {
 	case excluded && !plan.Holds(job), err != nil && r.Ledger.WasDeleted(request.NamespacedName):
 		return ctrl.Result{}, nil
 	case excluded, err != nil:
@@ -130,10 +135,6 @@ func (r *Reconciler) reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	result, err := r.handle(ctx, job)
 	result, err = r.answer(ctx, job, result, err)
 	return inTime(job, result, r.Options.ProtectDeadline, r.Clock.Now()), err
-}
-
-func (r *Reconciler) excluded(namespace string) bool {
-	return slices.Contains(r.Options.ExcludedNamespaces, namespace)
 }
 
 func (r *Reconciler) handle(ctx context.Context, job *batchv1.Job) (ctrl.Result, error) {
@@ -197,7 +198,7 @@ func (r *Reconciler) release(ctx context.Context, key types.NamespacedName) (ctr
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	desired := withoutLabel(job, namespace, r.excluded(job.Namespace), &r.Options)
+	desired := withoutLabel(job, namespace, r.Options.excludes(job.Namespace), &r.Options)
 	if desired == nil {
 		return ctrl.Result{}, nil
 	}

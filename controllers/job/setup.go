@@ -89,7 +89,7 @@ func (r *Reconciler) leftCache(e event.DeleteEvent) bool {
 	if !ok {
 		return true
 	}
-	if !r.excluded(job.Namespace) {
+	if !r.Options.excludes(job.Namespace) {
 		r.Ledger.Left(job)
 	}
 	r.forget(job.UID)
@@ -109,7 +109,7 @@ func (r *Reconciler) forget(job types.UID) {
 
 // note records the Jobs whose results are to be stored, and enqueues each.
 func (r *Reconciler) note(object client.Object) bool {
-	if job, ok := object.(*batchv1.Job); ok && !r.excluded(job.Namespace) {
+	if job, ok := object.(*batchv1.Job); ok && !r.Options.excludes(job.Namespace) {
 		r.Ledger.Watched(job)
 	}
 	return true
