@@ -32,6 +32,8 @@ type Cluster struct {
 	machine Machine
 	// extraArgs are arguments added to those of a component, by its name.
 	extraArgs map[string][]string
+	// launched are the components that were started.
+	launched []Component
 	// owner is the descriptor whose end tells the supervisor that this
 	// process died, or -1. It is no *os.File, since the garbage collector
 	// closes those.

@@ -2,6 +2,7 @@ package localcluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"syscall"
@@ -30,6 +31,7 @@ func (c *Cluster) Launch(ctx context.Context, parts ...Component) error {
 		ready := readiness{part.Name, part.Health}
 		c.state.Components = append(c.state.Components, ready)
 		part.Args = append(part.Args, c.extraArgs[part.Name]...)
+		c.launched = append(c.launched, part)
 		group.Go(func() error {
 			if err := c.processes.start(ctx, part); err != nil {
 				return err
@@ -76,16 +78,57 @@ const restartGrace = 5 * time.Second
 // Restart starts a component with the arguments that it had, after ending it
 // if it runs, with SIGTERM or if need be SIGKILL, and returns when it is ready.
 func (c *Cluster) Restart(ctx context.Context, component string) error {
-	graceful, cancel := context.WithTimeout(ctx, restartGrace)
-	defer cancel()
-	if err := c.Terminate(graceful, component); err != nil {
-		if err := c.Kill(ctx, component); err != nil {
-			return err
-		}
+	if err := c.endSoon(ctx, component); err != nil {
+		return err
 	}
 	if err := c.processes.client.Again(ctx, component); err != nil {
 		return fmt.Errorf("restarting %s: %w", component, err)
 	}
+	return c.awaitAgain(ctx, component)
+}
+
+// Upgrade replaces the API server, and the controller manager if there is one, by those
+// of another minor of Kubernetes, such as 1.37, one after the other. It builds them
+// first if need be. etcd stays, and with it all objects. It is for the process that
+// started the cluster.
+func (c *Cluster) Upgrade(ctx context.Context, minor string) error {
+	if len(c.launched) == 0 {
+		return errors.New("upgrading the control plane: another process started it")
+	}
+	programs, err := Build(ctx, minor, ControlPlanePrograms, c.progress.w)
+	if err != nil {
+		return err
+	}
+	for _, part := range c.launched {
+		if part.Name != APIServer && part.Name != ControllerManager {
+			continue
+		}
+		if err := c.endSoon(ctx, part.Name); err != nil {
+			return err
+		}
+		c.processes.programs.paths[part.Name] = programs.Path(part.Name)
+		if err := c.processes.start(ctx, part); err != nil {
+			return err
+		}
+		if err := c.awaitAgain(ctx, part.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// endSoon ends a component with SIGTERM, or with SIGKILL after restartGrace.
+func (c *Cluster) endSoon(ctx context.Context, component string) error {
+	graceful, cancel := context.WithTimeout(ctx, restartGrace)
+	defer cancel()
+	if c.Terminate(graceful, component) == nil {
+		return nil
+	}
+	return c.Kill(ctx, component)
+}
+
+// awaitAgain waits until a component that was launched before is ready.
+func (c *Cluster) awaitAgain(ctx context.Context, component string) error {
 	at := slices.IndexFunc(c.state.Components, func(r readiness) bool { return r.Name == component })
 	if at < 0 {
 		return fmt.Errorf("restarting %s: there is no such component", component)
