@@ -274,8 +274,9 @@ func attemptDeleted(s *story) {
 func suspendedAtWork(s *story) {
 	const lines = 1000
 	s.optedIn()
-	job := s.start(s.job("paused", firstTime+` && { `+lastWords+working(lines)+`; }; echo "resumed"`).
-		HostFolder(s.folder("count"), "/count").BackoffLimit(2))
+	job := s.start(s.job("paused", firstTime+` && { `+lastWords+workingSeen(lines)+`; }; echo "resumed"`).
+		HostFolder(s.folder("count"), "/count").HostFolder(s.folder("seen"), "/seen").BackoffLimit(2))
+	s.sees("written")
 	s.running(job, 1)
 	s.change(job, func() { job.Spec.Suspend = new(true) })
 	s.podsGone(job)
@@ -292,8 +293,9 @@ func suspendedAtWork(s *story) {
 func evicted(s *story) {
 	const lines = 10_000
 	s.optedIn()
-	job := s.start(s.job("drained", firstTime+` && { `+lastWords+working(lines)+`; }; echo "elsewhere: done"`).
-		HostFolder(s.folder("count"), "/count").BackoffLimit(2))
+	job := s.start(s.job("drained", firstTime+` && { `+lastWords+workingSeen(lines)+`; }; echo "elsewhere: done"`).
+		HostFolder(s.folder("count"), "/count").HostFolder(s.folder("seen"), "/seen").BackoffLimit(2))
+	s.sees("written")
 	s.running(job, 1)
 	pods := s.pods(s, job)
 	s.Expect(pods).To(HaveLen(1))
