@@ -5,6 +5,8 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 )
@@ -18,7 +20,7 @@ func patient(c client.WithWatch) client.WithWatch {
 	return interceptor.NewClient(c, interceptor.Funcs{
 		Create: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.CreateOption) error {
 			var tried bool
-			return whileBusy(ctx, func() error {
+			return whileBusy(func() error {
 				err := c.Create(ctx, object, options...)
 				if tried && apierrors.IsAlreadyExists(err) {
 					// The server made it after it had said that it was too busy.
@@ -30,7 +32,7 @@ func patient(c client.WithWatch) client.WithWatch {
 		},
 		SubResourceUpdate: func(ctx context.Context, c client.Client, sub string, object client.Object, options ...client.SubResourceUpdateOption) error {
 			var tried bool
-			return whileBusy(ctx, func() error {
+			return whileBusy(func() error {
 				err := c.SubResource(sub).Update(ctx, object, options...)
 				if tried && apierrors.IsConflict(err) {
 					// Nobody else writes it: it was the update before.
@@ -44,17 +46,8 @@ func patient(c client.WithWatch) client.WithWatch {
 }
 
 // whileBusy calls write again as long as the API server says that it is too busy.
-func whileBusy(ctx context.Context, write func() error) error {
-	for attempt := 1; ; attempt++ {
-		err := write()
-		busy := apierrors.IsTimeout(err) || apierrors.IsServerTimeout(err) || apierrors.IsTooManyRequests(err)
-		if !busy || attempt == attempts {
-			return err
-		}
-		select {
-		case <-time.After(time.Second):
-		case <-ctx.Done():
-			return err
-		}
-	}
+func whileBusy(write func() error) error {
+	return retry.OnError(wait.Backoff{Steps: attempts, Duration: time.Second}, func(err error) bool {
+		return apierrors.IsTimeout(err) || apierrors.IsServerTimeout(err) || apierrors.IsTooManyRequests(err)
+	}, write)
 }

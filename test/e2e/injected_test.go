@@ -54,28 +54,22 @@ func injected(s *story) {
 // injecting has a webhook of this name change what is created in the story's namespace.
 func (s *story) injecting(name string, rule admissionv1.RuleWithOperations, change func(name string, raw []byte) (any, error)) {
 	s.t.Helper()
-	server := httptest.NewTLSServer(&admission.Webhook{
-		Handler: admission.HandlerFunc(func(_ context.Context, request admission.Request) admission.Response {
-			changed, err := change(name, request.Object.Raw)
-			if err != nil {
-				return admission.Errored(http.StatusBadRequest, err)
-			}
-			encoded, err := json.Marshal(changed)
-			if err != nil {
-				return admission.Errored(http.StatusInternalServerError, err)
-			}
-			return admission.PatchResponseFromRaw(request.Object.Raw, encoded)
-		}),
+	asked := s.answering(func(_ context.Context, request admission.Request) admission.Response {
+		changed, err := change(name, request.Object.Raw)
+		if err != nil {
+			return admission.Errored(http.StatusBadRequest, err)
+		}
+		encoded, err := json.Marshal(changed)
+		if err != nil {
+			return admission.Errored(http.StatusInternalServerError, err)
+		}
+		return admission.PatchResponseFromRaw(request.Object.Raw, encoded)
 	})
-	s.t.Cleanup(server.Close)
 	configuration := &admissionv1.MutatingWebhookConfiguration{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Webhooks: []admissionv1.MutatingWebhook{{
-			Name: name + ".example.com",
-			ClientConfig: admissionv1.WebhookClientConfig{
-				URL:      &server.URL,
-				CABundle: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}),
-			},
+			Name:                    name + ".example.com",
+			ClientConfig:            asked,
 			Rules:                   []admissionv1.RuleWithOperations{rule},
 			NamespaceSelector:       &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: s.namespace}},
 			SideEffects:             new(admissionv1.SideEffectClassNone),
@@ -85,6 +79,18 @@ func (s *story) injecting(name string, rule admissionv1.RuleWithOperations, chan
 	s.create(configuration)
 	s.t.Cleanup(func() { _ = s.w.client.Delete(context.WithoutCancel(s.ctx()), configuration) })
 	s.awaitInjection(name, rule)
+}
+
+// answering serves a webhook until the story ends, and returns how the API server reaches
+// it.
+func (s *story) answering(answer admission.HandlerFunc) admissionv1.WebhookClientConfig {
+	s.t.Helper()
+	server := httptest.NewTLSServer(&admission.Webhook{Handler: answer})
+	s.t.Cleanup(server.Close)
+	return admissionv1.WebhookClientConfig{
+		URL:      &server.URL,
+		CABundle: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}),
+	}
 }
 
 // awaitInjection waits until the API server asks a webhook that was added. Nothing is

@@ -2,8 +2,6 @@ package e2e
 
 import (
 	"context"
-	"encoding/pem"
-	"net/http/httptest"
 	"slices"
 	"strings"
 
@@ -218,21 +216,15 @@ func refusing(s *story, namespace string) {
 // refusingByWebhook makes a namespace in which a validating webhook refuses pods.
 func refusingByWebhook(s *story, namespace string) {
 	s.create(jobtest.MakeNamespace(namespace).Label(api.EnabledLabel, api.True).Obj())
-	server := httptest.NewTLSServer(&admission.Webhook{
-		Handler: admission.HandlerFunc(func(context.Context, admission.Request) admission.Response {
-			return admission.Denied("pods need an owner")
-		}),
+	asked := s.answering(func(context.Context, admission.Request) admission.Response {
+		return admission.Denied("pods need an owner")
 	})
-	s.t.Cleanup(server.Close)
 	s.create(&admissionv1.ValidatingWebhookConfiguration{
 		ObjectMeta: metav1.ObjectMeta{Name: namespace},
 		Webhooks: []admissionv1.ValidatingWebhook{{
-			Name: "pods.example.com",
-			ClientConfig: admissionv1.WebhookClientConfig{
-				URL:      &server.URL,
-				CABundle: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}),
-			},
-			Rules: []admissionv1.RuleWithOperations{podsCreated()},
+			Name:         "pods.example.com",
+			ClientConfig: asked,
+			Rules:        []admissionv1.RuleWithOperations{podsCreated()},
 			NamespaceSelector: &metav1.LabelSelector{
 				MatchLabels: map[string]string{corev1.LabelMetadataName: namespace},
 			},
