@@ -105,9 +105,8 @@ const mostEarlier = 100_000
 
 var errTooMany = errors.New("there are too many to remember")
 
-// loadKind adds the captures in objects of a kind, at least known of which exist. The
-// objects are numbered without a gap: it stops at the first that does not exist, and
-// needs no list.
+// loadKind adds the captures in objects of a kind. At least known of them exist. They are
+// numbered without a gap, so it needs no list: it stops at the first that is missing.
 func (l loader) loadKind(ctx context.Context, job *batchv1.Job, kind string, known int, to *capture.Restored) error {
 	for number := range maxObjects {
 		key := objectKey(job, number)

@@ -43,8 +43,8 @@ const (
 type memory struct {
 	mu    sync.Mutex
 	limit int
-	// used is what all texts take, spare how much of that those do of which a copy
-	// is stored.
+	// used is what all texts take. spare is the part of it taken by texts that have a
+	// stored copy.
 	used, spare int
 	// restored is what restored pods take besides their logs, at most mostRestored.
 	restored, mostRestored int
@@ -117,9 +117,9 @@ func (m *memory) account(t *text, size int) {
 	t.used = size
 }
 
-// shrink makes a quarter of the memory free: it releases texts of which a copy is
-// stored, and where that is not enough it cuts the longest of the namespaces that
-// have most, as far as they may be cut.
+// shrink makes a quarter of the memory free: it releases texts that have a stored copy.
+// If that is not enough, it cuts the longest texts of the namespaces that have most, as
+// far as they may be cut.
 func (m *memory) shrink() {
 	if m.releaseStored(); m.used <= m.limit*3/4 {
 		return
@@ -199,9 +199,9 @@ func (m *memory) short() bool {
 	return m.pressed
 }
 
-// shortBy returns the namespaces of which pods are to be stored at once, since what
-// has no stored copy takes more than it should: those above an equal share of that;
-// nil while memory is not short.
+// shortBy returns the namespaces whose pods are to be stored at once, because texts
+// without a stored copy take too much memory: those above an equal share of it. It
+// returns nil while memory is not short.
 func (m *memory) shortBy() sets.Set[string] {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -227,8 +227,8 @@ func (m *memory) shortBy() sets.Set[string] {
 	return short
 }
 
-// releaseStored gives up texts of which a copy is stored, the longest first, until
-// a quarter of the memory is free.
+// releaseStored gives up texts that have a stored copy, the longest first, until a
+// quarter of the memory is free.
 func (m *memory) releaseStored() {
 	var stored []*text
 	for t := range m.texts {

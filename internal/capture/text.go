@@ -22,7 +22,7 @@ type text struct {
 	// may change then.
 	taken bool
 	pins  int
-	// dropped is true once nobody wants it but those who read it.
+	// dropped is true once only its present readers need it.
 	dropped bool
 	// used is what the buffer takes, at most.
 	used int
@@ -57,8 +57,8 @@ func (t *text) size(more int) int {
 	return min(t.Text.Capacity(), max(smallestText, 2*(t.Text.Kept()+more)))
 }
 
-// pack has the log, of which the buffer has all, be compressed from now on, unless
-// too many are, of all or of its namespace.
+// pack compresses the log from now on, if its text has all of it. It does not if too
+// many logs are being compressed, in all or in its namespace.
 func (t *text) pack() {
 	m := t.memory
 	if !t.MayPack() || !m.mayPack(t.owner) {
@@ -123,7 +123,7 @@ func (t *text) seen() int64 {
 	return t.Text.Seen()
 }
 
-// drop gives the memory back, at the latest when nobody reads the text.
+// drop gives the memory back, at once or when the last reader is done.
 func (t *text) drop() {
 	if t == nil {
 		return

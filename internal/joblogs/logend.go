@@ -79,8 +79,8 @@ func (e *logEnd) isRemoved(t *task) bool {
 	return namesContainer(e.failure, t)
 }
 
-// compare tells whether the log ends with text, of which the latest line was written at
-// latest, 0 if that is not known.
+// compare tells whether the log ends with text. latest is when the latest line of text
+// was written, 0 if that is not known.
 func (e *logEnd) compare(text *logtext.Buffer, latest stamp) results.Capture {
 	switch {
 	case e.unread != nil:

@@ -39,8 +39,8 @@ func (r *Reader) head(ctx context.Context, t *task, text *logtext.Buffer, captur
 	return headFrom(t, text, first)
 }
 
-// headFrom is head for a log that was read whole, of which the first line was written
-// at first, zero if that is not known.
+// headFrom is head for a log that was read whole. first is when its first line was
+// written, zero if that is not known.
 func headFrom(t *task, text *logtext.Buffer, first time.Time) results.Capture {
 	if t.end == nil || first.IsZero() {
 		return results.Capture{Complete: true}
@@ -57,10 +57,10 @@ func headFrom(t *task, text *logtext.Buffer, first time.Time) results.Capture {
 // stored returns about how many bytes text takes in the kubelet's log file.
 func stored(text *logtext.Buffer) int64 { return text.Seen() + linePrefix*text.Lines() }
 
-// mayBeRotated reports whether a log of which size bytes are left, the first of
-// them written at first, by a container that ran from start to end, more likely
-// lost its head than not, and for how long nothing is known of it: in that time
-// it would have filled a log file, had it written as it did afterwards.
+// mayBeRotated reports whether a log more likely lost its head than not: size bytes of it
+// are left, the first of them written at first, and its container ran from start to end.
+// It did if the container would have filled a log file before first, had it written as
+// fast as afterwards. silence is the time before first.
 func mayBeRotated(size int64, start, first, end time.Time) (silence time.Duration, rotated bool) {
 	if start.IsZero() || end.IsZero() || size < leastRotated {
 		return 0, false
